@@ -1,0 +1,70 @@
+"""Modules that own weights and call ops. `BLOCKS` is the one list of them."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from torch import nn
+
+from wholeframe.blocks.birth import reset_blocks as reset_blocks
+from wholeframe.blocks.context import AttentionContext as AttentionContext
+from wholeframe.blocks.context import Bottleneck as Bottleneck
+from wholeframe.blocks.context import ContextBlock as ContextBlock
+from wholeframe.blocks.context import GlobalContext as GlobalContext
+from wholeframe.blocks.context import LinearTransform as LinearTransform
+from wholeframe.blocks.context import MeanContext as MeanContext
+from wholeframe.blocks.context import SimplifiedNonLocal as SimplifiedNonLocal
+from wholeframe.blocks.context import SqueezeExcite as SqueezeExcite
+from wholeframe.blocks.non_local import NonLocal as NonLocal
+
+
+class Entry(NamedTuple):
+    """A block by name: `make(channels)`, its equation on one line, where it is from."""
+
+    make: Callable[..., nn.Module]
+    equation: str
+    source: str
+
+
+BLOCKS: dict[str, Entry] = {
+    "nl": Entry(
+        NonLocal,
+        "z_i = x_i + W_z sum_j softmax_j(theta_i . phi_j) g_j",
+        "Wang et al., CVPR 2018, embedded Gaussian",
+    ),
+    "nl_gaussian": Entry(
+        partial(NonLocal, kind="gaussian"),
+        "z_i = x_i + W_z sum_j softmax_j(x_i . x_j) g_j",
+        "Wang et al., CVPR 2018, Gaussian",
+    ),
+    "nl_euclidean": Entry(
+        partial(NonLocal, kind="euclidean_gaussian"),
+        "z_i = x_i + W_z sum_j softmax_j(-|theta_i - phi_j|^2 / 2) g_j",
+        "Wang et al., CVPR 2018, named there, no reference code",
+    ),
+    "nl_dot": Entry(
+        partial(NonLocal, kind="dot"),
+        "z_i = x_i + W_z 1/k sum_j (theta_i . phi_j) g_j",
+        "Wang et al., CVPR 2018, dot product",
+    ),
+    "nl_concatenation": Entry(
+        partial(NonLocal, kind="concatenation"),
+        "z_i = x_i + W_z 1/k sum_j relu(w_f . [theta_i; phi_j]) g_j",
+        "Wang et al., CVPR 2018, concatenation",
+    ),
+    "snl": Entry(
+        SimplifiedNonLocal,
+        "z_i = x_i + W_v sum_j softmax_j(w_k . x_j) x_j",
+        "Cao et al., GCNet, 2019, simplified non-local",
+    ),
+    "gc": Entry(
+        GlobalContext,
+        "z_i = x_i + W_2 relu(LN(W_1 sum_j softmax_j(w_k . x_j) x_j))",
+        "Cao et al., GCNet, 2019",
+    ),
+    "se": Entry(
+        SqueezeExcite,
+        "z_i = x_i * sigmoid(W_2 relu(W_1 mean_j x_j))",
+        "Hu et al., SENet, 2018",
+    ),
+}

@@ -1,0 +1,21 @@
+"""The state a block is born in, and how to get back to it."""
+
+from torch import nn
+
+
+def reset_blocks(model: nn.Module) -> list[str]:
+    """Put every wholeframe block of `model` back to its birth state; returns their names.
+
+    A model-wide `init_weights` or `apply` that runs after the blocks were built overwrites the zeros that make
+    them identities, and with GCNet's own model-wide initialisation the attention starts one-hot: "does not
+    converge from scratch". Call this after it.
+
+    Raises:
+        ValueError: where the model has no block to reset.
+    """
+    blocks = {name: m for name, m in model.named_modules() if hasattr(m, "identity_at_birth")}
+    if not blocks:
+        raise ValueError(f"{type(model).__name__} has no wholeframe block to reset; insert one first")
+    for block in blocks.values():
+        block.reset_parameters()
+    return list(blocks)

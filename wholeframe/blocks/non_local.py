@@ -1,0 +1,185 @@
+"""The non-local block (Wang et al., CVPR 2018)."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wholeframe import ops
+from wholeframe.blocks.options import one_of
+from wholeframe.ops.choose import Sizes
+
+
+class NonLocal(nn.Module):
+    """Every position takes a weighted sum of all positions, and the block adds it to its input.
+
+        y_i = 1/C_i  sum_j f(theta x_i, phi x_j) g x_j,        z_i = x_i + BN(W_z y_i)
+
+    Input and output `(b, c, *grid)`, any rank of grid. f and C_i by `kind`: see `wholeframe.ops.pairwise`.
+    Source: Wang, Girshick, Gupta, He, "Non-local Neural Networks", CVPR 2018 (arXiv 1711.07971).
+
+    Where references disagree (each is an argument):
+
+    - `scale` of the logits: None in the paper, AlexHex7 and mmcv with `use_scale=False`; `"sqrt_dim"`
+      (inner^-1/2) in the released Caffe2 code, PySlowFast, PyTorchVideo and mmcv by default; timm divides by the
+      root of `channels`, not of `inner`. `gaussian` has none anywhere; `dot` and `concatenation` divide by the
+      number of keys instead.
+    - `pool` and `pool_order`: the paper, mmcv and AlexHex7 pool the keys after phi and g; Caffe2, PySlowFast and
+      PyTorchVideo pool x before. A maximum and a linear map do not commute: these are different functions.
+    - `norm`: batch norm after W_z, or none (mmcv by default, Caffe2's frozen nets).
+    - `out_bias`: mmcv drops the bias of W_z where a norm follows, the others keep it.
+    - `std` of theta, phi and g at birth: 0.01 in the released code, He initialisation (None) in the paper.
+    - `birth`: the paper starts the norm's gain (or W_z, where there is no norm) at zero, so that the block is an
+      identity; PyTorchVideo, and PySlowFast unless told otherwise, start at random.
+
+    Args:
+        channels: c.
+        inner: d, the width of theta, phi and g; None for channels // 2. timm takes channels // 8.
+        kind: the pairwise function.
+        scale: None, `"sqrt_dim"`, or a number that multiplies the similarity of the softmax kinds.
+        pool: window of the max pooling of keys; an integer pools space and never time, a tuple names every axis.
+        pool_order: `"before"` or `"after"` the projections phi and g.
+        norm: `"bn"` or None.
+        eps, momentum: of the batch norm.
+        bias: of theta, phi and g.
+        out_bias: of W_z.
+        concatenation_bias: of w_f (tea1528 has one, mmcv and AlexHex7 have none).
+        std: of the initial weights of theta, phi and g; None for He initialisation.
+        birth: `"zero"` for an identity at birth, `"random"` otherwise.
+        backend: how y is computed; `"auto"`, or a name of `wholeframe.ops.backends(kind)`.
+
+    Raises:
+        ValueError: for a scale with a kind that has none, an unknown option, or a pool larger than the grid.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        inner: int | None = None,
+        kind: ops.Kind = "embedded_gaussian",
+        scale: ops.Scale = None,
+        pool: int | Sequence[int] = 1,
+        pool_order: Literal["before", "after"] = "after",
+        norm: Literal["bn"] | None = "bn",
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        bias: bool = True,
+        out_bias: bool = True,
+        concatenation_bias: bool = False,
+        std: float | None = 0.01,
+        birth: Literal["zero", "random"] = "zero",
+        backend: str = "auto",
+    ):
+        super().__init__()
+        one_of("kind", kind, ops.KINDS)
+        one_of("pool_order", pool_order, ("before", "after"))
+        one_of("norm", norm, ("bn", None))
+        one_of("birth", birth, ("zero", "random"))
+        one_of("backend", backend, ("auto", *ops.backends(kind)))
+        if scale is not None and kind in ("dot", "concatenation"):
+            raise ValueError(
+                f"scale={scale!r} does not apply to kind={kind!r}, which is divided by the number of keys; "
+                "leave scale=None, or take a gaussian kind"
+            )
+        if isinstance(scale, str):
+            one_of("scale", scale, ("sqrt_dim", None))
+        inner = max(channels // 2, 1) if inner is None else inner
+        if inner < 1:
+            raise ValueError(f"inner={inner} is no width; give a number from 1, such as {max(channels // 2, 1)}")
+
+        self.channels, self.inner = channels, inner
+        self.kind: ops.Kind = kind
+        self.scale: ops.Scale = scale
+        self.pool = pool if isinstance(pool, int) else tuple(pool)
+        self.pool_order, self.std, self.birth, self.backend = pool_order, std, birth, backend
+
+        embedded = kind != "gaussian"
+        self.theta = nn.Linear(channels, inner, bias=bias) if embedded else None
+        self.phi = nn.Linear(channels, inner, bias=bias) if embedded else None
+        self.g = nn.Linear(channels, inner, bias=bias)
+        self.w_f = nn.Linear(2 * inner, 1, bias=concatenation_bias) if kind == "concatenation" else None
+        self.out = nn.Linear(inner, channels, bias=out_bias)
+        self.norm = nn.BatchNorm1d(channels, eps=eps, momentum=momentum) if norm else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Back to birth: what a model-wide initialisation may have overwritten."""
+        for linear in (self.theta, self.phi, self.g, self.w_f, self.out):
+            if linear is None:
+                continue
+            if linear is self.out or self.std is None:
+                nn.init.kaiming_normal_(linear.weight, mode="fan_out", nonlinearity="relu")
+            else:
+                nn.init.normal_(linear.weight, std=self.std)
+            if linear.bias is not None:
+                nn.init.zeros_(linear.bias)
+        if self.norm is not None:
+            self.norm.reset_parameters()
+            self.norm.reset_running_stats()
+        if self.birth == "zero":
+            nn.init.zeros_(self.out.weight if self.norm is None else self.norm.weight)
+
+    @property
+    def identity_at_birth(self) -> bool:
+        """Whether a fresh block returns its input."""
+        return self.birth == "zero"
+
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        query, key, value = self.project(x)
+        y = ops.pairwise(query, key, value, self.kind, scale=self.scale, backend=self.backend, **self._w_f())
+        z = self.out(y).transpose(1, 2)
+        if self.norm is not None:
+            z = self.norm(z)
+        return x + z.unflatten(2, x.shape[2:])
+
+    def project(self, x: Float[Tensor, "b c *grid"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Theta of all queries, phi and g of all keys, each as `(b, positions, channels)`."""
+        early, late = (self.pool, 1) if self.pool_order == "before" else (1, self.pool)
+        queries = ops.to_positions(x)
+        x = ops.pool_keys(x, early)
+        keys = ops.to_positions(x)
+
+        def pooled(y: Tensor) -> Tensor:
+            return y if late == 1 else ops.to_positions(ops.pool_keys(ops.to_grid(y, x.shape[2:]), late))
+
+        theta = queries if self.theta is None else self.theta(queries)
+        phi = keys if self.phi is None else self.phi(keys)
+        return theta, pooled(phi), pooled(self.g(keys))
+
+    def attention(self, x: Float[Tensor, "b c *grid"], query: Sequence[int]) -> Float[Tensor, "b q *key_grid"]:
+        """The normalised weights of chosen queries (flat positions, row-major) over the grid of keys.
+
+        Recomputed for these queries alone; nothing of size n x n is built. `wholeframe.ops.flat_index` turns
+        `(y, x)` into a flat position.
+        """
+        theta, phi, _ = self.project(x)
+        index = torch.as_tensor(query, device=x.device)
+        weights = ops.pairwise_weights(theta[:, index], phi, self.kind, scale=self.scale, **self._w_f())
+        return weights.unflatten(2, self.key_grid(x.shape[2:]))
+
+    def key_grid(self, grid: Sequence[int]) -> tuple[int, ...]:
+        """The grid of keys on a map with this grid."""
+        window = ops.pool_window(self.pool, len(grid))
+        return tuple(size // width for size, width in zip(grid, window, strict=True))
+
+    def multiply_adds(self, grid: Sequence[int]) -> int:
+        """Multiply-adds of one sample: the projections, the pairwise operation as `backend` runs it, W_z."""
+        n, k = math.prod(grid), math.prod(self.key_grid(grid))
+        keys = k if self.pool_order == "before" else n
+        projections = keys if self.theta is None else n + 2 * keys
+        d = self.channels if self.theta is None else self.inner
+        pairs = ops.pairwise_macs(Sizes(n, k, d, self.inner), self.kind, self.backend)
+        return (projections + n) * self.channels * self.inner + pairs
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.channels}, inner={self.inner}, kind={self.kind!r}, scale={self.scale!r}, "
+            f"pool={self.pool!r}, pool_order={self.pool_order!r}, birth={self.birth!r}"
+        )
+
+    def _w_f(self) -> dict[str, Tensor | None]:
+        return {} if self.w_f is None else {"w_f": self.w_f.weight[0], "beta": self.w_f.bias}

@@ -1,0 +1,46 @@
+"""The whole of kernel dispatch: one ordered table per op, one function that picks from it.
+
+Choosing is arithmetic on shapes, never on values, so that it traces. `dense` is the definition and is last in
+every table. A named backend that cannot run says why; only `auto` may pick another.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Sizes(NamedTuple):
+    """What a pairwise op's cost depends on, per sample."""
+
+    q: int
+    k: int
+    d: int
+    v: int
+
+
+class Impl(NamedTuple):
+    """One way to compute an op: the function, why it cannot run (or None), its multiply-adds per sample."""
+
+    run: Callable[..., Tensor]
+    refuse: Callable[..., str | None]
+    macs: Callable[[Sizes], int]
+
+
+def never(*_args: object) -> None:
+    """The `refuse` of an implementation that always runs."""
+
+
+def choose(table: Mapping[str, Impl], backend: str, sizes: Sizes, *inputs: Tensor) -> Impl:
+    """The implementation called `backend`; for `"auto"`, the cheapest that does not refuse, the first among equals."""
+    if backend != "auto":
+        if backend not in table:
+            raise ValueError(f"backend={backend!r} is not one of {', '.join(['auto', *table])}")
+        if reason := table[backend].refuse(*inputs):
+            raise ValueError(f"backend={backend!r} cannot run here: {reason}")
+        return table[backend]
+    able = [impl for impl in table.values() if not impl.refuse(*inputs)]
+    # While exporting, sizes may be symbols, and comparing them would freeze the exported graph to one side of
+    # the crossover: the first of the table is the one whose memory is linear.
+    return able[0] if torch.compiler.is_exporting() else min(able, key=lambda impl: impl.macs(sizes))

@@ -1,0 +1,81 @@
+"""Grids and positions.
+
+One legend of axis letters for the whole package:
+
+    b batch        c channels      d inner channels     v channels of a value
+    n positions    q queries       k keys               t h w axes of a grid
+
+A *grid* is what follows the channels of a map `(b, c, *grid)`: `(n,)` of a sequence, `(h, w)` of an image,
+`(t, h, w)` of a clip. Positions are the grid in row-major order, and ops see them as `(b, n, c)`.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def to_positions(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n c"]:
+    """The map as a list of positions; a view wherever the grid's axes can be merged."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def to_grid(y: Float[Tensor, "b n c"], grid: Sequence[int]) -> Float[Tensor, "b c *grid"]:
+    """The inverse of `to_positions`."""
+    return y.transpose(1, 2).unflatten(2, tuple(grid))
+
+
+def wide(x: Tensor) -> Tensor:
+    """At least float32: sums overflow float16, and softmax weights lose their digits in bfloat16."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def pool_window(pool: int | Sequence[int], rank: int) -> tuple[int, ...]:
+    """The pooling window of every axis of a grid.
+
+    An integer pools space and never time: the last two axes of a clip or an image, the one axis of a sequence.
+    A tuple names every axis (PySlowFast's `pool_size=(2, 2, 2)` pools time as well).
+    """
+    if isinstance(pool, int):
+        return (1,) * max(rank - 2, 0) + (pool,) * min(rank, 2)
+    if len(pool) != rank:
+        raise ValueError(
+            f"pool={tuple(pool)} names {len(pool)} axes, but the grid has {rank}; "
+            f"give {rank} numbers, or one integer to pool space only"
+        )
+    return tuple(pool)
+
+
+def pool_keys(x: Float[Tensor, "b c *grid"], pool: int | Sequence[int]) -> Float[Tensor, "b c *pooled"]:
+    """Max pooling with window = stride, no padding: the last rows that do not fill a window are no keys."""
+    grid = x.shape[2:]
+    window = pool_window(pool, len(grid))
+    if math.prod(window) == 1:
+        return x
+    if any(size < width for size, width in zip(grid, window, strict=True)):
+        raise ValueError(
+            f"a pooling window of {window} does not fit a grid of {tuple(grid)}: no key would be left; use pool=1"
+        )
+    max_pool = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[len(grid)]
+    return max_pool(x, window)
+
+
+def coordinates(index: Int[Tensor, "*q"], grid: Sequence[int]) -> Int[Tensor, "*q rank"]:
+    """Flat positions as coordinates, e.g. `(t, y, x)` of a clip."""
+    return torch.stack(torch.unravel_index(index, tuple(grid)), dim=-1)
+
+
+def flat_index(point: Sequence[int], grid: Sequence[int]) -> int:
+    """The flat position of one point, e.g. `(y, x)` of an image.
+
+    Raises `ValueError` where the point lies outside the grid.
+    """
+    if len(point) != len(grid) or not all(0 <= p < size for p, size in zip(point, grid, strict=True)):
+        raise ValueError(f"the point {tuple(point)} lies outside the grid {tuple(grid)}")
+    index = 0
+    for p, size in zip(point, grid, strict=True):
+        index = index * size + p
+    return index

@@ -1,0 +1,172 @@
+"""The non-local operation: every query looks at every key.
+
+    y_i = 1/C_i  sum_j f(theta_i, phi_j) value_j                        (Wang et al., CVPR 2018, eq. 1)
+
+| kind                 | f                                       | C_i        |
+|----------------------|-----------------------------------------|------------|
+| `gaussian`           | exp(s theta_i . phi_j), theta = phi = x | sum_j f    |
+| `embedded_gaussian`  | exp(s theta_i . phi_j)                  | sum_j f    |
+| `euclidean_gaussian` | exp(-s/2 |theta_i - phi_j|^2)           | sum_j f    |
+| `dot`                | theta_i . phi_j                         | k (keys)   |
+| `concatenation`      | relu(w . [theta_i; phi_j] + beta)       | k (keys)   |
+
+`pairwise_weights` is the definition: it builds f / C. `pairwise` gives the same y by the cheapest exact way.
+"""
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from wholeframe.ops.choose import Impl, Sizes, choose, never
+from wholeframe.ops.layout import wide
+
+Kind = Literal["gaussian", "embedded_gaussian", "euclidean_gaussian", "dot", "concatenation"]
+Scale = float | Literal["sqrt_dim"] | None
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def pairwise_weights(
+    theta: Float[Tensor, "b q d"],
+    phi: Float[Tensor, "b k d"],
+    kind: Kind,
+    *,
+    scale: Scale = None,
+    w_f: Float[Tensor, "two_d"] | None = None,
+    beta: Float[Tensor, "1"] | None = None,
+) -> Float[Tensor, "b q k"]:
+    """The normalised weights f / C, one row per query, in float32 or better.
+
+    Rows sum to one for the three gaussians; rows of `dot` are signed. `scale` is s: None for 1 (the paper),
+    `"sqrt_dim"` for d^-1/2 (the released code), or a number; it does not enter `dot` and `concatenation`, as in
+    every reference. `w_f` and `beta` belong to `concatenation`: w_f over theta's channels first, then phi's.
+    """
+    with torch.autocast(theta.device.type, enabled=False):
+        theta, phi = wide(theta), wide(phi)
+        if kind == "dot":
+            return theta @ phi.mT / phi.shape[1]
+        if kind == "concatenation":
+            a, b = _rank_one(theta, phi, w_f, beta)
+            return F.relu(a[:, :, None] + b[:, None, :]) / phi.shape[1]
+        if kind == "euclidean_gaussian":
+            theta, phi = _distance_as_product(theta, phi, resolve_scale(scale, theta.shape[-1]))
+            scale = None
+        return (resolve_scale(scale, theta.shape[-1]) * theta @ phi.mT).softmax(dim=-1)
+
+
+def pairwise(
+    theta: Float[Tensor, "b q d"],
+    phi: Float[Tensor, "b k d"],
+    value: Float[Tensor, "b k v"],
+    kind: Kind,
+    *,
+    scale: Scale = None,
+    w_f: Float[Tensor, "two_d"] | None = None,
+    beta: Float[Tensor, "1"] | None = None,
+    backend: str = "auto",
+) -> Float[Tensor, "b q v"]:
+    """y of the non-local operation; arguments as in `pairwise_weights`.
+
+    The three gaussians run as fused attention (memory linear in positions), `dot` by associativity wherever
+    that needs fewer multiply-adds. `backend` names one way: see `backends`.
+    """
+    sizes = Sizes(theta.shape[1], phi.shape[1], theta.shape[2], value.shape[2])
+    impl = choose(TABLES[kind], backend, sizes, theta, phi, value)
+    return impl.run(theta, phi, value, kind, scale=scale, w_f=w_f, beta=beta)
+
+
+def pairwise_macs(sizes: Sizes, kind: Kind, backend: str = "auto") -> int:
+    """Multiply-adds of `pairwise` for one sample (softmax, ReLU and divisions not counted, as counters do)."""
+    return choose(TABLES[kind], backend, sizes).macs(sizes)
+
+
+def resolve_scale(scale: Scale, d: int) -> float:
+    """The number that `scale` stands for with `d` channels."""
+    if scale is None:
+        return 1.0
+    return d**-0.5 if scale == "sqrt_dim" else float(scale)
+
+
+# ------------------------------------------------------------------------------------------ dense: the definition
+
+
+def _dense(theta, phi, value, kind, **options):
+    weights = pairwise_weights(theta, phi, kind, **options)
+    with torch.autocast(theta.device.type, enabled=False):
+        return (weights @ wide(value)).to(value.dtype)
+
+
+def _rank_one(theta, phi, w_f, beta):
+    """w . [theta_i; phi_j] + beta = a_i + b_j: the pair never has to be concatenated."""
+    d = theta.shape[-1]
+    a, b = theta @ wide(w_f[:d]), phi @ wide(w_f[d:])
+    return (a if beta is None else a + wide(beta)), b
+
+
+def _distance_as_product(theta, phi, s):
+    """-s/2 |theta - phi|^2 as one inner product, up to a term per query, which a softmax cancels.
+
+    Distances do not change when both sides are shifted; shifting by the keys' mean keeps digits that a common
+    offset would eat.
+    """
+    mean = phi.mean(dim=1, keepdim=True)
+    theta, phi = theta - mean, phi - mean
+    one = torch.ones_like(theta[..., :1])
+    square = phi.square().sum(dim=-1, keepdim=True)
+    return torch.cat([s * theta, one], dim=-1), torch.cat([phi, -s / 2 * square], dim=-1)
+
+
+# ------------------------------------------------------------------------------------------------------ fast paths
+
+
+def _sdpa(theta, phi, value, kind, *, scale, w_f, beta):
+    """softmax(theta phi^T) value without the q x k matrix.
+
+    The fused kernels accumulate logits and softmax in float32 for half inputs. They need equal widths and a unit
+    last stride, and silently build the whole matrix otherwise: so the narrower side is padded with zeros.
+    """
+    if kind == "euclidean_gaussian":
+        # The squared norms need the digits that half precision lacks.
+        with torch.autocast(theta.device.type, enabled=False):
+            theta, phi = _distance_as_product(wide(theta), wide(phi), resolve_scale(scale, theta.shape[-1]))
+            return _fused(theta, phi, wide(value), 1.0).to(value.dtype)
+    return _fused(theta, phi, value, resolve_scale(scale, theta.shape[-1]))
+
+
+def _fused(theta, phi, value, s):
+    v = value.shape[-1]
+    width = max(theta.shape[-1], v)
+    theta, phi, value = (F.pad(x, (0, width - x.shape[-1])).contiguous() for x in (theta, phi, value))
+    y = F.scaled_dot_product_attention(theta[:, None], phi[:, None], value[:, None], scale=s)
+    return y[:, 0, :, :v]
+
+
+def _associative(theta, phi, value, kind, **_options):
+    """theta (phi^T value / k): the k keys become one d x v matrix. Divided first, so that the sum cannot overflow."""
+    with torch.autocast(theta.device.type, enabled=False):
+        state = (wide(phi) / phi.shape[1]).mT @ wide(value)
+        return (wide(theta) @ state).to(value.dtype)
+
+
+def _both_products(s: Sizes) -> int:
+    return s.q * s.k * (s.d + s.v)
+
+
+DENSE = Impl(_dense, never, _both_products)
+SOFTMAX = {"sdpa": Impl(_sdpa, never, _both_products), "dense": DENSE}
+DOT = {"associative": Impl(_associative, never, lambda s: (s.q + s.k) * s.d * s.v), "dense": DENSE}
+CONCATENATION = {"dense": Impl(_dense, never, lambda s: (s.q + s.k) * s.d + s.q * s.k * s.v)}
+TABLES = {
+    "gaussian": SOFTMAX,
+    "embedded_gaussian": SOFTMAX,
+    "euclidean_gaussian": SOFTMAX,
+    "dot": DOT,
+    "concatenation": CONCATENATION,
+}
+
+
+def backends(kind: Kind) -> tuple[str, ...]:
+    """The names that `backend` takes for this kind, besides `"auto"`."""
+    return tuple(TABLES[kind])
