@@ -1,6 +1,17 @@
 """The state a block is born in, and how to get back to it."""
 
+from typing import Protocol, runtime_checkable
+
 from torch import nn
+
+
+@runtime_checkable
+class Block(Protocol):
+    """What every block of this package promises, besides a map of the same shape."""
+
+    @property
+    def identity_at_birth(self) -> bool: ...
+    def reset_parameters(self) -> None: ...
 
 
 def reset_blocks(model: nn.Module) -> list[str]:
@@ -13,7 +24,7 @@ def reset_blocks(model: nn.Module) -> list[str]:
     Raises:
         ValueError: where the model has no block to reset.
     """
-    blocks = {name: m for name, m in model.named_modules() if hasattr(m, "identity_at_birth")}
+    blocks = {name: m for name, m in model.named_modules() if isinstance(m, Block)}
     if not blocks:
         raise ValueError(f"{type(model).__name__} has no wholeframe block to reset; insert one first")
     for block in blocks.values():

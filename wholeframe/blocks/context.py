@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,24 @@ GATES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+class Context(Protocol):
+    """A module from all positions to one vector."""
+
+    def __call__(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]: ...
+    def reset_parameters(self) -> None: ...
+    def multiply_adds(self, n: int) -> int: ...
+
+
+class Transform(Protocol):
+    """A module from vector to vector that ends with the linear layer `expand`."""
+
+    expand: nn.Linear
+
+    def __call__(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]: ...
+    def reset_parameters(self) -> None: ...
+    def multiply_adds(self) -> int: ...
+
+
 class ContextBlock(nn.Module):
     """One vector summarises the map, is transformed, and is given back to every position.
 
@@ -34,8 +52,8 @@ class ContextBlock(nn.Module):
 
     Args:
         channels: c.
-        context: `context(channels)` gives a module from positions `(b, n, c)` to one vector `(b, c)`.
-        transform: `transform(channels)` gives a module from `(b, c)` to `(b, c)` whose last layer is `expand`.
+        context: `context(channels)` gives a `Context`.
+        transform: `transform(channels)` gives a `Transform`.
         fusion: `"add"`, `"multiply"` or `"multiply_add"`.
         gate: what a multiplying fusion applies to its transform; `"sigmoid"` and `"hard_sigmoid"` are 1/2 at
             zero, `"twice_sigmoid"` is 1 at zero.
@@ -47,8 +65,8 @@ class ContextBlock(nn.Module):
         self,
         channels: int,
         *,
-        context: Callable[[int], nn.Module],
-        transform: Callable[[int], nn.Module],
+        context: Callable[[int], Context],
+        transform: Callable[[int], Transform],
         fusion: Fusion = "add",
         gate: Gate = "sigmoid",
         birth: Literal["zero", "random"] = "zero",
