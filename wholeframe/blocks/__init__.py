@@ -4,8 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from torch import nn
-
 from wholeframe.blocks.birth import reset_blocks as reset_blocks
 from wholeframe.blocks.context import AttentionContext as AttentionContext
 from wholeframe.blocks.context import Bottleneck as Bottleneck
@@ -21,7 +19,7 @@ from wholeframe.blocks.non_local import NonLocal as NonLocal
 class Entry(NamedTuple):
     """A block by name: `make(channels)`, its equation on one line, where it is from."""
 
-    make: Callable[..., nn.Module]
+    make: Callable[..., NonLocal | ContextBlock]
     equation: str
     source: str
 

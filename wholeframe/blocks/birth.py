@@ -1,8 +1,9 @@
 """The state a block is born in, and how to get back to it."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from torch import nn
+from torch import Tensor, nn
 
 
 @runtime_checkable
@@ -11,6 +12,10 @@ class Block(Protocol):
 
     @property
     def identity_at_birth(self) -> bool: ...
+    @property
+    def attends(self) -> bool: ...
+    def attention(self, x: Tensor, query: Sequence[int]) -> Tensor: ...
+    def multiply_adds(self, grid: Sequence[int]) -> int: ...
     def reset_parameters(self) -> None: ...
 
 

@@ -97,6 +97,11 @@ class ContextBlock(nn.Module):
         """Whether a fresh block returns its input."""
         return self.birth == "zero" and (self.fusion == "add" or self.gate == "twice_sigmoid")
 
+    @property
+    def attends(self) -> bool:
+        """Whether `attention` has something to show."""
+        return isinstance(self.context, AttentionContext)
+
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         context = self.context(ops.to_positions(x))
         everywhere = (..., *[None] * (x.ndim - 2))
@@ -218,6 +223,8 @@ class Bottleneck(nn.Module):
         super().__init__()
         one_of("norm", norm, ("ln", "bn", None))
         p = hidden_width(channels, ratio) if hidden is None else hidden
+        if p < 1:
+            raise ValueError(f"hidden={p} is no width; give a number from 1, such as {max(channels // 16, 2)}")
         self.reduce = nn.Linear(channels, p, bias=bias)
         self.norm = {"ln": nn.LayerNorm, "bn": nn.BatchNorm1d}[norm](p, eps=eps) if norm else None
         self.expand = nn.Linear(p, channels, bias=bias)

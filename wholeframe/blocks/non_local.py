@@ -128,6 +128,11 @@ class NonLocal(nn.Module):
         """Whether a fresh block returns its input."""
         return self.birth == "zero"
 
+    @property
+    def attends(self) -> bool:
+        """Whether `attention` has something to show."""
+        return True
+
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         query, key, value = self.project(x)
         y = ops.pairwise(query, key, value, self.kind, scale=self.scale, backend=self.backend, **self._w_f())

@@ -1,18 +1,8 @@
-"""Images in one folder per class, as people have them: any format, any mode, with broken files among them.
+"""One image file, and a data set of them: any format, any mode, with broken files among them."""
 
-    folder = open_folder("photos")
-    print(folder)                   # 800 train and 250 test images of 10 classes (...); 2 files skipped: ...
-    train = ImageDataset(folder.train, transforms(224, train=True))
-    image, label = train[0]         # (3, 224, 224) float32, an index into folder.classes
-"""
-
-import hashlib
 import os
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,26 +17,6 @@ MEAN = (0.485, 0.456, 0.406)
 
 STD = (0.229, 0.224, 0.225)
 """Standard deviation of ImageNet's red, green and blue, in [0, 1]."""
-
-Items = tuple[tuple[Path, int], ...]
-"""Files with their labels; a label is an index into `ImageFolder.classes`."""
-
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "val", "valid", "validation")  # the first that holds class folders is taken
-
-# Pillow registers these, but they are documents, films, weather data, or drawings only Windows can draw.
-NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
-
-LAYOUT = """
-Expected one folder per class, either split already, or not:
-    ROOT/train/cat/1.jpg        ROOT/cat/1.jpg
-    ROOT/train/dog/2.jpg        ROOT/cat/2.jpg
-    ROOT/test/cat/3.jpg         ROOT/dog/3.jpg
-    ROOT/test/dog/4.jpg         ROOT/dog/4.jpg
-(test/ may also be called val/ or valid/.)"""
-
-
-# ------------------------------------------------------------------------------------------- one image
 
 
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
@@ -102,205 +72,8 @@ def _reason(error: Exception) -> str:
     return str(error).rstrip(".") or type(error).__name__
 
 
-# ------------------------------------------------------------------------------------------- one folder
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file that has an image's name and does not decode. `path` is relative to the folder's root."""
-
-    path: Path
-    reason: str
-
-    def __str__(self) -> str:
-        return f"'{self.path.as_posix()}' is not an image that can be decoded ({self.reason})"
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """What `open_folder` found: which file is trained on, which is tested on, and what was left out.
-
-    Attributes:
-        root: the folder that was opened.
-        classes: names of the class folders, sorted as strings ("10" before "2", as torchvision does).
-        train: the files to train on, with their labels, sorted by class, then by path.
-        test: the files to test on, likewise.
-        problems: files left out because they do not decode.
-        not_images: files in class folders whose extension is not an image's, relative to the root.
-        unused: folders beside train/ and test/ that were not looked into.
-        split: a few words: how train and test were told apart.
-    """
-
-    root: Path
-    classes: tuple[str, ...]
-    train: Items = field(repr=False)
-    test: Items = field(repr=False)
-    problems: tuple[Problem, ...] = ()
-    not_images: tuple[Path, ...] = ()
-    unused: tuple[str, ...] = ()
-    split: str = ""
-
-    def __str__(self) -> str:
-        return self.describe()
-
-    def describe(self) -> str:
-        """Say in one sentence what is there, and everything that was left out."""
-        tested = {label for _, label in self.test}
-        untested = [name for label, name in enumerate(self.classes) if label not in tested]
-        parts = [
-            f"{len(self.train)} train and {len(self.test)} test images of {len(self.classes)} classes "
-            f"({self.split})"
-        ]
-        if self.problems:
-            parts.append(f"{_files(len(self.problems))} skipped: {_listed(map(str, self.problems))}")
-        if self.not_images:
-            kinds = sorted({path.suffix.lower() or "no extension" for path in self.not_images})
-            parts.append(f"{_files(len(self.not_images))} ignored as not images: {_listed(kinds)}")
-        if untested:
-            parts.append(f"no test image of {_listed(map(repr, untested))}")
-        if self.unused:
-            parts.append(f"not looked into: {_listed(name + '/' for name in self.unused)}")
-        return "; ".join(parts)
-
-
-def open_folder(
-    root: str | os.PathLike[str], *, test_fraction: float = 0.2, seed: int = 0, strict: bool = False
-) -> ImageFolder:
-    """Index a folder of class folders, decoding every image once.
-
-    The folder is either split already (`ROOT/train/<class>/...` and `ROOT/test/<class>/...`; `val/` or
-    `valid/` do as well, in any case of letters) or not (`ROOT/<class>/...`). Folders below a class belong to
-    it. Names that start with a dot are ignored, and so are files that lie in no class folder.
-
-    Args:
-        root: the folder.
-        test_fraction: the part of every class to hold out for testing, at least one image and never all.
-            Which ones depends on `seed` and their paths below the root only, so a new image moves at most
-            one other. Unused where the folder is split already.
-        seed: chooses the images to hold out.
-        strict: raise for a file that does not decode, instead of leaving it out and reporting it.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
-        ValueError: the layout is another, a class has no image, a class is only in test/, or, with
-            `strict`, a file does not decode.
-    """
-    root = Path(root)
-    if not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction={test_fraction} is not between 0 and 1; 0.2 holds out a fifth")
-    train_place, test_place = _places(root)
-    train_files = _files_by_class(train_place)
-    test_files = _files_by_class(test_place) if test_place else {}
-    _refuse_layout(root, train_place, train_files)
-    if test_place:
-        _refuse_unknown_classes(test_place, train_files, test_files)
-
-    extensions = _image_extensions()
-    files = [file for place in (train_files, test_files) for of_class in place.values() for file in of_class]
-    images = [file for file in files if file.suffix.lower() in extensions]
-    if not images:
-        raise ValueError(f"'{root}' has class folders, but no image in any of them.{LAYOUT}")
-    reasons = _reasons_not_to_use(images)
-    problems = tuple(Problem(path.relative_to(root), reason) for path, reason in reasons.items())
-    if strict and problems:
-        raise ValueError(
-            f"'{root}' has {_files(len(problems))} that cannot be used: {_listed(map(str, problems))}. "
-            "Repair or remove them, or leave them out with strict=False"
-        )
-
-    usable = set(images) - reasons.keys()
-    train = {name: [file for file in of_class if file in usable] for name, of_class in train_files.items()}
-    test = {name: [file for file in of_class if file in usable] for name, of_class in test_files.items()}
-    _refuse_empty_classes(train_place, train, train_files)
-    if test_place:
-        _refuse_empty_classes(test_place, test, test_files)
-        split = f"split by the folders {train_place.name}/ and {test_place.name}/"
-        unused = tuple(place.name for place in _folders(root) if place not in (train_place, test_place))
-    else:
-        train, test = _hold_out(root, train, test_fraction, seed)
-        split = f"test_fraction={test_fraction:g} of each class held out, seed={seed}"
-        unused = ()
-
-    return ImageFolder(
-        root=root,
-        classes=tuple(train_files),
-        train=_labelled(train, tuple(train_files)),
-        test=_labelled(test, tuple(train_files)),
-        problems=problems,
-        not_images=tuple(file.relative_to(root) for file in files if file.suffix.lower() not in extensions),
-        unused=unused,
-        split=split,
-    )
-
-
-# --------------------------------------------------------------------------------- finding the files
-
-
-def _places(root: Path) -> tuple[Path, Path | None]:
-    """Where the class folders to train on are, and those to test on, if the folder is split already."""
-    if not root.exists():
-        raise FileNotFoundError(f"there is no folder '{root}'.{LAYOUT}")
-    if not root.is_dir():
-        raise NotADirectoryError(f"'{root}' is a file, not a folder of class folders.{LAYOUT}")
-    by_name = {place.name.lower(): place for place in _folders(root)}
-    trains = [by_name[name] for name in TRAIN_NAMES if name in by_name]
-    tests = [by_name[name] for name in TEST_NAMES if name in by_name]
-    if not trains and not tests:
-        return root, None
-    if not tests:
-        raise ValueError(
-            f"'{root}' has {trains[0].name}/, but no test/, val/ or valid/ to test on. To hold out a part of "
-            f"{trains[0].name}/, open '{trains[0]}' instead; if it is a class, rename it.{LAYOUT}"
-        )
-    if not trains:
-        raise ValueError(
-            f"'{root}' has {tests[0].name}/, but no train/ to train on. "
-            f"If {tests[0].name}/ is a class, rename it.{LAYOUT}"
-        )
-    # An unlabelled test/ (a contest's) beside a labelled val/ is usual.
-    return trains[0], next((place for place in tests if _folders(place)), tests[0])
-
-
-def _folders(place: Path) -> list[Path]:
-    return sorted(entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _files_by_class(place: Path) -> dict[str, list[Path]]:
-    return {folder.name: sorted(_files_below(folder)) for folder in _folders(place)}
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder, through links too; a link back to a folder above is not followed again."""
-    seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
-        real = os.path.realpath(place)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        if real not in seen:
-            yield from (Path(place, name) for name in names if not name.startswith("."))
-        seen.add(real)
-
-
-def _raise(error: OSError) -> None:
-    raise error  # os.walk would pass over a folder it may not read
-
-
-def _image_extensions() -> set[str]:
-    """Extensions of what Pillow can open; plug-ins that were registered before (pillow-heif) included."""
-    registered = Image.registered_extensions()
-    readable = {*Image.OPEN, "MPO"} - NOT_PICTURES  # MPO, a stereo camera's JPEG, is opened as JPEG
-    return {extension for extension, kind in registered.items() if kind in readable}
-
-
-def _reasons_not_to_use(images: Sequence[Path]) -> dict[Path, str]:
-    # Warnings are silenced here and not in the threads: their filters belong to the whole process.
-    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
-        warnings.simplefilter("ignore")
-        reasons = list(threads.map(_reason_not_to_use, images))
-    return {path: reason for path, reason in zip(images, reasons, strict=True) if reason is not None}
-
-
-def _reason_not_to_use(path: Path) -> str | None:
+def why_unreadable(path: Path) -> str | None:
+    """The reason why a file does not decode, or None."""
     try:
         _decode(path)
     except Exception as error:
@@ -308,82 +81,56 @@ def _reason_not_to_use(path: Path) -> str | None:
     return None
 
 
-# ------------------------------------------------------------------------------- train and test
+class ImageDataset(Dataset[tuple[Tensor, int]]):
+    """Files and labels as `(tensor, label)`; the file is decoded anew each time.
+
+    Args:
+        items: files with their labels, such as `ImageFolder.train`.
+        transform: from a PIL image (RGB) to a tensor, such as `transforms(224, train=True)`.
+
+    Raises:
+        ValueError: (from indexing) the file does not decode any more; names it.
+    """
+
+    def __init__(self, items: Sequence[tuple[Path, int]], transform: Callable[[Image.Image], Tensor]) -> None:
+        self.items = items
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        path, label = self.items[index]
+        return self.transform(read_image(path)), label
 
 
-def _hold_out(
-    root: Path, files: dict[str, list[Path]], fraction: float, seed: int
-) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    def rank(file: Path) -> bytes:
-        return hashlib.sha256(f"{seed}:{file.relative_to(root).as_posix()}".encode()).digest()
+def transforms(size: int, train: bool, flip: bool = True) -> v2.Compose:
+    """From a PIL image to a `(3, size, size)` float32 tensor, normalised by `MEAN` and `STD`.
 
-    train: dict[str, list[Path]] = {}
-    test: dict[str, list[Path]] = {}
-    for name, of_class in files.items():
-        if len(of_class) < 2:
-            raise ValueError(
-                f"class '{name}' has one image, '{of_class[0]}', and to train and to test takes two. "
-                "Add images, or split the folder yourself into train/ and test/"
-            )
-        count = min(max(round(fraction * len(of_class)), 1), len(of_class) - 1)
-        held_out = set(sorted(of_class, key=rank)[:count])
-        train[name] = [file for file in of_class if file not in held_out]
-        test[name] = [file for file in of_class if file in held_out]
-    return train, test
+    To train: a random part of 60 to 100 % of the area, stretched by at most 4:3 either way, resized to
+    `size`, and mirrored half of the time. To test: the shorter side resized to `size`, and the centre
+    square cut out (no margin: nothing of a square image is lost).
 
-
-def _labelled(files: dict[str, list[Path]], classes: tuple[str, ...]) -> Items:
-    return tuple((file, label) for label, name in enumerate(classes) for file in files.get(name, ()))
+    Args:
+        size: height and width of the result, in pixels.
+        train: random, to train with; else the same each time.
+        flip: mirror half of the images when training. False where left and right differ in meaning:
+            digits, letters, signs, "left" and "right" hands. No effect when testing.
+    """
+    if size < 1:
+        raise ValueError(f"size={size} is no size of an image in pixels; 224 is usual")
+    if train:
+        geometry = [v2.RandomResizedCrop(size, scale=(0.6, 1.0), antialias=True)]
+        geometry += [v2.RandomHorizontalFlip()] if flip else []
+    else:
+        geometry = [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
+    return v2.Compose([*geometry, *_to_tensor()])
 
 
-# ------------------------------------------------------------------------------------ what is refused
+def whole_image(size: int) -> v2.Compose:
+    """As `transforms` to test, but without the cut: the shorter side is `size`, and all of the image is there."""
+    return v2.Compose([v2.Resize(size, antialias=True), *_to_tensor()])
 
 
-def _refuse_layout(root: Path, place: Path, files: dict[str, list[Path]]) -> None:
-    if not files:
-        extensions = _image_extensions()
-        loose = sum(entry.suffix.lower() in extensions for entry in place.iterdir())
-        raise ValueError(f"'{place}' has no class folders, but {_images(loose)} directly in it.{LAYOUT}")
-    if len(files) == 1:
-        (only,) = files
-        inner = [folder.name for folder in _folders(place / only)]
-        hint = f" Did you mean '{place / only}', which has {_listed(map(repr, inner))}?" if inner else ""
-        raise ValueError(f"'{place}' has one class folder, '{only}', and takes at least two.{hint}{LAYOUT}")
-
-
-def _refuse_unknown_classes(
-    place: Path, train_files: dict[str, list[Path]], test_files: dict[str, list[Path]]
-) -> None:
-    if not test_files:
-        raise ValueError(f"'{place}' has no class folders.{LAYOUT}")
-    unknown = [name for name in test_files if name not in train_files]
-    if unknown:
-        raise ValueError(
-            f"'{place}' has classes that there are no images to train on: {_listed(map(repr, unknown))}. "
-            f"The classes to train on are {_listed(map(repr, train_files))}.{LAYOUT}"
-        )
-
-
-def _refuse_empty_classes(
-    place: Path, usable: dict[str, list[Path]], files: dict[str, list[Path]]
-) -> None:
-    empty = [f"'{place / name}' (files in it: {len(files[name])})" for name in usable if not usable[name]]
-    if empty:
-        raise ValueError(
-            f"no image that can be used in {_listed(empty)}. Add images, or remove the class folder"
-        )
-
-
-def _listed(names: Iterable[str], most: int = 5) -> str:
-    """`a, b, c`; of a long list its beginning, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
+def _to_tensor() -> list[v2.Transform]:
+    return [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]

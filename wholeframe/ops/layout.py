@@ -40,7 +40,9 @@ def pool_window(pool: int | Sequence[int], rank: int) -> tuple[int, ...]:
     A tuple names every axis (PySlowFast's `pool_size=(2, 2, 2)` pools time as well).
     """
     if isinstance(pool, int):
-        return (1,) * max(rank - 2, 0) + (pool,) * min(rank, 2)
+        pool = (1,) * max(rank - 2, 0) + (pool,) * min(rank, 2)
+    if min(pool) < 1:
+        raise ValueError(f"pool={tuple(pool)} is no window; give widths from 1, which pools nothing")
     if len(pool) != rank:
         raise ValueError(
             f"pool={tuple(pool)} names {len(pool)} axes, but the grid has {rank}; "

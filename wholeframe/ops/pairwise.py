@@ -154,14 +154,20 @@ def _both_products(s: Sizes) -> int:
     return s.q * s.k * (s.d + s.v)
 
 
+def _distances(s: Sizes) -> int:
+    """The keys' squared norms are one more channel of the first product."""
+    return s.q * s.k * (s.d + 1 + s.v)
+
+
 DENSE = Impl(_dense, never, _both_products)
 SOFTMAX = {"sdpa": Impl(_sdpa, never, _both_products), "dense": DENSE}
+EUCLIDEAN = {"sdpa": Impl(_sdpa, never, _distances), "dense": Impl(_dense, never, _distances)}
 DOT = {"associative": Impl(_associative, never, lambda s: (s.q + s.k) * s.d * s.v), "dense": DENSE}
 CONCATENATION = {"dense": Impl(_dense, never, lambda s: (s.q + s.k) * s.d + s.q * s.k * s.v)}
 TABLES = {
     "gaussian": SOFTMAX,
     "embedded_gaussian": SOFTMAX,
-    "euclidean_gaussian": SOFTMAX,
+    "euclidean_gaussian": EUCLIDEAN,
     "dot": DOT,
     "concatenation": CONCATENATION,
 }

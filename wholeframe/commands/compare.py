@@ -1,0 +1,163 @@
+"""`wholeframe compare`: which block helps, on two embedded tasks or on your own images."""
+
+import dataclasses
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from wholeframe.blocks import BLOCKS
+from wholeframe.blocks.options import nearest
+from wholeframe.data.folders import open_folder
+from wholeframe.data.markers import TASKS
+from wholeframe.recipes import folder, markers
+from wholeframe.study.figures import draw_accuracy
+from wholeframe.train.compare import HEADER, Result, cells, picture, summarise, train_one, write_csv, write_markdown
+from wholeframe.train.loaders import Splits, folder_splits, marker_splits
+from wholeframe.train.recipe import Recipe
+from wholeframe.train.run import environment, write_json
+
+BLOCKS_BY_DEFAULT = ("none", "nl", "nl_dot", "snl", "gc", "se")
+
+# The networks compared are 48 channels wide: the papers' ratio 1/16 would leave three hidden channels.
+OPTIONS = {"gc": {"ratio": 0.25}, "se": {"ratio": 0.25}}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train the same small network without and with each block and compare: on two embedded tasks, or on images."""
+
+    folder: Annotated[Path | None, tyro.conf.arg(name="data", metavar="DIR")] = None
+    """images, one folder per class; without it, the embedded tasks"""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/compare")
+    """where tables, plot, pictures and recipe go"""
+    blocks: tuple[str, ...] = BLOCKS_BY_DEFAULT
+    """names of `wholeframe blocks`, `none` for the bare network, or `all`"""
+    tasks: tuple[str, ...] = tuple(TASKS)
+    """embedded tasks: recall needs a block that depends on the query, gist any context"""
+    seeds: int = 1
+    """trainings of every block, with seeds 0, 1, ..."""
+    steps: int = 300
+    """training steps on an embedded task"""
+    epochs: int = 12
+    """passes over the images of --data"""
+    strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """an image that does not decode is an error; otherwise it is named and left out"""
+
+
+@dataclass(frozen=True)
+class Arena:
+    """One task under one seed: the data, and the recipe of the bare network."""
+
+    task: str
+    recipe: Recipe
+    splits: Splits
+
+    def steps(self) -> int:
+        """Training steps of one block."""
+        return self.recipe.schedule.epochs * len(self.splits.train_dataloader())
+
+    def with_block(self, block: str) -> Recipe:
+        """The recipe with a block in it; `none` leaves it bare."""
+        if block == "none":
+            return self.recipe
+        model = dataclasses.replace(self.recipe.model, block=block, options=OPTIONS.get(block, {}))
+        return dataclasses.replace(self.recipe, model=model)
+
+
+class Steps(Callback):
+    """Moves a progress bar by one for every training step."""
+
+    def __init__(self, progress: Progress, bar: TaskID):
+        self.progress, self.bar = progress, bar
+
+    def on_train_batch_end(self, *_args: object, **_kwargs: object) -> None:
+        self.progress.advance(self.bar)
+
+
+def main(arguments: list[str]) -> None:
+    options = tyro.cli(Options, args=arguments, prog="wholeframe compare")
+    blocks = _blocks(options.blocks)
+    arenas = list(_arenas(options))
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_json(options.out / "recipe.json", _record(options, blocks, arenas))
+
+    results = _train_all(arenas, blocks, options.out)
+
+    rows = summarise(results)
+    write_csv(results, options.out / "results.csv")
+    write_markdown(rows, shlex.join(["wholeframe", "compare", *arguments]), options.out / "results.md")
+    accuracies: dict[str, dict[str, tuple[float, ...]]] = {}
+    for row in rows:
+        accuracies.setdefault(row.task, {})[row.block] = row.accuracies
+    draw_accuracy(accuracies, options.out / "accuracy.png")
+    print(f"tables, plot, pictures and recipe are in {options.out}")
+    table = Table()
+    for index, name in enumerate(HEADER):
+        table.add_column(name, justify="left" if index < 2 else "right", no_wrap=True)
+    for before, row in zip([None, *rows], rows, strict=False):
+        if before is not None and before.task != row.task:
+            table.add_section()
+        table.add_row(*cells(row))
+    Console().print(table)
+
+
+def _train_all(arenas: list[Arena], blocks: list[str], out: Path) -> list[Result]:
+    results = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("", total=len(blocks) * sum(arena.steps() for arena in arenas))
+        for arena in arenas:
+            for block in blocks:
+                seed = arena.recipe.seed
+                progress.update(bar, description=f"{arena.task}, {block}, seed {seed}")
+                result, network = train_one(
+                    arena.task, arena.with_block(block), arena.splits, callbacks=[Steps(progress, bar)]
+                )
+                results.append(result)
+                if seed == 0 and block != "none":
+                    picture(network, arena.splits, out / f"attention-{arena.task}-{block}.png")
+    return results
+
+
+def _blocks(names: tuple[str, ...]) -> list[str]:
+    if names == ("all",):
+        return ["none", *BLOCKS]
+    for name in names:
+        if name != "none" and name not in BLOCKS:
+            raise ValueError(f"there is no block {name!r}; {nearest(name, ['none', 'all', *BLOCKS])}")
+    return list(dict.fromkeys(names))
+
+
+def _arenas(options: Options) -> Iterator[Arena]:
+    if options.seeds < 1 or options.steps < 1 or options.epochs < 1:
+        raise ValueError("--seeds, --steps and --epochs count from 1")
+    if options.folder is not None:
+        images = open_folder(options.folder, strict=options.strict)
+        print(images.describe())
+        for seed in range(options.seeds):
+            recipe = folder.small(seed, options.epochs)
+            yield Arena(options.folder.resolve().name, recipe, folder_splits(images, recipe.data, seed))
+        return
+    for task in options.tasks:
+        if task not in TASKS:
+            raise ValueError(f"there is no embedded task {task!r}; {nearest(task, TASKS)}")
+        for seed in range(options.seeds):
+            recipe = markers.small_dense(seed)
+            yield Arena(task, recipe, marker_splits(task, recipe.data, seed, steps=options.steps))
+
+
+def _record(options: Options, blocks: list[str], arenas: list[Arena]) -> dict[str, object]:
+    return {
+        "options": {key: str(value) for key, value in dataclasses.asdict(options).items()},
+        "blocks": {block: OPTIONS.get(block, {}) for block in blocks},
+        "recipes": {arena.task: dataclasses.asdict(arena.recipe) for arena in arenas},
+        "environment": environment(),
+    }

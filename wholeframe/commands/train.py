@@ -1,0 +1,97 @@
+"""`wholeframe train RECIPE --data DIR --out RUN`."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from lightning.pytorch.callbacks import RichProgressBar
+
+from wholeframe.blocks.options import nearest
+from wholeframe.data.folders import open_folder
+from wholeframe.recipes import RECIPES
+from wholeframe.train.fit import fit, network_for, test_accuracy
+from wholeframe.train.loaders import folder_splits
+from wholeframe.train.recipe import Recipe
+from wholeframe.train.run import Run
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train a recipe on a folder of images, one folder per class, into a run folder."""
+
+    folder: Annotated[Path, tyro.conf.arg(name="data", metavar="DIR")]
+    """images: DIR/train/CLASS/* and DIR/test/CLASS/*, or DIR/CLASS/*"""
+    out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
+    """the run folder to write"""
+    recipe: tyro.conf.OmitArgPrefixes[Recipe]
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """continue the run in RUN from its last full epoch"""
+    strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """an image that does not decode is an error; otherwise it is named and left out"""
+
+
+def main(arguments: list[str]) -> None:
+    options = parse(arguments)
+    run = Run(options.out)
+    folder = open_folder(
+        options.folder,
+        test_fraction=options.recipe.data.test_fraction,
+        seed=options.recipe.seed,
+        strict=options.strict,
+    )
+    print(folder.describe())
+    splits = folder_splits(folder, options.recipe.data, options.recipe.seed)
+    prepare(run, options, splits.classes)
+    network = network_for(options.recipe, len(splits.classes))
+    resume = options.resume and run.last.is_file()
+    trainer = fit(options.recipe, network, splits, run, resume=resume, callbacks=[RichProgressBar()])
+    print(f"test accuracy {test_accuracy(trainer):.4f} after {trainer.current_epoch} epochs; the run is '{run.folder}'")
+
+
+def parse(arguments: list[str]) -> Options:
+    """The first argument names the recipe; options override its leaves."""
+    listed = "\n".join(f"  {name:<10} {_first_line(make)}" for name, make in RECIPES.items())
+    if not arguments or arguments[0].startswith("-"):
+        print(f"usage: wholeframe train RECIPE --data DIR --out RUN [options]\n\nrecipes:\n{listed}\n")
+        print("wholeframe train RECIPE --help lists the options.")
+        raise SystemExit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
+    name, *rest = arguments
+    if name not in RECIPES:
+        raise ValueError(f"there is no recipe {name!r}; {nearest(name, RECIPES)}")
+    missing = tyro.MISSING
+    default = Options(folder=missing, out=missing, recipe=RECIPES[name]())
+    return tyro.cli(Options, args=rest, default=default, prog=f"wholeframe train {name}")
+
+
+def prepare(run: Run, options: Options, classes: tuple[str, ...]) -> None:
+    """Write the run's record, or hold a resumed run to the one it has."""
+    if not run.recipe_file.is_file():
+        if options.resume:
+            raise ValueError(f"there is no run in '{run.folder}' to resume; leave --resume out to start one")
+        run.write(options.recipe, classes, str(options.folder))
+        return
+    if not options.resume:
+        raise ValueError(f"'{run.folder}' holds a run already; give --resume to continue it, or another --out")
+    if changed := _differences(dataclasses.asdict(run.recipe()), dataclasses.asdict(options.recipe)):
+        raise ValueError(
+            f"the run in '{run.folder}' was started with another recipe ({'; '.join(changed)}); resume it with the "
+            "options it was started with"
+        )
+    if run.classes() != classes:
+        raise ValueError(f"the run in '{run.folder}' has the classes {run.classes()}, the data has {classes}")
+
+
+def _differences(there: dict, here: dict, prefix: str = "") -> list[str]:
+    changed = []
+    for key, value in there.items():
+        if isinstance(value, dict) and key != "options":
+            changed += _differences(value, here[key], f"{prefix}{key}.")
+        elif value != here[key]:
+            changed.append(f"{prefix}{key} was {value!r} and is now {here[key]!r}")
+    return changed
+
+
+def _first_line(make: object) -> str:
+    return (make.__doc__ or "").strip().splitlines()[0]

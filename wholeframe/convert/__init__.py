@@ -1,0 +1,61 @@
+"""Blocks of other repositories as blocks of this package.
+
+    block = wf.convert.block("slowfast.Nonlocal", {"dim": 8, "dim_inner": 4, "pool_size": [1, 2, 2]}, state)
+
+One file per repository says what its arguments mean and what its tensors are called; `rename` does the rest.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+from torch import Tensor, nn
+
+from wholeframe.blocks.options import nearest
+from wholeframe.convert import alexhex7, gcnet, mmcv, pytorchvideo, senet, slowfast, timm, torchvision
+from wholeframe.convert.rename import Source as Source
+from wholeframe.convert.rename import call, load
+
+SOURCES: dict[str, Source] = {
+    "mmcv.NonLocal1d": Source(partial(mmcv.non_local, 1), mmcv.NON_LOCAL),
+    "mmcv.NonLocal2d": Source(partial(mmcv.non_local, 2), mmcv.NON_LOCAL),
+    "mmcv.NonLocal3d": Source(partial(mmcv.non_local, 3), mmcv.NON_LOCAL),
+    "mmcv.ContextBlock": Source(mmcv.context, mmcv.CONTEXT),
+    "gcnet.ContextBlock": Source(gcnet.context, mmcv.CONTEXT),
+    "slowfast.Nonlocal": Source(slowfast.non_local, slowfast.NAMES),
+    "pytorchvideo.create_nonlocal": Source(pytorchvideo.non_local, pytorchvideo.NAMES),
+    "timm.NonLocalAttn": Source(timm.non_local, timm.NON_LOCAL),
+    "timm.GlobalContext": Source(timm.global_context, timm.GLOBAL_CONTEXT),
+    "timm.SEModule": Source(timm.squeeze_excite, timm.SQUEEZE_EXCITE),
+    "timm.EffectiveSEModule": Source(timm.effective_squeeze_excite, timm.EFFECTIVE),
+    "torchvision.SqueezeExcitation": Source(torchvision.squeeze_excite, torchvision.NAMES),
+    "senet.SELayer": Source(senet.squeeze_excite, senet.NAMES),
+    **{
+        f"alexhex7.{module}.NONLocalBlock{rank}D": Source(partial(alexhex7.non_local, kind), alexhex7.NAMES)
+        for module, kind in alexhex7.MODULES.items()
+        for rank in (1, 2, 3)
+    },
+}
+
+
+def block(reference: str, constructor: Mapping[str, object], state: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """Our block that computes what a reference's block computes.
+
+    Args:
+        reference: a name in `SOURCES`: `"<repository>.<class>"`, with the module between the two where a
+            repository has one class name in several files.
+        constructor: the arguments the reference was built with. What the reference would default, defaults.
+        state: the reference's state dict, for one block, without a prefix. dtype and device follow it. None for
+            a fresh block, an identity where the reference starts as one; where it starts at random, so does ours,
+            with its own distribution.
+
+    Raises:
+        ValueError: for an unknown reference or argument, a value that has no counterpart here, and a state whose
+            names or shapes are not those of such a block.
+    """
+    if reference not in SOURCES:
+        raise ValueError(f"{reference!r} is no known reference; {nearest(reference, SOURCES)}")
+    source = SOURCES[reference]
+    module = call(reference, source.make, constructor)
+    if state is not None:
+        load(module, source, state)
+    return module

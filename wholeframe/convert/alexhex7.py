@@ -1,0 +1,48 @@
+"""AlexHex7/Non-local_pytorch@ec15789, `lib/non_local_*.py`: one file per kind, the same class names in each.
+
+Pools after the projections and never scales.
+"""
+
+from torch import nn
+
+from wholeframe import ops
+from wholeframe.blocks import NonLocal
+
+MODULES: dict[str, ops.Kind] = {
+    "non_local_gaussian": "gaussian",
+    "non_local_embedded_gaussian": "embedded_gaussian",
+    "non_local_dot_product": "dot",
+    "non_local_concatenation": "concatenation",
+}
+NAMES = {
+    "theta.": "theta.",
+    "phi.0.": "phi.",
+    "phi.": "phi.",
+    "g.0.": "g.",
+    "g.": "g.",
+    "concat_project.0.": "w_f.",
+    "W.0.": "out.",
+    "W.1.": "norm.",
+    "W.": "out.",
+}
+
+
+def non_local(
+    kind: ops.Kind,
+    /,
+    in_channels: int,
+    inter_channels: int | None = None,
+    sub_sample: bool = True,
+    bn_layer: bool = True,
+) -> nn.Module:
+    """`NONLocalBlock1D`, `NONLocalBlock2D` or `NONLocalBlock3D`; the kind is the file's."""
+    return NonLocal(
+        in_channels,
+        inner=inter_channels,
+        kind=kind,
+        pool=2 if sub_sample else 1,
+        pool_order="after",
+        norm="bn" if bn_layer else None,
+        std=None,
+        birth="zero",
+    )

@@ -1,0 +1,134 @@
+"""huggingface/pytorch-image-models, timm 1.0.31, `timm/layers/`.
+
+`device` and `dtype` are no arguments here: both follow the state. Neither are the further arguments that
+`NonLocalAttn` and `EffectiveSEModule` take and ignore.
+"""
+
+from torch import nn
+
+from wholeframe.blocks import ContextBlock, GlobalContext, LinearTransform, MeanContext, NonLocal, SqueezeExcite
+from wholeframe.blocks.context import Fusion, Gate
+from wholeframe.convert.rename import meaning
+
+RELU: dict[str | None, None] = {"relu": None, "ReLU": None}
+GATES: dict[str | None, Gate] = {
+    "sigmoid": "sigmoid",
+    "Sigmoid": "sigmoid",
+    "hard_sigmoid": "hard_sigmoid",
+    "Hardsigmoid": "hard_sigmoid",
+    "HardSigmoid": "hard_sigmoid",
+}
+NON_LOCAL = {"t.": "theta.", "p.": "phi.", "g.": "g.", "z.": "out.", "norm.": "norm."}
+GLOBAL_CONTEXT = {
+    "conv_attn.": "context.logits.",
+    "mlp_add.fc1.": "add.reduce.",
+    "mlp_add.norm.": "add.norm.",
+    "mlp_add.fc2.": "add.expand.",
+    "mlp_scale.fc1.": "multiply.reduce.",
+    "mlp_scale.norm.": "multiply.norm.",
+    "mlp_scale.fc2.": "multiply.expand.",
+}
+SQUEEZE_EXCITE = {"fc1.": "multiply.reduce.", "bn.": "multiply.norm.", "fc2.": "multiply.expand."}
+EFFECTIVE = {"fc.": "multiply.expand."}
+
+
+def non_local(
+    in_channels: int,
+    use_scale: bool = True,
+    rd_ratio: float = 1 / 8,
+    rd_channels: int | None = None,
+    rd_divisor: int = 8,
+) -> nn.Module:
+    """`NonLocalAttn`. Its scale is the root of the channels of x, not of theta."""
+    return NonLocal(
+        in_channels,
+        inner=rounded(in_channels * rd_ratio, rd_divisor, least=0.9) if rd_channels is None else rd_channels,
+        scale=in_channels**-0.5 if use_scale else None,
+        std=None,
+        birth="zero",
+    )
+
+
+def global_context(
+    channels: int,
+    use_attn: bool = True,
+    fuse_add: bool = False,
+    fuse_scale: bool = True,
+    init_last_zero: bool = False,
+    rd_ratio: float = 1 / 8,
+    rd_channels: int | None = None,
+    rd_divisor: int = 1,
+    act_layer: object = nn.ReLU,
+    gate_layer: object = "sigmoid",
+) -> nn.Module:
+    """`GlobalContext`. `init_last_zero` does nothing in the reference either.
+
+    The reference starts the adding transform with zero weights and random biases, so it is born random here.
+    """
+    meaning("act_layer", act_layer, RELU)
+    return GlobalContext(
+        channels,
+        hidden=rounded(channels * rd_ratio, rd_divisor) if rd_channels is None else rd_channels,
+        context="attention" if use_attn else "mean",
+        fusion=fusion(fuse_add, fuse_scale),
+        gate=meaning("gate_layer", gate_layer, GATES),
+        eps=1e-6,
+        birth="random",
+    )
+
+
+def fusion(fuse_add: bool, fuse_scale: bool) -> Fusion:
+    if fuse_add and fuse_scale:
+        return "multiply_add"
+    if not fuse_add and not fuse_scale:
+        raise ValueError("fuse_add=False with fuse_scale=False is a block that returns its input; set one of them")
+    return "add" if fuse_add else "multiply"
+
+
+def squeeze_excite(
+    channels: int,
+    rd_ratio: float = 1 / 16,
+    rd_channels: int | None = None,
+    rd_divisor: int = 8,
+    add_maxpool: bool = False,
+    bias: bool = True,
+    act_layer: object = nn.ReLU,
+    norm_layer: object = None,
+    gate_layer: object = "sigmoid",
+) -> nn.Module:
+    """`SEModule`, also known as `SqueezeExcite`."""
+    refuse_maxpool(add_maxpool)
+    meaning("act_layer", act_layer, RELU)
+    return SqueezeExcite(
+        channels,
+        hidden=rd_channels or rounded(channels * rd_ratio, rd_divisor),
+        norm=meaning("norm_layer", norm_layer, {"BatchNorm2d": "bn", None: None}),
+        bias=bias,
+        gate=meaning("gate_layer", gate_layer, GATES),
+    )
+
+
+def effective_squeeze_excite(
+    channels: int, add_maxpool: bool = False, gate_layer: object = "hard_sigmoid"
+) -> nn.Module:
+    """`EffectiveSEModule`, also known as `EffectiveSqueezeExcite`."""
+    refuse_maxpool(add_maxpool)
+    return ContextBlock(
+        channels,
+        context=MeanContext,
+        transform=LinearTransform,
+        fusion="multiply",
+        gate=meaning("gate_layer", gate_layer, GATES),
+        birth="random",
+    )
+
+
+def refuse_maxpool(add_maxpool: bool) -> None:
+    if add_maxpool:
+        raise ValueError("add_maxpool=True has no counterpart here: the context is a mean, without a maximum")
+
+
+def rounded(width: float, divisor: int, *, least: float = 0.0) -> int:
+    """The multiple of `divisor` nearest to `width` (a tie goes up), one at least, and never below `least` of it."""
+    multiple = max(int(width + divisor / 2) // divisor, 1) * divisor
+    return multiple + divisor if multiple < least * width else multiple

@@ -1,0 +1,114 @@
+"""A model by name: a host network, a block, the sites where it is attached."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+
+from wholeframe.blocks import BLOCKS
+from wholeframe.blocks.options import nearest
+from wholeframe.models.small import SmallNet
+from wholeframe.models.surgery import Example, insert
+
+HOSTS: dict[str, Callable[[int], nn.Module]] = {
+    "small": partial(SmallNet, strides=(2, 2, 2), depth=2),
+    "small_dense": partial(SmallNet, strides=(1, 2, 1), dense=True),
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which network is trained."""
+
+    host: str = "small"
+    """small, small_dense, torchvision/NAME or timm/NAME (a bare NAME is looked for in torchvision, then in timm)"""
+    weights: str | None = None
+    """None to start at random; "DEFAULT" or a name for pretrained weights of torchvision, a tag or "DEFAULT" of timm"""
+    block: str | None = "nl"
+    """a name of `wholeframe blocks`, or None for the bare host"""
+    at: tuple[str, ...] = ("stage3",)
+    """globs over module names of the host: where the block is attached"""
+    options: dict[str, Any] = field(default_factory=dict)
+    """arguments of the block, such as ratio 0.25"""
+
+
+def build(model: Model, classes: int, example: Example = None) -> nn.Module:
+    """The network: host for `classes`, with its blocks inserted and proved."""
+    network = host(model.host, classes, model.weights)
+    if model.block is not None:
+        insert(network, block_maker(model.block, model.options), model.at, example)
+    return network
+
+
+def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module]:
+    """The block called `name` with these options, to be called with the channels."""
+    if name not in BLOCKS:
+        raise ValueError(f"there is no block {name!r}; {nearest(name, BLOCKS)}")
+
+    def make(channels: int) -> nn.Module:
+        try:
+            return BLOCKS[name].make(channels, **options)
+        except TypeError as error:
+            raise ValueError(f"the block {name!r} does not take these options: {error}") from error
+
+    return make
+
+
+def host(name: str, classes: int, weights: str | None = None) -> nn.Module:
+    """A host network by name; pretrained weights come through the loaders of their own library."""
+    if name in HOSTS:
+        if weights is not None:
+            raise ValueError(f"there are no pretrained weights of {name!r}; give weights None")
+        return HOSTS[name](classes)
+    library, _, bare = name.rpartition("/")
+    if library not in ("", "torchvision", "timm"):
+        raise ValueError(f"there is no library {library!r} of hosts; write torchvision/{bare} or timm/{bare}")
+    if library != "timm" and bare in torchvision.models.list_models():
+        return _torchvision(bare, classes, weights)
+    if library == "torchvision":
+        raise ValueError(f"torchvision has no model {bare!r}; {nearest(bare, torchvision.models.list_models())}")
+    return _timm(bare, classes, weights)
+
+
+def _torchvision(name: str, classes: int, weights: str | None) -> nn.Module:
+    if weights is None:
+        return torchvision.models.get_model(name, num_classes=classes)
+    with _reachable(name, weights):
+        network = torchvision.models.get_model(name, weights=weights)
+    *_, (path, last) = ((p, m) for p, m in network.named_modules() if isinstance(m, nn.Linear))
+    parent, _, child = path.rpartition(".")
+    setattr(network.get_submodule(parent), child, nn.Linear(last.in_features, classes))
+    return network
+
+
+def _timm(name: str, classes: int, weights: str | None) -> nn.Module:
+    try:
+        import timm
+    except ImportError as error:
+        raise ValueError(
+            f"torchvision has no model {name!r}, and timm is not installed; `uv sync --extra timm` brings it, or: "
+            f"{nearest(name, torchvision.models.list_models())}"
+        ) from error
+    if not timm.is_model(name):
+        known = [*torchvision.models.list_models(), *timm.list_models()]
+        raise ValueError(f"neither torchvision nor timm has a model {name!r}; {nearest(name, known)}")
+    tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+    with _reachable(name, weights):
+        return timm.create_model(tagged, pretrained=weights is not None, num_classes=classes)
+
+
+@contextlib.contextmanager
+def _reachable(name: str, weights: str | None) -> Iterator[None]:
+    """Turn a failed download into a sentence."""
+    try:
+        yield
+    except OSError as error:  # what urllib and huggingface_hub raise without a network
+        raise ValueError(
+            f"the pretrained weights {weights!r} of {name!r} could not be fetched ({error}); leave weights out to "
+            f"start at random, or put the file into {torch.hub.get_dir()}/checkpoints"
+        ) from error

@@ -1,0 +1,65 @@
+"""Pictures. Every function draws on a figure of its own and saves it as a PNG."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch.nn.functional as F
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from wholeframe.study.explain import Attention
+
+INK, QUERY = "#222222", "#00e5ff"
+PALETTE = ("#8c8c8c", "#d1495b", "#edae49", "#00798c", "#66a182", "#2e4057", "#9c6ade", "#c97b63", "#5b8e7d")
+
+
+def draw_attention(
+    picture: np.ndarray, query: tuple[int, int], found: Sequence[Attention], file: Path, title: str | None = None
+) -> None:
+    """A photograph `(h, w, 3)` with the query on it, and the heat map of every block over the same photograph."""
+    height, width = picture.shape[:2]
+    panel = 4.2
+    tall = min(max(panel * height / width, 1.8), 8)
+    figure = Figure(figsize=(panel * (1 + len(found)), tall + 0.7), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 1 + len(found), squeeze=False)[0]
+    axes[0].imshow(picture, interpolation="nearest")
+    axes[0].set_title(title or f"query y={query[0]} x={query[1]}", fontsize=10, color=INK)
+    grey = picture.mean(axis=2) / 255
+    for axis, attention in zip(axes[1:], found, strict=True):
+        weights = attention.weights
+        heat = F.interpolate(weights[None, None], size=(height, width), mode="nearest")[0, 0].numpy()
+        limit = float(abs(heat).max()) or 1.0
+        signed = heat.min() < 0
+        axis.imshow(grey, cmap="gray", vmin=-0.4, vmax=1.4, interpolation="nearest")
+        drawn = axis.imshow(
+            heat, cmap="RdBu_r" if signed else "inferno", vmin=-limit if signed else 0, vmax=limit, alpha=0.65
+        )
+        figure.colorbar(drawn, ax=axis, fraction=0.046, pad=0.03).ax.tick_params(labelsize=7)
+        grid = " x ".join(map(str, weights.shape))
+        axis.set_title(f"{attention.block} at {attention.site}\nweights over {grid} keys", fontsize=10, color=INK)
+    for axis in axes:
+        axis.plot(query[1], query[0], "+", color="black", markersize=17, markeredgewidth=4)
+        axis.plot(query[1], query[0], "+", color=QUERY, markersize=15, markeredgewidth=2)
+        axis.set_axis_off()
+    figure.savefig(file)
+
+
+def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: Path) -> None:
+    """Bars of accuracy, one panel per task and one bar per block, with a dot for every seed."""
+    figure = Figure(figsize=(1.2 + 4.2 * len(accuracy), 3.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, (task, blocks) in zip(figure.subplots(1, len(accuracy), squeeze=False)[0], accuracy.items(), strict=True):
+        for index, values in enumerate(blocks.values()):
+            mean = sum(values) / len(values)
+            axis.bar(index, mean, color=PALETTE[index % len(PALETTE)], width=0.72)
+            axis.text(index, mean + 0.01, f"{mean:.2f}", ha="center", va="bottom", fontsize=8, color=INK)
+            if len(values) > 1:
+                axis.plot([index] * len(values), values, ".", color=INK, markersize=4)
+        axis.set_xticks(range(len(blocks)), list(blocks), rotation=35, ha="right", fontsize=8)
+        axis.set_title(task, fontsize=11, color=INK)
+        axis.set_ylim(0, 1.08)
+        axis.set_ylabel("test accuracy", fontsize=9)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file)

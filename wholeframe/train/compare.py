@@ -1,0 +1,152 @@
+"""The same network without and with each block, under one recipe: a fair comparison."""
+
+import csv
+import dataclasses
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from wholeframe.data.markers import IGNORE
+from wholeframe.study.cost import cost, inference_ms
+from wholeframe.study.explain import attending, attention_of
+from wholeframe.study.figures import draw_attention
+from wholeframe.train.fit import fit, network_for, test_accuracy
+from wholeframe.train.loaders import Splits
+from wholeframe.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Result:
+    """One training of a comparison: a row of `results.csv`.
+
+    `params` are the parameters that the block adds, `macs` the multiply-adds of the whole network for one image,
+    `infer_ms` the median time of a forward pass of one image.
+    """
+
+    task: str
+    block: str
+    seed: int
+    params: int
+    macs: int
+    accuracy: float
+    train_s: float
+    infer_ms: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The trainings of one block on one task, over their seeds."""
+
+    task: str
+    block: str
+    params: int
+    macs: int
+    accuracies: tuple[float, ...]
+    train_s: float
+    infer_ms: float
+
+    def accuracy(self) -> str:
+        """The mean, with the standard deviation where there are several seeds."""
+        mean = f"{statistics.mean(self.accuracies):.3f}"
+        return mean if len(self.accuracies) == 1 else f"{mean} ± {statistics.stdev(self.accuracies):.3f}"
+
+
+def train_one(
+    task: str, recipe: Recipe, splits: Splits, callbacks: Sequence[Callback] = ()
+) -> tuple[Result, nn.Module]:
+    """Train the network of a recipe and measure it."""
+    network = network_for(recipe, len(splits.classes))
+    start = time.perf_counter()
+    trainer = fit(recipe, network, splits, callbacks=callbacks)
+    train_s = time.perf_counter() - start
+    example = next(iter(splits.val_dataloader()))[0][:1]
+    new = sum(p.numel() for name, p in network.named_parameters() if "wholeframe" in name.split("."))
+    result = Result(
+        task=task,
+        block=recipe.model.block or "none",
+        seed=recipe.seed,
+        params=new,
+        macs=cost(network, example).macs,
+        accuracy=test_accuracy(trainer),
+        train_s=train_s,
+        infer_ms=inference_ms(network, example),
+    )
+    return result, network
+
+
+def summarise(results: Sequence[Result]) -> list[Summary]:
+    """One row per task and block, in the order of the trainings."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.task, result.block), []).append(result)
+    return [
+        Summary(
+            task=task,
+            block=block,
+            params=group[0].params,
+            macs=group[0].macs,
+            accuracies=tuple(r.accuracy for r in group),
+            train_s=statistics.mean(r.train_s for r in group),
+            infer_ms=statistics.mean(r.infer_ms for r in group),
+        )
+        for (task, block), group in groups.items()
+    ]
+
+
+def picture(network: nn.Module, splits: Splits, file: Path) -> None:
+    """Draw what the blocks look at from one position of the first test image; nothing where no block attends.
+
+    The position is the first that is asked for a label, or the centre where the label is the whole image's.
+    """
+    if not attending(network):
+        return
+    image, label = splits.test[0]
+    height, width = image.shape[1:]
+    query = (height // 2, width // 2)
+    if torch.is_tensor(label) and label.ndim == 2:
+        y, x = (label != IGNORE).nonzero()[0].tolist()
+        query = (y * height // label.shape[0], x * width // label.shape[1])
+    draw_attention(splits.picture(image), query, attention_of(network, image[None], query), file)
+
+
+HEADER = ("task", "block", "new params", "mult-adds", "accuracy", "train s", "infer ms")
+
+
+def cells(row: Summary) -> tuple[str, ...]:
+    """A summary under `HEADER`."""
+    return (
+        row.task,
+        row.block,
+        f"{row.params:,}",
+        f"{row.macs:,}",
+        row.accuracy(),
+        f"{row.train_s:.1f}",
+        f"{row.infer_ms:.2f}",
+    )
+
+
+def write_csv(results: Sequence[Result], file: Path) -> None:
+    """Every training, one per row."""
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in dataclasses.fields(Result)])
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(result) for result in results)
+
+
+def write_markdown(rows: Sequence[Summary], command: str, file: Path) -> None:
+    """The table, with the command that made it."""
+    lines = [
+        f"Made by `{command}`. New params are the parameters of the block; mult-adds are of the whole network for one "
+        "image; accuracy is on the test set, mean over seeds; inference is one image.",
+        "",
+        "| " + " | ".join(HEADER) + " |",
+        "|---|---|" + "---:|" * (len(HEADER) - 2),
+        *("| " + " | ".join(cells(row)) + " |" for row in rows),
+    ]
+    file.write_text("\n".join(lines) + "\n")

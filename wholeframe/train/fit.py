@@ -1,0 +1,112 @@
+"""Train a recipe on data, into a run folder; continue one that was stopped."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import nn
+
+from wholeframe.models.build import build
+from wholeframe.train.loaders import Splits, epoch_seed
+from wholeframe.train.recipe import Recipe
+from wholeframe.train.run import Run, read_checkpoint
+from wholeframe.train.task import Classification
+
+
+def network_for(recipe: Recipe, classes: int) -> nn.Module:
+    """The untrained network of a recipe, the same for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return build(recipe.model, classes, torch.randn(1, 3, recipe.data.size, recipe.data.size))
+
+
+def fit(
+    recipe: Recipe,
+    network: nn.Module,
+    splits: Splits,
+    run: Run | None = None,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> L.Trainer:
+    """Train `network` in place. With a `run`, its folder gets logs and checkpoints; without, nothing is written.
+
+    `resume` continues from the last full epoch with the optimizer, the schedule, the epoch and the order of images
+    that the stopped run would have had: the weights at the end are the same.
+    """
+    quiet()
+    task = Classification(network, len(splits.classes), recipe.schedule)
+    trainer = L.Trainer(
+        max_epochs=recipe.schedule.epochs,
+        precision=recipe.precision,
+        accelerator="auto",
+        devices=1,
+        gradient_clip_val=recipe.schedule.clip,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        enable_checkpointing=run is not None,
+        enable_progress_bar=any(isinstance(callback, RichProgressBar) for callback in callbacks),
+        logger=_loggers(run) if run else False,
+        plugins=[WholeFiles()] if run else None,
+        callbacks=[Reseed(recipe.seed), *(_checkpoints(run) if run else []), *callbacks],
+    )
+    checkpoint = None
+    if resume and run is not None:
+        read_checkpoint(run.last)  # a sentence, should it be none
+        checkpoint = run.last
+    trainer.fit(task, datamodule=splits, ckpt_path=checkpoint, weights_only=True)
+    return trainer
+
+
+def test_accuracy(trainer: L.Trainer) -> float:
+    """The accuracy after the last epoch."""
+    return float(trainer.callback_metrics["test/accuracy"])
+
+
+class Reseed(Callback):
+    """Dropout and augmentation in this process depend on (seed, epoch) alone, as the loaders do."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch))
+
+
+class WholeFiles(TorchCheckpointIO):
+    """A run that is killed while it saves keeps the checkpoint before."""
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
+        part = Path(path).with_suffix(".part")
+        super().save_checkpoint(checkpoint, part, storage_options)
+        part.replace(path)
+
+
+def _checkpoints(run: Run) -> list[Callback]:
+    every = {"dirpath": run.folder, "save_top_k": 1, "enable_version_counter": False}
+    return [
+        ModelCheckpoint(filename="best", monitor="test/accuracy", mode="max", **every),
+        ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **every),
+    ]
+
+
+def _loggers(run: Run) -> list:
+    # Both write into the run folder itself: no `version_0` below it.
+    where = {"save_dir": run.folder.parent, "name": run.folder.name, "version": ""}
+    return [CSVLogger(**where), TensorBoardLogger(**where)]
+
+
+def quiet() -> None:
+    """Lightning's notes on hardware and tips are not for the person who reads our output."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")

@@ -1,0 +1,109 @@
+"""A run: the folder that a training leaves behind, and from which it can be read, evaluated and continued.
+
+recipe.json        what was meant
+environment.json   what was used: versions, device, classes, data
+metrics.csv        loss and accuracy by step and epoch; TensorBoard events beside it
+last.ckpt          after the last full epoch, with optimizer and schedule: `--resume` continues from it
+best.ckpt          after the epoch with the best test accuracy
+"""
+
+import dataclasses
+import json
+import os
+import pickle
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import torchvision
+from torch import nn
+
+from wholeframe.models.build import Model, build
+from wholeframe.train.recipe import Data, Recipe, Schedule
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder on disk."""
+
+    folder: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.folder / "recipe.json"
+
+    @property
+    def environment_file(self) -> Path:
+        return self.folder / "environment.json"
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.ckpt"
+
+    def write(self, recipe: Recipe, classes: tuple[str, ...], data: str) -> None:
+        """Record what was meant and what is used."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.recipe_file, dataclasses.asdict(recipe))
+        write_json(self.environment_file, {"classes": classes, "data": data, **environment()})
+
+    def recipe(self) -> Recipe:
+        """The recipe, as it was run."""
+        fields = self._read(self.recipe_file)
+        fields["model"]["at"] = tuple(fields["model"]["at"])
+        parts = {"model": Model(**fields["model"]), "data": Data(**fields["data"])}
+        return Recipe(**{**fields, **parts, "schedule": Schedule(**fields["schedule"])})
+
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the network's output."""
+        return tuple(self._read(self.environment_file)["classes"])
+
+    def network(self, weights: str = "last") -> nn.Module:
+        """The trained network, in eval mode."""
+        recipe = self.recipe()
+        model = dataclasses.replace(recipe.model, weights=None)  # the checkpoint holds every weight
+        network = build(model, len(self.classes()), torch.randn(1, 3, recipe.data.size, recipe.data.size))
+        state = read_checkpoint(self.last if weights == "last" else self.best)["state_dict"]
+        network.load_state_dict({key.removeprefix("network."): value for key, value in state.items()})
+        return network.eval()
+
+    def _read(self, file: Path) -> dict[str, Any]:
+        if not file.is_file():
+            raise ValueError(
+                f"'{self.folder}' is no run folder: it has no {file.name}; a run is what "
+                "`wholeframe train RECIPE --data DIR --out RUN` leaves behind"
+            )
+        return json.loads(file.read_text())
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """The content of a checkpoint of ours; refuses what is none, without running code that hides in it."""
+    if not file.is_file():
+        raise ValueError(f"there is no checkpoint '{file}'; the run may have been stopped before its first epoch ended")
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"'{file}' is not a checkpoint, or is damaged ({str(error).splitlines()[0]})") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise ValueError(f"'{file}' is not a checkpoint of a run: it holds no state_dict")
+    return content
+
+
+def environment() -> dict[str, str]:
+    """Versions and device, for the record."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {os.cpu_count()} cores"
+    libraries = {module.__name__: str(module.__version__) for module in (torch, torchvision, lightning)}
+    return {"python": platform.python_version(), "device": device, **libraries}
+
+
+def write_json(file: Path, content: object) -> None:
+    """Write a file as a whole or not at all."""
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.replace(file)
