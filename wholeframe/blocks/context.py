@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
@@ -112,7 +112,9 @@ class ContextBlock(nn.Module):
             z = z + self.add(context)[everywhere]
         return z
 
-    def attention(self, x: Float[Tensor, "b c *grid"], query: Sequence[int]) -> Float[Tensor, "b q *grid"]:
+    def attention(
+        self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
+    ) -> Float[Tensor, "b q *grid"]:
         """The weights of the context over the grid: the same map for every query, which is the point of GCNet."""
         if not isinstance(self.context, AttentionContext):
             raise ValueError(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
@@ -155,7 +155,9 @@ class NonLocal(nn.Module):
         phi = keys if self.phi is None else self.phi(keys)
         return theta, pooled(phi), pooled(self.g(keys))
 
-    def attention(self, x: Float[Tensor, "b c *grid"], query: Sequence[int]) -> Float[Tensor, "b q *key_grid"]:
+    def attention(
+        self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
+    ) -> Float[Tensor, "b q *key_grid"]:
         """The normalised weights of chosen queries (flat positions, row-major) over the grid of keys.
 
         Recomputed for these queries alone; nothing of size n x n is built. `wholeframe.ops.flat_index` turns

@@ -62,7 +62,7 @@ def folder_splits(folder: ImageFolder, data: Data, seed: int) -> Splits:
     if len(folder.train) < data.batch:
         raise ValueError(
             f"{folder.root} has {len(folder.train)} training images, fewer than one batch of {data.batch}; "
-            f"give --data.batch {max(len(folder.train) // 2, 2)} or less"
+            f"give --batch {max(len(folder.train) // 2, 2)} or less"
         )
     train = ImageDataset(folder.train, transforms(data.size, train=True, flip=data.flip))
     test = ImageDataset(folder.test, transforms(data.size, train=False))
