@@ -1,0 +1,150 @@
+"""The context framework: context x transform x fusion, and its named points."""
+
+import pytest
+import torch
+
+from wholeframe.blocks import (
+    AttentionContext,
+    Bottleneck,
+    ContextBlock,
+    GlobalContext,
+    LinearTransform,
+    MeanContext,
+    SimplifiedNonLocal,
+    SqueezeExcite,
+)
+from wholeframe.blocks.context import hidden_width
+
+
+@pytest.fixture
+def x():
+    torch.manual_seed(0)
+    return torch.randn(2, 8, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GlobalContext(32, fusion="sum"), "fusion='sum' is none of 'add', 'multiply', 'multiply_add'"),
+        (lambda: GlobalContext(32, gate="sigmod"), "gate='sigmod' is none of .*; did you mean 'sigmoid'?"),
+        (lambda: GlobalContext(32, birth="zeros"), "birth='zeros' is none of .*; did you mean 'zero'?"),
+        (lambda: GlobalContext(32, norm="gn"), "norm='gn' is none of 'ln', 'bn', None"),
+        (lambda: GlobalContext(32, context="max"), "context='max' is none of 'attention', 'mean'"),
+        (lambda: GlobalContext(32, hidden=0), "hidden=0 is no width; give a number from 1, such as 2"),
+        (lambda: SqueezeExcite(256, hidden=-4), "hidden=-4 is no width; give a number from 1, such as 16"),
+        (lambda: GlobalContext(32, ratio=16.0), "ratio=16 is the hidden width over the channels.*did you mean 1/16?"),
+        (lambda: SqueezeExcite(8), r"ratio=0.0625 of channels=8 leaves 0 hidden channels.*give ratio >= 0.25"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_an_option_that_cannot_be_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(("channels", "ratio", "p"), [(18, 1 / 4, 4), (256, 1 / 16, 16), (8, 1.0, 8), (8, 0.25, 2)])
+def test_the_hidden_width_is_truncated_as_in_mmcv(channels, ratio, p):
+    assert hidden_width(channels, ratio) == p == Bottleneck(channels, ratio=ratio).reduce.out_features
+
+
+@pytest.mark.parametrize("ratio", [0.0, -0.5, 1.5, 16.0])
+def test_a_ratio_that_is_no_fraction_is_refused(ratio):
+    with pytest.raises(ValueError, match="a fraction; did you mean"):
+        hidden_width(64, ratio)
+
+
+def test_one_hidden_channel_is_refused_unless_asked_for():
+    with pytest.raises(ValueError, match="leaves 1 hidden channels; one channel is constant after a layer norm"):
+        hidden_width(16, 1 / 16)
+    assert Bottleneck(16, hidden=1).reduce.out_features == 1
+
+
+@pytest.mark.parametrize("context", [MeanContext, AttentionContext])
+@pytest.mark.parametrize("transform", [LinearTransform, lambda c: Bottleneck(c, ratio=1 / 2)])
+@pytest.mark.parametrize("fusion", ["add", "multiply", "multiply_add"])
+def test_the_product_of_parts_is_the_literal_formula(x, context, transform, fusion):
+    block = ContextBlock(8, context=context, transform=transform, fusion=fusion, birth="random")
+    c = block.context(x.flatten(2).transpose(1, 2))
+    expected = x
+    if fusion != "add":
+        expected = expected * torch.sigmoid(block.multiply(c))[:, :, None, None]
+    if fusion != "multiply":
+        expected = expected + block.add(c)[:, :, None, None]
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_both_fusions_have_a_transform_each():
+    block = GlobalContext(8, ratio=1 / 2, fusion="multiply_add", birth="random")
+    assert block.multiply is not None and block.add is not None
+    assert not torch.equal(block.multiply.reduce.weight, block.add.reduce.weight)
+
+
+@pytest.mark.parametrize(
+    ("gate", "function"),
+    [
+        ("sigmoid", torch.sigmoid),
+        ("hard_sigmoid", torch.nn.functional.hardsigmoid),
+        ("twice_sigmoid", lambda t: 2 * torch.sigmoid(t)),
+    ],
+)
+def test_gates(x, gate, function):
+    block = SqueezeExcite(8, ratio=1 / 2, gate=gate)
+    expected = x * function(block.multiply(x.mean(dim=(2, 3))))[:, :, None, None]
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_what_gc_adds_is_the_same_everywhere(x):
+    added = GlobalContext(8, ratio=1 / 2, birth="random")(x) - x
+    torch.testing.assert_close(added, added[:, :, :1, :1].expand_as(added), rtol=1e-5, atol=1e-6)
+
+
+def test_the_value_may_go_before_or_behind_the_sum(x):
+    """SNL's hoisting: sum_j a_j (W_v x_j + b) = W_v sum_j a_j x_j + b, as the weights sum to one."""
+    block = SimplifiedNonLocal(8, birth="random")
+    positions = x.flatten(2).transpose(1, 2)
+    inside = (block.context.weights(positions)[:, None] @ block.add.expand(positions))[:, 0]
+    torch.testing.assert_close(block(x), x + inside[:, :, None, None])
+
+
+@pytest.mark.parametrize("make", [SimplifiedNonLocal, lambda c: GlobalContext(c, ratio=1 / 2)])
+def test_attention_is_the_same_map_for_every_query(x, make):
+    block = make(8)
+    assert block.attends
+    attention = block.attention(x, [0, 7, 14])
+    assert attention.shape == (2, 3, 3, 5)
+    assert torch.equal(attention[:, 0], attention[:, 1]) and torch.equal(attention[:, 0], attention[:, 2])
+    torch.testing.assert_close(attention.sum(dim=(2, 3)), torch.ones(2, 3))
+    logits = (x * block.context.logits.weight[0][:, None, None]).sum(dim=1)
+    torch.testing.assert_close(attention[:, 0], logits.flatten(1).softmax(dim=1).reshape(2, 3, 5))
+
+
+@pytest.mark.parametrize("make", [SqueezeExcite, lambda c, ratio: GlobalContext(c, ratio=ratio, context="mean")])
+def test_a_mean_has_no_attention_to_show(x, make):
+    assert not make(8, ratio=1 / 2).attends
+    with pytest.raises(ValueError, match="MeanContext weighs all positions alike, so there is no attention to show; "):
+        make(8, ratio=1 / 2).attention(x, [0])
+
+
+def test_the_logits_of_a_fresh_context_do_not_pick_one_position():
+    """Their std is sqrt(2) for unit inputs of any width; GCNet's re-initialised ones had 47 at 1024 channels."""
+    torch.manual_seed(0)
+    x = torch.randn(4, 1024, 10, 10)
+    attention = GlobalContext(1024).attention(x, [0])
+    assert attention.amax(dim=(2, 3)).max() < 0.5
+
+
+def test_the_bias_of_the_logits_is_there_and_does_nothing(x):
+    block = GlobalContext(8, ratio=1 / 2, birth="random")
+    y = block(x)
+    block.context.logits.bias.data.fill_(5)
+    torch.testing.assert_close(block(x), y)
+    assert AttentionContext(8, bias=False).logits.bias is None
+
+
+def test_multiply_adds_do_not_count_a_mean():
+    assert SqueezeExcite(8, ratio=1 / 2).multiply_adds((9, 9)) == 2 * 8 * 4
+    assert GlobalContext(8, ratio=1 / 2, fusion="multiply_add").multiply_adds((3, 5)) == 2 * 8 * 15 + 2 * 2 * 8 * 4
+
+
+def test_repr_tells_the_options():
+    assert "8, fusion='add', gate='sigmoid', birth='zero'" in repr(SimplifiedNonLocal(8))

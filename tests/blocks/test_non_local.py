@@ -1,0 +1,150 @@
+import pytest
+import torch
+from torch import nn
+
+from wholeframe import ops
+from wholeframe.blocks import NonLocal
+
+
+@pytest.fixture
+def x():
+    torch.manual_seed(0)
+    return torch.randn(2, 8, 3, 4, 5)
+
+
+def alive(**options):
+    torch.manual_seed(0)
+    return NonLocal(8, std=0.5, birth="random", concatenation_bias=options.get("kind") == "concatenation", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "embeded_gaussian"}, "kind='embeded_gaussian' is none of .*; did you mean 'embedded_gaussian'?"),
+        ({"pool_order": "first"}, "pool_order='first' is none of 'before', 'after'"),
+        ({"norm": "batch"}, "norm='batch' is none of 'bn', None"),
+        ({"birth": "zeros"}, "birth='zeros' is none of 'zero', 'random'; did you mean 'zero'?"),
+        ({"backend": "associative"}, "backend='associative' is none of 'auto', 'sdpa', 'dense'"),
+        ({"kind": "dot", "backend": "sdpa"}, "backend='sdpa' is none of 'auto', 'associative', 'dense'"),
+        ({"kind": "dot", "scale": "sqrt_dim"}, "scale='sqrt_dim' does not apply to kind='dot', .*leave scale=None"),
+        ({"kind": "concatenation", "scale": 0.5}, "scale=0.5 does not apply to kind='concatenation'"),
+        ({"scale": "sqrt_dims"}, "scale='sqrt_dims' is none of 'sqrt_dim', None; did you mean 'sqrt_dim'?"),
+        ({"inner": 0}, "inner=0 is no width; give a number from 1, such as 4"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_an_option_that_cannot_be_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        NonLocal(8, **options)
+
+
+def test_a_pool_that_does_not_fit_is_refused_with_the_map(x):
+    with pytest.raises(ValueError, match=r"pool=\(2, 2\) names 2 axes, but the grid has 3"):
+        NonLocal(8, pool=(2, 2))(x)
+    with pytest.raises(ValueError, match=r"a pooling window of \(1, 5, 5\) does not fit a grid of \(3, 4, 5\)"):
+        NonLocal(8, pool=5)(x)
+
+
+def test_inner_is_half_the_channels_and_never_nothing():
+    assert [NonLocal(channels).inner for channels in (1, 2, 7, 8)] == [1, 1, 3, 4]
+    assert NonLocal(8, inner=3).g.out_features == 3
+
+
+@pytest.mark.parametrize("kind", ops.KINDS)
+def test_only_the_layers_of_the_kind_exist(kind):
+    block = NonLocal(8, kind=kind)
+    assert (block.theta is None) == (block.phi is None) == (kind == "gaussian")
+    assert (block.w_f is None) == (kind != "concatenation")
+
+
+def test_the_biases_and_the_norm_are_as_asked():
+    block = NonLocal(8, kind="concatenation", bias=False, out_bias=False, concatenation_bias=True, norm=None)
+    assert [layer.bias is not None for layer in (block.theta, block.phi, block.g, block.out)] == [False] * 4
+    assert block.w_f.bias is not None and block.norm is None
+    norm = NonLocal(8, eps=0.5, momentum=0.25).norm
+    assert (norm.eps, norm.momentum) == (0.5, 0.25)
+
+
+def test_std_of_the_embeddings():
+    """0.01 in the released code; None is He, which keeps the variance of the gradients: 2 / inner."""
+    torch.manual_seed(0)
+    released, paper = NonLocal(256), NonLocal(256, std=None)
+    for name in ("theta", "phi", "g"):
+        assert abs(getattr(released, name).weight.std() - 0.01) < 1e-3
+        assert abs(getattr(paper, name).weight.std() - (2 / 128) ** 0.5) < 5e-3
+        assert not getattr(released, name).bias.any()
+
+
+def test_a_zero_birth_without_a_norm_is_of_the_last_layer():
+    block = NonLocal(8, norm=None)
+    assert not block.out.weight.any() and not block.out.bias.any()
+    assert NonLocal(8).out.weight.any()
+
+
+@pytest.mark.parametrize("pool", [1, 2, (2, 2, 2)])
+def test_key_grid(x, pool):
+    block = alive(pool=pool)
+    expected = {1: (3, 4, 5), 2: (3, 2, 2), (2, 2, 2): (1, 2, 2)}[pool]
+    assert block.key_grid((3, 4, 5)) == expected
+    assert block.attention(x, [0, 7]).shape == (2, 2, *expected)
+
+
+@pytest.mark.parametrize("pool_order", ["before", "after"])
+@pytest.mark.parametrize("kind", ops.KINDS)
+def test_attention_is_the_row_of_a_chosen_query(x, kind, pool_order):
+    block = alive(kind=kind, pool=2, pool_order=pool_order).eval()
+    theta, phi, value = block.project(x)
+    w_f = {} if block.w_f is None else {"w_f": block.w_f.weight[0], "beta": block.w_f.bias}
+    weights = ops.pairwise_weights(theta, phi, kind, **w_f)
+    rows = block.attention(x, [59, 0, 13]).flatten(2)
+    torch.testing.assert_close(rows, weights[:, [59, 0, 13]])
+    if "gaussian" in kind:
+        torch.testing.assert_close(rows.sum(dim=-1), torch.ones(2, 3))
+    # What forward adds to the queries is what these rows say.
+    z = block.norm(block.out(rows @ value).transpose(1, 2))
+    torch.testing.assert_close((block(x) - x).flatten(2)[:, :, [59, 0, 13]], z)
+
+
+def test_attention_takes_indices_as_a_tensor_too(x):
+    block = alive()
+    assert torch.equal(block.attention(x, torch.tensor([3])), block.attention(x, [3]))
+
+
+def test_attention_of_a_point(x):
+    block, query = alive(), ops.flat_index((2, 1, 4), (3, 4, 5))
+    logits = block.phi(ops.to_positions(x)) @ block.theta(x[:, :, 2, 1, 4])[:, :, None]
+    expected = logits[..., 0].softmax(dim=1).unflatten(1, (3, 4, 5))
+    torch.testing.assert_close(block.attention(x, [query])[:, 0], expected)
+
+
+def test_pooling_before_is_looking_at_pooled_keys(x):
+    block = alive(pool=2, pool_order="before")
+    small = nn.functional.max_pool3d(x, (1, 2, 2))
+    _, phi, value = block.project(x)
+    torch.testing.assert_close(phi, block.phi(ops.to_positions(small)))
+    torch.testing.assert_close(value, block.g(ops.to_positions(small)))
+
+
+def test_pooling_after_is_pooling_what_was_projected(x):
+    block = alive(pool=2, pool_order="after")
+    _, phi, value = block.project(x)
+    for projected, layer in ((phi, block.phi), (value, block.g)):
+        grid = layer(ops.to_positions(x)).transpose(1, 2).unflatten(2, (3, 4, 5))
+        torch.testing.assert_close(projected, ops.to_positions(nn.functional.max_pool3d(grid, (1, 2, 2))))
+
+
+def test_the_order_of_pooling_matters(x):
+    before, after = alive(pool=2, pool_order="before"), alive(pool=2, pool_order="after")
+    after.load_state_dict(before.state_dict())
+    assert (before(x) - after(x)).abs().max() > 0.1
+
+
+def test_the_gaussian_of_raw_maps_pools_the_map_itself(x):
+    for order in ("before", "after"):
+        _, phi, _ = alive(kind="gaussian", pool=2, pool_order=order).project(x)
+        torch.testing.assert_close(phi, ops.to_positions(nn.functional.max_pool3d(x, (1, 2, 2))))
+
+
+def test_repr_tells_the_options():
+    text = repr(NonLocal(8, kind="dot", pool=2))
+    assert "8, inner=4, kind='dot', scale=None, pool=2, pool_order='after', birth='zero'" in text

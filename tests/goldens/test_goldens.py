@@ -1,0 +1,127 @@
+"""What the reference implementations compute, in float64: outputs, every gradient by name, running statistics.
+
+The numbers are described in the README beside this file; `wholeframe.convert` builds the block from the arguments and
+the parameter names of the reference.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from wholeframe import convert, ops
+
+HERE = Path(__file__).parent
+
+# The files under nonlocal/ name their class, these under gcnet/ do not.
+REFERENCES = {
+    "mmcv_contextblock": "mmcv.ContextBlock",
+    "mmcv_nonlocal2d": "mmcv.NonLocal2d",
+    "gcnet_contextblock": "gcnet.ContextBlock",
+    "timm_globalcontext": "timm.GlobalContext",
+    "timm_nonlocal": "timm.NonLocalAttn",
+    "timm_se": "timm.SEModule",
+    "timm_ese": "timm.EffectiveSEModule",
+    "torchvision_se": "torchvision.SqueezeExcitation",
+    "moskomule_selayer": "senet.SELayer",
+}
+CLASSES = {
+    "mmcv.cnn.": "mmcv.",
+    "slowfast.models.nonlocal_helper.": "slowfast.",
+    "pytorchvideo.layers.nonlocal_net.": "pytorchvideo.",
+    "lib/": "alexhex7.",
+}
+LATER = {
+    "gcnet/gcnet_bottleneck_after1x1": "a residual block with a GC block inside: later work, on insertion",
+    "gcnet/spec_query_independence_stats": "statistics over attention maps, no block: later work, on dependence",
+    "gcnet/timm_bat_bs2_g2_eval": "bilinear attentional transforms: later work, no block here",
+    "gcnet/timm_bat_bs2_g2_train": "bilinear attentional transforms: later work, no block here",
+    "gcnet/timm_cbam": "CBAM: later work, no block here",
+    "gcnet/timm_eca_k3": "ECA: later work, no block here",
+    "gcnet/timm_gather_excite_theta_minus_e0": "gather-excite: later work, no block here",
+    "gcnet/timm_gather_excite_theta_minus_e2": "gather-excite: later work, no block here",
+    "nonlocal/slowfast_resstage_dot_product_group1_bneval": "a stage of a network: later work, on video models",
+    "nonlocal/slowfast_resstage_dot_product_group2_bneval": "a stage of a network: later work, on video models",
+    "nonlocal/slowfast_resstage_softmax_group1_bneval": "a stage of a network: later work, on video models",
+}
+FOLDERS = ("nonlocal", "gcnet")
+NAMES = [f"{folder}/{path.stem}" for folder in FOLDERS for path in sorted(HERE.glob(f"{folder}/*.safetensors"))]
+
+
+def metadata(name: str) -> dict[str, str]:
+    with safe_open(HERE / f"{name}.safetensors", "pt") as file:
+        return file.metadata()
+
+
+def reference(name: str) -> str | None:
+    """The name in `convert.SOURCES`, or None for a golden of something else."""
+    written = metadata(name).get("class_name", "")
+    for prefix, short in CLASSES.items():
+        if written.startswith(prefix):
+            found = (short + written.removeprefix(prefix)).replace(".py:", ".")
+            return found if found in convert.SOURCES else None
+    stem = name.split("/")[1]
+    return next((r for prefix, r in REFERENCES.items() if f"{stem}_".startswith(f"{prefix}_")), None)
+
+
+def constructor(name: str) -> dict[str, object]:
+    written = metadata(name)
+    return json.loads(written.get("constructor_args") or written["constructor"])
+
+
+def cases() -> list[tuple[str, str]]:
+    """Every golden on every backend that its kind has."""
+    pairs = []
+    for name in NAMES:
+        if source := reference(name):
+            kind = getattr(convert.block(source, constructor(name)), "kind", None)
+            pairs += [(name, backend) for backend in (("auto", *ops.backends(kind)) if kind else ("auto",))]
+    return pairs
+
+
+def part(golden: dict[str, torch.Tensor], *prefixes: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(p): tensor for key, tensor in golden.items() for p in prefixes if key.startswith(p)}
+
+
+def close(actual: torch.Tensor, expected: torch.Tensor, what: str) -> None:
+    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10, msg=lambda text: f"{what}: {text}")
+
+
+@pytest.mark.parametrize(("name", "backend"), cases())
+def test_golden(name, backend):
+    golden = load_file(HERE / f"{name}.safetensors")
+    source = convert.SOURCES[reference(name)]
+    block = convert.block(reference(name), constructor(name), part(golden, "param.", "buffer."))
+    block.train(metadata(name)["mode"] == "train")
+    if backend != "auto":
+        block.backend = backend
+
+    x = golden["input"].requires_grad_()
+    output = block(x)
+    close(output, golden["output"], "output")
+    if "attention" in golden:
+        every_query = range(x[0, 0].numel())
+        close(block.attention(x, every_query).flatten(2), golden["attention"], "attention")
+    ours = block.state_dict()
+    for key, expected in part(golden, "buffer_after.").items():
+        close(ours[source.rename(key)], expected, f"{key} after a step")
+
+    # mmcv's concatenation divides a saved output in place, so that its own backward pass raises: no gradients to match.
+    if "grad_input" not in golden:
+        assert reference(name).startswith("mmcv.NonLocal") and "concatenation" in name
+        return
+    output.backward(golden["grad_output"])
+    close(x.grad, golden["grad_input"], "the input's gradient")
+    gradients = {key: parameter.grad for key, parameter in block.named_parameters()}
+    expected = {source.rename(key): gradient for key, gradient in part(golden, "grad.").items()}
+    assert gradients.keys() == expected.keys()
+    for key, gradient in expected.items():
+        close(gradients[key], gradient.reshape(gradients[key].shape), f"the gradient of {key}")
+
+
+def test_what_is_left_for_later_is_listed():
+    assert sorted(LATER) == sorted(name for name in NAMES if reference(name) is None)
+    assert len(NAMES) == 152

@@ -1,0 +1,74 @@
+"""What every block of BLOCKS keeps to, on sequences, images and clips.
+
+A test that asks for `name` runs for every block (for those of its module's NAMES, if it has such), one that asks for
+`rank` or `x` on a map of every rank.
+"""
+
+import pytest
+import torch
+from torch import nn
+
+from wholeframe.blocks import BLOCKS
+
+CHANNELS = 8
+GRIDS = {1: (7,), 2: (5, 4), 3: (3, 5, 2)}
+# The published ratio of 1/16 leaves nothing of so few channels.
+SMALL = {"gc": {"ratio": 1 / 2}, "se": {"ratio": 1 / 2}}
+
+
+def pytest_generate_tests(metafunc):
+    if "name" in metafunc.fixturenames:
+        metafunc.parametrize("name", getattr(metafunc.module, "NAMES", list(BLOCKS)))
+    if "rank" in metafunc.fixturenames:
+        metafunc.parametrize("rank", GRIDS, ids="{}d".format)
+
+
+@pytest.fixture(autouse=True, scope="package")
+def one_thread():
+    """Maps of a few numbers: starting threads would take longer than the work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def build(name):
+    """`build(**options)`: a fresh block, as it is born."""
+
+    def build(**options):
+        return BLOCKS[name].make(CHANNELS, **SMALL.get(name, {}), **options)
+
+    return build
+
+
+@pytest.fixture
+def alive(build):
+    """`alive(**options)`: a block in float64 without a zero anywhere."""
+
+    def alive(**options):
+        block = build(**options).double()
+        for parameter in block.parameters():
+            nn.init.normal_(parameter, std=0.5)
+        for norm in block.modules():
+            if isinstance(norm, nn.BatchNorm1d):
+                nn.init.normal_(norm.running_mean)
+                nn.init.uniform_(norm.running_var, 0.5, 2)
+        return block
+
+    return alive
+
+
+@pytest.fixture
+def grid(rank):
+    return GRIDS[rank]
+
+
+@pytest.fixture
+def x(grid):
+    return torch.randn(2, CHANNELS, *grid, dtype=torch.float64)

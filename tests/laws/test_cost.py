@@ -1,0 +1,89 @@
+"""Parameters and multiply-adds equal their formulas; memory does not grow with the square of the positions."""
+
+import math
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from wholeframe.blocks import BLOCKS
+
+C, D, P = 8, 4, 4  # channels, inner width, hidden width of the blocks below
+IN, OUT, BN, LN = C * D + D, D * C + C, 2 * C, 2 * P
+PARAMETERS = {
+    "nl": 3 * IN + OUT + BN,
+    "nl_gaussian": IN + OUT + BN,
+    "nl_euclidean": 3 * IN + OUT + BN,
+    "nl_dot": 3 * IN + OUT + BN,
+    "nl_concatenation": 3 * IN + 2 * D + OUT + BN,
+    "snl": (C + 1) + (C * C + C),
+    "gc": (C + 1) + (C * P + P) + LN + (P * C + C),
+    "se": (C * P + P) + (P * C + C),
+}
+
+
+def test_parameters(build, name):
+    assert PARAMETERS.keys() == BLOCKS.keys()
+    assert sum(parameter.numel() for parameter in build().parameters()) == PARAMETERS[name]
+
+
+# The counter sees products of matrices and fused attention, none of matrix and vector: these are the ones we run.
+UNSEEN = {
+    "nl_concatenation": lambda n, k: (n + k) * D,  # a_i = w_1 . theta_i and b_j = w_2 . phi_j
+    "snl": lambda n, k: n * C,  # the logits of the one query
+    "gc": lambda n, k: n * C,
+}
+
+
+def counted(block, grid):
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        block.eval()(torch.randn(1, C, *grid))
+    return counter.get_total_flops() // 2
+
+
+def test_multiply_adds(build, name, grid):
+    """On the dense backend: the fused kernels are fed with zeros to equal widths, which the counter counts."""
+    block = build(**({"backend": "dense"} if name.startswith("nl") else {}))
+    n = math.prod(grid)
+    unseen = UNSEEN.get(name, lambda n, k: 0)(n, n)
+    assert block.multiply_adds(grid) == counted(block, grid) + unseen
+
+
+@pytest.mark.parametrize("pool_order", ["before", "after"])
+def test_multiply_adds_with_fewer_keys(build, name, grid, pool_order):
+    if not name.startswith("nl"):
+        return
+    block = build(backend="dense", pool=2, pool_order=pool_order)
+    n, k = math.prod(grid), math.prod(block.key_grid(grid))
+    unseen = UNSEEN.get(name, lambda n, k: 0)(n, k)
+    assert block.multiply_adds(grid) == counted(block, grid) + unseen
+
+
+def test_multiply_adds_of_what_auto_takes(build, name, grid):
+    """Where the widths are equal, the fused kernel costs what the definition costs; associativity costs less."""
+    if name in ("nl", "nl_dot"):
+        block = build()
+        assert block.multiply_adds(grid) == counted(block, grid)
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers in any tensor that an op returned."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.numel = max([self.numel, *(leaf.numel() for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor))])
+        return out
+
+
+def test_no_intermediate_is_queries_by_keys(build, name):
+    """Forward and backward. The concatenation's ReLU of every pair is the exception that has no fast path yet."""
+    n = 32 * 32
+    x = torch.randn(1, C, 32, 32, requires_grad=True)
+    with Largest() as largest:
+        build()(x).square().sum().backward()
+    assert (largest.numel < n * n / 4) == (name != "nl_concatenation")
+    assert largest.numel >= x.numel()

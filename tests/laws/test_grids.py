@@ -1,0 +1,83 @@
+"""Any grid: odd sizes, one position, an empty batch, any layout in memory, any order of positions."""
+
+import pytest
+import torch
+
+from wholeframe.blocks import BLOCKS
+
+POOLING = [name for name in BLOCKS if name.startswith("nl")]
+
+
+def close(actual, expected):
+    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 7])
+def test_any_size_of_an_axis(alive, rank, size):
+    block, x = alive(), torch.randn(2, 8, *[size] * rank, dtype=torch.float64)
+    y = block(x)
+    assert y.shape == x.shape
+    assert torch.isfinite(y).all()
+
+
+@pytest.mark.parametrize("pool_order", ["before", "after"])
+def test_pooling_drops_the_rows_that_fill_no_window(alive, name, rank, pool_order):
+    if name not in POOLING:
+        with pytest.raises(TypeError, match="pool"):
+            alive(pool=2)
+        return
+    block = alive(pool=2, pool_order=pool_order).eval()
+    grid = {1: (7,), 2: (7, 5), 3: (3, 7, 5)}[rank]
+    x = torch.randn(2, 8, *grid, dtype=torch.float64)
+    y = block(x)
+    changed = x.clone()
+    changed[..., -1] += 1
+    # The last column is a query, so it changes; it is no key, so the others do not.
+    close(block(changed)[..., :-1], y[..., :-1])
+    assert not torch.allclose(block(changed)[..., -1], y[..., -1])
+
+
+def test_one_position(alive, rank):
+    block, x = alive(), torch.randn(2, 8, *[1] * rank, dtype=torch.float64)
+    assert torch.isfinite(block(x)).all()
+
+
+def test_an_empty_batch(alive, grid):
+    block = alive().eval()
+    x = torch.randn(0, 8, *grid, dtype=torch.float64, requires_grad=True)
+    y = block(x)
+    assert y.shape == x.shape
+    y.sum().backward()
+    assert x.grad.shape == x.shape
+
+
+def test_samples_do_not_see_each_other(alive, x):
+    block = alive().eval()
+    close(block(x)[:1], block(x[:1]))
+
+
+def test_channels_last(alive, x):
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    block, layout = alive(), layouts.get(x.ndim)
+    other = x.transpose(1, 2).contiguous().transpose(1, 2) if layout is None else x.to(memory_format=layout)
+    assert not other.is_contiguous()
+    close(block(other), block(x))
+
+
+def test_a_map_that_is_not_contiguous(alive, x):
+    block = alive()
+    strided = torch.stack([x, x + 1], dim=-1).flatten(-2)[..., ::2]
+    turned = x.transpose(0, -1).contiguous().transpose(0, -1)
+    assert not strided.is_contiguous() and not turned.is_contiguous()
+    close(block(strided), block(x))
+    close(block(turned), block(x))
+
+
+def test_positions_have_no_order(alive, x):
+    """A block is equivariant under permutations of positions: it knows what is there and not where."""
+    block, order = alive(), torch.randperm(x[0, 0].numel())
+
+    def shuffled(y):
+        return y.flatten(2)[..., order].reshape(y.shape)
+
+    close(block(shuffled(x)), shuffled(block(x)))

@@ -1,0 +1,68 @@
+"""Dispatch is arithmetic on shapes, and a named backend never falls back in silence."""
+
+import pytest
+import torch
+
+from wholeframe import ops
+from wholeframe.ops.choose import Impl, Sizes, choose, never
+from wholeframe.ops.pairwise import DOT, SOFTMAX
+
+ANY = Sizes(q=9, k=9, d=4, v=4)
+
+
+def fails(*_inputs):
+    raise AssertionError("never called")
+
+
+def impl(macs, reason=None):
+    return Impl(fails, lambda *_inputs: reason, lambda _sizes: macs)
+
+
+def test_auto_takes_the_cheapest_that_does_not_refuse():
+    table = {"a": impl(1, "it is broken"), "b": impl(3), "c": impl(2)}
+    assert choose(table, "auto", ANY) is table["c"]
+
+
+def test_among_equals_auto_takes_the_first():
+    table = {"a": impl(2), "b": impl(2)}
+    assert choose(table, "auto", ANY) is table["a"]
+
+
+def test_refusals_see_the_inputs():
+    table = {"a": Impl(fails, lambda x: "too long" if x.shape[0] > 3 else None, lambda _s: 0), "dense": impl(9)}
+    assert choose(table, "auto", ANY, torch.ones(3)) is table["a"]
+    assert choose(table, "auto", ANY, torch.ones(4)) is table["dense"]
+
+
+def test_a_named_backend_runs_however_dear():
+    table = {"a": impl(1), "b": impl(10**9)}
+    assert choose(table, "b", ANY) is table["b"]
+
+
+def test_a_named_backend_that_refuses_says_why():
+    with pytest.raises(ValueError, match="backend='a' cannot run here: it is broken"):
+        choose({"a": impl(1, "it is broken"), "dense": impl(2)}, "a", ANY)
+
+
+def test_an_unknown_backend_is_refused_with_those_there_are():
+    x = torch.randn(1, 3, 2)
+    with pytest.raises(ValueError, match="backend='flash' is not one of auto, sdpa, dense"):
+        ops.pairwise(x, x, x, "gaussian", backend="flash")
+
+
+@pytest.mark.parametrize(("n", "name"), [(3, "dense"), (4, "associative"), (5, "associative"), (1000, "associative")])
+def test_dot_is_associative_from_as_many_keys_as_channels(n, name):
+    assert choose(DOT, "auto", Sizes(q=n, k=n, d=4, v=4)) is DOT[name]
+
+
+def test_few_keys_make_dot_dense_for_any_number_of_queries():
+    assert choose(DOT, "auto", Sizes(q=10_000, k=3, d=64, v=64)) is DOT["dense"]
+
+
+def test_softmax_is_fused_at_every_size():
+    for n in (1, 10, 10_000):
+        assert choose(SOFTMAX, "auto", Sizes(q=n, k=n, d=4, v=2)) is SOFTMAX["sdpa"]
+
+
+def test_never_refuses():
+    assert never(torch.ones(1)) is None

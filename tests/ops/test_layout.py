@@ -1,0 +1,81 @@
+import itertools
+
+import pytest
+import torch
+
+from wholeframe import ops
+
+
+@pytest.mark.parametrize("grid", [(7,), (3, 5), (2, 3, 4)])
+def test_positions_are_the_grid_in_row_major_order(grid):
+    x = torch.randn(2, 4, *grid)
+    positions = ops.to_positions(x)
+    for index, point in enumerate(itertools.product(*map(range, grid))):
+        assert torch.equal(positions[:, index], x[(..., *point)])
+    assert torch.equal(ops.to_grid(positions, grid), x)
+
+
+def test_positions_of_a_contiguous_map_are_a_view():
+    x = torch.randn(2, 4, 3, 5)
+    assert ops.to_positions(x).data_ptr() == x.data_ptr()
+
+
+@pytest.mark.parametrize("grid", [(7,), (3, 5), (2, 3, 4)])
+def test_coordinates_and_flat_index_are_inverse(grid):
+    points = list(itertools.product(*map(range, grid)))
+    indices = [ops.flat_index(point, grid) for point in points]
+    assert indices == list(range(len(points)))
+    assert ops.coordinates(torch.tensor(indices), grid).tolist() == [list(point) for point in points]
+
+
+def test_coordinates_of_many_indices_keep_their_shape():
+    assert ops.coordinates(torch.zeros(2, 3, dtype=torch.int64), (4, 5)).shape == (2, 3, 2)
+
+
+@pytest.mark.parametrize("point", [(3, 0), (0, 5), (-1, 0), (0,), (0, 0, 0)])
+def test_a_point_outside_the_grid_is_refused(point):
+    with pytest.raises(ValueError, match=r"the point \(.*\) lies outside the grid \(3, 5\)"):
+        ops.flat_index(point, (3, 5))
+
+
+@pytest.mark.parametrize(
+    ("pool", "rank", "window"),
+    [
+        (2, 1, (2,)),
+        (2, 2, (2, 2)),
+        (2, 3, (1, 2, 2)),
+        (1, 3, (1, 1, 1)),
+        ((2, 3, 4), 3, (2, 3, 4)),
+        ([1, 2], 2, (1, 2)),
+    ],
+)
+def test_an_integer_pools_space_and_never_time(pool, rank, window):
+    assert ops.pool_window(pool, rank) == window
+
+
+def test_a_window_of_another_rank_is_refused():
+    with pytest.raises(ValueError, match=r"pool=\(1, 2, 2\) names 3 axes, but the grid has 2; give 2 numbers, or one"):
+        ops.pool_window((1, 2, 2), 2)
+
+
+@pytest.mark.parametrize("pool", [0, -1, (1, 0)])
+def test_a_window_of_nothing_is_refused(pool):
+    with pytest.raises(ValueError, match=r"pool=\(.*\) is no window; give widths from 1"):
+        ops.pool_window(pool, 2)
+
+
+def test_keys_are_the_maxima_of_whole_windows():
+    x = torch.arange(2 * 7 * 5).reshape(1, 2, 7, 5).float()
+    pooled = ops.pool_keys(x, 2)
+    assert pooled.shape == (1, 2, 3, 2)
+    assert torch.equal(pooled, x[:, :, 1:6:2, 1:4:2])
+
+
+def test_no_pooling_returns_the_map_itself():
+    x = torch.randn(1, 2, 3, 4, 5)
+    assert ops.pool_keys(x, 1) is x and ops.pool_keys(x, (1, 1, 1)) is x
+
+
+def test_a_window_larger_than_the_grid_is_refused():
+    with pytest.raises(ValueError, match=r"a pooling window of \(2, 2\) does not fit a grid of \(4, 1\).*use pool=1"):
+        ops.pool_keys(torch.randn(1, 2, 4, 1), 2)

@@ -1,0 +1,139 @@
+"""The definition against literal formulas; `tests/laws` proves the fast paths against the definition."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from wholeframe import ops
+from wholeframe.blocks import NonLocal, SimplifiedNonLocal
+from wholeframe.ops.choose import Sizes
+
+B, Q, K, D, V = 2, 6, 5, 4, 3
+GAUSSIANS = ("gaussian", "embedded_gaussian", "euclidean_gaussian")
+
+
+@pytest.fixture
+def inputs():
+    torch.manual_seed(0)
+    return [torch.randn(B, n, width, dtype=torch.float64) for n, width in ((Q, D), (K, D), (K, V))]
+
+
+@pytest.fixture
+def w_f():
+    return torch.linspace(-1, 1, 2 * D, dtype=torch.float64)
+
+
+def close(actual, expected, tolerance=1e-13):
+    torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("scale", [None, "sqrt_dim", 0.3])
+@pytest.mark.parametrize("kind", GAUSSIANS)
+def test_rows_of_the_gaussians_sum_to_one(inputs, kind, scale):
+    theta, phi, _ = inputs
+    weights = ops.pairwise_weights(theta, phi, kind, scale=scale)
+    assert weights.min() >= 0
+    close(weights.sum(dim=-1), torch.ones(B, Q, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("scale", "s"), [(None, 1.0), ("sqrt_dim", 0.5), (0.3, 0.3)])
+def test_gaussian_is_the_literal_softmax(inputs, scale, s):
+    theta, phi, _ = inputs
+    f = torch.exp(s * torch.einsum("bqd,bkd->bqk", theta, phi))
+    for kind in ("gaussian", "embedded_gaussian"):
+        close(ops.pairwise_weights(theta, phi, kind, scale=scale), f / f.sum(dim=-1, keepdim=True))
+
+
+@pytest.mark.parametrize(("scale", "s"), [(None, 1.0), ("sqrt_dim", 0.5), (0.3, 0.3)])
+def test_euclidean_gaussian_is_of_literal_distances(inputs, scale, s):
+    theta, phi, _ = inputs
+    f = torch.exp(-s / 2 * (theta[:, :, None] - phi[:, None]).square().sum(dim=-1))
+    close(ops.pairwise_weights(theta, phi, "euclidean_gaussian", scale=scale), f / f.sum(dim=-1, keepdim=True))
+
+
+def test_dot_is_divided_by_the_number_of_keys(inputs):
+    theta, phi, _ = inputs
+    close(ops.pairwise_weights(theta, phi, "dot"), torch.einsum("bqd,bkd->bqk", theta, phi) / K)
+
+
+@pytest.mark.parametrize("beta", [None, 0.7])
+def test_concatenation_is_that_of_the_concatenated_tensor(inputs, w_f, beta):
+    theta, phi, _ = inputs
+    pairs = torch.cat([theta[:, :, None].expand(-1, -1, K, -1), phi[:, None].expand(-1, Q, -1, -1)], dim=-1)
+    beta = None if beta is None else torch.tensor([beta], dtype=torch.float64)
+    f = F.relu(pairs @ w_f + (0 if beta is None else beta))
+    assert (f == 0).any() and (f > 0).any()
+    close(ops.pairwise_weights(theta, phi, "concatenation", w_f=w_f, beta=beta), f / K)
+
+
+@pytest.mark.parametrize("scale", [None, "sqrt_dim", 0.3])
+@pytest.mark.parametrize("kind", ops.KINDS)
+def test_pairwise_is_the_weighted_sum_of_the_values(inputs, w_f, kind, scale):
+    """Queries, keys, channels and values of four different sizes."""
+    theta, phi, value = inputs
+    options = {"scale": scale, **({"w_f": w_f} if kind == "concatenation" else {})}
+    expected = torch.einsum("bqk,bkv->bqv", ops.pairwise_weights(theta, phi, kind, **options), value)
+    for backend in ("auto", *ops.backends(kind)):
+        close(ops.pairwise(theta, phi, value, kind, backend=backend, **options), expected)
+
+
+@pytest.mark.parametrize("backend", ["sdpa", "dense"])
+def test_euclidean_distances_do_not_lose_their_digits_to_an_offset(inputs, backend):
+    """In float32, |theta|^2 + |phi|^2 - 2 theta . phi at an offset of 100 would keep three digits of the distance."""
+    theta, phi, value = inputs
+    expected = ops.pairwise(theta, phi, value, "euclidean_gaussian", backend="dense")
+    shifted = ops.pairwise(theta.float() + 100, phi.float() + 100, value.float(), "euclidean_gaussian", backend=backend)
+    assert (shifted - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("kind", ops.KINDS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_halves_are_computed_in_float32(inputs, w_f, kind, dtype):
+    theta, phi, _ = (x.to(dtype) for x in inputs)
+    options = {"w_f": w_f.to(dtype)} if kind == "concatenation" else {}
+    assert ops.pairwise_weights(theta, phi, kind, **options).dtype == torch.float32
+    with torch.autocast("cpu", dtype=dtype):
+        assert ops.pairwise_weights(theta.float(), phi.float(), kind, **options).dtype == torch.float32
+
+
+def test_a_sum_over_many_keys_does_not_overflow_in_half_precision():
+    """The raw sum is 4096 * 100 * 100 * 100 / 4096: only the division before the product keeps it below 65504."""
+    theta, phi, value = (torch.full((1, 4096, 1), size, dtype=torch.float16) for size in (1.0, 100.0, 100.0))
+    assert torch.all(ops.pairwise(theta, phi, value, "dot") == 10_000)
+
+
+@pytest.mark.parametrize("scale", [None, "sqrt_dim"])
+def test_a_constant_query_makes_non_local_simplified_non_local(scale):
+    """theta = q: key vector q^T W_phi s, value map W_z W_g (Cao et al.; the released identity of `spec/gcnet` 1.4)."""
+    torch.manual_seed(0)
+    nl = NonLocal(8, scale=scale, norm=None, std=0.5, birth="random").double()
+    snl = SimplifiedNonLocal(8, birth="random").double()
+    with torch.no_grad():
+        for bias in (nl.theta.bias, nl.g.bias, nl.out.bias):
+            bias.normal_()
+        nl.theta.weight.zero_()
+        s = ops.resolve_scale(scale, nl.inner)
+        snl.context.logits.weight.copy_(s * (nl.theta.bias @ nl.phi.weight)[None])
+        snl.add.expand.weight.copy_(nl.out.weight @ nl.g.weight)
+        snl.add.expand.bias.copy_(nl.out(nl.g.bias))
+    x = torch.randn(2, 8, 5, 4, dtype=torch.float64)
+    assert (nl(x) - x).abs().max() > 0.1
+    close(nl(x), snl(x), 1e-12)
+
+
+def test_macs_of_auto_are_those_of_the_cheapest():
+    many, few = Sizes(q=1000, k=1000, d=8, v=8), Sizes(q=1000, k=4, d=8, v=8)
+    assert ops.pairwise_macs(many, "dot") == 2000 * 8 * 8 == ops.pairwise_macs(many, "dot", "associative")
+    assert ops.pairwise_macs(few, "dot") == 1000 * 4 * 16 == ops.pairwise_macs(few, "dot", "dense")
+    assert ops.pairwise_macs(many, "embedded_gaussian") == 1000 * 1000 * 16
+    assert ops.pairwise_macs(many, "euclidean_gaussian") == 1000 * 1000 * 17
+
+
+def test_backends_of_each_kind():
+    assert {kind: ops.backends(kind) for kind in ops.KINDS} == {
+        "gaussian": ("sdpa", "dense"),
+        "embedded_gaussian": ("sdpa", "dense"),
+        "euclidean_gaussian": ("sdpa", "dense"),
+        "dot": ("associative", "dense"),
+        "concatenation": ("dense",),
+    }
