@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch.nn.functional as F
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from wholeframe.study.explain import Attention
@@ -32,18 +33,24 @@ def draw_attention(
         heat = F.interpolate(weights[None, None], size=(height, width), mode="nearest")[0, 0].numpy()
         limit = float(abs(heat).max()) or 1.0
         signed = heat.min() < 0
-        axis.imshow(grey, cmap="gray", vmin=-0.4, vmax=1.4, interpolation="nearest")
+        axis.imshow(grey, cmap="gray", vmin=-0.15, vmax=1.15, interpolation="nearest")
+        # Where there is no weight, the photograph shows through.
         drawn = axis.imshow(
-            heat, cmap="RdBu_r" if signed else "inferno", vmin=-limit if signed else 0, vmax=limit, alpha=0.65
+            heat,
+            cmap="RdBu_r" if signed else "plasma",
+            vmin=-limit if signed else 0,
+            vmax=limit,
+            alpha=0.9 * (abs(heat) / limit) ** 0.5,
         )
-        figure.colorbar(drawn, ax=axis, fraction=0.046, pad=0.03).ax.tick_params(labelsize=7)
+        bar = figure.colorbar(ScalarMappable(drawn.norm, drawn.cmap), ax=axis, fraction=0.046, pad=0.03)
+        bar.ax.tick_params(labelsize=7)
         grid = " x ".join(map(str, weights.shape))
         axis.set_title(f"{attention.block} at {attention.site}\nweights over {grid} keys", fontsize=10, color=INK)
     for axis in axes:
         axis.plot(query[1], query[0], "+", color="black", markersize=17, markeredgewidth=4)
         axis.plot(query[1], query[0], "+", color=QUERY, markersize=15, markeredgewidth=2)
         axis.set_axis_off()
-    figure.savefig(file)
+    figure.savefig(file, bbox_inches="tight")
 
 
 def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: Path) -> None:
