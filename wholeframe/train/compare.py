@@ -111,7 +111,7 @@ def picture(network: nn.Module, splits: Splits, file: Path) -> None:
     query = (height // 2, width // 2)
     if torch.is_tensor(label) and label.ndim == 2:
         y, x = (label != IGNORE).nonzero()[0].tolist()
-        query = (y * height // label.shape[0], x * width // label.shape[1])
+        query = ((2 * y + 1) * height // (2 * label.shape[0]), (2 * x + 1) * width // (2 * label.shape[1]))
     draw_attention(splits.picture(image), query, attention_of(network, image[None], query), file)
 
 
@@ -143,7 +143,7 @@ def write_markdown(rows: Sequence[Summary], command: str, file: Path) -> None:
     """The table, with the command that made it."""
     lines = [
         f"Made by `{command}`. New params are the parameters of the block; mult-adds are of the whole network for one "
-        "image; accuracy is on the test set, mean over seeds; inference is one image.",
+        "image; accuracy is on the test set, mean over seeds; infer is the time of one image on the machine that trained.",
         "",
         "| " + " | ".join(HEADER) + " |",
         "|---|---|" + "---:|" * (len(HEADER) - 2),
