@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train a recipe on a folder of images, into a run folder",
     "evaluate": "accuracy of a run on a folder of images",
     "explain": "a picture of what the blocks of a run look at in a photograph",
+    "bench": "time and memory of the blocks against their peers",
     "blocks": "the blocks: equation, parameters, multiply-adds",
 }
 
@@ -28,7 +29,7 @@ def main() -> None:
         sys.exit(refuse(f"there is no command {name!r}{f'; did you mean {near[0]!r}?' if near else ''}\n\n{usage()}"))
     try:
         importlib.import_module(f"wholeframe.commands.{name}").main(arguments)
-    except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(refuse(str(error)))
     except KeyboardInterrupt:
         sys.exit(130)

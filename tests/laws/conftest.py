@@ -23,15 +23,6 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("rank", GRIDS, ids="{}d".format)
 
 
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    """Maps of a few numbers: starting threads would take longer than the work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)

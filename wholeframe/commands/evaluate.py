@@ -8,10 +8,11 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from torch.utils.data import DataLoader
 
 from wholeframe.data.folders import open_folder
+from wholeframe.data.images import ImageDataset, transforms
 from wholeframe.train.evaluate import evaluate
-from wholeframe.train.loaders import folder_splits
 from wholeframe.train.run import Run
 
 
@@ -42,7 +43,8 @@ def main(arguments: list[str]) -> None:
         raise ValueError(
             f"the run knows the classes {', '.join(classes)}; '{options.folder}' has {', '.join(folder.classes)}"
         )
-    batches = folder_splits(folder, recipe.data, recipe.seed).val_dataloader()
+    images = ImageDataset(folder.test, transforms(recipe.data.size, train=False))
+    batches = DataLoader(images, recipe.data.batch, num_workers=recipe.data.workers)
     with Progress(transient=True) as progress:
         bar = progress.add_task("evaluating", total=len(batches))
         scores = evaluate(network, batches, len(classes), after_batch=lambda: progress.advance(bar))

@@ -43,9 +43,12 @@ def main(arguments: list[str]) -> None:
     )
     print(folder.describe())
     splits = folder_splits(folder, options.recipe.data, options.recipe.seed)
-    prepare(run, options, splits.classes)
     network = network_for(options.recipe, len(splits.classes))
+    prepare(run, options, splits.classes)  # last: a recipe that cannot be built leaves no run behind
     resume = options.resume and run.last.is_file()
+    if resume and run.epochs() >= options.recipe.schedule.epochs:
+        print(f"all {run.epochs()} epochs are trained already; the run is '{run.folder}'")
+        return
     trainer = fit(options.recipe, network, splits, run, resume=resume, callbacks=[RichProgressBar()])
     print(f"test accuracy {test_accuracy(trainer):.4f} after {trainer.current_epoch} epochs; the run is '{run.folder}'")
 

@@ -58,10 +58,10 @@ def _background(count: int, generator: torch.Generator) -> Tensor:
 
 
 def _places(count: int, markers: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Centres of markers: distinct cells, one pixel of play around the middle of each."""
+    """Centres of markers: distinct cells, one pixel of play in each. With more, neighbours would see their edges."""
     across = SIZE // CELL
     cells = torch.rand(count, across**2, generator=generator).argsort(dim=1)[:, :markers]
-    play = torch.randint(-1, 2, (2, count, markers), generator=generator)
+    play = torch.randint(2, (2, count, markers), generator=generator)
     middle = CELL // 2
     return cells // across * CELL + middle + play[0], cells % across * CELL + middle + play[1]
 

@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.blocks.options import nearest
+from wholeframe.blocks.options import nearest, one_of
 from wholeframe.models.small import SmallNet
 from wholeframe.models.surgery import Example, insert
 
@@ -78,9 +78,13 @@ def host(name: str, classes: int, weights: str | None = None) -> nn.Module:
 def _torchvision(name: str, classes: int, weights: str | None) -> nn.Module:
     if weights is None:
         return torchvision.models.get_model(name, num_classes=classes)
+    one_of("weights", weights, list(torchvision.models.get_model_weights(name).__members__))
     with _reachable(name, weights):
         network = torchvision.models.get_model(name, weights=weights)
-    *_, (path, last) = ((p, m) for p, m in network.named_modules() if isinstance(m, nn.Linear))
+    linears = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linears:
+        raise ValueError(f"{name!r} ends in no linear layer that could be replaced for {classes} classes")
+    path, last = linears[-1]
     parent, _, child = path.rpartition(".")
     setattr(network.get_submodule(parent), child, nn.Linear(last.in_features, classes))
     return network
@@ -97,6 +101,9 @@ def _timm(name: str, classes: int, weights: str | None) -> nn.Module:
     if not timm.is_model(name):
         known = [*torchvision.models.list_models(), *timm.list_models()]
         raise ValueError(f"neither torchvision nor timm has a model {name!r}; {nearest(name, known)}")
+    if weights is not None:
+        tags = [tagged.partition(".")[2] for tagged in timm.list_pretrained(f"{name}.*")]
+        one_of("weights", weights, ["DEFAULT", *tags])
     tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
     with _reachable(name, weights):
         return timm.create_model(tagged, pretrained=weights is not None, num_classes=classes)

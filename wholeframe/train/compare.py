@@ -143,7 +143,8 @@ def write_markdown(rows: Sequence[Summary], command: str, file: Path) -> None:
     """The table, with the command that made it."""
     lines = [
         f"Made by `{command}`. New params are the parameters of the block; mult-adds are of the whole network for one "
-        "image; accuracy is on the test set, mean over seeds; infer is the time of one image on the machine that trained.",
+        "image; accuracy is on the test set, mean over "
+        "seeds; infer is the time of one image on the machine that trained.",
         "",
         "| " + " | ".join(HEADER) + " |",
         "|---|---|" + "---:|" * (len(HEADER) - 2),

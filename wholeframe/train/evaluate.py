@@ -30,7 +30,7 @@ def evaluate(
     *,
     after_batch: Callable[[], None] = lambda: None,
 ) -> Scores:
-    """Top-1 and (from five classes on) top-5 accuracy over all batches, in eval mode on the network's device."""
+    """Top-1 and (from six classes on) top-5 accuracy over all batches, in eval mode on the network's device."""
     device = next(network.parameters()).device
     top1 = MulticlassAccuracy(classes, average="micro").to(device)
     top5 = MulticlassAccuracy(classes, average="micro", top_k=5).to(device) if classes > 5 else None

@@ -1,5 +1,6 @@
 """Train a recipe on data, into a run folder; continue one that was stopped."""
 
+import csv
 import logging
 import warnings
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ def fit(
     that the stopped run would have had: the weights at the end are the same.
     """
     quiet()
+    done = read_checkpoint(run.last)["global_step"] if resume and run is not None else 0
     task = Classification(network, len(splits.classes), recipe.schedule)
     trainer = L.Trainer(
         max_epochs=recipe.schedule.epochs,
@@ -50,19 +52,15 @@ def fit(
         gradient_clip_val=recipe.schedule.clip,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        log_every_n_steps=10,
+        log_every_n_steps=min(10, len(splits.train_dataloader())),
         enable_model_summary=False,
         enable_checkpointing=run is not None,
         enable_progress_bar=any(isinstance(callback, RichProgressBar) for callback in callbacks),
-        logger=_loggers(run) if run else False,
+        logger=_loggers(run, done) if run else False,
         plugins=[WholeFiles()] if run else None,
         callbacks=[Reseed(recipe.seed), *(_checkpoints(run) if run else []), *callbacks],
     )
-    checkpoint = None
-    if resume and run is not None:
-        read_checkpoint(run.last)  # a sentence, should it be none
-        checkpoint = run.last
-    trainer.fit(task, datamodule=splits, ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(task, datamodule=splits, ckpt_path=run.last if run and done else None, weights_only=True)
     return trainer
 
 
@@ -98,10 +96,17 @@ def _checkpoints(run: Run) -> list[Callback]:
     ]
 
 
-def _loggers(run: Run) -> list:
+def _loggers(run: Run, done: int) -> list:
     # Both write into the run folder itself: no `version_0` below it.
     where = {"save_dir": run.folder.parent, "name": run.folder.name, "version": ""}
-    return [CSVLogger(**where), TensorBoardLogger(**where)]
+    table = CSVLogger(**where)
+    if done and run.metrics.is_file():
+        # The logger begins an empty file: give it what was logged up to the checkpoint.
+        with run.metrics.open(newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if int(row["step"]) < done]
+        table.experiment.metrics.extend(rows)
+        table.save()
+    return [table, TensorBoardLogger(**where)]
 
 
 def quiet() -> None:

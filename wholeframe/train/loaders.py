@@ -37,8 +37,7 @@ class Splits(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         epoch = self.trainer.current_epoch if self.trainer else 0
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
-        return self._loader(self.train, shuffle=True, drop_last=True, generator=generator)
+        return self._loader(self.train, Replayed, seed=epoch_seed(self.seed, epoch), shuffle=True, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         return self._loader(self.test)
@@ -48,8 +47,24 @@ class Splits(L.LightningDataModule):
         colours = image.permute(1, 2, 0) * torch.tensor(self.std) + torch.tensor(self.mean)
         return (255 * colours.clamp(0, 1)).round().byte().numpy()
 
-    def _loader(self, dataset: Dataset, **options) -> DataLoader:
-        return DataLoader(dataset, batch_size=self.data.batch, num_workers=self.data.workers, **options)
+    def _loader(self, dataset: Dataset, kind: type[DataLoader] = DataLoader, **options) -> DataLoader:
+        return kind(dataset, batch_size=self.data.batch, num_workers=self.data.workers, **options)
+
+
+class Replayed(DataLoader):
+    """The same order and the same seeds of workers whenever it is iterated.
+
+    Every `iter` draws from the generator, and Lightning calls it once in the epoch that a training starts or resumes
+    with, twice in all others.
+    """
+
+    def __init__(self, dataset: Dataset, *, seed: int, **options):
+        self.seed, self.source = seed, torch.Generator()
+        super().__init__(dataset, generator=self.source, **options)
+
+    def __iter__(self):
+        self.source.manual_seed(self.seed)
+        return super().__iter__()
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

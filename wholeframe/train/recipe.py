@@ -21,6 +21,10 @@ class Data:
     workers: int = 2
     """processes that decode images; 0 for none"""
 
+    def __post_init__(self):
+        if self.batch < 1:
+            raise ValueError(f"batch={self.batch} is no number of images; 32 is usual")
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -36,6 +40,10 @@ class Schedule:
     """of weights; norms and biases have none"""
     clip: float | None = None
     """largest norm of the gradient; None for no clipping"""
+
+    def __post_init__(self):
+        if self.epochs < 1:
+            raise ValueError(f"epochs={self.epochs} trains nothing; give a number from 1")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ best.ckpt          after the epoch with the best test accuracy
 import dataclasses
 import json
 import os
-import pickle
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +46,10 @@ class Run:
     def best(self) -> Path:
         return self.folder / "best.ckpt"
 
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.csv"
+
     def write(self, recipe: Recipe, classes: tuple[str, ...], data: str) -> None:
         """Record what was meant and what is used."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -64,13 +67,21 @@ class Run:
         """Names of the classes, in the order of the network's output."""
         return tuple(self._read(self.environment_file)["classes"])
 
+    def epochs(self) -> int:
+        """How many full epochs are trained."""
+        return read_checkpoint(self.last)["epoch"] + 1
+
     def network(self, weights: str = "last") -> nn.Module:
         """The trained network, in eval mode."""
         recipe = self.recipe()
         model = dataclasses.replace(recipe.model, weights=None)  # the checkpoint holds every weight
         network = build(model, len(self.classes()), torch.randn(1, 3, recipe.data.size, recipe.data.size))
-        state = read_checkpoint(self.last if weights == "last" else self.best)["state_dict"]
-        network.load_state_dict({key.removeprefix("network."): value for key, value in state.items()})
+        file = self.last if weights == "last" else self.best
+        state = read_checkpoint(file)["state_dict"]
+        try:
+            network.load_state_dict({key.removeprefix("network."): value for key, value in state.items()})
+        except RuntimeError as error:
+            raise ValueError(f"'{file}' is not a checkpoint of the network in '{self.recipe_file}': {error}") from error
         return network.eval()
 
     def _read(self, file: Path) -> dict[str, Any]:
@@ -88,8 +99,8 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
         raise ValueError(f"there is no checkpoint '{file}'; the run may have been stopped before its first epoch ended")
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise ValueError(f"'{file}' is not a checkpoint, or is damaged ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # what is no checkpoint raises anything: KeyError, IndexError, ...
+        raise ValueError(f"'{file}' is not a checkpoint, or is damaged ({type(error).__name__})") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(f"'{file}' is not a checkpoint of a run: it holds no state_dict")
     return content

@@ -1,0 +1,119 @@
+"""`wholeframe compare`: the files it leaves, and the table it ends with."""
+
+import contextlib
+import csv
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from wholeframe.commands import compare
+
+COLUMNS = ["task", "block", "seed", "params", "macs", "accuracy", "train_s", "infer_ms"]
+
+
+def rows_of(folder):
+    with (folder / "results.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def is_picture(file):
+    with Image.open(file) as image:
+        return image.format == "PNG" and len(image.convert("RGB").getcolors(1 << 24)) > 20
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """The folder, and what was printed."""
+    folder = tmp_path_factory.mktemp("compare") / "out"
+    arguments = ["--steps", "4", "--tasks", "gist", "--blocks", "none", "nl", "gc", "--seeds", "2", "--out"]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:  # capsys belongs to one test
+        compare.main([*arguments, str(folder)])
+    return folder, printed.getvalue()
+
+
+def test_results(compared):
+    folder, _ = compared
+    rows = rows_of(folder)
+    assert list(rows[0]) == COLUMNS
+    assert [(row["block"], row["seed"]) for row in rows] == [
+        (block, seed) for seed in "01" for block in ("none", "nl", "gc")
+    ]
+    assert {row["task"] for row in rows} == {"gist"}
+    for row in rows:
+        assert (int(row["params"]) == 0) == (row["block"] == "none")
+        assert 0 <= float(row["accuracy"]) <= 1 and float(row["train_s"]) > 0 and float(row["infer_ms"]) > 0
+    assert len({row["macs"] for row in rows}) == 3
+
+
+def test_files(compared):
+    folder, _ = compared
+    assert {file.name for file in folder.iterdir()} == {
+        "results.csv",
+        "results.md",
+        "recipe.json",
+        "accuracy.png",
+        "attention-gist-nl.png",
+        "attention-gist-gc.png",
+    }
+    assert all(is_picture(file) for file in folder.glob("*.png"))
+
+
+def test_the_record_tells_how_it_was_made(compared):
+    folder, _ = compared
+    record = json.loads((folder / "recipe.json").read_text())
+    assert record["options"]["steps"] == "4" and record["blocks"]["gc"] == {"ratio": 0.25}
+    assert record["recipes"]["gist"]["model"]["host"] == "small_dense" and "torch" in record["environment"]
+    assert (
+        f"`wholeframe compare --steps 4 --tasks gist --blocks none nl gc --seeds 2 --out {folder}`"
+        in (folder / "results.md").read_text()
+    )
+
+
+def test_the_table_comes_last(compared):
+    _, printed = compared
+    lines = printed.strip().splitlines()
+    assert lines[-1].startswith("└") and lines[-1].endswith("┘")
+    table = lines[-7:]
+    assert [line.split("│")[2].strip() for line in table[3:-1]] == ["none", "nl", "gc"]
+    assert all("±" in line for line in table[3:-1])
+
+
+def test_blocks_that_do_not_attend_have_no_picture(tmp_path, capsys):
+    compare.main(["--steps", "1", "--tasks", "recall", "--blocks", "se", "snl", "se", "--out", str(tmp_path)])
+    assert [row["block"] for row in rows_of(tmp_path)] == ["se", "snl"], "what is named twice is trained once"
+    assert [file.name for file in tmp_path.glob("attention*")] == ["attention-recall-snl.png"]
+
+
+def test_photographs(tmp_path, make_photos, call, capsys):
+    photos = make_photos(tmp_path / "pets", count=25)
+    call("compare", "--data", photos, "--epochs", 1, "--blocks", "none", "nl", "--out", tmp_path / "out")
+    assert [(row["task"], row["block"]) for row in rows_of(tmp_path / "out")] == [("pets", "none"), ("pets", "nl")]
+    assert is_picture(tmp_path / "out" / "attention-pets-nl.png")
+    assert "40 train and 10 test images of 2 classes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--blocks", "nll"), "wholeframe: there is no block 'nll'; the nearest are nl"),
+        (("--tasks", "recal"), "wholeframe: there is no embedded task 'recal'; the nearest are recall"),
+        (("--seeds", 0), "wholeframe: --seeds, --steps and --epochs count from 1"),
+        (("--steps", 0), "wholeframe: --seeds, --steps and --epochs count from 1"),
+        (("--data", "nowhere"), "wholeframe: there is no folder 'nowhere'"),
+        (("--data", __file__), "is a file, not a folder of class folders"),
+    ],
+)
+def test_refusals(refused, tmp_path, arguments, sentence):
+    assert sentence in refused("compare", "--out", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out").exists(), "nothing is left behind"
+
+
+def test_out_that_is_a_file(refused, photo):
+    assert f"File exists: '{photo}'" in refused("compare", "--steps", 1, "--out", photo)
+
+
+def test_too_few_photographs(refused, tmp_path, make_photos):
+    photos = make_photos(tmp_path / "photos", count=4)
+    assert "has 6 training images, fewer than one batch of 32" in refused("compare", "--data", photos)

@@ -1,0 +1,242 @@
+"""Train, evaluate, explain, from one end to the other; and everything that is refused on the way."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from wholeframe.train.run import Run
+
+
+def test_a_run_is_left_behind(run, photos):
+    files = {file.name for file in run.iterdir()}
+    assert {"recipe.json", "environment.json", "metrics.csv", "last.ckpt", "best.ckpt"} <= files
+    recipe = Run(run).recipe()
+    assert (recipe.data.size, recipe.data.batch, recipe.schedule.epochs, recipe.model.block) == (16, 8, 2, "nl")
+    assert json.loads(Run(run).environment_file.read_text())["data"] == str(photos)
+
+
+def test_train_tells_what_it_found_and_what_it_made(call, capsys, photos, small, tmp_path):
+    call("train", "small_nl", "--data", photos, "--out", tmp_path / "r", *small, "--block", "None", "--seed", 3)
+    told = capsys.readouterr().out
+    assert told.startswith("20 train and 4 test images of 2 classes (test_fraction=0.2 of each class held out, seed=3)")
+    assert told.splitlines()[-1].startswith("test accuracy ") and f"the run is '{tmp_path}/r'" in told
+    recipe = Run(tmp_path / "r").recipe()
+    assert recipe.model.block is None and recipe.seed == 3
+
+
+@pytest.mark.parametrize("weights", ["last", "best"])
+def test_evaluate(call, capsys, run, photos, weights):
+    call("evaluate", run, "--data", photos, "--weights", weights)
+    told = capsys.readouterr().out
+    assert "top-1 " in told.splitlines()[-1] and f"on 4 test images, weights {weights}" in told
+    assert " cat " in told and " dog " in told and "top-5" not in told
+
+
+def test_evaluate_agrees_with_training(call, capsys, run, photos):
+    call("evaluate", run, "--data", photos)
+    top1 = capsys.readouterr().out.split("top-1 ")[1].split()[0]
+    last = Run(run).metrics.read_text().strip().splitlines()[-1].split(",")
+    header = Run(run).metrics.read_text().splitlines()[0].split(",")
+    assert float(top1) == pytest.approx(float(last[header.index("test/accuracy")]), abs=1e-4)
+
+
+def test_evaluate_on_fewer_images_than_a_batch(call, capsys, run, tmp_path, make_photos):
+    call("evaluate", run, "--data", make_photos(tmp_path / "few", count=2))
+    assert "on 2 test images" in capsys.readouterr().out
+
+
+def test_explain(call, capsys, run, photo, tmp_path):
+    picture = tmp_path / "deep" / "picture.png"
+    call("explain", run, photo, "--query", 19, 39, "-o", picture)
+    # 20 x 40 pixels are shown to the network as 16 x 32, of which the block sees 2 x 4.
+    assert capsys.readouterr().out.strip() == f"{picture}: NonLocal at stage3.5, query cell (1, 3)"
+    with Image.open(picture) as image:
+        assert image.format == "PNG" and len(image.convert("RGB").getcolors(1 << 24)) > 20
+
+
+def test_a_finished_run_has_nothing_to_resume(call, capsys, run, photos, small):
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    call("train", "small_nl", "--data", photos, "--out", run, *small, "--resume")
+    assert f"all 2 epochs are trained already; the run is '{run}'" in capsys.readouterr().out
+    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+
+
+def test_a_run_that_was_stopped_in_its_first_epoch_starts_anew(call, capsys, run, photos, small, tmp_path):
+    for name in ("recipe.json", "environment.json"):
+        (tmp_path / "r").mkdir(exist_ok=True)
+        shutil.copy(run / name, tmp_path / "r" / name)
+    call("train", "small_nl", "--data", photos, "--out", tmp_path / "r", *small, "--resume")
+    first, second = (Run(folder).network().state_dict() for folder in (run, tmp_path / "r"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+# ---------------------------------------------------------------------------------------------- broken images
+
+
+@pytest.fixture
+def with_broken(tmp_path, make_photos):
+    photos = make_photos(tmp_path / "photos")
+    (photos / "cat" / "broken.jpg").write_text("this is text")
+    return photos
+
+
+def test_a_broken_image_is_named_and_left_out(call, capsys, with_broken, small, tmp_path):
+    call("train", "small_nl", "--data", with_broken, "--out", tmp_path / "r", *small)
+    told = capsys.readouterr().out
+    assert "20 train and 4 test images" in told
+    assert "1 file skipped: 'cat/broken.jpg' is not an image that can be decoded (cannot identify" in told
+    assert Run(tmp_path / "r").epochs() == 2
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "compare"])
+def test_a_broken_image_under_strict(refused, with_broken, run, tmp_path, command):
+    arguments = {
+        "train": ("train", "small_nl", "--out", tmp_path / "r"),
+        "evaluate": ("evaluate", run),
+        "compare": ("compare", "--out", tmp_path / "r"),
+    }[command]
+    told = refused(*arguments, "--data", with_broken, "--strict")
+    assert "has 1 file that cannot be used: 'cat/broken.jpg' is not an image" in told
+    assert not (tmp_path / "r").exists()
+
+
+# --------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--block", "nll"), "wholeframe: there is no block 'nll'; the nearest are nl"),
+        (
+            ("--host", "resnet81"),
+            "wholeframe: neither torchvision nor timm has a model 'resnet81'; the nearest are resn",
+        ),
+        (("--at", "stage9"), "wholeframe: at='stage9' matches no module"),
+        (("--size", 0), "wholeframe: size=0 is no size of an image in pixels; 224 is usual"),
+        (("--batch", 21), "has 20 training images, fewer than one batch of 21; give --batch 10 or less"),
+        (("--batch", 0), "batch=0 is no number of images"),
+        (("--epochs", 0), "epochs=0 trains nothing"),
+        (("--host", "resnet18", "--weights", "X"), "wholeframe: weights='X' is none of 'IMAGENET1K_V1', 'DEFAULT'"),
+        (("--test-fraction", 1.5), "wholeframe: test_fraction=1.5 is not between 0 and 1"),
+        (("--epoch", 3), "--epoch"),
+    ],
+)
+def test_a_recipe_that_cannot_be_trained(refused, photos, small, tmp_path, arguments, sentence):
+    assert sentence in refused("train", "small_nl", "--data", photos, "--out", tmp_path / "r", *small, *arguments)
+    assert not (tmp_path / "r").exists(), "nothing is left behind that would be in the way of the next try"
+
+
+def test_an_unknown_recipe(refused):
+    assert refused("train", "digit") == "wholeframe: there is no recipe 'digit'; the nearest are digits"
+
+
+def test_missing_options(refused):
+    assert "--data" in refused("train", "digits", "--out", "r") and "--out" in refused("train", "digits", "--data", "d")
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_missing_data_folder(refused, run, tmp_path, command):
+    arguments = {"train": ("train", "digits", "--out", tmp_path / "r"), "evaluate": ("evaluate", run)}[command]
+    assert "wholeframe: there is no folder 'nowhere'. Expected" in refused(*arguments, "--data", "nowhere")
+    assert not (tmp_path / "r").exists()
+
+
+def test_out_that_is_a_file(refused, photos, photo, small):
+    assert f"File exists: '{photo}'" in refused("train", "small_nl", "--data", photos, "--out", photo, *small)
+
+
+def test_an_existing_run_is_not_written_over(refused, run, photos, small):
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    told = refused("train", "small_nl", "--data", photos, "--out", run, *small)
+    assert told == f"wholeframe: '{run}' holds a run already; give --resume to continue it, or another --out"
+    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+
+
+def test_nothing_to_resume(refused, photos, small, tmp_path):
+    told = refused("train", "small_nl", "--data", photos, "--out", tmp_path / "r", *small, "--resume")
+    assert told == f"wholeframe: there is no run in '{tmp_path}/r' to resume; leave --resume out to start one"
+
+
+def test_resume_with_other_options(refused, run, photos, small):
+    changes = ("--lr", 0.5, "--epochs", 9, "--at", "stage2")
+    told = refused("train", "small_nl", "--data", photos, "--out", run, *small, *changes, "--resume")
+    assert "was started with another recipe (" in told and "resume it with the options it was started with" in told
+    for change in (
+        "model.at was ('stage3',) and is now ('stage2',)",
+        "schedule.epochs was 2 and is now 9",
+        "schedule.lr was 0.004 and is now 0.5",
+    ):
+        assert change in told
+    assert "seed" not in told.split("recipe (")[1]
+
+
+@pytest.fixture
+def other_classes(tmp_path, make_photos):
+    return make_photos(tmp_path / "birds", ("crow", "duck"))
+
+
+def test_resume_with_other_classes(refused, run, other_classes, small):
+    told = refused("train", "small_nl", "--data", other_classes, "--out", run, *small, "--resume")
+    assert "has the classes ('cat', 'dog'), the data has ('crow', 'duck')" in told
+
+
+def test_evaluate_with_other_classes(refused, run, other_classes):
+    told = refused("evaluate", run, "--data", other_classes)
+    assert told == f"wholeframe: the run knows the classes cat, dog; '{other_classes}' has crow, duck"
+
+
+def test_a_folder_that_is_no_run(refused, photos, photo, tmp_path):
+    sentence = f"wholeframe: '{photos}' is no run folder: it has no recipe.json; a run is what `wholeframe train"
+    assert refused("evaluate", photos, "--data", photos).startswith(sentence)
+    assert refused("explain", photos, photo, "--query", 0, 0, "-o", tmp_path / "a.png").startswith(sentence)
+    assert "'nowhere' is no run folder" in refused("evaluate", "nowhere", "--data", photos)
+
+
+@pytest.mark.parametrize("content", [b"hello world", b""])
+def test_a_damaged_checkpoint(refused, run, photos, photo, small, tmp_path, content):
+    damaged = tmp_path / "r"
+    shutil.copytree(run, damaged)
+    (damaged / "last.ckpt").write_bytes(content)
+    sentence = f"wholeframe: '{damaged}/last.ckpt' is not a checkpoint, or is damaged"
+    assert refused("evaluate", damaged, "--data", photos).startswith(sentence)
+    assert refused("explain", damaged, photo, "--query", 0, 0, "-o", tmp_path / "a.png").startswith(sentence)
+    assert sentence in refused("train", "small_nl", "--data", photos, "--out", damaged, *small, "--resume")
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_a_run_without_a_checkpoint(refused, run, photos, tmp_path):
+    shutil.copytree(run, tmp_path / "r", ignore=shutil.ignore_patterns("*.ckpt"))
+    told = refused("evaluate", tmp_path / "r", "--data", photos)
+    assert "there is no checkpoint" in told and "the run may have been stopped before its first epoch ended" in told
+
+
+@pytest.mark.parametrize(("y", "x"), [(20, 0), (0, 40), (99, 99)])
+def test_a_query_outside_the_photograph(refused, run, photo, tmp_path, y, x):
+    told = refused("explain", run, photo, "--query", y, x, "-o", tmp_path / "a.png")
+    assert told.startswith(f"wholeframe: the query y={y} x={x} lies outside the image of 20 x 40 pixels")
+
+
+def test_photographs_that_are_none(refused, run, tmp_path):
+    text = tmp_path / "text.jpg"
+    text.write_text("this is text")
+    options = ("--query", 0, 0, "-o", tmp_path / "a.png")
+    told = refused("explain", run, text, *options)
+    assert told == f"wholeframe: '{text}' is not an image that can be decoded (cannot identify image file)"
+    assert refused("explain", run, "none.jpg", *options) == "wholeframe: there is no file 'none.jpg'"
+    assert "is not an image that can be decoded" in refused("explain", run, tmp_path, *options)
+
+
+def test_a_site_without_a_block(refused, run, photo, tmp_path):
+    told = refused("explain", run, photo, "--query", 0, 0, "-o", tmp_path / "a.png", "--site", "stage1")
+    assert told == "wholeframe: there is no block that attends at 'stage1'; there are stage3.5"
+
+
+def test_a_picture_that_cannot_be_written(refused, run, photo, tmp_path):
+    for name in ("a", "a.jpg"):
+        told = refused("explain", run, photo, "--query", 0, 0, "-o", tmp_path / name)
+        assert told == f"wholeframe: a picture is written as PNG: give -o {tmp_path}/a.png"
+    (tmp_path / "a.png").mkdir()
+    assert "Is a directory" in refused("explain", run, photo, "--query", 0, 0, "-o", tmp_path / "a.png")

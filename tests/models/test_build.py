@@ -1,0 +1,195 @@
+"""Hosts by name, blocks in them, and what is refused. Nothing here reaches a network."""
+
+import sys
+import urllib.error
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from wholeframe.blocks import BLOCKS
+from wholeframe.models.build import HOSTS, Model, block_maker, build, host
+from wholeframe.models.small import SmallNet
+
+IMAGE = torch.randn(2, 3, 32, 24, generator=torch.Generator().manual_seed(0))
+
+
+def unreachable(*_args, **_kwargs):
+    raise urllib.error.URLError("no route to host")
+
+
+# ------------------------------------------------------------------------------------------ the small network
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({"strides": (2, 2, 2)}, (2, 5)),
+        ({"strides": (2, 2, 2), "dense": True}, (2, 5, 4, 3)),
+        ({"strides": (1, 2, 1), "dense": True}, (2, 5, 16, 12)),
+        ({"strides": (1, 1, 1), "depth": 3, "width": 8}, (2, 5)),
+    ],
+)
+def test_small_net_shapes(options, shape):
+    assert SmallNet(5, **options)(IMAGE).shape == shape
+
+
+def test_small_net_is_the_mean_of_its_dense_self():
+    image_wise, dense = SmallNet(5, strides=(2, 2, 1)).eval(), SmallNet(5, strides=(2, 2, 1), dense=True).eval()
+    dense.load_state_dict(image_wise.state_dict())
+    assert torch.allclose(image_wise(IMAGE), dense(IMAGE).mean(dim=(2, 3)), atol=1e-6)
+
+
+def test_small_net_depth_and_width():
+    network = SmallNet(5, strides=(2, 2, 2), depth=2, width=16)
+    convolutions = [m for m in network.stage2 if isinstance(m, nn.Conv2d)]
+    assert [c.stride for c in convolutions] == [(2, 2), (1, 1)] and {c.out_channels for c in convolutions} == {16}
+
+
+# ------------------------------------------------------------------------------------------------------ hosts
+
+
+@pytest.mark.parametrize("name", [*HOSTS, "torchvision/resnet18", "resnet18", "timm/convnext_atto", "convnext_atto"])
+def test_hosts_have_as_many_outputs_as_classes(name):
+    assert host(name, 7).eval()(torch.zeros(1, 3, 64, 64)).shape[1] == 7
+
+
+def test_a_bare_name_is_torchvisions_first():
+    assert type(host("resnet18", 2)) is torchvision.models.ResNet
+    assert type(host("timm/resnet18", 2)) is timm.models.ResNet
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("torchvision/resnet19", "torchvision has no model 'resnet19'; the nearest are resnet18"),
+        (
+            "timm/convnext_atom",
+            "neither torchvision nor timm has a model 'convnext_atom'; the nearest are convnext_atto",
+        ),
+        ("resnett18", "neither torchvision nor timm has a model 'resnett18'; the nearest are resnet18"),
+        ("keras/resnet18", "there is no library 'keras' of hosts; write torchvision/resnet18 or timm/resnet18"),
+        ("torchvision/small", "torchvision has no model 'small'"),
+    ],
+)
+def test_unknown_hosts(name, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        host(name, 2)
+
+
+def test_timm_may_be_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ValueError, match="no model 'resnet19t', and timm is not installed; `uv sync --extra timm`"):
+        host("resnet19t", 2)
+    assert host("resnet18", 2).fc.out_features == 2
+
+
+# ------------------------------------------------------------------------------------------ pretrained weights
+
+
+def test_our_hosts_have_no_pretrained_weights():
+    with pytest.raises(ValueError, match="no pretrained weights of 'small'"):
+        host("small", 2, "DEFAULT")
+
+
+def test_unreachable_weights_of_torchvision(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("torch.hub.urlopen", unreachable)
+    monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path))
+    with pytest.raises(ValueError, match=r"'DEFAULT' of 'resnet18' could not be fetched .*no route to host") as refused:
+        host("torchvision/resnet18", 2, "DEFAULT")
+    assert f"{tmp_path}/checkpoints" in str(refused.value)
+
+
+def test_unreachable_weights_of_timm(monkeypatch):
+    monkeypatch.setattr("timm.models._hub.hf_hub_download", unreachable)
+    monkeypatch.setattr("timm.models._hub.download_cached_file", unreachable)
+    with pytest.raises(ValueError, match=r"'DEFAULT' of 'convnext_atto' could not be fetched .*no route to host"):
+        host("timm/convnext_atto", 2, "DEFAULT")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("torchvision/resnet18", "weights='IMAGENET1K_V9' is none of 'IMAGENET1K_V1', 'DEFAULT'; did you mean 'IMAGE"),
+        ("timm/convnext_atto", "weights='IMAGENET1K_V9' is none of 'DEFAULT', 'd2_in1k'"),
+    ],
+)
+def test_unknown_weights(name, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}"):
+        host(name, 2, "IMAGENET1K_V9")
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [("resnet18", "fc"), ("mobilenet_v3_small", "classifier.3"), ("densenet121", "classifier")]
+)
+def test_the_head_of_pretrained_networks_is_replaced(monkeypatch, name, head):
+    make = torchvision.models.get_model
+    pretrained = make(name, weights=None)
+
+    def get_model(asked, weights):
+        assert (asked, weights) == (name, "DEFAULT")
+        return pretrained
+
+    monkeypatch.setattr(torchvision.models, "get_model", get_model)
+    before = {key: value.clone() for key, value in pretrained.state_dict().items()}
+    network = host(name, 3, "DEFAULT")
+    assert network.get_submodule(head).out_features == 3
+    for key, value in network.state_dict().items():
+        assert key.startswith(f"{head}.") or torch.equal(value, before[key])
+
+
+def test_a_network_without_a_linear_head_is_refused(monkeypatch):
+    network = torchvision.models.squeezenet1_1(weights=None)
+    monkeypatch.setattr(torchvision.models, "get_model", lambda name, weights: network)
+    with pytest.raises(
+        ValueError, match="'squeezenet1_1' ends in no linear layer that could be replaced for 3 classes"
+    ):
+        host("squeezenet1_1", 3, "DEFAULT")
+
+
+# ----------------------------------------------------------------------------------------------------- blocks
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_blocks_stand_at_their_sites(name):
+    bare = {key for key, _ in build(Model(host="small", block=None), 3).named_parameters()}
+    network = build(Model(host="small", block=name, at=("stage[23]",)), 3, IMAGE)
+    new = {key for key, _ in network.named_parameters()} - bare
+    assert new and bare <= {key for key, _ in network.named_parameters()}
+    assert all("wholeframe" in key.split(".") for key in new)
+    assert {key.split(".")[0] for key in new} == {"stage2", "stage3"}
+    assert network(IMAGE).shape == (2, 3)
+
+
+def test_the_classes_of_pretrained_placements():
+    network = build(
+        Model(host="torchvision/resnet18", block="gc", at=("layer[2-4].*.bn2",)), 4, torch.zeros(1, 3, 64, 64)
+    )
+    assert sum(type(m).__name__ == "GlobalContext" for m in network.modules()) == 6
+
+
+def test_options_reach_the_block():
+    assert block_maker("nl", {"inner": 3})(8).inner == 3
+    narrow, wide = (sum(p.numel() for p in block_maker("gc", {"ratio": r})(16).parameters()) for r in (1 / 4, 1 / 2))
+    assert narrow < wide
+
+
+@pytest.mark.parametrize(
+    ("block", "options", "sentence"),
+    [
+        ("nl_dott", {}, "there is no block 'nl_dott'; the nearest are nl_dot"),
+        ("zzz", {}, "there is no block 'zzz'; there are nl, "),
+        ("gc", {"ration": 0.25}, "the block 'gc' does not take these options: .*'ration'"),
+        ("nl", {"pool_order": "first"}, "pool_order='first' is none of 'before', 'after'"),
+    ],
+)
+def test_refused_blocks(block, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        build(Model(host="small", block=block, options=options), 2, IMAGE)
+
+
+def test_refused_sites():
+    with pytest.raises(ValueError, match=r"at='stage9' matches no module; the nearest names are 'stage"):
+        build(Model(host="small", at=("stage9",)), 2, IMAGE)

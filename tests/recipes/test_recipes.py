@@ -1,0 +1,66 @@
+"""Every recipe by name: it is described, it can be built, and a run gives it back."""
+
+import dataclasses
+import inspect
+
+import pytest
+import torch
+import torchvision
+
+from wholeframe.blocks import BLOCKS
+from wholeframe.models.build import HOSTS, build
+from wholeframe.recipes import RECIPES, folder, markers
+from wholeframe.study.explain import attending
+from wholeframe.train.recipe import Recipe
+from wholeframe.train.run import Run
+
+
+@pytest.fixture(params=RECIPES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def recipe(name):
+    return RECIPES[name]()
+
+
+def test_it_is_a_recipe_and_the_same_each_time(name, recipe):
+    assert isinstance(recipe, Recipe) and recipe == RECIPES[name]()
+
+
+def test_it_says_what_it_is(name):
+    first, *_ = inspect.getdoc(RECIPES[name]).splitlines()
+    assert first.endswith(".") and len(first) > 20
+
+
+def test_a_run_gives_it_back(recipe, tmp_path):
+    run = Run(tmp_path / "run")
+    run.write(recipe, ("a", "b"), "photos")
+    assert run.recipe() == recipe
+
+
+def test_its_host_and_block_exist(recipe):
+    library, _, bare = recipe.model.host.rpartition("/")
+    assert recipe.model.host in HOSTS or (library == "torchvision" and bare in torchvision.models.list_models())
+    assert recipe.model.block in BLOCKS
+    if recipe.model.weights is not None:
+        assert recipe.model.weights in torchvision.models.get_model_weights(bare).__members__
+
+
+def test_its_network_can_be_built(recipe):
+    """At random, since nothing here reaches a network; at 64 pixels, since sites do not depend on the size."""
+    network = build(dataclasses.replace(recipe.model, weights=None), 3, torch.zeros(1, 3, 64, 64))
+    assert attending(network)
+    if recipe.model.host == "torchvision/resnet50":
+        assert list(attending(network)) == ["layer3.4.wholeframe"]
+    if recipe.model.host == "torchvision/resnet18":
+        places = [f"layer{layer}.{block}.bn2.wholeframe" for layer in (2, 3, 4) for block in (0, 1)]
+        assert list(attending(network)) == places
+
+
+@pytest.mark.parametrize("make", [folder.small, markers.small_dense])
+def test_the_networks_of_compare_are_bare(make):
+    recipe = make(seed=3)
+    assert recipe.model.block is None and recipe.seed == 3 and recipe.model.host in HOSTS
+    build(dataclasses.replace(recipe.model, block="nl"), 2, torch.zeros(1, 3, 32, 32))

@@ -1,0 +1,52 @@
+"""Parameters, multiply-adds and time of whole networks."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from wholeframe.models.build import Model, build
+from wholeframe.study.cost import cost, inference_ms
+
+
+@pytest.fixture
+def network():
+    """A strided convolution, a frozen norm, a linear layer: 8 x 8 to 4 x 4."""
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 5)
+    ).train()
+    network[1].eval()
+    return network
+
+
+def test_by_hand(network):
+    found = cost(network, torch.zeros(1, 3, 8, 8))
+    assert found.params == 4 * 3 * 9 + 2 * 4 + (64 * 5 + 5)
+    assert found.macs == 4 * 3 * 9 * 16 + 64 * 5
+
+
+def test_a_block_adds_what_it_says():
+    example = torch.zeros(1, 3, 32, 32)
+    bare, full = (build(Model(host="small_dense", block=block), 2, example) for block in (None, "nl"))
+    added = cost(full, example).macs - cost(bare, example).macs
+    assert added == full.stage3[-1].wholeframe.multiply_adds((16, 16))
+
+
+@pytest.mark.parametrize("measure", [cost, inference_ms])
+def test_nothing_in_the_network_changes(network, measure):
+    network[3].eval()
+    flags = [module.training for module in network.modules()]
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    measure(network, torch.randn(2, 3, 8, 8))
+    assert [module.training for module in network.modules()] == flags == [True, True, False, True, False]
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_time_is_a_median(network, monkeypatch):
+    assert inference_ms(network, torch.zeros(1, 3, 8, 8), repeats=3) > 0
+    # Three passes to warm up, which are begun and not ended; then 1, 100 and 2 ms.
+    clock = iter([0.0, 0.0, 0.0, *(t for length in (0.001, 0.1, 0.002) for t in (0.0, length))])
+    monkeypatch.setattr("wholeframe.study.cost.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    assert inference_ms(network, torch.zeros(1, 3, 8, 8), repeats=3) == pytest.approx(2)

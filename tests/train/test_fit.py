@@ -1,0 +1,172 @@
+"""Training: what it learns, what it writes, and that nothing half-written is left."""
+
+import csv
+import dataclasses
+import math
+import os
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from wholeframe.models.build import Model
+from wholeframe.train import fit as fitting
+from wholeframe.train.fit import Reseed, WholeFiles, fit, network_for
+from wholeframe.train.loaders import Splits, epoch_seed, marker_splits
+from wholeframe.train.recipe import Data, Recipe, Schedule
+from wholeframe.train.run import Run, read_checkpoint
+
+DATA = Data(size=8, batch=16, workers=0)
+RECIPE = Recipe(Model(host="small", block="gc", options={"ratio": 0.25}), DATA, Schedule(epochs=3, lr=0.01, clip=1.0))
+IMAGE = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.fixture
+def splits():
+    """Two classes of 8 x 8 images that differ in brightness."""
+    draw = torch.Generator().manual_seed(0)
+
+    def images(count):
+        labels = torch.arange(count) % 2
+        return TensorDataset(torch.randn(count, 3, 8, 8, generator=draw) + labels.view(-1, 1, 1, 1), labels)
+
+    return Splits(images(64), images(32), ("dark", "bright"), DATA, seed=0)
+
+
+def test_a_run_is_written_and_comes_back(tmp_path, splits):
+    run = Run(tmp_path / "run")
+    run.write(RECIPE, splits.classes, "none")
+    network = network_for(RECIPE, 2)
+    trainer = fit(RECIPE, network, splits, run)
+
+    names = {file.name for file in run.folder.iterdir()}
+    assert {"recipe.json", "environment.json", "metrics.csv", "last.ckpt", "best.ckpt"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert not [name for name in names if "version" in name or name.endswith(".part")]
+    assert run.recipe() == RECIPE and run.epochs() == 3
+    assert torch.equal(run.network()(IMAGE), network.eval()(IMAGE))
+    assert fitting.test_accuracy(trainer) > 0.9, "brightness is easy"
+
+
+def test_metrics_by_epoch(tmp_path, splits):
+    run = Run(tmp_path / "run")
+    trainer = fit(RECIPE, network_for(RECIPE, 2), splits, run)
+    with run.metrics.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    tested = [row for row in rows if row["test/accuracy"]]
+    assert [(row["epoch"], row["step"]) for row in tested] == [("0", "3"), ("1", "7"), ("2", "11")]
+    assert float(tested[-1]["test/accuracy"]) == pytest.approx(fitting.test_accuracy(trainer))
+    # Four steps an epoch are fewer than the usual ten between two rows.
+    assert [row["epoch"] for row in rows if row["train/loss"]] == ["0", "1", "2"]
+
+
+class Wreck(Callback):
+    """Undoes all learning before the last epoch is tested."""
+
+    def on_validation_start(self, trainer, task):
+        if trainer.current_epoch == 2:
+            for parameter in task.parameters():
+                nn.init.zeros_(parameter)
+
+
+def test_best_is_the_best_epoch_and_last_the_last(tmp_path, splits):
+    run = Run(tmp_path / "run")
+    run.write(RECIPE, splits.classes, "none")
+    fit(RECIPE, network_for(RECIPE, 2), splits, run, callbacks=[Wreck()])
+    images, labels = splits.test.tensors
+    accuracy = {name: (run.network(name)(images).argmax(dim=1) == labels).float().mean() for name in ("best", "last")}
+    assert accuracy["last"] == 0.5 and accuracy["best"] > 0.9
+    assert read_checkpoint(run.best)["epoch"] < read_checkpoint(run.last)["epoch"] == 2
+
+
+def test_without_a_run_nothing_is_written(tmp_path, splits, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fit(RECIPE, network_for(RECIPE, 2), splits)
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_same_seed_gives_the_same_weights(splits):
+    def weights(seed):
+        recipe = dataclasses.replace(RECIPE, seed=seed)
+        network = network_for(recipe, 2)
+        torch.rand(1)  # the global random state has no part in it
+        fit(recipe, network, splits)
+        return nn.utils.parameters_to_vector(network.parameters())
+
+    assert torch.equal(weights(0), weights(0)) and not torch.equal(weights(0), weights(1))
+
+
+def test_untrained_networks_depend_on_the_seed_alone():
+    def weights(seed):
+        return nn.utils.parameters_to_vector(network_for(dataclasses.replace(RECIPE, seed=seed), 2).parameters())
+
+    state = torch.get_rng_state()
+    assert torch.equal(weights(0), weights(0)) and not torch.equal(weights(0), weights(1))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_labels_at_every_position():
+    """Only the positions that ask count: with all others right or wrong, the accuracy is that of the markers."""
+    data = Data(size=32, batch=8, workers=0)
+    recipe = Recipe(Model(host="small_dense", block=None), data, Schedule(epochs=1))
+    splits = marker_splits("gist", data, 0, steps=4, test=16)
+    trainer = fit(recipe, network := network_for(recipe, 2), splits)
+    images, labels = splits.test.tensors
+    network.eval()
+    answers = network(images).argmax(dim=1)
+    expected = (answers == labels)[labels >= 0].float().mean()
+    assert fitting.test_accuracy(trainer) == pytest.approx(float(expected))
+
+
+def test_half_precision_is_finite(splits):
+    recipe = dataclasses.replace(RECIPE, precision="bf16-mixed", model=Model(host="small", block="nl"))
+    trainer = fit(recipe, network := network_for(recipe, 2), splits)
+    assert all(parameter.isfinite().all() and parameter.dtype == torch.float32 for parameter in network.parameters())
+    assert math.isfinite(trainer.callback_metrics["test/loss"]) and fitting.test_accuracy(trainer) > 0.9
+
+
+def test_a_schedule_without_an_epoch_is_refused():
+    with pytest.raises(ValueError, match="epochs=0 trains nothing; give a number from 1"):
+        Schedule(epochs=0)
+
+
+def test_reseed_makes_random_numbers_a_function_of_seed_and_epoch():
+    def drawn(seed, epoch):
+        Reseed(seed).on_train_epoch_start(SimpleNamespace(current_epoch=epoch), None)
+        return float(torch.rand(()))
+
+    assert drawn(0, 1) == drawn(0, 1)
+    assert len({drawn(0, 1), drawn(0, 2), drawn(1, 1)}) == 3
+    torch.manual_seed(epoch_seed(0, 1))
+    assert float(torch.rand(())) == drawn(0, 1)
+
+
+def test_a_save_that_fails_midway_leaves_the_old_file(tmp_path, monkeypatch):
+    file = tmp_path / "last.ckpt"
+    WholeFiles().save_checkpoint({"state_dict": {"a": torch.ones(2)}}, file)
+
+    def fail(self, checkpoint, path, storage_options=None):
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", fail)
+    with pytest.raises(OSError, match="no space"):
+        WholeFiles().save_checkpoint({"state_dict": {"a": torch.zeros(2)}}, file)
+    assert torch.equal(read_checkpoint(file)["state_dict"]["a"], torch.ones(2))
+
+
+def test_checkpoints_of_a_training_are_saved_that_way(tmp_path, splits, monkeypatch):
+    saved = []
+    save = TorchCheckpointIO.save_checkpoint
+
+    def watch(self, checkpoint, path, storage_options=None):
+        saved.append(path.name)
+        save(self, checkpoint, path, storage_options)
+
+    monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", watch)
+    fit(RECIPE, network_for(RECIPE, 2), splits, Run(tmp_path / "run"))
+    assert set(saved) == {"last.part", "best.part"}
