@@ -30,9 +30,7 @@ def dot(inplanes: int, planes: int, use_scale: bool = False, groups: int | None 
     )
 
 
-def taylor(
-    inplanes: int, planes: int, use_scale: bool = False, groups: int | None = None, order: int = 2
-) -> nn.Module:
+def taylor(inplanes: int, planes: int, use_scale: bool = False, groups: int | None = None, order: int = 2) -> nn.Module:
     """`SpatialCGNLx`. Its gamma is a constant, 1e-4, rounded to float32 there."""
     return CGNL(
         inplanes,

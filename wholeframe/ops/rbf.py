@@ -23,6 +23,8 @@ from torch import Tensor
 from wholeframe.ops.layout import wide
 
 TRACED_REACH = 8.0
+# Mercer's terms grow with the square of the span, Fourier's with the span: from here on they are always more.
+MERCER_SPAN = 10.0
 LARGEST_SPAN = 1024.0
 # Beyond this span the phases of float32 lose more than the cut does, and the sums are done in float64.
 SINGLE_SPAN = 20.0
@@ -99,16 +101,16 @@ def plan(span: float, dtype: torch.dtype, derivative: int = 0) -> Mercer | Fouri
     relative to that.
     """
     rounding = torch.finfo(dtype).eps / 4
-    mercer = Mercer(_poisson_terms(span**2 / 2, rounding) + derivative)
     log = math.log(1 / rounding) + 2.5 * derivative
     fourier = Fourier(math.ceil((span * math.sqrt(log) + log) / math.pi), span + math.sqrt(log))
-    return mercer if 0 < mercer.terms - derivative and mercer.features <= fourier.features else fourier
+    if span > MERCER_SPAN:
+        return fourier
+    mercer = Mercer(_poisson_terms(span**2 / 2, rounding) + derivative)
+    return mercer if mercer.features <= fourier.features else fourier
 
 
 def _poisson_terms(mean: float, rest: float) -> int:
-    """The first number whose tail, itself included, is at most `rest`; 0 for a mean that Mercer is not used for."""
-    if mean > 50:
-        return 0
+    """The first number whose tail, itself included, is at most `rest`."""
     p, term = 0, math.exp(-mean)
     while p + 1 <= mean or term > rest * (1 - mean / (p + 1)):
         p += 1
