@@ -123,8 +123,9 @@ def _poisson_terms(mean: float, rest: float) -> int:
 
 def _transform(u: Tensor, v: Tensor, value: Tensor, features: Mercer | Fourier, derivative: int) -> Tensor:
     """sum_j k(u_i - v_j) value_j, where k is that derivative of exp(-d^2)."""
-    transform = _mercer if isinstance(features, Mercer) else _fourier
-    return transform(u, v, value, features, derivative)
+    if isinstance(features, Mercer):
+        return _mercer(u, v, value, features, derivative)
+    return _fourier(u, v, value, features, derivative)
 
 
 def _mercer(u: Tensor, v: Tensor, value: Tensor, features: Mercer, derivative: int) -> Tensor:
@@ -231,9 +232,9 @@ def _planned(spans: Tensor, reach: float | None) -> float:
     """The span a graph is built for; the graph checks it at run time."""
     reach = TRACED_REACH if reach is None else _check_reach(reach)
     within = ~(spans > reach).any()
-    torch._assert_async(
+    torch.ops.aten._assert_async.msg(
         within,
-        f"sqrt(gamma) times the range of the embeddings is beyond the reach={reach:g} that this graph was built for; "
+        f"sqrt(gamma) times the range of the embeddings is beyond the reach={reach} that this graph was built for; "
         "build it with a larger reach, or take a smaller gamma",
     )
     return reach
