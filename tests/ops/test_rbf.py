@@ -125,7 +125,9 @@ def test_halves_are_computed_in_float32(dtype):
 
 def test_a_range_beyond_the_plan_raises():
     theta, phi, value, _ = tokens(20)
-    with pytest.raises(ValueError, match=r"the embeddings is 20, beyond the declared reach=8; give reach=25 or None, or"):
+    with pytest.raises(
+        ValueError, match=r"the embeddings is 20, beyond the declared reach=8; give reach=25 or None, or"
+    ):
         ops.rbf(theta, phi, value, 1.0, reach=8.0)
     with pytest.raises(ValueError, match="is 2000, beyond the 1024 that are worth planning; take a smaller gamma"):
         ops.rbf(theta, phi, value, 1e4)
@@ -190,7 +192,7 @@ def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_reac
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("reach", [1.0, 30.0])
+@pytest.mark.parametrize("reach", [1.0, 8.0])
 def test_a_compiled_graph_has_the_gradients_and_raises_beyond_its_reach(reach):
     torch._dynamo.reset()
     compiled = torch.compile(Rbf(1.0, reach), fullgraph=True, dynamic=True, backend="aot_eager")
