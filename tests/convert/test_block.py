@@ -281,6 +281,16 @@ def test_scale_and_pool_are_the_references():
         ("timm.SEModule", {"channels": 8, "norm_layer": partial(nn.BatchNorm2d, eps=0.1)}, "norm_layer=.*no counter"),
         ("timm.SEModule", {"channels": 8, "gate_layer": "tanh"}, "gate_layer='tanh' has no counterpart here"),
         (
+            "cgnl.SpatialCGNL",
+            {"inplanes": 8, "planes": 4},
+            "cannot be built with groups=None, its default; give groups=1",
+        ),
+        (
+            "cgnl.SpatialCGNLx",
+            {"inplanes": 8, "planes": 4, "groups": 3},
+            "groups=3 does not divide channels=8; divisors",
+        ),
+        (
             "torchvision.SqueezeExcitation",
             {"input_channels": 8, "squeeze_channels": 2, "activation": partial(nn.SiLU, inplace=True)},
             "activation='SiLU' has no counterpart here; those that have one are 'ReLU'",

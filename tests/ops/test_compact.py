@@ -97,7 +97,7 @@ def test_order_zero_looks_at_values_only(inputs):
 
 
 def test_grouped_tokens_are_contiguous_groups_of_channels():
-    y = torch.arange(2 * 6 * 5).reshape(2, 6, 5)
+    y = torch.arange(2.0 * 6 * 5).reshape(2, 6, 5)
     tokens = ops.grouped_tokens(y, 3)
     assert torch.equal(tokens[1, 2], y[1, 4:].flatten()) and tokens.shape == (2, 3, 10)
 
