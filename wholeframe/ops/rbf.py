@@ -67,9 +67,10 @@ def rbf(
     Args:
         theta, phi, value: tokens of each sample and group; halves are computed in float32.
         gamma: a positive number, or a tensor of one, which then gets its gradient.
-        reach: how far apart sqrt(gamma) theta and sqrt(gamma) phi may be. None measures the span of the data and
-            plans for it, which reads one number back from the device; a number plans for that span once and for all.
-            A graph cannot measure: it is planned for `reach`, or for 8 where that is None.
+        reach: how far apart sqrt(gamma) theta and sqrt(gamma) phi may be. None plans for the span of the data, a
+            number for that span whatever the data; either way the span is measured, which reads one number back from
+            the device. A graph cannot: it is planned for `reach`, or for 8 where that is None, and checks the span
+            on the device.
 
     Raises:
         ValueError: where the span exceeds `reach` or 1024, or gamma is not positive. A compiled or exported graph
