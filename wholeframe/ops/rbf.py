@@ -89,8 +89,6 @@ def rbf(
         # Differences do not change when both sides are shifted: the centre has no gradient.
         centre = (low + high) / 2
         u, v = root * (theta - centre), root * (phi - centre)
-        if torch.compiler.is_compiling():
-            return _transform(u, v, value, plan(span, u.dtype, 1), 0).to(out)
         return _apply(u, v, value, span, 0).to(out)
 
 
