@@ -2,6 +2,7 @@
 
 from wholeframe import convert as convert
 from wholeframe.blocks import BLOCKS as BLOCKS
+from wholeframe.blocks import CGNL as CGNL
 from wholeframe.blocks import AttentionContext as AttentionContext
 from wholeframe.blocks import Bottleneck as Bottleneck
 from wholeframe.blocks import ContextBlock as ContextBlock

@@ -191,8 +191,10 @@ MINIMAL = {
     "timm.": {"channels": 8},
     "torchvision.": {"input_channels": 8, "squeeze_channels": 2},
     "senet.": {"channel": 8, "reduction": 4},
+    "cgnl.SpatialNL": {"inplanes": 8, "planes": 4},
+    "cgnl.": {"inplanes": 8, "planes": 4, "groups": 2},
 }
-BORN_AS_IDENTITIES = ("mmcv.", "gcnet.", "alexhex7.", "timm.NonLocalAttn")
+BORN_AS_IDENTITIES = ("mmcv.", "gcnet.", "alexhex7.", "timm.NonLocalAttn", "cgnl.")
 
 
 @pytest.mark.parametrize("reference", SOURCES)
@@ -208,6 +210,15 @@ def test_zeros_init_of_mmcv_is_the_birth():
         arguments = {"in_channels": 8, "norm_cfg": norm_cfg}
         assert convert.block("mmcv.NonLocal2d", arguments).birth == "zero"
         assert convert.block("mmcv.NonLocal2d", {**arguments, "zeros_init": False}).birth == "random"
+
+
+def test_cgnl_takes_the_order_of_the_released_class_and_scales_by_the_tokens():
+    arguments = {"inplanes": 16, "planes": 8, "groups": 2}
+    assert convert.block("cgnl.SpatialCGNLx", arguments).order == 2
+    block = convert.block("cgnl.SpatialCGNLx", {**arguments, "order": 3, "use_scale": True})
+    assert (block.order, block.gamma, block.scale, block.groups) == (3, 1e-4, "sqrt_length", 2)
+    block = convert.block("cgnl.SpatialNL", {"inplanes": 16, "planes": 8, "use_scale": True})
+    assert (block.scale, block.theta.bias, block.out.bias) == ("sqrt_dim", None, None)
 
 
 def test_the_options_of_a_norm_are_carried():
@@ -280,6 +291,16 @@ def test_scale_and_pool_are_the_references():
         ("timm.EffectiveSEModule", {"channels": 8, "add_maxpool": True}, "add_maxpool=True has no counterpart here"),
         ("timm.SEModule", {"channels": 8, "norm_layer": partial(nn.BatchNorm2d, eps=0.1)}, "norm_layer=.*no counter"),
         ("timm.SEModule", {"channels": 8, "gate_layer": "tanh"}, "gate_layer='tanh' has no counterpart here"),
+        (
+            "cgnl.SpatialCGNL",
+            {"inplanes": 8, "planes": 4},
+            "cannot be built with groups=None, its default; give",
+        ),
+        (
+            "cgnl.SpatialCGNLx",
+            {"inplanes": 8, "planes": 4, "groups": 3},
+            "groups=3 does not divide channels=8; div",
+        ),
         (
             "torchvision.SqueezeExcitation",
             {"input_channels": 8, "squeeze_channels": 2, "activation": partial(nn.SiLU, inplace=True)},

@@ -5,6 +5,7 @@ the parameter names of the reference.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from wholeframe import convert, ops
 
 HERE = Path(__file__).parent
 
-# The files under nonlocal/ name their class, these under gcnet/ do not.
+# The files under nonlocal/ and cgnl/ name their class, these under gcnet/ do not.
 REFERENCES = {
     "mmcv_contextblock": "mmcv.ContextBlock",
     "mmcv_nonlocal2d": "mmcv.NonLocal2d",
@@ -47,7 +48,12 @@ LATER = {
     "nonlocal/slowfast_resstage_dot_product_group2_bneval": "a stage of a network: later work, on video models",
     "nonlocal/slowfast_resstage_softmax_group1_bneval": "a stage of a network: later work, on video models",
 }
-FOLDERS = ("nonlocal", "gcnet")
+# Where the reference itself is further than 1e-10 from its own formula.
+TOLERANCES = {
+    # gamma and the coefficients of the series in float32, everything else in float64
+    "cgnl/SpatialCGNLx_o3_g2_scale0_gammaf32": 1e-6,
+}
+FOLDERS = ("nonlocal", "gcnet", "cgnl")
 NAMES = [f"{folder}/{path.stem}" for folder in FOLDERS for path in sorted(HERE.glob(f"{folder}/*.safetensors"))]
 
 
@@ -58,6 +64,8 @@ def metadata(name: str) -> dict[str, str]:
 
 def reference(name: str) -> str | None:
     """The name in `convert.SOURCES`, or None for a golden of something else."""
+    if plain := metadata(name).get("reference_class"):
+        return f"{name.split('/')[0]}.{plain}"
     written = metadata(name).get("class_name", "")
     for prefix, short in CLASSES.items():
         if written.startswith(prefix):
@@ -69,7 +77,12 @@ def reference(name: str) -> str | None:
 
 def constructor(name: str) -> dict[str, object]:
     written = metadata(name)
-    return json.loads(written.get("constructor_args") or written["constructor"])
+    return json.loads(written.get("constructor_args") or written.get("constructor") or written["ctor"])
+
+
+def trains(name: str) -> bool:
+    written = metadata(name)
+    return written["mode"] == "train" if "mode" in written else written["training"] == "True"
 
 
 def cases() -> list[tuple[str, str]]:
@@ -86,16 +99,21 @@ def part(golden: dict[str, torch.Tensor], *prefixes: str) -> dict[str, torch.Ten
     return {key.removeprefix(p): tensor for key, tensor in golden.items() for p in prefixes if key.startswith(p)}
 
 
-def close(actual: torch.Tensor, expected: torch.Tensor, what: str) -> None:
-    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10, msg=lambda text: f"{what}: {text}")
+def closeness(name: str) -> Callable[[torch.Tensor, torch.Tensor, str], None]:
+    tolerance = TOLERANCES.get(name, 1e-10)
+
+    def close(actual: torch.Tensor, expected: torch.Tensor, what: str) -> None:
+        torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance, msg=lambda text: f"{what}: {text}")
+
+    return close
 
 
 @pytest.mark.parametrize(("name", "backend"), cases())
 def test_golden(name, backend):
-    golden = load_file(HERE / f"{name}.safetensors")
+    close, golden = closeness(name), load_file(HERE / f"{name}.safetensors")
     source = convert.SOURCES[reference(name)]
     block = convert.block(reference(name), constructor(name), part(golden, "param.", "buffer."))
-    block.train(metadata(name)["mode"] == "train")
+    block.train(trains(name))
     if backend != "auto":
         block.backend = backend
 
@@ -124,4 +142,4 @@ def test_golden(name, backend):
 
 def test_what_is_left_for_later_is_listed():
     assert sorted(LATER) == sorted(name for name in NAMES if reference(name) is None)
-    assert len(NAMES) == 152
+    assert len(NAMES) == 174

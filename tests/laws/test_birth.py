@@ -59,7 +59,7 @@ def test_reset_blocks_undoes_an_initialisation_of_everything(build, name):
     block = build(**IDENTITY.get(name, {}))
     host = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(block))
     for module in host.modules():
-        if isinstance(module, nn.Linear | nn.BatchNorm1d | nn.LayerNorm):
+        if isinstance(module, nn.Linear | nn.BatchNorm1d | nn.LayerNorm | nn.GroupNorm):
             nn.init.normal_(module.weight, std=0.5)
     before = host[0].weight.clone()
     h = host[0](torch.randn(2, 3, 7, 8))

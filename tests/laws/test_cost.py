@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from wholeframe.blocks import BLOCKS
 
-C, D, P = 8, 4, 4  # channels, inner width, hidden width of the blocks below
+C, D, P, G = 8, 4, 4, 2  # channels, inner width, hidden width and groups of the blocks below
 IN, OUT, BN, LN = C * D + D, D * C + C, 2 * C, 2 * P
 PARAMETERS = {
     "nl": 3 * IN + OUT + BN,
@@ -21,6 +21,7 @@ PARAMETERS = {
     "snl": (C + 1) + (C * C + C),
     "gc": (C + 1) + (C * P + P) + LN + (P * C + C),
     "se": (C * P + P) + (P * C + C),
+    **dict.fromkeys(("cgnl", "cgnl_taylor", "cgnl_rbf"), 3 * C * D + C * D // G + 2 * C),
 }
 
 
@@ -34,6 +35,9 @@ UNSEEN = {
     "nl_concatenation": lambda n, k: (n + k) * D,  # a_i = w_1 . theta_i and b_j = w_2 . phi_j
     "snl": lambda n, k: n * C,  # the logits of the one query
     "gc": lambda n, k: n * C,
+    "cgnl": lambda n, k: n * D,  # phi . g
+    "cgnl_taylor": lambda n, k: 2 * 3 * n * D,  # running products and Horner's scheme to the third power
+    "cgnl_rbf": lambda n, k: 2 * 9 * n * D,  # the nine features at one width of the kernel
 }
 
 

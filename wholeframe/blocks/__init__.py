@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from wholeframe.blocks.birth import reset_blocks as reset_blocks
+from wholeframe.blocks.cgnl import CGNL as CGNL
 from wholeframe.blocks.context import AttentionContext as AttentionContext
 from wholeframe.blocks.context import Bottleneck as Bottleneck
 from wholeframe.blocks.context import ContextBlock as ContextBlock
@@ -19,7 +20,7 @@ from wholeframe.blocks.non_local import NonLocal as NonLocal
 class Entry(NamedTuple):
     """A block by name: `make(channels)`, its equation on one line, where it is from."""
 
-    make: Callable[..., NonLocal | ContextBlock]
+    make: Callable[..., NonLocal | ContextBlock | CGNL]
     equation: str
     source: str
 
@@ -64,5 +65,20 @@ BLOCKS: dict[str, Entry] = {
         SqueezeExcite,
         "z_i = x_i * sigmoid(W_2 relu(W_1 mean_j x_j))",
         "Hu et al., SENet, 2018",
+    ),
+    "cgnl": Entry(
+        CGNL,
+        "z = x + GN(W_z y), y_i = theta_i sum_j phi_j g_j over channels and positions",
+        "Yue et al., CGNL, NeurIPS 2018, dot product",
+    ),
+    "cgnl_taylor": Entry(
+        partial(CGNL, kernel="taylor"),
+        "z = x + GN(W_z y), y_i = sum_p c_p theta_i^p sum_j phi_j^p g_j, p = 0 .. 3",
+        "Yue et al., CGNL, NeurIPS 2018, the released Gaussian RBF",
+    ),
+    "cgnl_rbf": Entry(
+        partial(CGNL, kernel="rbf"),
+        "z = x + GN(W_z y), y_i = sum_j exp(-gamma (theta_i - phi_j)^2) g_j",
+        "Yue et al., CGNL, NeurIPS 2018, Gaussian RBF as the paper writes it, to rounding",
     ),
 }

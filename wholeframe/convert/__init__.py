@@ -11,7 +11,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from wholeframe.blocks.options import nearest
-from wholeframe.convert import alexhex7, gcnet, mmcv, pytorchvideo, senet, slowfast, timm, torchvision
+from wholeframe.convert import alexhex7, cgnl, gcnet, mmcv, pytorchvideo, senet, slowfast, timm, torchvision
 from wholeframe.convert.rename import Source as Source
 from wholeframe.convert.rename import call, load
 
@@ -29,6 +29,9 @@ SOURCES: dict[str, Source] = {
     "timm.EffectiveSEModule": Source(timm.effective_squeeze_excite, timm.EFFECTIVE),
     "torchvision.SqueezeExcitation": Source(torchvision.squeeze_excite, torchvision.NAMES),
     "senet.SELayer": Source(senet.squeeze_excite, senet.NAMES),
+    "cgnl.SpatialCGNL": Source(cgnl.dot, cgnl.NAMES),
+    "cgnl.SpatialCGNLx": Source(cgnl.taylor, cgnl.NAMES),
+    "cgnl.SpatialNL": Source(cgnl.non_local, cgnl.NAMES),
     **{
         f"alexhex7.{module}.NONLocalBlock{rank}D": Source(partial(alexhex7.non_local, kind), alexhex7.NAMES)
         for module, kind in alexhex7.MODULES.items()

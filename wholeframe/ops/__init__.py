@@ -1,5 +1,16 @@
 """Pure functions of tensors: the mathematics of every block, without weights."""
 
+from wholeframe.ops.compact import GAMMA as GAMMA
+from wholeframe.ops.compact import KERNELS as KERNELS
+from wholeframe.ops.compact import ORDER as ORDER
+from wholeframe.ops.compact import Kernel as Kernel
+from wholeframe.ops.compact import attention_scalar as attention_scalar
+from wholeframe.ops.compact import compact as compact
+from wholeframe.ops.compact import compact_macs as compact_macs
+from wholeframe.ops.compact import gnl as gnl
+from wholeframe.ops.compact import gnl_weights as gnl_weights
+from wholeframe.ops.compact import grouped_tokens as grouped_tokens
+from wholeframe.ops.compact import taylor_coefficients as taylor_coefficients
 from wholeframe.ops.context import attention_context as attention_context
 from wholeframe.ops.context import attention_weights as attention_weights
 from wholeframe.ops.context import mean_context as mean_context
@@ -17,3 +28,4 @@ from wholeframe.ops.pairwise import pairwise as pairwise
 from wholeframe.ops.pairwise import pairwise_macs as pairwise_macs
 from wholeframe.ops.pairwise import pairwise_weights as pairwise_weights
 from wholeframe.ops.pairwise import resolve_scale as resolve_scale
+from wholeframe.ops.rbf import rbf as rbf

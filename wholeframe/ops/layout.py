@@ -4,6 +4,7 @@ One legend of axis letters for the whole package:
 
     b batch        c channels      d inner channels     v channels of a value
     n positions    q queries       k keys               t h w axes of a grid
+    g groups       l tokens of a group, i and j where there are two of them (a channel at a position is a token)
 
 A *grid* is what follows the channels of a map `(b, c, *grid)`: `(n,)` of a sequence, `(h, w)` of an image,
 `(t, h, w)` of a clip. Positions are the grid in row-major order, and ops see them as `(b, n, c)`.

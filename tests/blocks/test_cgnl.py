@@ -1,0 +1,185 @@
+"""The CGNL block against the dense operation, and what its options do."""
+
+import pytest
+import torch
+from torch import nn
+
+from wholeframe import ops
+from wholeframe.blocks import CGNL
+from wholeframe.blocks.cgnl import GroupedLinear
+
+RBF = {"kernel": "rbf", "gamma": 0.05, "learn_gamma": True}
+TAYLOR = {"kernel": "taylor", "gamma": 0.05, "learn_gamma": True, "order": 2}
+KERNELS = {"dot": {}, "taylor": TAYLOR, "rbf": RBF}
+
+
+def alive(channels=12, **options):
+    torch.manual_seed(0)
+    block = CGNL(channels, **{"groups": 3, "inner": 6, **options}).double()
+    for name, parameter in block.named_parameters():
+        if name != "log_gamma":
+            nn.init.normal_(parameter, std=0.5)
+    return block
+
+
+def by_definition(block, x):
+    """z = x + norm(W_z y), group by group, with the dense operation."""
+    theta, phi, g = (
+        torch.einsum("dc,bcn->bdn", layer.weight, x.flatten(2)) for layer in (block.theta, block.phi, block.g)
+    )
+    gamma = block.gamma if block.log_gamma is None else block.log_gamma.exp()
+    parts = []
+    for t, p, v, w in zip(*(y.chunk(block.groups, 1) for y in (theta, phi, g)), block.out.matrices, strict=True):
+        t, p, v, shape = t.flatten(1)[:, None], p.flatten(1)[:, None], v.flatten(1)[:, None], t.shape
+        y = ops.gnl(t, p, v, block.kernel, gamma=gamma, order=block.order)
+        if block.scale:
+            y = y / t.shape[-1] ** 0.5
+        parts.append(torch.einsum("ek,bkn->ben", w, y.reshape(shape)))
+    z = torch.cat(parts, dim=1)
+    return x + (z if block.norm is None else block.norm(z)).reshape(x.shape)
+
+
+def outcome(function, block, x):
+    block.zero_grad()
+    x = x.clone().requires_grad_()
+    y = function(x)
+    y.backward(torch.linspace(-1, 1, y.numel(), dtype=y.dtype).reshape(y.shape))
+    return y.detach(), {"x": x.grad, **{name: p.grad.clone() for name, p in block.named_parameters()}}
+
+
+@pytest.mark.parametrize("grid", [(9,), (1, 2), (5, 4), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize("norm", ["gn", "bn", None])
+@pytest.mark.parametrize("scale", [None, "sqrt_length"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_block_is_its_definition_with_every_gradient(kernel, scale, norm, grid):
+    """Grids with more positions and with fewer than a group has channels: the scalar goes to W_z, or to theta."""
+    block = alive(scale=scale, norm=norm, **KERNELS[kernel])
+    x = torch.randn(2, 12, *grid, dtype=torch.float64)
+    y, gradients = outcome(lambda x: by_definition(block, x), block, x)
+    ours, others = outcome(block, block, x)
+    torch.testing.assert_close(ours, y, rtol=0, atol=1e-13 * float(y.abs().max()))
+    for name, gradient in gradients.items():
+        largest = max(float(gradient.abs().max()), 1.0)
+        torch.testing.assert_close(
+            others[name], gradient, rtol=0, atol=1e-12 * largest, msg=lambda text, at=name: f"{at} {text}"
+        )
+
+
+def test_group_norm_leaves_a_sign_of_the_attention():
+    """What the docstring warns of: with the released norm, phi and g are all but cancelled; with batch norm not."""
+    x = torch.randn(2, 12, 8, 8, dtype=torch.float64)
+    for norm, cancels in (("gn", True), ("bn", False)):
+        block = alive(norm=norm)
+        _, gradients = outcome(block, block, x)
+        shares = {name: float(gradients[f"{name}.weight"].abs().mean()) for name in ("theta", "phi", "g")}
+        assert (max(shares["phi"], shares["g"]) < 1e-3 * shares["theta"]) == cancels
+        # One sample of the two louder: its scalars grow a hundredfold, against those of the other.
+        louder = x * torch.tensor([10.0, 1])[:, None, None, None]
+        added = (block(louder) - louder)[0], (block(x) - x)[0]
+        assert torch.allclose(*added, atol=1e-2) == cancels
+
+
+def test_a_channel_sees_its_own_group_only():
+    block = alive(norm=None)
+    x = torch.randn(1, 12, 4, 4, dtype=torch.float64)
+    before = block(x)
+    with torch.no_grad():
+        for layer in (block.theta, block.phi, block.g):
+            layer.weight[:2] *= 2
+    changed = (block(x) - before).abs().amax(dim=(0, 2, 3)) > 0
+    assert changed.tolist() == [True] * 4 + [False] * 8
+
+
+@pytest.mark.parametrize("kernel", ["taylor", "rbf"])
+def test_gamma_can_be_learned(kernel):
+    block = alive(norm="bn", **KERNELS[kernel])
+    assert float(block.log_gamma.detach().exp()) == pytest.approx(0.05)
+    x = torch.randn(2, 12, 4, 4, dtype=torch.float64)
+    block(x).square().sum().backward()
+    assert block.log_gamma.grad.abs() > 1e-6
+    assert alive(kernel=kernel).log_gamma is None and alive(kernel=kernel).gamma == 1e-4
+
+
+def test_a_range_beyond_the_declared_one_raises_and_an_undeclared_one_is_measured():
+    x = 100 * torch.randn(1, 12, 4, 4, dtype=torch.float64)
+    assert torch.isfinite(alive(**RBF)(x)).all()
+    with pytest.raises(ValueError, match="beyond the declared reach=2; give reach="):
+        alive(**RBF, reach=2.0)(x)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kernel": "rfb"}, "kernel='rfb' is none of 'dot', 'taylor', 'rbf'; did you mean 'rbf'?"),
+        ({"norm": "group"}, "norm='group' is none of 'gn', 'bn', None"),
+        ({"birth": "zeros"}, "birth='zeros' is none of 'zero', 'random'; did you mean 'zero'?"),
+        ({"scale": "sqrt_dim"}, "scale='sqrt_dim' is none of 'sqrt_length', None"),
+        ({}, "groups=8 does not divide channels=100; divisors near 8 are 5 and 10"),
+        ({"groups": 0}, "groups=0 does not divide channels=100; the divisor nearest to 0 is 1"),
+        ({"groups": 200}, "groups=200 does not divide channels=100; the divisor nearest to 200 is 100"),
+        ({"groups": 4, "inner": 30}, "groups=4 does not divide inner=30; divisors near 4 are 3 and 5"),
+        ({"groups": 1, "inner": 0}, "inner=0 is no width; give a number from 1, such as 50"),
+        ({"gamma": 0.1}, "gamma=0.1 does not apply to kernel='dot'; leave it out, or take kernel='taylor' or 'rbf'"),
+        ({"learn_gamma": True}, "learn_gamma=True does not apply to kernel='dot'"),
+        (
+            {"kernel": "rbf", "order": 2},
+            "order=2 does not apply to kernel='rbf'; leave it out, or take kernel='taylor'",
+        ),
+        ({"kernel": "taylor", "reach": 2.0}, "reach=2.0 does not apply to kernel='taylor'"),
+        ({"kernel": "taylor", "groups": 1, "order": -1}, "order=-1 is no power; give a number from 0, such as 3"),
+        ({"kernel": "rbf", "groups": 1, "gamma": 0.0}, "gamma=0 is no width of a kernel; give a positive number"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_an_option_that_cannot_be_is_refused(options, message):
+    with pytest.raises(ValueError) as caught:
+        CGNL(100, **options)
+    assert message in str(caught.value)
+
+
+def test_there_is_no_attention_to_show():
+    block = alive()
+    assert not block.attends
+    with pytest.raises(ValueError, match="there is no map over the grid to show; NonLocal has one"):
+        block.attention(torch.randn(1, 12, 4, 4), [0])
+
+
+@pytest.mark.parametrize(("groups", "parameters"), [(1, 2_099_200), (4, 1_705_984), (8, 1_640_448), (16, 1_607_680)])
+def test_parameters_are_those_of_the_released_block(groups, parameters):
+    assert sum(p.numel() for p in CGNL(1024, groups=groups).parameters()) == parameters
+
+
+def test_the_weights_at_birth():
+    released, he = CGNL(256), CGNL(256, std=None)
+    for name in ("theta", "phi", "g", "out"):
+        assert abs(getattr(released, name).weight.std() - 0.01) < 1e-3
+    assert abs(he.theta.weight.std() - (2 / 128) ** 0.5) < 5e-3
+    assert not released.norm.weight.any() and CGNL(256, birth="random").norm.weight.all()
+    assert not CGNL(256, norm=None).out.weight.any()
+
+
+def test_the_norm_is_as_asked():
+    group, batch = CGNL(16, eps=0.5).norm, CGNL(16, norm="bn", eps=0.5, momentum=0.25).norm
+    assert isinstance(group, nn.GroupNorm) and (group.num_groups, group.eps) == (8, 0.5)
+    assert isinstance(batch, nn.BatchNorm1d) and (batch.eps, batch.momentum) == (0.5, 0.25)
+
+
+def test_a_grouped_linear_map_is_block_diagonal():
+    layer, y = GroupedLinear(6, 9, 3), torch.randn(2, 6, 5)
+    nn.init.normal_(layer.weight)
+    torch.testing.assert_close(layer(y), torch.block_diag(*layer.matrices) @ y)
+
+
+def test_multiply_adds_count_the_kernel_at_its_reach():
+    projections, kernel, out = 3 * 12 * 6 * 20, 6 * 20, 12 * 2 * 20
+    assert alive().multiply_adds((4, 5)) == projections + kernel + out
+    assert alive(kernel="taylor", order=5).multiply_adds((4, 5)) == projections + 10 * kernel + out
+    near, far = (alive(kernel="rbf", reach=reach).multiply_adds((4, 5)) for reach in (0.1, 30.0))
+    assert near < far
+
+
+def test_repr_tells_the_options():
+    text = "12, inner=6, groups=3, kernel="
+    assert text + "'dot', scale=None, birth='zero'" in repr(alive())
+    assert text + "'taylor', gamma=0.05, order=2, scale=None, birth='zero'" in repr(alive(**TAYLOR))
+    assert text + "'rbf', gamma=0.05, reach=None, scale=None, birth='zero'" in repr(alive(**RBF))

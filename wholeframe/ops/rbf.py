@@ -1,0 +1,250 @@
+"""The true Gaussian RBF of generalized non-local, to rounding and at linear cost.
+
+    y_i = sum_j exp(-gamma (theta_i - phi_j)^2) value_j                     (Yue et al., NeurIPS 2018, eq. 10)
+
+gamma only stretches the axis: with u = sqrt(gamma) (theta - centre) and v likewise, the kernel is exp(-(u - v)^2), and
+one number decides how many features it takes, the *span*: the largest difference between any two of a group's u and v.
+
+    Mercer   exp(-(u-v)^2) = sum_p e^(-u^2) u^p  2^p/p!  v^p e^(-v^2)       few terms for a small span
+    Fourier  exp(-(u-v)^2) = sum_k c_k cos(k w (u - v)),  w = 2 pi / T      T a little more than the span
+
+Mercer is the Taylor series of CGNL with its prefactor kept: the sum of the terms' sizes is at most 1, so nothing
+cancels. Fourier is the trapezoid rule of the Gaussian's own transform, which converges faster than any power. Both are
+cut where the rest is below the rounding of the dtype.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wholeframe.ops.layout import wide
+
+TRACED_REACH = 8.0
+# Mercer's terms grow with the square of the span, Fourier's with the span: from here on they are always more.
+MERCER_SPAN = 10.0
+LARGEST_SPAN = 1024.0
+# Beyond this span the phases of float32 lose more than the cut does, and the sums are done in float64.
+SINGLE_SPAN = 20.0
+
+
+class Mercer(NamedTuple):
+    """The powers 0 .. terms-1."""
+
+    terms: int
+
+    @property
+    def features(self) -> int:
+        return self.terms
+
+
+class Fourier(NamedTuple):
+    """The waves 0 .. waves of a period."""
+
+    waves: int
+    period: float
+
+    @property
+    def features(self) -> int:
+        return 2 * self.waves + 1
+
+
+def rbf(
+    theta: Float[Tensor, "b g i"],
+    phi: Float[Tensor, "b g j"],
+    value: Float[Tensor, "b g j"],
+    gamma: float | Float[Tensor, ""],
+    *,
+    reach: float | None = None,
+) -> Float[Tensor, "b g i"]:
+    """y_i = sum_j exp(-gamma (theta_i - phi_j)^2) value_j in time and memory linear in i and j, to rounding.
+
+    Differentiable any number of times, in gamma too; a backward pass keeps theta, phi and value and nothing else.
+    Measured errors are in `docs/rbf.md`.
+
+    Args:
+        theta, phi, value: tokens of each sample and group; halves are computed in float32.
+        gamma: a positive number, or a tensor of one, which then gets its gradient.
+        reach: how far apart sqrt(gamma) theta and sqrt(gamma) phi may be. None plans for the span of the data, a
+            number for that span whatever the data; either way the span is measured, which reads one number back from
+            the device. A graph cannot: it is planned for `reach`, or for 8 where that is None, and checks the span
+            on the device.
+
+    Raises:
+        ValueError: where the span exceeds `reach` or 1024, or gamma is not positive. A compiled or exported graph
+            raises RuntimeError for a span beyond its reach.
+    """
+    _check_gamma(gamma)
+    with torch.autocast(theta.device.type, enabled=False):
+        out = torch.promote_types(theta.dtype, torch.float32)
+        root = gamma**0.5
+        theta, phi, value = wide(theta), wide(phi), wide(value)
+        low, high = _ends(theta, phi)
+        spans = ((high - low) * root).detach()
+        span = _planned(spans, reach) if torch.compiler.is_compiling() else _measured(spans, reach)
+        if span > SINGLE_SPAN:
+            theta, phi, value = theta.double(), phi.double(), value.double()
+        # Differences do not change when both sides are shifted: the centre has no gradient.
+        centre = (low + high) / 2
+        u, v = root * (theta - centre), root * (phi - centre)
+        return _apply(u, v, value, span, 0).to(out)
+
+
+def plan(span: float, dtype: torch.dtype, derivative: int = 0) -> Mercer | Fourier:
+    """The fewest features that give exp(-(u-v)^2) and so many derivatives to the rounding of `dtype`.
+
+    The rest of Mercer's series is largest at the ends, |u| = |v| = span/2, where it is the tail of a Poisson
+    distribution of mean span^2/2. A derivative costs a term each: it is small where the span is, and has to be right
+    relative to that.
+    """
+    rounding = torch.finfo(dtype).eps / 4
+    log = math.log(1 / rounding) + 2.5 * derivative
+    fourier = Fourier(math.ceil((span * math.sqrt(log) + log) / math.pi), span + math.sqrt(log))
+    if span > MERCER_SPAN:
+        return fourier
+    mercer = Mercer(_poisson_terms(span**2 / 2, rounding) + derivative)
+    return mercer if mercer.features <= fourier.features else fourier
+
+
+def _poisson_terms(mean: float, rest: float) -> int:
+    """The first number whose tail, itself included, is at most `rest`."""
+    p, term = 0, math.exp(-mean)
+    while p + 1 <= mean or term > rest * (1 - mean / (p + 1)):
+        p += 1
+        term *= mean / p
+    return p
+
+
+# --------------------------------------------------------------------------------------------------- the two sums
+
+
+def _transform(u: Tensor, v: Tensor, value: Tensor, features: Mercer | Fourier, derivative: int) -> Tensor:
+    """sum_j k(u_i - v_j) value_j, where k is that derivative of exp(-d^2)."""
+    if isinstance(features, Mercer):
+        return _mercer(u, v, value, features, derivative)
+    return _fourier(u, v, value, features, derivative)
+
+
+def _mercer(u: Tensor, v: Tensor, value: Tensor, features: Mercer, derivative: int) -> Tensor:
+    coefficients = _moments(v, value * torch.exp(-v * v), features.terms)
+    for _ in range(derivative):
+        coefficients = _differentiated(coefficients)
+    return horner(coefficients, u) * torch.exp(-u * u)
+
+
+def _moments(v: Tensor, weighted: Tensor, terms: int) -> list[Tensor]:
+    """2^p/p! sum_j v_j^p weighted_j."""
+    factor, sums = 1.0, [weighted.sum(dim=-1, keepdim=True)]
+    for p in range(1, terms):
+        weighted, factor = weighted * v, factor * 2 / p
+        sums.append(factor * weighted.sum(dim=-1, keepdim=True))
+    return sums
+
+
+def _differentiated(coefficients: list[Tensor]) -> list[Tensor]:
+    """Of P where (e^(-u^2) P)' = e^(-u^2) (P' - 2 u P)."""
+    nothing = torch.zeros_like(coefficients[0])
+    above = [*((r + 1) * c for r, c in enumerate(coefficients[1:])), nothing, nothing]
+    below = [nothing, *(2 * c for c in coefficients)]
+    return [a - b for a, b in zip(above, below, strict=True)]
+
+
+def horner(coefficients: list[Tensor], u: Tensor) -> Tensor:
+    """sum_p coefficients[p] u^p; the coefficients of a group stand for all its tokens."""
+    y = coefficients[-1].expand_as(u)
+    for coefficient in reversed(coefficients[:-1]):
+        y = y * u + coefficient
+    return y
+
+
+def _fourier(u: Tensor, v: Tensor, value: Tensor, features: Fourier, derivative: int) -> Tensor:
+    y = torch.zeros_like(u)
+    for k in range(features.waves + 1):
+        w = 2 * math.pi * k / features.period
+        weight = (1 if k == 0 else 2) * math.sqrt(math.pi) / features.period * math.exp(-w * w / 4) * w**derivative
+        cosine = (value * torch.cos(w * v)).sum(dim=-1, keepdim=True)
+        sine = (value * torch.sin(w * v)).sum(dim=-1, keepdim=True)
+        for _ in range(derivative):
+            cosine, sine = sine, -cosine
+        y = y + (weight * cosine) * torch.cos(w * u) + (weight * sine) * torch.sin(w * u)
+    return y
+
+
+class _Gauss(torch.autograd.Function):
+    """sum_j k(u_i - v_j) value_j, whose own derivatives are of the same form with the next derivative of k.
+
+    Left to autograd, every feature of every token would be kept for the backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx, u, v, value, span, derivative):
+        ctx.save_for_backward(u, v, value)
+        ctx.span, ctx.derivative = span, derivative
+        return _transform(u, v, value, plan(span, u.dtype, derivative), derivative)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        (grad,), (u, v, value) = grads, ctx.saved_tensors
+        span, derivative = ctx.span, ctx.derivative
+        # k is even: seen from the other side, every derivative changes its sign.
+        back = (-1) ** derivative * grad
+        du = grad * _apply(u, v, value, span, derivative + 1) if ctx.needs_input_grad[0] else None
+        dv = value * _apply(v, u, back, span, derivative + 1) if ctx.needs_input_grad[1] else None
+        dvalue = _apply(v, u, back, span, derivative) if ctx.needs_input_grad[2] else None
+        return du, dv, dvalue, None, None
+
+
+def _apply(u: Tensor, v: Tensor, value: Tensor, span: float, derivative: int) -> Tensor:
+    y = _Gauss.apply(u, v, value, span, derivative)
+    assert isinstance(y, Tensor)
+    return y
+
+
+# ------------------------------------------------------------------------------------------------------ the span
+
+
+def _ends(theta: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and the greatest token of each group."""
+    theta, phi = theta.detach(), phi.detach()
+    low = torch.minimum(theta.amin(dim=-1, keepdim=True), phi.amin(dim=-1, keepdim=True))
+    high = torch.maximum(theta.amax(dim=-1, keepdim=True), phi.amax(dim=-1, keepdim=True))
+    return low, high
+
+
+def _measured(spans: Tensor, reach: float | None) -> float:
+    """The span to plan for. A group with a token that is not finite is not finite as a whole, and plans nothing."""
+    span = float(torch.where(spans.isfinite(), spans, 0).max()) if spans.numel() else 0.0
+    limit = LARGEST_SPAN if reach is None else _check_reach(reach)
+    if span > limit:
+        raise ValueError(
+            f"sqrt(gamma) times the range of the embeddings is {span:.4g}, beyond "
+            + (f"the declared reach={reach:g}; " if reach is not None else f"the {limit:g} that are worth planning; ")
+            + (f"give reach={span * 1.25:.3g} or None, or " if reach is not None and span <= LARGEST_SPAN else "")
+            + "take a smaller gamma or smaller embeddings"
+        )
+    return span if reach is None else reach
+
+
+def _planned(spans: Tensor, reach: float | None) -> float:
+    """The span a graph is built for; the graph checks it at run time."""
+    reach = TRACED_REACH if reach is None else _check_reach(reach)
+    within = ~(spans > reach).any()
+    torch.ops.aten._assert_async.msg(
+        within,
+        f"sqrt(gamma) times the range of the embeddings is beyond the reach={reach} that this graph was built for; "
+        "build it with a larger reach, or take a smaller gamma",
+    )
+    return reach
+
+
+def _check_reach(reach: float) -> float:
+    if not 0 < reach <= LARGEST_SPAN:
+        raise ValueError(f"reach={reach:g} is no span to plan for; give a number from 0 to {LARGEST_SPAN:g}, or None")
+    return reach
+
+
+def _check_gamma(gamma: float | Tensor) -> None:
+    if not isinstance(gamma, Tensor) and not gamma > 0:
+        raise ValueError(f"gamma={gamma:g} is no width of a Gaussian; give a positive number, such as 1e-4")
