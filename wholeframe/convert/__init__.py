@@ -11,7 +11,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from wholeframe.blocks.options import nearest
-from wholeframe.convert import alexhex7, gcnet, mmcv, pytorchvideo, senet, slowfast, timm, torchvision
+from wholeframe.convert import alexhex7, gcnet, gsop, mmcv, mpncov, pytorchvideo, senet, slowfast, timm, torchvision
 from wholeframe.convert.rename import Source as Source
 from wholeframe.convert.rename import call, load
 
@@ -29,6 +29,16 @@ SOURCES: dict[str, Source] = {
     "timm.EffectiveSEModule": Source(timm.effective_squeeze_excite, timm.EFFECTIVE),
     "torchvision.SqueezeExcitation": Source(torchvision.squeeze_excite, torchvision.NAMES),
     "senet.SELayer": Source(senet.squeeze_excite, senet.NAMES),
+    **{
+        f"gsop.Bottleneck{attention}": Source(partial(gsop.bottleneck, attention), gsop.bottleneck_names(attention))
+        for attention in ("0", "1", "2", "+", "M", "&")
+    },
+    "gsop.Bottleneck.chan_att": Source(gsop.channel, gsop.CHANNEL),
+    "gsop.Bottleneck.pos_att": Source(gsop.position, gsop.POSITION),
+    "gsop.development.Bottleneck.chan_att": Source(gsop.development_channel, gsop.CHANNEL),
+    "gsop.development.Bottleneck.spat_att": Source(gsop.development_position, gsop.POSITION),
+    "gsop.ResNet.layer_reduce": Source(gsop.head, gsop.HEAD),
+    "mpncov.MPNCOV": Source(mpncov.isqrt_cov, mpncov.NAMES),
     **{
         f"alexhex7.{module}.NONLocalBlock{rank}D": Source(partial(alexhex7.non_local, kind), alexhex7.NAMES)
         for module, kind in alexhex7.MODULES.items()
