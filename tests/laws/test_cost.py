@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from wholeframe.blocks import BLOCKS
 
 C, D, P = 8, 4, 4  # channels, inner width, hidden width of the blocks below
+CELLS = 4  # of the coarse grid of GSoP's position block
 IN, OUT, BN, LN = C * D + D, D * C + C, 2 * C, 2 * P
 PARAMETERS = {
     "nl": 3 * IN + OUT + BN,
@@ -21,6 +22,8 @@ PARAMETERS = {
     "snl": (C + 1) + (C * C + C),
     "gc": (C + 1) + (C * P + P) + LN + (P * C + C),
     "se": (C * P + P) + (P * C + C),
+    "gsop_channel": 5 * D * C + C + 4 * D * D + 9 * D,
+    "gsop_position": IN + 2 * D + 2 * CELLS + (4 * CELLS**2 + 4 * CELLS) + (4 * CELLS**2 + CELLS),
 }
 
 
