@@ -68,18 +68,35 @@ def _prepared(sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class _EigenRoot(torch.autograd.Function):
+    """C of C C = Sigma. Differentiated: C dC + dC C = dSigma."""
+
     @staticmethod
     def forward(ctx, sigma: Tensor) -> Tensor:
         values, vectors = torch.linalg.eigh(sigma)
         smallest = sigma.shape[1] * torch.finfo(sigma.dtype).eps * values[:, -1:]
         roots = torch.where(values > smallest, values, 0).sqrt()
-        ctx.save_for_backward(vectors, roots)
-        return vectors * roots[:, None, :] @ vectors.mT
+        root = vectors * roots[:, None, :] @ vectors.mT
+        ctx.save_for_backward(root, vectors, roots)
+        return root
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, *grad_outputs: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (grad,), (vectors, roots) = grad_outputs, ctx.saved_tensors
+    def backward(ctx, *grad_outputs: Tensor) -> Tensor:
+        return _Lyapunov.apply(grad_outputs[0], *ctx.saved_tensors)
+
+
+class _Lyapunov(torch.autograd.Function):
+    """X of C X + X C = (G + G^T) / 2, by the eigenvalues of C; the equation is its own derivative."""
+
+    @staticmethod
+    def forward(ctx, grad: Tensor, root: Tensor, vectors: Tensor, roots: Tensor) -> Tensor:
         sums = roots[:, :, None] + roots[:, None, :]
         turned = vectors.mT @ (grad + grad.mT) @ vectors / 2
-        return vectors @ torch.where(sums > 0, turned / torch.where(sums > 0, sums, 1), 0) @ vectors.mT
+        x = vectors @ torch.where(sums > 0, turned / torch.where(sums > 0, sums, 1), 0) @ vectors.mT
+        ctx.save_for_backward(x, root, vectors, roots)
+        return x
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        x, *of_root = ctx.saved_tensors
+        h = _Lyapunov.apply(grad_outputs[0], *of_root)
+        return h, -(h @ x + x @ h), None, None
