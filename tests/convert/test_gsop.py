@@ -32,6 +32,26 @@ def test_the_defaults_are_those_of_the_reference(attention, kind):
         assert position is None or (position.inner, position.size, position.stride) == (128, (8, 8), 1)
 
 
+@pytest.mark.parametrize("reference", ["chan_att", "pos_att"])
+def test_without_a_state_a_gate_is_born_as_in_the_reference(reference):
+    """At random around one half, with He initialisation: no identity."""
+    torch.manual_seed(0)
+    block, x = convert.block(f"gsop.Bottleneck.{reference}", {"planes": 16, "att_dim": 8}), torch.randn(2, 64, 6, 5)
+    assert not block.identity_at_birth
+    assert not torch.equal(block(x), x)
+    assert (block.gates(x).mean() - 0.5).abs() < 0.2
+
+
+def test_the_development_file_differs_in_named_arguments():
+    with torch.device("meta"):
+        channel, position = (
+            convert.block(f"gsop.development.Bottleneck.{name}", {"planes": 64}) for name in ("chan_att", "spat_att")
+        )
+    assert (channel.stride, channel.context.reduce.act, channel.multiply.act) == (2, None, "leaky_relu")
+    assert (position.stride, position.centring, position.transform.act) == (2, "development", "leaky_relu")
+    assert position.transform.row_conv.out_channels == 6 * 64
+
+
 def test_the_head_of_gsop_net_2():
     state = {
         "layer_reduce.weight": torch.randn(6, 16, 1, 1),
@@ -71,6 +91,6 @@ def test_a_state_of_another_attention_is_refused():
     state = convert.block("gsop.Bottleneck0", {"inplanes": 16, "planes": 4}).state_dict()
     theirs = {f"conv_for_DR_spatial.{key}": tensor for key, tensor in nn.Conv2d(16, 128, 1).state_dict().items()}
     with pytest.raises(
-        ValueError, match="the state has 'conv_for_DR_spatial.weight', but this reference's names start"
+        ValueError, match=r"the state has 'conv_for_DR_spatial\.weight', but this reference's names start"
     ):
         convert.block("gsop.Bottleneck1", {"inplanes": 16, "planes": 4}, {**state, **theirs})
