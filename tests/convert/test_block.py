@@ -193,7 +193,7 @@ MINIMAL = {
     "senet.": {"channel": 8, "reduction": 4},
 }
 BORN_AS_IDENTITIES = ("mmcv.", "gcnet.", "alexhex7.", "timm.NonLocalAttn")
-# Whole residual blocks and heads among them: see test_gsop.py.
+# Whole residual blocks and heads among them: see test_block_gsop.py.
 ELSEWHERE = ("gsop.", "mpncov.")
 
 

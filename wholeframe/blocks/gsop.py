@@ -267,8 +267,8 @@ class GSoPPosition(nn.Module):
                 f"size={self.size} is a grid of {len(self.size)} axes, but the map {tuple(x.shape)} has {x.ndim - 2}; "
                 f"build the block with size={(8,) * (x.ndim - 2)}, one number per axis"
             )
-        x_kept = strided(F.relu(x), self.stride)
-        v = ops.to_grid(self.reduce(ops.to_positions(x_kept)).mT, x_kept.shape[2:])
+        kept = strided(F.relu(x), self.stride)
+        v = self.reduce(ops.to_positions(kept)).unflatten(2, kept.shape[2:])
         s = ops.position_covariance(ops.adaptive_mean(v, self.size).flatten(2), self.centring)
         gates = GATES[self.gate](self.transform(s)).unflatten(1, (1, *self.size))
         return ops.adaptive_mean(gates, x.shape[2:])

@@ -12,6 +12,7 @@ A *grid* is what follows the channels of a map `(b, c, *grid)`: `(n,)` of a sequ
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -66,9 +67,10 @@ def pool_keys(x: Float[Tensor, "b c *grid"], pool: int | Sequence[int]) -> Float
     return max_pool(x, window)
 
 
-def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[int]) -> Float[Tensor, "b c *size"]:
+def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[Tensor, "b c *size"]:
     """Mean pooling to any size, also to a larger one: output cell i of s averages cells floor(i g / s) to
-    ceil((i + 1) g / s) of an axis of g. A sequence is pooled as an image of one row.
+    ceil((i + 1) g / s) of an axis of g. A sequence is pooled as an image of one row. `size` holds integers, which
+    are symbols (no `int`) while exporting.
     """
     if x.ndim == 3:
         return F.adaptive_avg_pool2d(x[:, :, None], (1, size[0]))[:, :, 0]
