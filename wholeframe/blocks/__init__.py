@@ -14,10 +14,10 @@ from wholeframe.blocks.context import MeanContext as MeanContext
 from wholeframe.blocks.context import SimplifiedNonLocal as SimplifiedNonLocal
 from wholeframe.blocks.context import SqueezeExcite as SqueezeExcite
 from wholeframe.blocks.gsop import CovarianceContext as CovarianceContext
-from wholeframe.blocks.gsop import GSoP as GSoP
 from wholeframe.blocks.gsop import GSoPChannel as GSoPChannel
 from wholeframe.blocks.gsop import GSoPPosition as GSoPPosition
 from wholeframe.blocks.gsop import RowConv as RowConv
+from wholeframe.blocks.gsop_fusion import GSoP as GSoP
 from wholeframe.blocks.isqrt import ISqrtCov as ISqrtCov
 from wholeframe.blocks.non_local import NonLocal as NonLocal
 
