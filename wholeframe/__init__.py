@@ -6,10 +6,16 @@ from wholeframe.blocks import CGNL as CGNL
 from wholeframe.blocks import AttentionContext as AttentionContext
 from wholeframe.blocks import Bottleneck as Bottleneck
 from wholeframe.blocks import ContextBlock as ContextBlock
+from wholeframe.blocks import CovarianceContext as CovarianceContext
 from wholeframe.blocks import GlobalContext as GlobalContext
+from wholeframe.blocks import GSoP as GSoP
+from wholeframe.blocks import GSoPChannel as GSoPChannel
+from wholeframe.blocks import GSoPPosition as GSoPPosition
+from wholeframe.blocks import ISqrtCov as ISqrtCov
 from wholeframe.blocks import LinearTransform as LinearTransform
 from wholeframe.blocks import MeanContext as MeanContext
 from wholeframe.blocks import NonLocal as NonLocal
+from wholeframe.blocks import RowConv as RowConv
 from wholeframe.blocks import SimplifiedNonLocal as SimplifiedNonLocal
 from wholeframe.blocks import SqueezeExcite as SqueezeExcite
 from wholeframe.blocks import reset_blocks as reset_blocks

@@ -14,7 +14,15 @@ CHANNELS = 8
 GRIDS = {1: (7,), 2: (5, 4), 3: (3, 5, 2)}
 CGNL = ("cgnl", "cgnl_taylor", "cgnl_rbf")
 # The published ratio of 1/16 leaves nothing of so few channels, and the published eight groups do not divide them.
-SMALL = {"gc": {"ratio": 1 / 2}, "se": {"ratio": 1 / 2}, **{name: {"groups": 2} for name in CGNL}}
+SMALL = {
+    "gc": {"ratio": 1 / 2},
+    "se": {"ratio": 1 / 2},
+    **{name: {"groups": 2} for name in CGNL},
+    "gsop_channel": {"inner": 4},
+    "gsop_position": {"inner": 4},
+}
+# The one block that fixes a grid, with a number of cells per axis: it is built for the rank of the map.
+COARSE = {"gsop_position": {1: (3,), 2: (2, 2), 3: (1, 2, 2)}}
 
 
 def pytest_generate_tests(metafunc):
@@ -30,11 +38,15 @@ def seed():
 
 
 @pytest.fixture
-def build(name):
-    """`build(**options)`: a fresh block, as it is born."""
+def build(name, request):
+    """`build(**options)`: a fresh block, as it is born, for maps of the test's rank (images, where it has none)."""
+    small = SMALL.get(name, {})
+    if name in COARSE:
+        rank = request.getfixturevalue("rank") if "rank" in request.fixturenames else 2
+        small = {**small, "size": COARSE[name][rank]}
 
     def build(**options):
-        return BLOCKS[name].make(CHANNELS, **SMALL.get(name, {}), **options)
+        return BLOCKS[name].make(CHANNELS, **small, **options)
 
     return build
 

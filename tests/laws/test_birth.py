@@ -6,8 +6,12 @@ from torch import nn
 
 from wholeframe.blocks import GlobalContext, SqueezeExcite, reset_blocks
 
-# The gate of the papers' SE is about one half at birth; this one is one.
-IDENTITY = {"se": {"gate": "twice_sigmoid", "birth": "zero"}}
+# The published gates are about one half at birth; this one is one. GSoP's position block ends with a ReLU besides.
+IDENTITY = {
+    "se": {"gate": "twice_sigmoid", "birth": "zero"},
+    "gsop_channel": {"gate": "twice_sigmoid", "birth": "zero"},
+    "gsop_position": {"gate": "twice_sigmoid", "birth": "zero", "out_act": None},
+}
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
@@ -17,10 +21,10 @@ def test_a_fresh_block_returns_its_input(build, name, x, training):
     assert torch.equal(block(x.float()), x.float())
 
 
-def test_only_se_as_published_changes_its_input_at_birth(build, name, x):
+def test_only_gates_as_published_change_their_input_at_birth(build, name, x):
     block = build()
-    assert block.identity_at_birth == (name != "se")
-    assert torch.equal(block(x.float()), x.float()) == (name != "se")
+    assert block.identity_at_birth == (name not in IDENTITY)
+    assert torch.equal(block(x.float()), x.float()) == (name not in IDENTITY)
 
 
 def test_a_random_birth_changes_the_input(build, x):

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from wholeframe.blocks import BLOCKS
 
 C, D, P, G = 8, 4, 4, 2  # channels, inner width, hidden width and groups of the blocks below
+CELLS = 4  # of the coarse grid of GSoP's position block
 IN, OUT, BN, LN = C * D + D, D * C + C, 2 * C, 2 * P
 PARAMETERS = {
     "nl": 3 * IN + OUT + BN,
@@ -22,6 +23,8 @@ PARAMETERS = {
     "gc": (C + 1) + (C * P + P) + LN + (P * C + C),
     "se": (C * P + P) + (P * C + C),
     **dict.fromkeys(("cgnl", "cgnl_taylor", "cgnl_rbf"), 3 * C * D + C * D // G + 2 * C),
+    "gsop_channel": 5 * D * C + C + 4 * D * D + 9 * D,
+    "gsop_position": IN + 2 * D + 2 * CELLS + (4 * CELLS**2 + 4 * CELLS) + (4 * CELLS**2 + CELLS),
 }
 
 

@@ -79,3 +79,14 @@ def test_no_pooling_returns_the_map_itself():
 def test_a_window_larger_than_the_grid_is_refused():
     with pytest.raises(ValueError, match=r"a pooling window of \(2, 2\) does not fit a grid of \(4, 1\).*use pool=1"):
         ops.pool_keys(torch.randn(1, 2, 4, 1), 2)
+
+
+@pytest.mark.parametrize(("grid", "size"), [((28,), (8,)), ((8, 7), (28, 3)), ((2, 5, 4), (3, 2, 9))], ids=str)
+def test_adaptive_mean_averages_the_cells_that_overlap(grid, size):
+    """Also upwards: 8 to 28 is the uneven copying of GSoP's position block, no interpolation."""
+    x = torch.randn(2, 3, *grid, dtype=torch.float64)
+    expected = x
+    for axis, (g, s) in enumerate(zip(grid, size, strict=True), start=2):
+        cells = [range(i * g // s, -(-(i + 1) * g // s)) for i in range(s)]
+        expected = torch.stack([expected.index_select(axis, torch.tensor(c)).mean(axis) for c in cells], dim=axis)
+    torch.testing.assert_close(ops.adaptive_mean(x, size), expected, rtol=1e-13, atol=1e-13)

@@ -14,13 +14,19 @@ from wholeframe.blocks.context import LinearTransform as LinearTransform
 from wholeframe.blocks.context import MeanContext as MeanContext
 from wholeframe.blocks.context import SimplifiedNonLocal as SimplifiedNonLocal
 from wholeframe.blocks.context import SqueezeExcite as SqueezeExcite
+from wholeframe.blocks.gsop import CovarianceContext as CovarianceContext
+from wholeframe.blocks.gsop import GSoPChannel as GSoPChannel
+from wholeframe.blocks.gsop import GSoPPosition as GSoPPosition
+from wholeframe.blocks.gsop import RowConv as RowConv
+from wholeframe.blocks.gsop_fusion import GSoP as GSoP
+from wholeframe.blocks.isqrt import ISqrtCov as ISqrtCov
 from wholeframe.blocks.non_local import NonLocal as NonLocal
 
 
 class Entry(NamedTuple):
     """A block by name: `make(channels)`, its equation on one line, where it is from."""
 
-    make: Callable[..., NonLocal | ContextBlock | CGNL]
+    make: Callable[..., NonLocal | ContextBlock | CGNL | GSoPPosition]
     equation: str
     source: str
 
@@ -80,5 +86,15 @@ BLOCKS: dict[str, Entry] = {
         partial(CGNL, kernel="rbf"),
         "z = x + GN(W_z y), y_i = sum_j exp(-gamma (theta_i - phi_j)^2) g_j",
         "Yue et al., CGNL, NeurIPS 2018, Gaussian RBF as the paper writes it, to rounding",
+    ),
+    "gsop_channel": Entry(
+        GSoPChannel,
+        "z_i = x_i * sigmoid(W_2 (W_row * BN(cov(relu(BN(W_1 relu(x)))))))",
+        "Gao et al., GSoP, CVPR 2019, channel-wise, as released",
+    ),
+    "gsop_position": Entry(
+        GSoPPosition,
+        "z_i = relu(x_i * unpool(sigmoid(W_2 relu(W_row * BN(cov(pool(BN(W_1 relu(x)))))))))_i)",
+        "Gao et al., GSoP, CVPR 2019, position-wise, as released",
     ),
 }

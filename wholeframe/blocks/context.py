@@ -22,19 +22,19 @@ GATES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Context(Protocol):
-    """A module from all positions to one vector."""
+    """A module from all positions to one summary: a vector, or a matrix where its transform takes one."""
 
-    def __call__(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]: ...
+    def __call__(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b *summary"]: ...
     def reset_parameters(self) -> None: ...
     def multiply_adds(self, n: int) -> int: ...
 
 
 class Transform(Protocol):
-    """A module from vector to vector that ends with the linear layer `expand`."""
+    """A module from the summary to one vector that ends with the linear layer `expand`."""
 
     expand: nn.Linear
 
-    def __call__(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]: ...
+    def __call__(self, c: Float[Tensor, "b *summary"]) -> Float[Tensor, "b c"]: ...
     def reset_parameters(self) -> None: ...
     def multiply_adds(self) -> int: ...
 
@@ -103,7 +103,7 @@ class ContextBlock(nn.Module):
         return isinstance(self.context, AttentionContext)
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        context = self.context(ops.to_positions(x))
+        context = self.context(self.positions(x))
         everywhere = (..., *[None] * (x.ndim - 2))
         z = x
         if self.multiply is not None:
@@ -111,6 +111,10 @@ class ContextBlock(nn.Module):
         if self.add is not None:
             z = z + self.add(context)[everywhere]
         return z
+
+    def positions(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n c"]:
+        """What the context looks at."""
+        return ops.to_positions(x)
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]

@@ -11,7 +11,19 @@ from functools import partial
 from torch import Tensor, nn
 
 from wholeframe.blocks.options import nearest
-from wholeframe.convert import alexhex7, cgnl, gcnet, mmcv, pytorchvideo, senet, slowfast, timm, torchvision
+from wholeframe.convert import (
+    alexhex7,
+    cgnl,
+    gcnet,
+    gsop,
+    mmcv,
+    mpncov,
+    pytorchvideo,
+    senet,
+    slowfast,
+    timm,
+    torchvision,
+)
 from wholeframe.convert.rename import Source as Source
 from wholeframe.convert.rename import call, load
 
@@ -32,6 +44,16 @@ SOURCES: dict[str, Source] = {
     "cgnl.SpatialCGNL": Source(cgnl.dot, cgnl.NAMES),
     "cgnl.SpatialCGNLx": Source(cgnl.taylor, cgnl.NAMES),
     "cgnl.SpatialNL": Source(cgnl.non_local, cgnl.NAMES),
+    **{
+        f"gsop.Bottleneck{attention}": Source(partial(gsop.bottleneck, attention), gsop.bottleneck_names(attention))
+        for attention in ("0", "1", "2", "+", "M", "&")
+    },
+    "gsop.Bottleneck.chan_att": Source(gsop.channel, gsop.CHANNEL),
+    "gsop.Bottleneck.pos_att": Source(gsop.position, gsop.POSITION),
+    "gsop.development.Bottleneck.chan_att": Source(gsop.development_channel, gsop.CHANNEL),
+    "gsop.development.Bottleneck.spat_att": Source(gsop.development_position, gsop.POSITION),
+    "gsop.ResNet.layer_reduce": Source(gsop.head, gsop.HEAD),
+    "mpncov.MPNCOV": Source(mpncov.isqrt_cov, mpncov.NAMES),
     **{
         f"alexhex7.{module}.NONLocalBlock{rank}D": Source(partial(alexhex7.non_local, kind), alexhex7.NAMES)
         for module, kind in alexhex7.MODULES.items()

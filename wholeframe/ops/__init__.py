@@ -14,6 +14,16 @@ from wholeframe.ops.compact import taylor_coefficients as taylor_coefficients
 from wholeframe.ops.context import attention_context as attention_context
 from wholeframe.ops.context import attention_weights as attention_weights
 from wholeframe.ops.context import mean_context as mean_context
+from wholeframe.ops.covariance import Centring as Centring
+from wholeframe.ops.covariance import Triangle as Triangle
+from wholeframe.ops.covariance import covariance as covariance
+from wholeframe.ops.covariance import dense_covariance as dense_covariance
+from wholeframe.ops.covariance import dense_position_covariance as dense_position_covariance
+from wholeframe.ops.covariance import dense_row_conv as dense_row_conv
+from wholeframe.ops.covariance import position_covariance as position_covariance
+from wholeframe.ops.covariance import row_conv as row_conv
+from wholeframe.ops.covariance import triangle as triangle
+from wholeframe.ops.layout import adaptive_mean as adaptive_mean
 from wholeframe.ops.layout import coordinates as coordinates
 from wholeframe.ops.layout import flat_index as flat_index
 from wholeframe.ops.layout import pool_keys as pool_keys
@@ -29,3 +39,7 @@ from wholeframe.ops.pairwise import pairwise_macs as pairwise_macs
 from wholeframe.ops.pairwise import pairwise_weights as pairwise_weights
 from wholeframe.ops.pairwise import resolve_scale as resolve_scale
 from wholeframe.ops.rbf import rbf as rbf
+from wholeframe.ops.root import dense_newton_schulz as dense_newton_schulz
+from wholeframe.ops.root import eigen_root as eigen_root
+from wholeframe.ops.root import newton_schulz as newton_schulz
+from wholeframe.ops.root import newton_schulz_macs as newton_schulz_macs

@@ -5,6 +5,7 @@ One legend of axis letters for the whole package:
     b batch        c channels      d inner channels     v channels of a value
     n positions    q queries       k keys               t h w axes of a grid
     g groups       l tokens of a group, i and j where there are two of them (a channel at a position is a token)
+    m samples of a covariance
 
 A *grid* is what follows the channels of a map `(b, c, *grid)`: `(n,)` of a sequence, `(h, w)` of an image,
 `(t, h, w)` of a clip. Positions are the grid in row-major order, and ops see them as `(b, n, c)`.
@@ -12,6 +13,7 @@ A *grid* is what follows the channels of a map `(b, c, *grid)`: `(n,)` of a sequ
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +66,18 @@ def pool_keys(x: Float[Tensor, "b c *grid"], pool: int | Sequence[int]) -> Float
         )
     max_pool = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[len(grid)]
     return max_pool(x, window)
+
+
+def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[Tensor, "b c *size"]:
+    """Mean pooling to any size, also to a larger one: output cell i of s averages cells floor(i g / s) to
+    ceil((i + 1) g / s) of an axis of g. A sequence is pooled as an image of one row. `size` holds integers, which
+    are symbols (no `int`) while exporting.
+    """
+    if x.ndim == 3:
+        return F.adaptive_avg_pool2d(x[:, :, None], (1, size[0]))[:, :, 0]
+    if x.ndim == 4:
+        return F.adaptive_avg_pool2d(x, (size[0], size[1]))
+    return F.adaptive_avg_pool3d(x, (size[0], size[1], size[2]))
 
 
 def coordinates(index: Int[Tensor, "*q"], grid: Sequence[int]) -> Int[Tensor, "*q rank"]:

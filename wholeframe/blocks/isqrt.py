@@ -1,0 +1,104 @@
+"""Covariance pooling with a matrix square root, in place of a network's average pooling."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wholeframe import ops
+from wholeframe.blocks.options import one_of
+from wholeframe.blocks.reduce import Reduce
+
+Root = Literal["newton_schulz", "eigen"]
+
+
+class ISqrtCov(nn.Module):
+    """The root of the covariance of all positions, as a vector: what a classifier sees instead of the mean.
+
+        y = triangle((cov relu(BN(W x)))^1/2)
+
+    Input `(b, c, *grid)`, any rank of grid; output `(b, out_features)`, d (d + 1) / 2 numbers, d = `inner`.
+    Source: Li, Xie, Wang, Gao, "Towards Faster Training of Global Covariance Pooling Networks by Iterative Matrix
+    Square Root Normalization", CVPR 2018 (iSQRT-COV); with `root="eigen"` Li, Xie, Wang, Zuo, "Is Second-order
+    Information Helpful for Large-scale Visual Recognition?", ICCV 2017 (MPN-COV, power 1/2).
+
+    Covariance and root run in float32 or better, also under autocast; the output has x's dtype. One position, a map
+    without variance and fewer positions than channels give finite outputs and gradients.
+
+    Where references disagree (each is an argument):
+
+    - `steps`: 5 in fast-MPN-COV, 3 in GSoP-Net2. They are different functions; see `ops.newton_schulz`.
+    - `triangle`: `"upper"` in fast-MPN-COV since 2018-12-26 and in pytorchcv, `"lower"` in GSoP and in fast-MPN-COV
+      before. A classifier trained with one is noise on the other (fast-MPN-COV issue 20: 0.166 % top-1), and shapes
+      do not tell.
+    - `root`: `"eigen"` is the exact power 1/2. It is what Newton-Schulz steps converge to, and not what a network
+      trained with three or five of them needs.
+
+    Args:
+        channels: c.
+        inner: d; None for no reduction, d = c.
+        steps: of Newton-Schulz, for `root="newton_schulz"`.
+        root: `"newton_schulz"` or `"eigen"`.
+        triangle: order of the output, `"upper"` or `"lower"`, both row by row.
+
+    Raises:
+        ValueError: for an unknown option, and for steps below 1 or above 20 (at 25 float32 has diverged for a
+            covariance of rank 1 in 64 variables, at 30 for any of less than full rank that was tried).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        inner: int | None = 256,
+        steps: int = 5,
+        root: Root = "newton_schulz",
+        triangle: ops.Triangle = "upper",
+    ):
+        super().__init__()
+        one_of("root", root, ("newton_schulz", "eigen"))
+        one_of("triangle", triangle, ("upper", "lower"))
+        if not 1 <= steps <= 20:
+            raise ValueError(
+                f"steps={steps} of Newton-Schulz cannot be: 3 and 5 are published, and in float32 rounding errors grow "
+                'by half with every step until there is nothing else; give 1 to 20, or root="eigen" for the exact root'
+            )
+        self.channels, self.inner = channels, inner
+        self.steps, self.root = steps, root
+        self.triangle: ops.Triangle = triangle
+        self.reduce = None if inner is None else Reduce(channels, inner, bias=False)
+
+    def reset_parameters(self) -> None:
+        """Back to birth: what a model-wide initialisation may have overwritten."""
+        if self.reduce is not None:
+            self.reduce.reset_parameters()
+
+    @property
+    def width(self) -> int:
+        """d, of the covariance."""
+        return self.channels if self.inner is None else self.inner
+
+    @property
+    def out_features(self) -> int:
+        """What a linear layer behind this one takes."""
+        return self.width * (self.width + 1) // 2
+
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b t"]:
+        v = x.flatten(2) if self.reduce is None else self.reduce(ops.to_positions(x))
+        sigma = ops.covariance(v)
+        root = ops.eigen_root(sigma) if self.root == "eigen" else ops.newton_schulz(sigma, self.steps)
+        return ops.triangle(root, self.triangle).to(x.dtype)
+
+    def multiply_adds(self, grid: Sequence[int]) -> int:
+        """Multiply-adds of one sample: reduction, covariance, root (an eigen-decomposition is not counted)."""
+        d, m = self.width, math.prod(grid)
+        reduction = 0 if self.reduce is None else self.reduce.multiply_adds(m)
+        root = d**3 if self.root == "eigen" else ops.newton_schulz_macs(d, self.steps)
+        return reduction + d * d * m + root
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.channels}, inner={self.inner}, steps={self.steps}, root={self.root!r}, triangle={self.triangle!r}"
+        )

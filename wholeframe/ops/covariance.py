@@ -1,0 +1,119 @@
+"""Second-order pooling: how the rows of a matrix vary together over its samples.
+
+    Sigma = X I_bar X^T,    I_bar = 1/m (I - 1/m 1 1^T)                 (Li et al., ICCV 2017, eq. 2)
+
+X is `(d, m)`: d variables, m samples. `dense_covariance` builds the centring matrix and is the definition;
+`covariance` subtracts the mean and never has anything of size m x m.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from wholeframe.ops.layout import wide
+
+Centring = Literal["exact", "released", "development"]
+Triangle = Literal["upper", "lower"]
+
+
+def dense_covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
+    """Sigma as it is written, in float32 or better."""
+    with torch.autocast(x.device.type, enabled=False):
+        return _quadratic(wide(x), 1 / x.shape[2], 1 / x.shape[2] ** 2)
+
+
+def covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
+    """Sigma of m samples, in float32 or better: zero for one sample; the biased estimate, as in all references."""
+    with torch.autocast(x.device.type, enabled=False):
+        return _Covariance.apply(wide(x))
+
+
+def dense_position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact") -> Float[Tensor, "b n n"]:
+    """S = V^T J V with J = alpha I - beta 1 1^T: n positions vary together over d channels. See `CENTRINGS`."""
+    with torch.autocast(v.device.type, enabled=False):
+        return _quadratic(wide(v).mT, *CENTRINGS[centring](v.shape[1], v.shape[2]))
+
+
+def position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact") -> Float[Tensor, "b n n"]:
+    """S of `dense_position_covariance`, around the mean mu of the d samples.
+
+    V^T V = d (Sigma + mu mu^T) and V^T 1 = d mu, so S = alpha d Sigma + (alpha d - beta d^2) mu mu^T.
+    """
+    sigma = covariance(v.mT)
+    if centring == "exact":
+        return sigma
+    d = v.shape[1]
+    alpha, beta = CENTRINGS[centring](d, v.shape[2])
+    with torch.autocast(v.device.type, enabled=False):
+        mu = wide(v).mean(dim=1)
+        return alpha * d * sigma + (alpha * d - beta * d**2) * mu[:, :, None] * mu[:, None, :]
+
+
+# alpha and beta of J for d samples of n variables. Only "exact" is a centring matrix. The released `cov_feature` of
+# GSoP divides by n where it means d (right where the two are equal, as J overshoots otherwise), and the
+# authors' development file (`resnet.py~` of commit b69ea4e) corrected alpha alone.
+CENTRINGS = {
+    "exact": lambda d, n: (1 / d, 1 / d**2),
+    "released": lambda d, n: (1 / n, 1 / n**2),
+    "development": lambda d, n: (1 / d, 1 / n**2),
+}
+
+
+def dense_row_conv(
+    s: Float[Tensor, "b d d"], weight: Float[Tensor, "rd 1 d"], bias: Float[Tensor, "rd"]
+) -> Float[Tensor, "b rd"]:
+    """r filters for each row of S, one group per row: y_(i r + k) = w_(i r + k) . S_i + b_(i r + k)."""
+    return F.conv1d(s, weight, bias, groups=s.shape[1])[:, :, 0]
+
+
+def row_conv(
+    s: Float[Tensor, "b d d"], weight: Float[Tensor, "rd 1 d"], bias: Float[Tensor, "rd"]
+) -> Float[Tensor, "b rd"]:
+    """`dense_row_conv` as one product per row: grouped convolutions of a single output are slow everywhere."""
+    d = s.shape[1]
+    y = torch.baddbmm(bias.view(d, 1, -1), s.transpose(0, 1), weight.view(d, -1, d).mT)
+    return y.transpose(0, 1).flatten(1)
+
+
+def triangle(matrix: Float[Tensor, "b d d"], order: Triangle = "upper") -> Float[Tensor, "b t"]:
+    """The d (d + 1) / 2 numbers of a symmetric matrix, row by row; those off the diagonal once and unscaled.
+
+    `"upper"` is (0, 0), (0, 1), ..., (1, 1), ...; `"lower"` is (0, 0), (1, 0), (1, 1), ...
+    """
+    indices = {"upper": torch.triu_indices, "lower": torch.tril_indices}[order]
+    d = matrix.shape[1]
+    row, column = indices(d, d, device=matrix.device)
+    return matrix.flatten(1).index_select(1, row * d + column)
+
+
+def _quadratic(x: Tensor, alpha: float, beta: float) -> Tensor:
+    """X (alpha I - beta 1 1^T) X^T."""
+    m = x.shape[2]
+    return x @ (alpha * torch.eye(m, dtype=x.dtype, device=x.device) - beta) @ x.mT
+
+
+class _Covariance(torch.autograd.Function):
+    """Centred once, one product. Only x is kept for the backward pass: the map before has kept it anyway.
+
+    dL/dx = (G + G^T) / m (x - mu). The mean is subtracted from x and not from the product, which would lose the
+    digits that a common offset eats.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        centred = x - x.mean(dim=2, keepdim=True)
+        return centred @ centred.mT / x.shape[2]
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor) -> Tensor:
+        (grad,), (x,) = grad_outputs, ctx.saved_tensors
+        return (grad + grad.mT) / x.shape[2] @ (x - x.mean(dim=2, keepdim=True))
