@@ -184,8 +184,8 @@ class GSoPPosition(nn.Module):
     - `filters`: 4 as released, 6 in the development file.
     - `stride`: 1 as released, 2 in the first stage of the development file.
     - `size`: 8 x 8 in the code, 14 x 14 in an older README.
-    - `out_act`: the released code has a ReLU after the gate, the paper's product has none. With it the block is no
-      identity at birth, whatever its gate.
+    - `out_act`: the released code has a ReLU after the gate, here and not in the channel block. With it the block is
+      no identity at birth, whatever its gate; None leaves the plain product.
 
     Args:
         channels: c.

@@ -1,9 +1,11 @@
 """ZilinGao/Global-Second-order-Pooling-Convolutional-Networks@662a699, `torchvision/models/resnet.py`.
 
-The blocks are methods of its `Bottleneck`: `chan_att` and `pos_att` stand for the blocks that apply them. What the
-reference fixes inside its constructor (`dr_stride`, `sp_h`, `sp_w`, `groups`, `conv_kernel_size`) are arguments here,
-with its own attribute names, since forks change them. The functions of `development` are the authors' development
-file, `resnet.py~` of commit b69ea4e.
+What `Bottleneck` calls its tensors depends on its argument `attention`, whose character stands behind the name here:
+`"gsop.Bottleneck+"`. The blocks are methods of it: `chan_att` and `pos_att` stand for the blocks that apply them.
+
+What the reference fixes inside its constructor (`dr_stride`, `sp_h`, `sp_w`, `groups`, `conv_kernel_size`) is an
+argument here, under the name of its attribute, since forks change it. The functions `development_*` are the authors'
+development file, `resnet.py~` of commit b69ea4e.
 """
 
 from collections.abc import Callable

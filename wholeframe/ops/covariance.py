@@ -1,6 +1,6 @@
 """Second-order pooling: how the rows of a matrix vary together over its samples.
 
-    Sigma = X I_bar X^T,    I_bar = 1/m (I - 1/m 1 1^T)                 (Li et al., ICCV 2017, eq. 2)
+    Sigma = X I_bar X^T,    I_bar = 1/m (I - 1/m 1 1^T)                 (Li et al., MPN-COV, ICCV 2017)
 
 X is `(d, m)`: d variables, m samples. `dense_covariance` builds the centring matrix and is the definition;
 `covariance` subtracts the mean and never has anything of size m x m.

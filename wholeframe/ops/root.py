@@ -8,7 +8,7 @@ from wholeframe.ops.layout import wide
 
 
 def dense_newton_schulz(sigma: Float[Tensor, "b d d"], steps: int) -> Float[Tensor, "b d d"]:
-    """C = sqrt(tau) Y_N, with tau = tr Sigma, Y_0 = Sigma / tau, Z_0 = I (Li et al., CVPR 2018, eq. 4 to 6).
+    """C = sqrt(tau) Y_N, with tau = tr Sigma, Y_0 = Sigma / tau, Z_0 = I (Li et al., iSQRT-COV, CVPR 2018).
 
         T = 1/2 (3 I - Z Y),    Y <- Y T,    Z <- T Z
 
