@@ -97,6 +97,9 @@ def test_gamma_can_be_learned(kernel):
     x = torch.randn(2, 12, 4, 4, dtype=torch.float64)
     block(x).square().sum().backward()
     assert block.log_gamma.grad.abs() > 1e-6
+    nn.init.zeros_(block.log_gamma)
+    block.reset_parameters()
+    assert float(block.log_gamma.detach().exp()) == pytest.approx(0.05)
     assert alive(kernel=kernel).log_gamma is None and alive(kernel=kernel).gamma == 1e-4
 
 

@@ -58,6 +58,25 @@ def test_it_is_the_dense_sum_to_rounding(gamma, span, dtype):
     assert (actual[4] - expected[4]).abs() < bound_gradient * size
 
 
+@pytest.mark.parametrize("dtype", BOUNDS, ids=["float64", "float32"])
+@pytest.mark.parametrize("spread", ["uniform", "ends"])
+def test_no_span_in_between_is_worse(spread, dtype):
+    """Through every change of plan; tokens at the two ends alone are what Mercer's series is worst at.
+
+    Beyond a span of 2 the two ends no longer see each other, and a derivative at zero distance is zero.
+    """
+    for span in (1e-6, 1e-3, *(0.01 * 1.25**k for k in range(37))):
+        inputs = tokens(span, i=60, j=50)
+        if spread == "ends" and span < 2:
+            inputs[:2] = [span / 2 * torch.randn_like(t).sign() for t in inputs[:2]]
+        inputs = [t.to(dtype) for t in inputs]
+        actual, expected = outcome(ops.rbf, *inputs, 1.0), outcome(dense, *(t.double() for t in inputs), 1.0)
+        bound_y, bound_gradient = BOUNDS[dtype]
+        bounds = (bound_y, *[bound_gradient] * 3)
+        for ours, theirs, bound in zip(actual[:4], expected[:4], bounds, strict=True):
+            assert error(ours, theirs) < bound, span
+
+
 @pytest.mark.parametrize("span", [3, 30])
 def test_an_offset_costs_no_digits(span):
     theta, phi, value, dy = tokens(span)

@@ -145,7 +145,7 @@ class CGNL(nn.Module):
 
     @property
     def attends(self) -> bool:
-        """Whether `attention` has something to show."""
+        """Whether `attention` has something to show: no, channels look at channels, and not over the grid."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
