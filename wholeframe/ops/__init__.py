@@ -4,7 +4,9 @@ from wholeframe.ops.context import attention_context as attention_context
 from wholeframe.ops.context import attention_weights as attention_weights
 from wholeframe.ops.context import mean_context as mean_context
 from wholeframe.ops.layout import coordinates as coordinates
+from wholeframe.ops.layout import cut as cut
 from wholeframe.ops.layout import flat_index as flat_index
+from wholeframe.ops.layout import join as join
 from wholeframe.ops.layout import pool_keys as pool_keys
 from wholeframe.ops.layout import pool_window as pool_window
 from wholeframe.ops.layout import to_grid as to_grid

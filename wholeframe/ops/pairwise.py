@@ -71,7 +71,8 @@ def pairwise(
     """y of the non-local operation; arguments as in `pairwise_weights`.
 
     The three gaussians run as fused attention (memory linear in positions), `dot` by associativity wherever
-    that needs fewer multiply-adds, `concatenation` by sorting the keys wherever that is faster. `backend` names one way: see `backends`.
+    that needs fewer multiply-adds, `concatenation` by sorting the keys wherever that is faster. `backend` names
+    one way: see `backends`.
     """
     sizes = Sizes(theta.shape[1], phi.shape[1], theta.shape[2], value.shape[2])
     impl = choose(TABLES[kind], backend, sizes, theta, phi, value)
