@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks import conventions
 from wholeframe.blocks import reach as reaches
+from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.options import one_of
 from wholeframe.blocks.reach import Reach
 from wholeframe.ops.choose import Sizes
@@ -119,6 +121,17 @@ class NonLocal(nn.Module):
         self.out = nn.Linear(inner, channels, bias=out_bias)
         self.norm = nn.BatchNorm1d(channels, eps=eps, momentum=momentum) if norm else None
         self.reset_parameters()
+
+    @classmethod
+    def like(cls, convention: Convention, channels: int, **overrides: Any) -> "NonLocal":
+        """The block as a reference builds it by default: `NonLocal.like("slowfast", 512, pool=2)`.
+
+        `wholeframe.blocks.conventions.CONVENTIONS` says what each name stands for; `overrides` are arguments of
+        `NonLocal` and win.
+        """
+        one_of("convention", convention, conventions.NAMES)
+        kind = overrides.get("kind", "embedded_gaussian")
+        return cls(channels, **{**conventions.expand(convention, channels, kind), **overrides})
 
     def reset_parameters(self) -> None:
         """Back to birth: what a model-wide initialisation may have overwritten."""

@@ -8,6 +8,7 @@ from torch import nn
 
 from wholeframe.blocks import ContextBlock, GlobalContext, LinearTransform, MeanContext, NonLocal, SqueezeExcite
 from wholeframe.blocks.context import Fusion, Gate
+from wholeframe.blocks.conventions import rounded
 from wholeframe.convert.rename import meaning
 
 RELU: dict[str | None, None] = {"relu": None, "ReLU": None}
@@ -126,9 +127,3 @@ def effective_squeeze_excite(
 def refuse_maxpool(add_maxpool: bool) -> None:
     if add_maxpool:
         raise ValueError("add_maxpool=True has no counterpart here: the context is a mean, without a maximum")
-
-
-def rounded(width: float, divisor: int, *, least: float = 0.0) -> int:
-    """The multiple of `divisor` nearest to `width` (a tie goes up), one at least, and never below `least` of it."""
-    multiple = max(int(width + divisor / 2) // divisor, 1) * divisor
-    return multiple + divisor if multiple < least * width else multiple
