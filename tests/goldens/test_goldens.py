@@ -24,6 +24,8 @@ REFERENCES = {
     "timm_globalcontext": "timm.GlobalContext",
     "timm_nonlocal": "timm.NonLocalAttn",
     "timm_se": "timm.SEModule",
+    "timm_eca": "timm.EcaModule",
+    "timm_gather_excite_theta_minus_e0": "timm.GatherExcite",
     "timm_ese": "timm.EffectiveSEModule",
     "torchvision_se": "torchvision.SqueezeExcitation",
     "moskomule_selayer": "senet.SELayer",
@@ -41,9 +43,7 @@ LATER = {
     "gcnet/timm_bat_bs2_g2_eval": "bilinear attentional transforms: later work, no block here",
     "gcnet/timm_bat_bs2_g2_train": "bilinear attentional transforms: later work, no block here",
     "gcnet/timm_cbam": "CBAM: later work, no block here",
-    "gcnet/timm_eca_k3": "ECA: later work, no block here",
-    "gcnet/timm_gather_excite_theta_minus_e0": "gather-excite: later work, no block here",
-    "gcnet/timm_gather_excite_theta_minus_e2": "gather-excite: later work, no block here",
+    "gcnet/timm_gather_excite_theta_minus_e2": "gather-excite over windows: later work, no block here",
 }
 FOLDERS = ("nonlocal", "gcnet")
 NAMES = [f"{folder}/{path.stem}" for folder in FOLDERS for path in sorted(HERE.glob(f"{folder}/*.safetensors"))]

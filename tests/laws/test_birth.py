@@ -6,8 +6,8 @@ from torch import nn
 
 from wholeframe.blocks import GlobalContext, SqueezeExcite, reset_blocks
 
-# The gate of the papers' SE is about one half at birth; this one is one.
-IDENTITY = {"se": {"gate": "twice_sigmoid", "birth": "zero"}}
+# The gates of the papers' SE, eSE and ECA are about one half at birth; this one is one.
+IDENTITY = {name: {"gate": "twice_sigmoid", "birth": "zero"} for name in ("se", "ese", "eca")}
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
@@ -17,10 +17,10 @@ def test_a_fresh_block_returns_its_input(build, name, x, training):
     assert torch.equal(block(x.float()), x.float())
 
 
-def test_only_se_as_published_changes_its_input_at_birth(build, name, x):
+def test_only_gates_as_published_change_their_input_at_birth(build, name, x):
     block = build()
-    assert block.identity_at_birth == (name != "se")
-    assert torch.equal(block(x.float()), x.float()) == (name != "se")
+    assert block.identity_at_birth == (name not in IDENTITY)
+    assert torch.equal(block(x.float()), x.float()) == (name not in IDENTITY)
 
 
 def test_a_random_birth_changes_the_input(build, x):
@@ -59,7 +59,7 @@ def test_reset_blocks_undoes_an_initialisation_of_everything(build, name):
     block = build(**IDENTITY.get(name, {}))
     host = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(block))
     for module in host.modules():
-        if isinstance(module, nn.Linear | nn.BatchNorm1d | nn.LayerNorm):
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.BatchNorm1d | nn.LayerNorm):
             nn.init.normal_(module.weight, std=0.5)
     before = host[0].weight.clone()
     h = host[0](torch.randn(2, 3, 7, 8))

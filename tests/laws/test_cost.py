@@ -21,6 +21,8 @@ PARAMETERS = {
     "snl": (C + 1) + (C * C + C),
     "gc": (C + 1) + (C * P + P) + LN + (P * C + C),
     "se": (C * P + P) + (P * C + C),
+    "ese": C * C + C,
+    "eca": 3,
 }
 
 

@@ -3,6 +3,7 @@
 from wholeframe.ops.context import attention_context as attention_context
 from wholeframe.ops.context import attention_weights as attention_weights
 from wholeframe.ops.context import mean_context as mean_context
+from wholeframe.ops.context import std_context as std_context
 from wholeframe.ops.layout import coordinates as coordinates
 from wholeframe.ops.layout import cut as cut
 from wholeframe.ops.layout import flat_index as flat_index
