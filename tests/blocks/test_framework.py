@@ -6,14 +6,21 @@ import torch
 from wholeframe.blocks import (
     AttentionContext,
     Bottleneck,
+    ChannelConv,
     ContextBlock,
+    EffectiveSqueezeExcite,
+    EfficientChannelAttention,
     GlobalContext,
+    IdentityTransform,
     LinearTransform,
+    MaxContext,
     MeanContext,
+    MeanMaxContext,
     SimplifiedNonLocal,
     SqueezeExcite,
+    StdContext,
 )
-from wholeframe.blocks.context import hidden_width
+from wholeframe.blocks.transforms import channel_kernel, hidden_width
 
 
 @pytest.fixture
@@ -148,3 +155,95 @@ def test_multiply_adds_do_not_count_a_mean():
 
 def test_repr_tells_the_options():
     assert "8, fusion='add', gate='sigmoid', birth='zero'" in repr(SimplifiedNonLocal(8))
+
+
+# --------------------------------------------------------------------------------------------- points of the product
+
+
+def half(c, norm="ln"):
+    return Bottleneck(c, ratio=1 / 2, norm=norm)
+
+
+# Every published block as context x transform x fusion (Cao et al., 2019, figure 4, and what came after).
+POINTS = {
+    "SE": (SqueezeExcite(8, ratio=1 / 2), MeanContext, lambda c: half(c, None), "multiply", "sigmoid"),
+    "eSE": (EffectiveSqueezeExcite(8), MeanContext, LinearTransform, "multiply", "hard_sigmoid"),
+    "ECA": (EfficientChannelAttention(8), MeanContext, ChannelConv, "multiply", "sigmoid"),
+    "SNL": (SimplifiedNonLocal(8, birth="random"), AttentionContext, LinearTransform, "add", "sigmoid"),
+    **{
+        f"GC {pooling} {fusion}": (
+            GlobalContext(8, ratio=1 / 2, context=pooling, fusion=fusion, birth="random"),
+            {"attention": AttentionContext, "mean": MeanContext}[pooling],
+            half,
+            fusion,
+            "sigmoid",
+        )
+        for pooling in ("attention", "mean")
+        for fusion in ("add", "multiply", "multiply_add")
+    },
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_published_block_is_a_point(x, point):
+    block, context, transform, fusion, gate = POINTS[point]
+    parts = ContextBlock(8, context=context, transform=transform, fusion=fusion, gate=gate, birth="random")
+    parts.load_state_dict(block.state_dict())
+    assert torch.equal(parts(x), block(x))
+
+
+@pytest.mark.parametrize(
+    ("context", "formula"),
+    [
+        (MeanContext, lambda p: p.mean(dim=1)),
+        (MaxContext, lambda p: p.max(dim=1).values),
+        (MeanMaxContext, lambda p: p.mean(dim=1) / 2 + p.max(dim=1).values / 2),
+        (StdContext, lambda p: ((p - p.mean(dim=1, keepdim=True)).square().mean(dim=1) + 1e-5).sqrt()),
+    ],
+)
+def test_poolings_are_their_formulas(x, context, formula):
+    positions = x.flatten(2).mT
+    torch.testing.assert_close(context(8)(positions), formula(positions))
+
+
+def test_the_deviation_of_a_flat_map_has_a_gradient():
+    x = torch.ones(1, 5, 8, requires_grad=True)
+    StdContext(8)(x).sum().backward()
+    assert torch.equal(x.grad, torch.zeros_like(x))
+
+
+@pytest.mark.parametrize(("scale", "s"), [(None, 1.0), ("sqrt_dim", 0.5)])
+def test_heads_share_the_query_and_have_channels_of_their_own(x, scale, s):
+    """MASTER: each head is a context of c / h channels."""
+    context = AttentionContext(8, heads=2, scale=scale)
+    positions, w = x.flatten(2).mT, context.logits.weight[0]
+    expected, weights = [], []
+    for head in positions.chunk(2, dim=2):
+        weights.append((s * head @ w).softmax(dim=1))
+        expected.append((weights[-1][..., None] * head).sum(dim=1))
+    torch.testing.assert_close(context(positions), torch.cat(expected, dim=1))
+    torch.testing.assert_close(context.weights(positions), sum(weights) / 2)
+
+
+@pytest.mark.parametrize("heads", [0, 3])
+def test_heads_that_do_not_divide_are_refused(heads):
+    with pytest.raises(ValueError, match=f"heads={heads} does not divide channels=8; 1, 2, 4, 8 do"):
+        AttentionContext(8, heads=heads)
+
+
+@pytest.mark.parametrize(("channels", "kernel"), [(4, 3), (8, 3), (64, 3), (128, 5), (256, 5), (512, 5), (2048, 7)])
+def test_the_kernel_of_eca_grows_with_the_channels(channels, kernel):
+    assert channel_kernel(channels) == kernel == ChannelConv(channels).expand.kernel_size[0]
+
+
+def test_a_kernel_without_a_middle_is_refused():
+    assert EfficientChannelAttention(8, kernel=5).multiply.kernel == 5
+    with pytest.raises(ValueError, match="kernel=4 has no middle; give an odd number, such as 3"):
+        EfficientChannelAttention(8, kernel=4)
+
+
+def test_nothing_can_be_born_zero_without_weights():
+    parts = {"context": MeanContext, "transform": IdentityTransform, "fusion": "multiply"}
+    assert ContextBlock(8, **parts, birth="random").multiply_adds((3, 5)) == 0
+    with pytest.raises(ValueError, match="starts the transform's last layer at zero, and this transform has none"):
+        ContextBlock(8, **parts)

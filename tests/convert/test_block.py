@@ -40,6 +40,7 @@ LIVE = {
             {"fuse_add": True, "fuse_scale": False, "use_attn": False},
             {"gate_layer": "hard_sigmoid", "rd_ratio": 0.3, "rd_divisor": 4},
             {"rd_channels": 5, "act_layer": nn.ReLU, "gate_layer": nn.Sigmoid},
+            {"act_layer": nn.SiLU, "gate_layer": "hard_sigmoid", "fuse_add": True},
         ],
     ),
     "timm.SEModule": (
@@ -50,12 +51,19 @@ LIVE = {
             {"rd_ratio": 0.3},
             {"rd_channels": 5, "norm_layer": nn.BatchNorm2d},
             {"gate_layer": "hard_sigmoid", "rd_ratio": 0.9, "rd_divisor": 4},
+            {"add_maxpool": True, "act_layer": nn.SiLU},
         ],
     ),
+    "timm.EcaModule": (timm.layers.EcaModule, [{}, {"gate_layer": "hard_sigmoid"}]),
+    "timm.GatherExcite": (timm.layers.GatherExcite, [{"use_mlp": False}, {"use_mlp": False, "add_maxpool": True}]),
     "timm.EffectiveSEModule": (timm.layers.EffectiveSEModule, [{}, {"gate_layer": "sigmoid"}]),
     "torchvision.SqueezeExcitation": (
         torchvision.ops.SqueezeExcitation,
-        [{}, {"scale_activation": nn.Hardsigmoid, "activation": partial(nn.ReLU, inplace=True)}],
+        [
+            {},
+            {"scale_activation": nn.Hardsigmoid, "activation": partial(nn.ReLU, inplace=True)},
+            {"activation": nn.SiLU},
+        ],
     ),
 }
 CASES = [
@@ -188,6 +196,7 @@ MINIMAL = {
     "pytorchvideo.": {"dim_in": 8, "dim_inner": 4},
     "alexhex7.": {"in_channels": 8},
     "timm.NonLocalAttn": {"in_channels": 8},
+    "timm.GatherExcite": {"channels": 8, "use_mlp": False},
     "timm.": {"channels": 8},
     "torchvision.": {"input_channels": 8, "squeeze_channels": 2},
     "senet.": {"channel": 8, "reduction": 4},
@@ -288,8 +297,14 @@ def test_scale_and_pool_are_the_references():
             "has to hold 'channel_add', 'channel",
         ),
         ("timm.GlobalContext", {"channels": 8, "fuse_scale": False}, "is a block that returns its input; set one"),
-        ("timm.GlobalContext", {"channels": 8, "act_layer": nn.SiLU}, "act_layer='SiLU' has no counterpart here"),
-        ("timm.SEModule", {"channels": 8, "add_maxpool": True}, "add_maxpool=True has no counterpart here"),
+        ("timm.GlobalContext", {"channels": 8, "act_layer": nn.GELU}, "act_layer='GELU' has no counterpart here"),
+        (
+            "timm.EcaModule",
+            {"channels": 8, "use_mlp": True},
+            "use_mlp=True has no counterpart here: it is an experiment",
+        ),
+        ("timm.EcaModule", {"channels": 8, "gamma": 3}, "gamma=3, beta=1 has no counterpart here; give the paper's 2"),
+        ("timm.GatherExcite", {"channels": 8}, "use_mlp=True has no counterpart here; give extra_params=False, extent"),
         ("timm.EffectiveSEModule", {"channels": 8, "add_maxpool": True}, "add_maxpool=True has no counterpart here"),
         ("timm.SEModule", {"channels": 8, "norm_layer": partial(nn.BatchNorm2d, eps=0.1)}, "norm_layer=.*no counter"),
         ("timm.SEModule", {"channels": 8, "gate_layer": "tanh"}, "gate_layer='tanh' has no counterpart here"),
@@ -305,8 +320,8 @@ def test_scale_and_pool_are_the_references():
         ),
         (
             "torchvision.SqueezeExcitation",
-            {"input_channels": 8, "squeeze_channels": 2, "activation": partial(nn.SiLU, inplace=True)},
-            "activation='SiLU' has no counterpart here; those that have one are 'ReLU'",
+            {"input_channels": 8, "squeeze_channels": 2, "activation": partial(nn.GELU, inplace=True)},
+            "activation='GELU' has no counterpart here; those that have one are 'ReLU'",
         ),
     ],
 )

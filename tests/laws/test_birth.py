@@ -8,7 +8,7 @@ from wholeframe.blocks import GlobalContext, SqueezeExcite, reset_blocks
 
 # The published gates are about one half at birth; this one is one. GSoP's position block ends with a ReLU besides.
 IDENTITY = {
-    "se": {"gate": "twice_sigmoid", "birth": "zero"},
+    **{name: {"gate": "twice_sigmoid", "birth": "zero"} for name in ("se", "ese", "eca")},
     "gsop_channel": {"gate": "twice_sigmoid", "birth": "zero"},
     "gsop_position": {"gate": "twice_sigmoid", "birth": "zero", "out_act": None},
 }
@@ -63,7 +63,7 @@ def test_reset_blocks_undoes_an_initialisation_of_everything(build, name):
     block = build(**IDENTITY.get(name, {}))
     host = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(block))
     for module in host.modules():
-        if isinstance(module, nn.Linear | nn.BatchNorm1d | nn.LayerNorm | nn.GroupNorm):
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.BatchNorm1d | nn.LayerNorm | nn.GroupNorm):
             nn.init.normal_(module.weight, std=0.5)
     before = host[0].weight.clone()
     h = host[0](torch.randn(2, 3, 7, 8))

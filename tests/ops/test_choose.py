@@ -5,7 +5,7 @@ import torch
 
 from wholeframe import ops
 from wholeframe.ops.choose import Impl, Sizes, choose, never
-from wholeframe.ops.pairwise import DOT, SOFTMAX
+from wholeframe.ops.pairwise import CONCATENATION, DOT, SOFTMAX
 
 ANY = Sizes(q=9, k=9, d=4, v=4)
 
@@ -26,6 +26,12 @@ def test_auto_takes_the_cheapest_that_does_not_refuse():
 def test_among_equals_auto_takes_the_first():
     table = {"a": impl(2), "b": impl(2)}
     assert choose(table, "auto", ANY) is table["a"]
+
+
+def test_a_slow_implementation_has_to_save_that_much():
+    slow, dense = impl(2)._replace(slowness=3), impl(5)
+    assert choose({"slow": slow, "dense": dense}, "auto", ANY) is dense
+    assert choose({"slow": slow, "dense": dense._replace(macs=lambda _sizes: 7)}, "auto", ANY) is slow
 
 
 def test_refusals_see_the_inputs():
@@ -57,6 +63,13 @@ def test_dot_is_associative_from_as_many_keys_as_channels(n, name):
 
 def test_few_keys_make_dot_dense_for_any_number_of_queries():
     assert choose(DOT, "auto", Sizes(q=10_000, k=3, d=64, v=64)) is DOT["dense"]
+
+
+@pytest.mark.parametrize("width", [4, 64, 512])
+def test_concatenation_is_sorted_from_about_400_positions(width):
+    """14 x 14 of an image is dense, 28 x 28 is not; where the two meet is a measurement."""
+    taken = [choose(CONCATENATION, "auto", Sizes(q=n, k=n, d=width, v=width)) for n in (196, 784)]
+    assert taken == [CONCATENATION["dense"], CONCATENATION["sorted"]]
 
 
 def test_softmax_is_fused_at_every_size():

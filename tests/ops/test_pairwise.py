@@ -135,5 +135,5 @@ def test_backends_of_each_kind():
         "embedded_gaussian": ("sdpa", "dense"),
         "euclidean_gaussian": ("sdpa", "dense"),
         "dot": ("associative", "dense"),
-        "concatenation": ("dense",),
+        "concatenation": ("sorted", "dense"),
     }

@@ -6,14 +6,17 @@ from typing import NamedTuple
 
 from wholeframe.blocks.birth import reset_blocks as reset_blocks
 from wholeframe.blocks.cgnl import CGNL as CGNL
-from wholeframe.blocks.context import AttentionContext as AttentionContext
-from wholeframe.blocks.context import Bottleneck as Bottleneck
 from wholeframe.blocks.context import ContextBlock as ContextBlock
+from wholeframe.blocks.context import EffectiveSqueezeExcite as EffectiveSqueezeExcite
+from wholeframe.blocks.context import EfficientChannelAttention as EfficientChannelAttention
 from wholeframe.blocks.context import GlobalContext as GlobalContext
-from wholeframe.blocks.context import LinearTransform as LinearTransform
-from wholeframe.blocks.context import MeanContext as MeanContext
 from wholeframe.blocks.context import SimplifiedNonLocal as SimplifiedNonLocal
 from wholeframe.blocks.context import SqueezeExcite as SqueezeExcite
+from wholeframe.blocks.contexts import AttentionContext as AttentionContext
+from wholeframe.blocks.contexts import MaxContext as MaxContext
+from wholeframe.blocks.contexts import MeanContext as MeanContext
+from wholeframe.blocks.contexts import MeanMaxContext as MeanMaxContext
+from wholeframe.blocks.contexts import StdContext as StdContext
 from wholeframe.blocks.gsop import CovarianceContext as CovarianceContext
 from wholeframe.blocks.gsop import GSoPChannel as GSoPChannel
 from wholeframe.blocks.gsop import GSoPPosition as GSoPPosition
@@ -21,6 +24,10 @@ from wholeframe.blocks.gsop import RowConv as RowConv
 from wholeframe.blocks.gsop_fusion import GSoP as GSoP
 from wholeframe.blocks.isqrt import ISqrtCov as ISqrtCov
 from wholeframe.blocks.non_local import NonLocal as NonLocal
+from wholeframe.blocks.transforms import Bottleneck as Bottleneck
+from wholeframe.blocks.transforms import ChannelConv as ChannelConv
+from wholeframe.blocks.transforms import IdentityTransform as IdentityTransform
+from wholeframe.blocks.transforms import LinearTransform as LinearTransform
 
 
 class Entry(NamedTuple):
@@ -71,6 +78,16 @@ BLOCKS: dict[str, Entry] = {
         SqueezeExcite,
         "z_i = x_i * sigmoid(W_2 relu(W_1 mean_j x_j))",
         "Hu et al., SENet, 2018",
+    ),
+    "ese": Entry(
+        EffectiveSqueezeExcite,
+        "z_i = x_i * hardsigmoid(W mean_j x_j + b)",
+        "Lee & Park, CenterMask, 2020, effective squeeze-excitation",
+    ),
+    "eca": Entry(
+        EfficientChannelAttention,
+        "z_i = x_i * sigmoid(w * mean_j x_j), * over channels",
+        "Wang et al., ECA-Net, 2020",
     ),
     "cgnl": Entry(
         CGNL,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks.contexts import AttentionContext, Context, MeanContext, MeanMaxContext
 from wholeframe.blocks.options import one_of
+from wholeframe.blocks.transforms import Activation, Bottleneck, ChannelConv, LinearTransform, Transform
 
 Fusion = Literal["add", "multiply", "multiply_add"]
 Gate = Literal["sigmoid", "hard_sigmoid", "twice_sigmoid"]
@@ -19,24 +21,6 @@ GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "hard_sigmoid": F.hardsigmoid,
     "twice_sigmoid": lambda t: 2 * torch.sigmoid(t),
 }
-
-
-class Context(Protocol):
-    """A module from all positions to one summary: a vector, or a matrix where its transform takes one."""
-
-    def __call__(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b *summary"]: ...
-    def reset_parameters(self) -> None: ...
-    def multiply_adds(self, n: int) -> int: ...
-
-
-class Transform(Protocol):
-    """A module from the summary to one vector that ends with the linear layer `expand`."""
-
-    expand: nn.Linear
-
-    def __call__(self, c: Float[Tensor, "b *summary"]) -> Float[Tensor, "b c"]: ...
-    def reset_parameters(self) -> None: ...
-    def multiply_adds(self) -> int: ...
 
 
 class ContextBlock(nn.Module):
@@ -57,8 +41,9 @@ class ContextBlock(nn.Module):
         fusion: `"add"`, `"multiply"` or `"multiply_add"`.
         gate: what a multiplying fusion applies to its transform; `"sigmoid"` and `"hard_sigmoid"` are 1/2 at
             zero, `"twice_sigmoid"` is 1 at zero.
-        birth: `"zero"` starts `expand` at zero: adding is then an identity, multiplying by `"twice_sigmoid"`
-            too, and multiplying by a sigmoid halves the map exactly. `"random"` leaves it random.
+        birth: `"zero"` starts `expand`, the transform's last layer, at zero: adding is then an identity, multiplying
+            by `"twice_sigmoid"` too, and multiplying by a sigmoid halves the map exactly. `"random"` leaves it
+            random.
     """
 
     def __init__(
@@ -79,6 +64,11 @@ class ContextBlock(nn.Module):
         self.context = context(channels)
         self.multiply = transform(channels) if fusion != "add" else None
         self.add = transform(channels) if fusion != "multiply" else None
+        weights = [p for t in (self.multiply, self.add) if t is not None for p in t.expand.parameters()]
+        if birth == "zero" and not weights:
+            raise ValueError(
+                "birth='zero' starts the transform's last layer at zero, and this transform has none; birth='random'"
+            )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -137,135 +127,6 @@ class ContextBlock(nn.Module):
         return f"{self.channels}, fusion={self.fusion!r}, gate={self.gate!r}, birth={self.birth!r}"
 
 
-# ------------------------------------------------------------------------------------------------------- contexts
-
-
-class MeanContext(nn.Module):
-    """c = mean of all positions."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-
-    def reset_parameters(self) -> None:
-        """Nothing to reset."""
-
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
-        return ops.mean_context(x)
-
-    def multiply_adds(self, n: int) -> int:
-        return 0
-
-
-class AttentionContext(nn.Module):
-    """c = sum_j softmax_j(w_k x_j + b_k) x_j: attention with one learned query.
-
-    b_k never changes the output (a softmax is blind to it) and never gets a gradient; the references have it,
-    so it is kept for their checkpoints.
-    """
-
-    def __init__(self, channels: int, *, bias: bool = True):
-        super().__init__()
-        self.channels = channels
-        self.logits = nn.Linear(channels, 1, bias=bias)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        nn.init.kaiming_normal_(self.logits.weight, mode="fan_in", nonlinearity="relu")
-        if self.logits.bias is not None:
-            nn.init.zeros_(self.logits.bias)
-
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
-        return ops.attention_context(x, self.logits.weight[0], self.logits.bias)
-
-    def weights(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n"]:
-        return ops.attention_weights(x, self.logits.weight[0], self.logits.bias)
-
-    def multiply_adds(self, n: int) -> int:
-        return 2 * self.channels * n
-
-
-# ----------------------------------------------------------------------------------------------------- transforms
-
-
-class LinearTransform(nn.Module):
-    """delta(c) = W_v c + b: the transform of SNL and of eSE."""
-
-    def __init__(self, channels: int, *, bias: bool = True):
-        super().__init__()
-        self.expand = nn.Linear(channels, channels, bias=bias)
-
-    def reset_parameters(self) -> None:
-        self.expand.reset_parameters()
-
-    def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
-        return self.expand(c)
-
-    def multiply_adds(self) -> int:
-        return self.expand.weight.numel()
-
-
-class Bottleneck(nn.Module):
-    """delta(c) = W_2 relu(norm(W_1 c + b_1)) + b_2 with p hidden channels: the transform of GC and SE.
-
-    Args:
-        channels: c.
-        ratio: p / c, a fraction: p = int(channels * ratio), truncated as in mmcv.
-        hidden: p itself, instead of a ratio.
-        norm: over the hidden channels, `"ln"` (GC), `"bn"` or None (SE).
-        eps: of the norm: 1e-5 in mmcv and GCNet, 1e-6 in timm.
-        bias: of both layers.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        *,
-        ratio: float = 1 / 16,
-        hidden: int | None = None,
-        norm: Literal["ln", "bn"] | None = "ln",
-        eps: float = 1e-5,
-        bias: bool = True,
-    ):
-        super().__init__()
-        one_of("norm", norm, ("ln", "bn", None))
-        p = hidden_width(channels, ratio) if hidden is None else hidden
-        if p < 1:
-            raise ValueError(f"hidden={p} is no width; give a number from 1, such as {max(channels // 16, 2)}")
-        self.reduce = nn.Linear(channels, p, bias=bias)
-        self.norm = {"ln": nn.LayerNorm, "bn": nn.BatchNorm1d}[norm](p, eps=eps) if norm else None
-        self.expand = nn.Linear(p, channels, bias=bias)
-
-    def reset_parameters(self) -> None:
-        for layer in (self.reduce, self.norm, self.expand):
-            if layer is not None:
-                layer.reset_parameters()
-
-    def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
-        hidden = self.reduce(c)
-        if self.norm is not None:
-            hidden = self.norm(hidden)
-        return self.expand(F.relu(hidden))
-
-    def multiply_adds(self) -> int:
-        return self.reduce.weight.numel() + self.expand.weight.numel()
-
-
-def hidden_width(channels: int, ratio: float) -> int:
-    """int(channels * ratio), refused where it is below 2 or where the ratio is not a fraction."""
-    if not 0 < ratio <= 1:
-        raise ValueError(
-            f"ratio={ratio:g} is the hidden width over the channels, a fraction; did you mean 1/{ratio:g}?"
-        )
-    hidden = int(channels * ratio)
-    if hidden < 2:
-        raise ValueError(
-            f"ratio={ratio:g} of channels={channels} leaves {hidden} hidden channels; one channel is constant after "
-            f"a layer norm, and the block would not see its input: give ratio >= {2 / channels:g}, or hidden=1 to "
-            "load a checkpoint that was trained so"
-        )
-    return hidden
-
-
 # --------------------------------------------------------------------------------------------------- named points
 
 
@@ -282,6 +143,7 @@ class GlobalContext(ContextBlock):
         channels: c.
         ratio, hidden, norm, eps: of the bottleneck transform, see `Bottleneck`.
         context: `"attention"`, or `"mean"` (the paper's average pooling).
+        activation: of the bottleneck transform; timm's EfficientNets take `"silu"`.
         fusion, gate, birth: see `ContextBlock`.
     """
 
@@ -296,13 +158,14 @@ class GlobalContext(ContextBlock):
         gate: Gate = "sigmoid",
         norm: Literal["ln", "bn"] | None = "ln",
         eps: float = 1e-5,
+        activation: Activation = "relu",
         birth: Literal["zero", "random"] = "zero",
     ):
         one_of("context", context, ("attention", "mean"))
         super().__init__(
             channels,
             context={"attention": AttentionContext, "mean": MeanContext}[context],
-            transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, eps=eps),
+            transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, eps=eps, activation=activation),
             fusion=fusion,
             gate=gate,
             birth=birth,
@@ -332,11 +195,13 @@ class SqueezeExcite(ContextBlock):
     block before the sum.
 
     Where references disagree (each is an argument): the authors' layers and torchvision's have biases, those of
-    moskomule/senet.pytorch have none; timm rounds the hidden width to multiples of 8 and may add a batch norm.
+    moskomule/senet.pytorch have none; timm rounds the hidden width to multiples of 8 and may add a batch norm, or half
+    the maximum to half the mean.
 
     Args:
         channels: c.
-        ratio, hidden, norm, bias: of the bottleneck transform, see `Bottleneck`.
+        ratio, hidden, norm, bias, activation: of the bottleneck transform, see `Bottleneck`.
+        context: `"mean"`, or `"mean_max"` (timm's `add_maxpool`).
         gate, birth: see `ContextBlock`. The papers' gate halves a fresh branch, more or less;
             `gate="twice_sigmoid", birth="zero"` starts as an identity.
     """
@@ -349,13 +214,61 @@ class SqueezeExcite(ContextBlock):
         hidden: int | None = None,
         norm: Literal["ln", "bn"] | None = None,
         bias: bool = True,
+        activation: Activation = "relu",
+        context: Literal["mean", "mean_max"] = "mean",
+        gate: Gate = "sigmoid",
+        birth: Literal["zero", "random"] = "random",
+    ):
+        one_of("context", context, ("mean", "mean_max"))
+        super().__init__(
+            channels,
+            context={"mean": MeanContext, "mean_max": MeanMaxContext}[context],
+            transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, bias=bias, activation=activation),
+            fusion="multiply",
+            gate=gate,
+            birth=birth,
+        )
+
+
+class EffectiveSqueezeExcite(ContextBlock):
+    """The eSE block: z_i = x_i * hardsigmoid(W mean_j x_j + b), without a bottleneck to lose channels in.
+
+    Source: Lee & Park, "CenterMask", CVPR 2020 (arXiv 1911.06667), section 3.3.
+
+    Args:
+        channels: c.
+        gate, birth: see `ContextBlock`; timm lets the gate be chosen.
+    """
+
+    def __init__(self, channels: int, *, gate: Gate = "hard_sigmoid", birth: Literal["zero", "random"] = "random"):
+        super().__init__(
+            channels, context=MeanContext, transform=LinearTransform, fusion="multiply", gate=gate, birth=birth
+        )
+
+
+class EfficientChannelAttention(ContextBlock):
+    """The ECA block: z_i = x_i * sigmoid(w * mean_j x_j), a convolution over neighbouring channels.
+
+    Source: Wang et al., "ECA-Net", CVPR 2020 (arXiv 1910.03151).
+
+    Args:
+        channels: c.
+        kernel: its width, odd; None for that of the paper's formula, see `ChannelConv`.
+        gate, birth: see `ContextBlock`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel: int | None = None,
         gate: Gate = "sigmoid",
         birth: Literal["zero", "random"] = "random",
     ):
         super().__init__(
             channels,
             context=MeanContext,
-            transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, bias=bias),
+            transform=lambda c: ChannelConv(c, kernel=kernel),
             fusion="multiply",
             gate=gate,
             birth=birth,

@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks import conventions
+from wholeframe.blocks import reach as reaches
+from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.options import one_of
+from wholeframe.blocks.reach import Reach
 from wholeframe.ops.choose import Sizes
 
 
@@ -29,6 +33,8 @@ class NonLocal(nn.Module):
       number of keys instead.
     - `pool` and `pool_order`: the paper, mmcv and AlexHex7 pool the keys after phi and g; Caffe2, PySlowFast and
       PyTorchVideo pool x before. A maximum and a linear map do not commute: these are different functions.
+    - `groups` or `frames`: both cut a clip into runs of frames that do not see each other. Caffe2's `group_size`
+      is the number of `frames` in a group, PySlowFast's `NONLOCAL.GROUP` the number of `groups`.
     - `norm`: batch norm after W_z, or none (mmcv by default, Caffe2's frozen nets).
     - `out_bias`: mmcv drops the bias of W_z where a norm follows, the others keep it.
     - `std` of theta, phi and g at birth: 0.01 in the released code, He initialisation (None) in the paper.
@@ -42,7 +48,10 @@ class NonLocal(nn.Module):
         scale: None, `"sqrt_dim"`, or a number that multiplies the similarity of the softmax kinds.
         pool: window of the max pooling of keys; an integer pools space and never time, a tuple names every axis.
         pool_order: `"before"` or `"after"` the projections phi and g.
-        norm: `"bn"` or None.
+        reach: the keys of a query: all of `"spacetime"`, those of its frame (`"space"`), or those at its place in
+            every frame (`"time"`, which needs a clip and no spatial pooling). The paper's table 2d, without code.
+        groups, frames: cut a clip into so many groups of frames, or into groups of so many frames.
+        norm: `"bn"` or None. Its statistics are over all positions, whatever the reach.
         eps, momentum: of the batch norm.
         bias: of theta, phi and g.
         out_bias: of W_z.
@@ -52,7 +61,8 @@ class NonLocal(nn.Module):
         backend: how y is computed; `"auto"`, or a name of `wholeframe.ops.backends(kind)`.
 
     Raises:
-        ValueError: for a scale with a kind that has none, an unknown option, or a pool larger than the grid.
+        ValueError: for a scale with a kind that has none, an unknown option, a pool larger than the grid, or a clip
+            that cannot be cut as asked.
     """
 
     def __init__(
@@ -64,6 +74,9 @@ class NonLocal(nn.Module):
         scale: ops.Scale = None,
         pool: int | Sequence[int] = 1,
         pool_order: Literal["before", "after"] = "after",
+        reach: Reach = "spacetime",
+        groups: int | None = None,
+        frames: int | None = None,
         norm: Literal["bn"] | None = "bn",
         eps: float = 1e-5,
         momentum: float = 0.1,
@@ -77,6 +90,7 @@ class NonLocal(nn.Module):
         super().__init__()
         one_of("kind", kind, ops.KINDS)
         one_of("pool_order", pool_order, ("before", "after"))
+        reaches.check(reach, groups, frames, pool)
         one_of("norm", norm, ("bn", None))
         one_of("birth", birth, ("zero", "random"))
         one_of("backend", backend, ("auto", *ops.backends(kind)))
@@ -95,6 +109,8 @@ class NonLocal(nn.Module):
         self.kind: ops.Kind = kind
         self.scale: ops.Scale = scale
         self.pool = pool if isinstance(pool, int) else tuple(pool)
+        self.reach: Reach = reach
+        self.groups, self.frames = groups, frames
         self.pool_order, self.std, self.birth, self.backend = pool_order, std, birth, backend
 
         embedded = kind != "gaussian"
@@ -105,6 +121,17 @@ class NonLocal(nn.Module):
         self.out = nn.Linear(inner, channels, bias=out_bias)
         self.norm = nn.BatchNorm1d(channels, eps=eps, momentum=momentum) if norm else None
         self.reset_parameters()
+
+    @classmethod
+    def like(cls, convention: Convention, channels: int, **overrides: Any) -> "NonLocal":
+        """The block as a reference builds it by default: `NonLocal.like("slowfast", 512, pool=2)`.
+
+        `wholeframe.blocks.conventions.CONVENTIONS` says what each name stands for; `overrides` are arguments of
+        `NonLocal` and win.
+        """
+        one_of("convention", convention, conventions.NAMES)
+        kind = overrides.get("kind", "embedded_gaussian")
+        return cls(channels, **{**conventions.expand(convention, channels, kind), **overrides})
 
     def reset_parameters(self) -> None:
         """Back to birth: what a model-wide initialisation may have overwritten."""
@@ -134,12 +161,24 @@ class NonLocal(nn.Module):
         return True
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        query, key, value = self.project(x)
+        parts = self.parts(x.shape[2:])
+        part = ops.cut(x, parts) if self.cuts else x
+        query, key, value = self.project(part)
         y = ops.pairwise(query, key, value, self.kind, scale=self.scale, backend=self.backend, **self._w_f())
         z = self.out(y).transpose(1, 2)
         if self.norm is not None:
             z = self.norm(z)
-        return x + z.unflatten(2, x.shape[2:])
+        z = z.unflatten(2, part.shape[2:])
+        return x + (ops.join(z, parts) if self.cuts else z)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether a query may not see every key. A question about options, not sizes, so that it exports."""
+        return self.reach != "spacetime" or self.groups is not None or self.frames is not None
+
+    def parts(self, grid: Sequence[int]) -> tuple[int, ...]:
+        """Into how many parts each axis is cut; a query looks at the keys of its own part."""
+        return reaches.parts_of(grid, self.reach, self.groups, self.frames)
 
     def project(self, x: Float[Tensor, "b c *grid"]) -> tuple[Tensor, Tensor, Tensor]:
         """Theta of all queries, phi and g of all keys, each as `(b, positions, channels)`."""
@@ -160,32 +199,53 @@ class NonLocal(nn.Module):
     ) -> Float[Tensor, "b q *key_grid"]:
         """The normalised weights of chosen queries (flat positions, row-major) over the grid of keys.
 
-        Recomputed for these queries alone; nothing of size n x n is built. `wholeframe.ops.flat_index` turns
-        `(y, x)` into a flat position.
+        Recomputed for these queries alone; nothing of size n x n is built. Keys out of a query's reach weigh 0.
+        `wholeframe.ops.flat_index` turns `(y, x)` into a flat position.
         """
-        theta, phi, _ = self.project(x)
         index = torch.as_tensor(query, device=x.device)
+        if self.cuts:
+            return self._attention_in_parts(x, index)
+        theta, phi, _ = self.project(x)
         weights = ops.pairwise_weights(theta[:, index], phi, self.kind, scale=self.scale, **self._w_f())
         return weights.unflatten(2, self.key_grid(x.shape[2:]))
 
+    def _attention_in_parts(self, x, index):
+        """Every query against the keys of its own part, put into the grid of all keys."""
+        b, grid, parts, q = x.shape[0], x.shape[2:], self.parts(x.shape[2:]), len(index)
+        theta, phi, _ = (y.unflatten(0, (b, math.prod(parts))) for y in self.project(ops.cut(x, parts)))
+        positions = torch.arange(math.prod(grid), device=x.device).view(1, 1, *grid)
+        place = ops.cut(positions, parts).flatten().argsort()[index]
+        part, inside = place // theta.shape[2], place % theta.shape[2]
+        query, keys = theta[:, part, inside].flatten(0, 1)[:, None], phi[:, part].flatten(0, 1)
+        weights = ops.pairwise_weights(query, keys, self.kind, scale=self.scale, **self._w_f())
+        everywhere = weights.new_zeros(b, math.prod(parts), q, phi.shape[2])
+        everywhere[:, part, torch.arange(q, device=x.device)] = weights.view(b, q, -1)
+        return ops.join(everywhere.flatten(0, 1).unflatten(2, self._part_key_grid(grid)), parts)
+
     def key_grid(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """The grid of keys on a map with this grid."""
+        """The grid of keys on a map with this grid, those of all parts together."""
+        return tuple(keys * count for keys, count in zip(self._part_key_grid(grid), self.parts(grid), strict=True))
+
+    def _part_key_grid(self, grid: Sequence[int]) -> tuple[int, ...]:
         window = ops.pool_window(self.pool, len(grid))
-        return tuple(size // width for size, width in zip(grid, window, strict=True))
+        parts = self.parts(grid)
+        return tuple(size // count // width for size, count, width in zip(grid, parts, window, strict=True))
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         """Multiply-adds of one sample: the projections, the pairwise operation as `backend` runs it, W_z."""
-        n, k = math.prod(grid), math.prod(self.key_grid(grid))
+        n, k, parts = math.prod(grid), math.prod(self.key_grid(grid)), math.prod(self.parts(grid))
         keys = k if self.pool_order == "before" else n
         projections = keys if self.theta is None else n + 2 * keys
         d = self.channels if self.theta is None else self.inner
-        pairs = ops.pairwise_macs(Sizes(n, k, d, self.inner), self.kind, self.backend)
+        pairs = parts * ops.pairwise_macs(Sizes(n // parts, k // parts, d, self.inner), self.kind, self.backend)
         return (projections + n) * self.channels * self.inner + pairs
 
     def extra_repr(self) -> str:
         return (
             f"{self.channels}, inner={self.inner}, kind={self.kind!r}, scale={self.scale!r}, "
-            f"pool={self.pool!r}, pool_order={self.pool_order!r}, birth={self.birth!r}"
+            f"pool={self.pool!r}, pool_order={self.pool_order!r}, birth={self.birth!r}, reach={self.reach!r}"
+            + (f", groups={self.groups}" if self.groups else "")
+            + (f", frames={self.frames}" if self.frames else "")
         )
 
     def _w_f(self) -> dict[str, Tensor | None]:

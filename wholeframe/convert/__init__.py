@@ -39,6 +39,8 @@ SOURCES: dict[str, Source] = {
     "timm.GlobalContext": Source(timm.global_context, timm.GLOBAL_CONTEXT),
     "timm.SEModule": Source(timm.squeeze_excite, timm.SQUEEZE_EXCITE),
     "timm.EffectiveSEModule": Source(timm.effective_squeeze_excite, timm.EFFECTIVE),
+    "timm.EcaModule": Source(timm.efficient_channel, timm.EFFICIENT),
+    "timm.GatherExcite": Source(timm.gather_excite, {}),
     "torchvision.SqueezeExcitation": Source(torchvision.squeeze_excite, torchvision.NAMES),
     "senet.SELayer": Source(senet.squeeze_excite, senet.NAMES),
     "cgnl.SpatialCGNL": Source(cgnl.dot, cgnl.NAMES),

@@ -25,8 +25,9 @@ def non_local(
     norm_eps: float = 1e-5,
     norm_momentum: float = 0.1,
     norm_module: object = nn.BatchNorm3d,
+    nonlocal_group: int = 1,
 ) -> nn.Module:
-    """`Nonlocal`.
+    """`Nonlocal`, and how the `ResStage` around it cuts the clip: `nonlocal_group` is a number of groups.
 
     Both `zero_init_*` only mark a layer for the model's initialiser: the block alone starts at random.
     """
@@ -37,6 +38,7 @@ def non_local(
         scale=scale(instantiation),
         pool=pool(pool_size),
         pool_order="before",
+        groups=None if nonlocal_group == 1 else nonlocal_group,
         norm=meaning("norm_module", norm_module, {"BatchNorm3d": "bn"}),
         eps=norm_eps,
         momentum=norm_momentum,

@@ -6,11 +6,23 @@
 
 from torch import nn
 
-from wholeframe.blocks import ContextBlock, GlobalContext, LinearTransform, MeanContext, NonLocal, SqueezeExcite
+from wholeframe.blocks import (
+    ContextBlock,
+    EffectiveSqueezeExcite,
+    EfficientChannelAttention,
+    GlobalContext,
+    IdentityTransform,
+    MeanContext,
+    MeanMaxContext,
+    NonLocal,
+    SqueezeExcite,
+)
 from wholeframe.blocks.context import Fusion, Gate
+from wholeframe.blocks.conventions import rounded
+from wholeframe.blocks.transforms import Activation
 from wholeframe.convert.rename import meaning
 
-RELU: dict[str | None, None] = {"relu": None, "ReLU": None}
+ACTIVATIONS: dict[str | None, Activation] = {"relu": "relu", "ReLU": "relu", "silu": "silu", "SiLU": "silu"}
 GATES: dict[str | None, Gate] = {
     "sigmoid": "sigmoid",
     "Sigmoid": "sigmoid",
@@ -30,6 +42,7 @@ GLOBAL_CONTEXT = {
 }
 SQUEEZE_EXCITE = {"fc1.": "multiply.reduce.", "bn.": "multiply.norm.", "fc2.": "multiply.expand."}
 EFFECTIVE = {"fc.": "multiply.expand."}
+EFFICIENT = {"conv.": "multiply.expand."}
 
 
 def non_local(
@@ -65,7 +78,6 @@ def global_context(
 
     The reference starts the adding transform with zero weights and random biases, so it is born random here.
     """
-    meaning("act_layer", act_layer, RELU)
     return GlobalContext(
         channels,
         hidden=rounded(channels * rd_ratio, rd_divisor) if rd_channels is None else rd_channels,
@@ -73,6 +85,7 @@ def global_context(
         fusion=fusion(fuse_add, fuse_scale),
         gate=meaning("gate_layer", gate_layer, GATES),
         eps=1e-6,
+        activation=meaning("act_layer", act_layer, ACTIVATIONS),
         birth="random",
     )
 
@@ -97,13 +110,13 @@ def squeeze_excite(
     gate_layer: object = "sigmoid",
 ) -> nn.Module:
     """`SEModule`, also known as `SqueezeExcite`."""
-    refuse_maxpool(add_maxpool)
-    meaning("act_layer", act_layer, RELU)
     return SqueezeExcite(
         channels,
         hidden=rd_channels or rounded(channels * rd_ratio, rd_divisor),
         norm=meaning("norm_layer", norm_layer, {"BatchNorm2d": "bn", None: None}),
         bias=bias,
+        activation=meaning("act_layer", act_layer, ACTIVATIONS),
+        context="mean_max" if add_maxpool else "mean",
         gate=meaning("gate_layer", gate_layer, GATES),
     )
 
@@ -112,23 +125,46 @@ def effective_squeeze_excite(
     channels: int, add_maxpool: bool = False, gate_layer: object = "hard_sigmoid"
 ) -> nn.Module:
     """`EffectiveSEModule`, also known as `EffectiveSqueezeExcite`."""
-    refuse_maxpool(add_maxpool)
+    if add_maxpool:
+        raise ValueError("add_maxpool=True has no counterpart here: the context of eSE is a mean, without a maximum")
+    return EffectiveSqueezeExcite(channels, gate=meaning("gate_layer", gate_layer, GATES))
+
+
+def efficient_channel(
+    channels: int,
+    kernel_size: int = 3,
+    gamma: float = 2,
+    beta: float = 1,
+    gate_layer: object = "sigmoid",
+    use_mlp: bool = False,
+) -> nn.Module:
+    """`EcaModule`, also known as `EfficientChannelAttn`. With `channels`, it ignores its `kernel_size`."""
+    if use_mlp:
+        raise ValueError("use_mlp=True has no counterpart here: it is an experiment of timm, not of the paper")
+    if (gamma, beta) != (2, 1):
+        raise ValueError(f"gamma={gamma}, beta={beta} has no counterpart here; give the paper's 2 and 1")
+    return EfficientChannelAttention(channels, gate=meaning("gate_layer", gate_layer, GATES))
+
+
+def gather_excite(
+    channels: int,
+    extra_params: bool = False,
+    extent: int = 0,
+    use_mlp: bool = True,
+    add_maxpool: bool = False,
+    gate_layer: object = "sigmoid",
+) -> nn.Module:
+    """`GatherExcite` without parameters over the whole map; timm 1.0.31 cannot build it with any."""
+    if extra_params or use_mlp or extent:
+        raise ValueError(
+            f"extra_params={extra_params}, extent={extent}, use_mlp={use_mlp} has no counterpart here; "
+            "give extra_params=False, extent=0, use_mlp=False"
+        )
     return ContextBlock(
         channels,
-        context=MeanContext,
-        transform=LinearTransform,
+        context=MeanMaxContext if add_maxpool else MeanContext,
+        transform=IdentityTransform,
         fusion="multiply",
         gate=meaning("gate_layer", gate_layer, GATES),
         birth="random",
     )
-
-
-def refuse_maxpool(add_maxpool: bool) -> None:
-    if add_maxpool:
-        raise ValueError("add_maxpool=True has no counterpart here: the context is a mean, without a maximum")
-
-
-def rounded(width: float, divisor: int, *, least: float = 0.0) -> int:
-    """The multiple of `divisor` nearest to `width` (a tie goes up), one at least, and never below `least` of it."""
-    multiple = max(int(width + divisor / 2) // divisor, 1) * divisor
-    return multiple + divisor if multiple < least * width else multiple

@@ -15,9 +15,9 @@ def squeeze_excite(
     scale_activation: object = nn.Sigmoid,
 ) -> nn.Module:
     """`SqueezeExcitation`."""
-    meaning("activation", activation, {"ReLU": None})
     return SqueezeExcite(
         input_channels,
         hidden=squeeze_channels,
+        activation=meaning("activation", activation, {"ReLU": "relu", "SiLU": "silu"}),
         gate=meaning("scale_activation", scale_activation, {"Sigmoid": "sigmoid", "Hardsigmoid": "hard_sigmoid"}),
     )

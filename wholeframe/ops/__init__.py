@@ -14,6 +14,7 @@ from wholeframe.ops.compact import taylor_coefficients as taylor_coefficients
 from wholeframe.ops.context import attention_context as attention_context
 from wholeframe.ops.context import attention_weights as attention_weights
 from wholeframe.ops.context import mean_context as mean_context
+from wholeframe.ops.context import std_context as std_context
 from wholeframe.ops.covariance import Centring as Centring
 from wholeframe.ops.covariance import Triangle as Triangle
 from wholeframe.ops.covariance import covariance as covariance
@@ -25,7 +26,9 @@ from wholeframe.ops.covariance import row_conv as row_conv
 from wholeframe.ops.covariance import triangle as triangle
 from wholeframe.ops.layout import adaptive_mean as adaptive_mean
 from wholeframe.ops.layout import coordinates as coordinates
+from wholeframe.ops.layout import cut as cut
 from wholeframe.ops.layout import flat_index as flat_index
+from wholeframe.ops.layout import join as join
 from wholeframe.ops.layout import pool_keys as pool_keys
 from wholeframe.ops.layout import pool_window as pool_window
 from wholeframe.ops.layout import to_grid as to_grid

@@ -21,11 +21,15 @@ class Sizes(NamedTuple):
 
 
 class Impl(NamedTuple):
-    """One way to compute an op: the function, why it cannot run (or None), its multiply-adds per sample."""
+    """One way to compute an op: the function, why it cannot run (or None), its multiply-adds per sample.
+
+    `slowness` is the time of one of its multiply-adds in those of a plain matrix product.
+    """
 
     run: Callable[..., Tensor]
     refuse: Callable[..., str | None]
     macs: Callable[[Sizes], int]
+    slowness: float = 1
 
 
 def never(*_args: object) -> None:
@@ -33,7 +37,7 @@ def never(*_args: object) -> None:
 
 
 def choose(table: Mapping[str, Impl], backend: str, sizes: Sizes, *inputs: Tensor) -> Impl:
-    """The implementation called `backend`; for `"auto"`, the cheapest that does not refuse, the first among equals."""
+    """The implementation called `backend`; for `"auto"`, the fastest that does not refuse, the first among equals."""
     if backend != "auto":
         if backend not in table:
             raise ValueError(f"backend={backend!r} is not one of {', '.join(['auto', *table])}")
@@ -43,4 +47,4 @@ def choose(table: Mapping[str, Impl], backend: str, sizes: Sizes, *inputs: Tenso
     able = [impl for impl in table.values() if not impl.refuse(*inputs)]
     # While exporting, sizes may be symbols, and comparing them would freeze the exported graph to one side of
     # the crossover: the first of the table is the one whose memory is linear.
-    return able[0] if torch.compiler.is_exporting() else min(able, key=lambda impl: impl.macs(sizes))
+    return able[0] if torch.compiler.is_exporting() else min(able, key=lambda impl: impl.slowness * impl.macs(sizes))

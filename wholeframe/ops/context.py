@@ -12,6 +12,11 @@ def mean_context(x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
     return x.mean(dim=1, dtype=torch.promote_types(x.dtype, torch.float32)).to(x.dtype)
 
 
+def std_context(x: Float[Tensor, "b n c"], eps: float) -> Float[Tensor, "b c"]:
+    """c = sqrt(1/n sum_j (x_j - mean)^2 + eps), in float32 or better."""
+    return (wide(x).var(dim=1, correction=0) + eps).sqrt().to(x.dtype)
+
+
 def attention_weights(
     x: Float[Tensor, "b n c"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
 ) -> Float[Tensor, "b n"]:

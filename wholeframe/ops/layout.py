@@ -80,6 +80,24 @@ def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[T
     return F.adaptive_avg_pool3d(x, (size[0], size[1], size[2]))
 
 
+def cut(x: Float[Tensor, "b c *grid"], parts: Sequence[int]) -> Float[Tensor, "b_parts c *part"]:
+    """The map cut into equal parts, so many along every axis, which become samples of their own."""
+    rank = len(parts)
+    for axis, count in enumerate(parts):
+        x = x.unflatten(2 + 2 * axis, (count, x.shape[2 + 2 * axis] // count))
+    return x.permute(0, *range(2, 2 * rank + 2, 2), 1, *range(3, 2 * rank + 3, 2)).flatten(0, rank)
+
+
+def join(y: Float[Tensor, "b_parts c *part"], parts: Sequence[int]) -> Float[Tensor, "b c *grid"]:
+    """The inverse of `cut`."""
+    rank = len(parts)
+    y = y.unflatten(0, (y.shape[0] // math.prod(parts), *parts))
+    y = y.permute(0, rank + 1, *(place for axis in range(rank) for place in (1 + axis, rank + 2 + axis)))
+    for axis in range(rank):
+        y = y.flatten(2 + axis, 3 + axis)
+    return y
+
+
 def coordinates(index: Int[Tensor, "*q"], grid: Sequence[int]) -> Int[Tensor, "*q rank"]:
     """Flat positions as coordinates, e.g. `(t, y, x)` of a clip."""
     return torch.stack(torch.unravel_index(index, tuple(grid)), dim=-1)

@@ -1,0 +1,157 @@
+"""Transforms: vector to vector, the second step of the framework in `wholeframe.blocks.context`."""
+
+import math
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wholeframe.blocks.options import one_of
+
+Activation = Literal["relu", "silu"]
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "silu": F.silu}
+
+
+class Transform(Protocol):
+    """A module from the summary to one vector that ends with the layer `expand`; at zero there, it gives zero."""
+
+    @property
+    def expand(self) -> nn.Module: ...
+    def __call__(self, c: Float[Tensor, "b *summary"]) -> Float[Tensor, "b c"]: ...
+    def reset_parameters(self) -> None: ...
+    def multiply_adds(self) -> int: ...
+
+
+class IdentityTransform(nn.Module):
+    """delta(c) = c: gather-excite without weights (Hu et al., 2018, theta minus)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.expand = nn.Identity()
+
+    def reset_parameters(self) -> None:
+        """Nothing to reset."""
+
+    def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
+        return c
+
+    def multiply_adds(self) -> int:
+        return 0
+
+
+class LinearTransform(nn.Module):
+    """delta(c) = W_v c + b: the transform of SNL and of eSE."""
+
+    def __init__(self, channels: int, *, bias: bool = True):
+        super().__init__()
+        self.expand = nn.Linear(channels, channels, bias=bias)
+
+    def reset_parameters(self) -> None:
+        self.expand.reset_parameters()
+
+    def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
+        return self.expand(c)
+
+    def multiply_adds(self) -> int:
+        return self.expand.weight.numel()
+
+
+class Bottleneck(nn.Module):
+    """delta(c) = W_2 relu(norm(W_1 c + b_1)) + b_2 with p hidden channels: the transform of GC and SE.
+
+    Args:
+        channels: c.
+        ratio: p / c, a fraction: p = int(channels * ratio), truncated as in mmcv.
+        hidden: p itself, instead of a ratio.
+        norm: over the hidden channels, `"ln"` (GC), `"bn"` or None (SE).
+        eps: of the norm: 1e-5 in mmcv and GCNet, 1e-6 in timm.
+        bias: of both layers.
+        activation: between them, `"relu"` or `"silu"`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        ratio: float = 1 / 16,
+        hidden: int | None = None,
+        norm: Literal["ln", "bn"] | None = "ln",
+        eps: float = 1e-5,
+        bias: bool = True,
+        activation: Activation = "relu",
+    ):
+        super().__init__()
+        one_of("norm", norm, ("ln", "bn", None))
+        one_of("activation", activation, tuple(ACTIVATIONS))
+        p = hidden_width(channels, ratio) if hidden is None else hidden
+        if p < 1:
+            raise ValueError(f"hidden={p} is no width; give a number from 1, such as {max(channels // 16, 2)}")
+        self.activation = activation
+        self.reduce = nn.Linear(channels, p, bias=bias)
+        self.norm = {"ln": nn.LayerNorm, "bn": nn.BatchNorm1d}[norm](p, eps=eps) if norm else None
+        self.expand = nn.Linear(p, channels, bias=bias)
+
+    def reset_parameters(self) -> None:
+        for layer in (self.reduce, self.norm, self.expand):
+            if layer is not None:
+                layer.reset_parameters()
+
+    def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
+        hidden = self.reduce(c)
+        if self.norm is not None:
+            hidden = self.norm(hidden)
+        return self.expand(ACTIVATIONS[self.activation](hidden))
+
+    def multiply_adds(self) -> int:
+        return self.reduce.weight.numel() + self.expand.weight.numel()
+
+
+def hidden_width(channels: int, ratio: float) -> int:
+    """int(channels * ratio), refused where it is below 2 or where the ratio is not a fraction."""
+    if not 0 < ratio <= 1:
+        raise ValueError(
+            f"ratio={ratio:g} is the hidden width over the channels, a fraction; did you mean 1/{ratio:g}?"
+        )
+    hidden = int(channels * ratio)
+    if hidden < 2:
+        raise ValueError(
+            f"ratio={ratio:g} of channels={channels} leaves {hidden} hidden channels; one channel is constant after "
+            f"a layer norm, and the block would not see its input: give ratio >= {2 / channels:g}, or hidden=1 to "
+            "load a checkpoint that was trained so"
+        )
+    return hidden
+
+
+class ChannelConv(nn.Module):
+    """delta(c) = w * c, a convolution over neighbouring channels: the transform of ECA.
+
+    Args:
+        channels: c.
+        kernel: width of w, odd; None for |log2(channels) + 1| / 2, cut to a whole number, made odd by one more, and 3
+            at least: the released code and timm. The paper (equation 12) says the nearest odd number.
+    """
+
+    def __init__(self, channels: int, *, kernel: int | None = None):
+        super().__init__()
+        kernel = channel_kernel(channels) if kernel is None else kernel
+        if kernel < 1 or kernel % 2 == 0:
+            raise ValueError(f"kernel={kernel} has no middle; give an odd number, such as {channel_kernel(channels)}")
+        self.channels, self.kernel = channels, kernel
+        self.expand = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
+
+    def reset_parameters(self) -> None:
+        self.expand.reset_parameters()
+
+    def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
+        return self.expand(c[:, None])[:, 0]
+
+    def multiply_adds(self) -> int:
+        return self.channels * self.kernel
+
+
+def channel_kernel(channels: int) -> int:
+    """ECA's kernel: int(|log2 c + 1| / 2), made odd, 3 at least."""
+    width = int(abs(math.log2(channels) + 1) / 2)
+    return max(width + (width + 1) % 2, 3)
