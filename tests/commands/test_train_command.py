@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from wholeframe.commands import train
 from wholeframe.train.run import Run
 
 
@@ -240,3 +241,11 @@ def test_a_picture_that_cannot_be_written(refused, run, photo, tmp_path):
         assert told == f"wholeframe: a picture is written as PNG: give -o {tmp_path}/a.png"
     (tmp_path / "a.png").mkdir()
     assert "Is a directory" in refused("explain", run, photo, "--query", 0, 0, "-o", tmp_path / "a.png")
+
+
+def test_block_options_reach_the_block(tmp_path):
+    arguments = ["digits", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--block", "gc", "--block-options"]
+    options = train.parse([*arguments, "ratio=0.25", "fusion=multiply", "hidden=None"])
+    assert options.recipe.model.options == {"ratio": 0.25, "fusion": "multiply", "hidden": None}
+    with pytest.raises(ValueError, match="takes NAME=VALUE"):
+        train.parse([*arguments, "ratio"])

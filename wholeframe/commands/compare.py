@@ -26,8 +26,13 @@ from wholeframe.train.run import environment, write_json
 
 BLOCKS_BY_DEFAULT = ("none", "nl", "nl_dot", "snl", "gc", "se")
 
-# The networks compared are 48 channels wide: the papers' ratio 1/16 would leave three hidden channels.
-OPTIONS = {"gc": {"ratio": 0.25}, "se": {"ratio": 0.25}}
+# The networks compared are 48 channels wide: the papers' widths (1/16 of 1024 channels, 128 of 2048) are not for them.
+OPTIONS = {
+    "gc": {"ratio": 0.25},
+    "se": {"ratio": 0.25},
+    "gsop_channel": {"inner": 24},
+    "gsop_position": {"inner": 24},
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,9 @@ def main(arguments: list[str]) -> None:
         if before is not None and before.task != row.task:
             table.add_section()
         table.add_row(*cells(row))
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 100)  # the table is read in files and logs as well
+    console.print(table)
 
 
 def _train_all(arenas: list[Arena], blocks: list[str], out: Path) -> list[Result]:

@@ -1,5 +1,6 @@
 """`wholeframe train RECIPE --data DIR --out RUN`."""
 
+import ast
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ class Options:
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """the run folder to write"""
     recipe: tyro.conf.OmitArgPrefixes[Recipe]
+    block_options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
+    """arguments of the block, such as ratio=0.25 or kind=dot"""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """continue the run in RUN from its last full epoch"""
     strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -65,7 +68,21 @@ def parse(arguments: list[str]) -> Options:
         raise ValueError(f"there is no recipe {name!r}; {nearest(name, RECIPES)}")
     missing = tyro.MISSING
     default = Options(folder=missing, out=missing, recipe=RECIPES[name]())
-    return tyro.cli(Options, args=rest, default=default, prog=f"wholeframe train {name}")
+    options = tyro.cli(Options, args=rest, default=default, prog=f"wholeframe train {name}")
+    model = options.recipe.model
+    model = dataclasses.replace(model, options={**model.options, **dict(map(_option, options.block_options))})
+    return dataclasses.replace(options, recipe=dataclasses.replace(options.recipe, model=model))
+
+
+def _option(text: str) -> tuple[str, object]:
+    """`ratio=0.25` as a name and a number, `kind=dot` as a name and a string."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--block-options takes NAME=VALUE, such as ratio=0.25, and not {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
 
 
 def prepare(run: Run, options: Options, classes: tuple[str, ...]) -> None:

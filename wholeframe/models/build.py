@@ -34,7 +34,7 @@ class Model:
     at: tuple[str, ...] = ("stage3",)
     """globs over module names of the host: where the block is attached"""
     options: dict[str, Any] = field(default_factory=dict)
-    """arguments of the block, such as ratio 0.25"""
+    """arguments of the block; on the command line, --block-options"""
 
 
 def build(model: Model, classes: int, example: Example = None) -> nn.Module:

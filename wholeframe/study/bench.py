@@ -12,8 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from wholeframe import convert
-from wholeframe.blocks import NonLocal
+from wholeframe import convert, ops
+from wholeframe.blocks import CGNL, NonLocal
 from wholeframe.study import definitions
 from wholeframe.study.race import Race, peak_bytes, race
 
@@ -46,7 +46,7 @@ class Case:
     block: str
     shape: tuple[int, ...]
     rival: str
-    build: Callable[[], tuple[nn.Module, Forward]]
+    build: Callable[[], tuple[Forward, Forward]]
     """our block, and the rival with the same weights; ImportError where the peer is not installed"""
     goal: Goal = field(default_factory=Goal)
     quick: bool = False
@@ -99,6 +99,13 @@ def against_definition(
         return block, partial(definition, block)
 
     return build
+
+
+def against_dense(
+    ours: Callable[..., Tensor], dense: Callable[..., Tensor], *weights: Tensor
+) -> Callable[[], tuple[Forward, Forward]]:
+    """Builds an op and its dense definition."""
+    return lambda: (lambda x: ours(x, *weights), lambda x: dense(x, *weights))
 
 
 def _enliven(module: nn.Module) -> None:
@@ -172,18 +179,58 @@ CASES: tuple[Case, ...] = (
         quick=True,
     ),
     Case("se", _image(8, 512, 28), "timm", against("timm.SEModule", channels=512), Goal(1.2, 1.4, 1.5), quick=True),
+    Case(
+        "cgnl",
+        _image(4, 512, 28),
+        "definition",
+        against_definition(partial(CGNL, 512, groups=8), definitions.cgnl_in_a_loop),
+        Goal(1.5, 1.15, 1.1),
+        quick=True,
+    ),
+    Case(
+        "covariance",
+        (8, 128, 784),
+        "definition",
+        against_dense(ops.covariance, ops.dense_covariance),
+        Goal(7, 5, 6),
+        quick=True,
+    ),
+    Case(
+        "covariance",
+        (2, 128, 3136),
+        "definition",
+        against_dense(ops.covariance, ops.dense_covariance),
+        Goal(80, 40, 30),
+        quick=True,
+    ),
+    Case(
+        "row conv",
+        (8, 128, 128),
+        "definition",
+        against_dense(ops.row_conv, ops.dense_row_conv, torch.ones(512, 1, 128), torch.ones(512)),
+        Goal(6, 6),
+        quick=True,
+    ),
+    Case(
+        "iSQRT, 5 steps",
+        (8, 256, 256),
+        "definition",
+        lambda: (partial(ops.newton_schulz, steps=5), partial(ops.dense_newton_schulz, steps=5)),
+        Goal(1.2, 1.4),
+        quick=True,
+    ),
 )
 
 
 def run_case(case: Case, *, rounds: int, budget: float, device: torch.device) -> Iterator[Outcome]:
     """Forward, then forward + backward."""
     block, rival = case.build()
-    block.to(device).eval()
-    if isinstance(rival, nn.Module):
-        rival.to(device).eval()
+    modules = [side.to(device).eval() for side in (block, rival) if isinstance(side, nn.Module)]
+    weights = [parameter for module in modules for parameter in module.parameters()]
     x = torch.randn(case.shape, device=device)
+    if case.block.startswith("iSQRT"):
+        x = ops.covariance(x)  # a root is only taken of such a matrix
     difference = _difference(block, rival, x)
-    weights = list(block.parameters()) + (list(rival.parameters()) if isinstance(rival, nn.Module) else [])
 
     def forward(run: Forward) -> Callable[[], object]:
         return torch.no_grad()(lambda: run(x))
@@ -207,9 +254,10 @@ def run_case(case: Case, *, rounds: int, budget: float, device: torch.device) ->
 
 @torch.no_grad()
 def _difference(block: Forward, rival: Forward, x: Tensor) -> float:
-    """The largest difference, relative to the largest value of what the rival adds to its input."""
+    """The largest difference, relative to the largest value of what a block adds to its input, or an op gives."""
     theirs = rival(x)
-    return float((block(x) - theirs).abs().max() / (theirs - x).abs().max())
+    change = theirs - x if theirs.shape == x.shape else theirs
+    return float((block(x) - theirs).abs().max() / change.abs().max())
 
 
 def _outcome(

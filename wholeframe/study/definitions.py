@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wholeframe import ops
-from wholeframe.blocks import NonLocal
+from wholeframe.blocks import CGNL, NonLocal
 
 
 def pairs_concatenated(block: NonLocal, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -33,4 +33,15 @@ def matrix_of_pairs(block: NonLocal, x: Float[Tensor, "b c *grid"]) -> Float[Ten
 
 def _finish(block: NonLocal, x: Tensor, y: Tensor) -> Tensor:
     z = block.out(y).mT
+    return x + (z if block.norm is None else block.norm(z)).unflatten(2, x.shape[2:])
+
+
+def cgnl_in_a_loop(block: CGNL, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+    """CGNL with a dot product, one group after the other, the scalar as a product of a row and a column."""
+    theta, phi, g = (F.conv1d(x.flatten(2), layer.weight[..., None]) for layer in (block.theta, block.phi, block.g))
+    groups = []
+    for t, p, v in zip(*(y.chunk(block.groups, dim=1) for y in (theta, phi, g)), strict=True):
+        scalar = torch.bmm(p.flatten(1)[:, None], v.flatten(1)[:, :, None])
+        groups.append(torch.bmm(scalar, t.flatten(1)[:, None]).view_as(t))
+    z = F.conv1d(torch.cat(groups, dim=1), block.out.weight[..., None], groups=block.groups)
     return x + (z if block.norm is None else block.norm(z)).unflatten(2, x.shape[2:])
