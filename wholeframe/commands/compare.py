@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import tyro
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
@@ -89,6 +90,8 @@ class Steps(Callback):
 
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe compare")
+    # The networks are so small that a second thread mostly waits for the first; on a busy machine it waits long.
+    torch.set_num_threads(1)
     blocks = _blocks(options.blocks)
     arenas = list(_arenas(options))
     options.out.mkdir(parents=True, exist_ok=True)
