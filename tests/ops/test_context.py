@@ -45,3 +45,26 @@ def test_half_precision_sums_in_float32(dtype):
     x = torch.ones(1, 2**16, 2, dtype=dtype)
     assert torch.equal(ops.mean_context(x), torch.ones(1, 2, dtype=dtype))
     assert torch.equal(ops.attention_context(x, torch.ones(2, dtype=dtype)), torch.ones(1, 2, dtype=dtype))
+
+
+@pytest.mark.parametrize("needed", [(0,), (1,), (0, 1, 2)])
+def test_the_gradient_by_hand_is_that_of_the_definition(needed):
+    torch.manual_seed(0)
+    inputs = [torch.randn(*shape, dtype=torch.float64) for shape in ((2, 5, 3), (3,), (1,))]
+    for index in needed:
+        inputs[index].requires_grad_()
+    wanted, dc = [inputs[index] for index in needed], torch.randn(2, 3, dtype=torch.float64)
+    defined = torch.einsum("bn,bnc->bc", ops.attention_weights(*inputs), inputs[0])
+    for by_hand, expected in zip(
+        torch.autograd.grad(ops.attention_context(*inputs), wanted, dc),
+        torch.autograd.grad(defined, wanted, dc),
+        strict=True,
+    ):
+        torch.testing.assert_close(by_hand, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_the_gradient_of_a_map_keeps_its_layout():
+    """In positions' order it would be copied when the residual's gradient is added."""
+    x = torch.randn(2, 3, 4, 5, requires_grad=True)
+    (gradient,) = torch.autograd.grad(ops.attention_context(ops.to_positions(x), torch.randn(3)).sum(), x)
+    assert gradient.is_contiguous()

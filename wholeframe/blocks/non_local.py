@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -190,9 +191,18 @@ class NonLocal(nn.Module):
         def pooled(y: Tensor) -> Tensor:
             return y if late == 1 else ops.to_positions(ops.pool_keys(ops.to_grid(y, x.shape[2:]), late))
 
-        theta = queries if self.theta is None else self.theta(queries)
-        phi = keys if self.phi is None else self.phi(keys)
-        return theta, pooled(phi), pooled(self.g(keys))
+        if self.theta is None or self.phi is None:
+            return queries, pooled(keys), pooled(self.g(keys))
+        if early != 1:
+            return self.theta(queries), self.phi(keys), self.g(keys)
+        theta, phi, value = self._at_once(queries, self.theta, self.phi, self.g)
+        return theta, pooled(phi), pooled(value)
+
+    def _at_once(self, x, *layers):
+        """Several layers on one input as one product."""
+        biases = [layer.bias for layer in layers if layer.bias is not None]
+        weight, bias = torch.cat([layer.weight for layer in layers]), torch.cat(biases) if biases else None
+        return F.linear(x, weight, bias).split(self.inner, dim=-1)
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
