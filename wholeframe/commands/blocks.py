@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import tyro
+from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from wholeframe.blocks import BLOCKS
@@ -22,7 +24,7 @@ class Options:
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe blocks")
     size = " x ".join(map(str, (options.channels, *options.grid)))
-    table = Table(title=f"multiply-adds of one sample of {size}", title_justify="left", show_lines=True)
+    table = Table(title=f"multiply-adds of one sample of {size}", title_justify="left", box=SIMPLE, show_lines=True)
     table.add_column("block", no_wrap=True)
     table.add_column("equation and source")
     table.add_column("parameters", justify="right")
@@ -32,8 +34,10 @@ def main(arguments: list[str]) -> None:
         parameters = sum(p.numel() for p in block.parameters())
         table.add_row(
             name,
-            f"{entry.equation}\n[dim]{entry.source}[/dim]",
+            f"{escape(entry.equation)}\n[dim]{escape(entry.source)}[/dim]",
             f"{parameters:,}",
             f"{block.multiply_adds(options.grid):,}",
         )
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 120)  # the table is read in files and logs as well
+    console.print(table)
