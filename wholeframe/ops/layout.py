@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 
@@ -65,7 +65,7 @@ def pool_keys(x: Float[Tensor, "b c *grid"], pool: int | Sequence[int]) -> Float
     return max_pool(x, window)
 
 
-def cut(x: Float[Tensor, "b c *grid"], parts: Sequence[int]) -> Float[Tensor, "b_parts c *part"]:
+def cut(x: Shaped[Tensor, "b c *grid"], parts: Sequence[int]) -> Shaped[Tensor, "b_parts c *part"]:
     """The map cut into equal parts, so many along every axis, which become samples of their own."""
     rank = len(parts)
     for axis, count in enumerate(parts):
