@@ -162,7 +162,7 @@ class NonLocal(nn.Module):
         return True
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        parts = self.parts(x.shape[2:])
+        parts = self.parts(x.shape[2:]) if self.cuts else ()
         part = ops.cut(x, parts) if self.cuts else x
         query, key, value = self.project(part)
         y = ops.pairwise(query, key, value, self.kind, scale=self.scale, backend=self.backend, **self._w_f())

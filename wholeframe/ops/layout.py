@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 
@@ -80,7 +80,7 @@ def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[T
     return F.adaptive_avg_pool3d(x, (size[0], size[1], size[2]))
 
 
-def cut(x: Float[Tensor, "b c *grid"], parts: Sequence[int]) -> Float[Tensor, "b_parts c *part"]:
+def cut(x: Shaped[Tensor, "b c *grid"], parts: Sequence[int]) -> Shaped[Tensor, "b_parts c *part"]:
     """The map cut into equal parts, so many along every axis, which become samples of their own."""
     rank = len(parts)
     for axis, count in enumerate(parts):
