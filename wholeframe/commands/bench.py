@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
     record = {"commit": _commit(), "threads": torch.get_num_threads(), "dtype": "float32", **environment()}
     file = options.out / f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
     console = Console()
-    console.width = max(console.width, 118)  # the table is read in files and logs as well
+    console.width = max(console.width, 132)  # the table is read in files and logs as well
     outcomes: list[Outcome] = []
     with file.open("w") as stream:
         for case in chosen:
