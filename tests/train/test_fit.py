@@ -49,7 +49,7 @@ def test_a_run_is_written_and_comes_back(tmp_path, splits):
     assert not [name for name in names if "version" in name or name.endswith(".part")]
     assert run.recipe() == RECIPE and run.epochs() == 3
     assert torch.equal(run.network()(IMAGE), network.eval()(IMAGE))
-    assert fitting.test_accuracy(trainer) > 0.9, "brightness is easy"
+    assert fitting.final_accuracy(trainer) > 0.9, "brightness is easy"
 
 
 def test_metrics_by_epoch(tmp_path, splits):
@@ -59,7 +59,7 @@ def test_metrics_by_epoch(tmp_path, splits):
         rows = list(csv.DictReader(stream))
     tested = [row for row in rows if row["test/accuracy"]]
     assert [(row["epoch"], row["step"]) for row in tested] == [("0", "3"), ("1", "7"), ("2", "11")]
-    assert float(tested[-1]["test/accuracy"]) == pytest.approx(fitting.test_accuracy(trainer))
+    assert float(tested[-1]["test/accuracy"]) == pytest.approx(fitting.final_accuracy(trainer))
     # Four steps an epoch are fewer than the usual ten between two rows.
     assert [row["epoch"] for row in rows if row["train/loss"]] == ["0", "1", "2"]
 
@@ -119,14 +119,14 @@ def test_labels_at_every_position():
     network.eval()
     answers = network(images).argmax(dim=1)
     expected = (answers == labels)[labels >= 0].float().mean()
-    assert fitting.test_accuracy(trainer) == pytest.approx(float(expected))
+    assert fitting.final_accuracy(trainer) == pytest.approx(float(expected))
 
 
 def test_half_precision_is_finite(splits):
     recipe = dataclasses.replace(RECIPE, precision="bf16-mixed", model=Model(host="small", block="nl"))
     trainer = fit(recipe, network := network_for(recipe, 2), splits)
     assert all(parameter.isfinite().all() and parameter.dtype == torch.float32 for parameter in network.parameters())
-    assert math.isfinite(trainer.callback_metrics["test/loss"]) and fitting.test_accuracy(trainer) > 0.9
+    assert math.isfinite(trainer.callback_metrics["test/loss"]) and fitting.final_accuracy(trainer) > 0.9
 
 
 def test_a_schedule_without_an_epoch_is_refused():

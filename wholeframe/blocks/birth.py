@@ -19,6 +19,14 @@ class Block(Protocol):
     def reset_parameters(self) -> None: ...
 
 
+def draw(weight: Tensor, std: float | None) -> None:
+    """Fresh weights in place: N(0, std), or He initialisation for None."""
+    if std is None:
+        nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+    else:
+        nn.init.normal_(weight, std=std)
+
+
 def reset_blocks(model: nn.Module) -> list[str]:
     """Put every wholeframe block of `model` back to its birth state; returns their names.
 

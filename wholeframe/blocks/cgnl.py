@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks.birth import draw
 from wholeframe.blocks.options import one_of
 from wholeframe.ops.layout import wide
 
@@ -125,16 +126,11 @@ class CGNL(nn.Module):
     def reset_parameters(self) -> None:
         """Back to birth: what a model-wide initialisation may have overwritten."""
         for linear in (self.theta, self.phi, self.g, self.out):
-            if self.std is None:
-                nn.init.kaiming_normal_(linear.weight, mode="fan_out", nonlinearity="relu")
-            else:
-                nn.init.normal_(linear.weight, std=self.std)
+            draw(linear.weight, self.std)
         if self.log_gamma is not None:
             nn.init.constant_(self.log_gamma, math.log(self.gamma))
         if self.norm is not None:
             self.norm.reset_parameters()
-        if isinstance(self.norm, nn.BatchNorm1d):
-            self.norm.reset_running_stats()
         if self.birth == "zero":
             nn.init.zeros_(self.out.weight if self.norm is None else self.norm.weight)
 

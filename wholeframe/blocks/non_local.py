@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from wholeframe import ops
 from wholeframe.blocks import conventions
 from wholeframe.blocks import reach as reaches
+from wholeframe.blocks.birth import draw
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.options import one_of
 from wholeframe.blocks.reach import Reach
@@ -139,15 +140,11 @@ class NonLocal(nn.Module):
         for linear in (self.theta, self.phi, self.g, self.w_f, self.out):
             if linear is None:
                 continue
-            if linear is self.out or self.std is None:
-                nn.init.kaiming_normal_(linear.weight, mode="fan_out", nonlinearity="relu")
-            else:
-                nn.init.normal_(linear.weight, std=self.std)
+            draw(linear.weight, None if linear is self.out else self.std)
             if linear.bias is not None:
                 nn.init.zeros_(linear.bias)
         if self.norm is not None:
             self.norm.reset_parameters()
-            self.norm.reset_running_stats()
         if self.birth == "zero":
             nn.init.zeros_(self.out.weight if self.norm is None else self.norm.weight)
 

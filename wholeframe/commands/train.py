@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from wholeframe.blocks.options import nearest
 from wholeframe.data.folders import open_folder
 from wholeframe.recipes import RECIPES
-from wholeframe.train.fit import fit, network_for, test_accuracy
+from wholeframe.train.fit import final_accuracy, fit, network_for
 from wholeframe.train.loaders import folder_splits
 from wholeframe.train.recipe import Recipe
 from wholeframe.train.run import Run
@@ -53,7 +53,9 @@ def main(arguments: list[str]) -> None:
         print(f"all {run.epochs()} epochs are trained already; the run is '{run.folder}'")
         return
     trainer = fit(options.recipe, network, splits, run, resume=resume, callbacks=[RichProgressBar()])
-    print(f"test accuracy {test_accuracy(trainer):.4f} after {trainer.current_epoch} epochs; the run is '{run.folder}'")
+    print(
+        f"test accuracy {final_accuracy(trainer):.4f} after {trainer.current_epoch} epochs; the run is '{run.folder}'"
+    )
 
 
 def parse(arguments: list[str]) -> Options:

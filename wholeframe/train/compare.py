@@ -16,7 +16,7 @@ from wholeframe.data.markers import IGNORE
 from wholeframe.study.cost import cost, inference_ms
 from wholeframe.study.explain import attending, attention_of
 from wholeframe.study.figures import draw_attention
-from wholeframe.train.fit import fit, network_for, test_accuracy
+from wholeframe.train.fit import final_accuracy, fit, network_for
 from wholeframe.train.loaders import Splits
 from wholeframe.train.recipe import Recipe
 
@@ -73,7 +73,7 @@ def train_one(
         seed=recipe.seed,
         params=new,
         macs=cost(network, example).macs,
-        accuracy=test_accuracy(trainer),
+        accuracy=final_accuracy(trainer),
         train_s=train_s,
         infer_ms=inference_ms(network, example),
     )

@@ -64,7 +64,7 @@ def fit(
     return trainer
 
 
-def test_accuracy(trainer: L.Trainer) -> float:
+def final_accuracy(trainer: L.Trainer) -> float:
     """The accuracy after the last epoch."""
     return float(trainer.callback_metrics["test/accuracy"])
 
