@@ -55,7 +55,8 @@ def draw_attention(
 
 def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: Path) -> None:
     """Bars of accuracy, one panel per task and one bar per block, with a dot for every seed."""
-    figure = Figure(figsize=(1.2 + 4.2 * len(accuracy), 3.6), dpi=120, layout="constrained")
+    panel = max(4.2, 0.5 * max(map(len, accuracy.values())))
+    figure = Figure(figsize=(1.2 + panel * len(accuracy), 3.6), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     for axis, (task, blocks) in zip(figure.subplots(1, len(accuracy), squeeze=False)[0], accuracy.items(), strict=True):
         for index, values in enumerate(blocks.values()):
