@@ -116,6 +116,6 @@ def _reachable(name: str, weights: str | None) -> Iterator[None]:
         yield
     except OSError as error:  # what urllib and huggingface_hub raise without a network
         raise ValueError(
-            f"the pretrained weights {weights!r} of {name!r} could not be fetched ({error}); leave weights out to "
-            f"start at random, or put the file into {torch.hub.get_dir()}/checkpoints"
+            f"the pretrained weights {weights!r} of {name!r} could not be fetched ({error}); give weights None "
+            f"(--weights None) to start at random, or put the file into {torch.hub.get_dir()}/checkpoints"
         ) from error
