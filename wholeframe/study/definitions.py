@@ -45,3 +45,17 @@ def cgnl_in_a_loop(block: CGNL, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, 
         groups.append(torch.bmm(scalar, t.flatten(1)[:, None]).view_as(t))
     z = F.conv1d(torch.cat(groups, dim=1), block.out.weight[..., None], groups=block.groups)
     return x + (z if block.norm is None else block.norm(z)).unflatten(2, x.shape[2:])
+
+
+def covariance_by_matrix(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
+    """The covariance with its centring matrix, m x m, built anew and once per sample, as GSoP and fast-MPN-COV do."""
+    b, _, m = x.shape
+    centring = (-torch.ones(m, m, device=x.device) / m / m + torch.eye(m, device=x.device) / m).repeat(b, 1, 1)
+    return x.bmm(centring).bmm(x.mT)
+
+
+def row_conv_by_groups(
+    s: Float[Tensor, "b d d"], weight: Float[Tensor, "rd 1 d"], bias: Float[Tensor, "rd"]
+) -> Float[Tensor, "b rd"]:
+    """GSoP's row-wise convolution as released: rows are channels of a column image, one group each."""
+    return F.conv2d(s[..., None], weight[..., None], bias, groups=s.shape[1])[:, :, 0, 0]
