@@ -22,6 +22,11 @@ def has_block(host: nn.Module) -> bool:
     return any(hook is run_block for hook in host._forward_hooks.values())
 
 
+def in_block(key: str) -> bool:
+    """Whether a parameter with this state-dict key belongs to an inserted block."""
+    return CHILD in key.split(".")
+
+
 def block_kind(host: nn.Module) -> str | None:
     """The class name of the block at this host, if it has one."""
     return type(host.get_submodule(CHILD)).__name__ if has_block(host) else None

@@ -1,7 +1,6 @@
 """What a network costs: parameters, multiply-adds, time of a forward pass."""
 
 import statistics
-import time
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from wholeframe.models.probe import evaluating
+from wholeframe.study.race import seconds
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,6 @@ def cost(network: nn.Module, example: Tensor) -> Cost:
 
 def inference_ms(network: nn.Module, example: Tensor, repeats: int = 20) -> float:
     """Median milliseconds of one forward pass, after three passes to warm up."""
-    times = []
     with evaluating(network), torch.no_grad():
-        for index in range(repeats + 3):
-            _finish(example)
-            start = time.perf_counter()
-            network(example)
-            _finish(example)
-            if index >= 3:
-                times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
-
-
-def _finish(x: Tensor) -> None:
-    if x.is_cuda:
-        torch.cuda.synchronize()
+        times = [seconds(lambda: network(example), example.device) for _ in range(repeats + 3)]
+    return 1000 * statistics.median(times[3:])

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wholeframe import ops
 from wholeframe.blocks.birth import Block
+from wholeframe.models.places import CHILD
 from wholeframe.models.probe import evaluating
 
 
@@ -71,7 +72,7 @@ def _chosen(blocks: dict[str, Block], site: str | None) -> dict[str, Block]:
 
 
 def _site(name: str) -> str:
-    return name.removesuffix(".wholeframe")
+    return name.removesuffix(f".{CHILD}")
 
 
 def _inputs(network: nn.Module, image: Tensor, blocks: dict[str, Block]) -> dict[str, Tensor]:

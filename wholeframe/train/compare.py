@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from wholeframe.data.markers import IGNORE
+from wholeframe.models.places import in_block
 from wholeframe.study.cost import cost, inference_ms
 from wholeframe.study.explain import attending, attention_of
 from wholeframe.study.figures import draw_attention
@@ -66,7 +67,7 @@ def train_one(
     trainer = fit(recipe, network, splits, callbacks=callbacks)
     train_s = time.perf_counter() - start
     example = next(iter(splits.val_dataloader()))[0][:1]
-    new = sum(p.numel() for name, p in network.named_parameters() if "wholeframe" in name.split("."))
+    new = sum(p.numel() for name, p in network.named_parameters() if in_block(name))
     result = Result(
         task=task,
         block=recipe.model.block or "none",
@@ -143,8 +144,8 @@ def write_markdown(rows: Sequence[Summary], command: str, file: Path) -> None:
     """The table, with the command that made it."""
     lines = [
         f"Made by `{command}`. New params are the parameters of the block; mult-adds are of the whole network for one "
-        "image; accuracy is on the test set, mean over "
-        "seeds; infer is the time of one image on the machine that trained.",
+        "image; accuracy is on the test set, mean over seeds; infer is the time of one image on the machine that "
+        "trained.",
         "",
         "| " + " | ".join(HEADER) + " |",
         "|---|---|" + "---:|" * (len(HEADER) - 2),

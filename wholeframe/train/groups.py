@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from wholeframe.models.places import in_block
 from wholeframe.train.recipe import Schedule
 
 
@@ -11,7 +12,7 @@ def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, Any
     """Norms and biases (all vectors) without weight decay; inserted blocks with their own learning-rate factor."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        key = ("wholeframe" in name.split("."), parameter.ndim > 1)
+        key = (in_block(name), parameter.ndim > 1)
         groups.setdefault(key, []).append(parameter)
     return [
         {
