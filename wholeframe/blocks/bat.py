@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -123,7 +124,8 @@ class BAT(nn.Module):
         return f"{self.channels}, inner={self.inner}, size={self.size}, groups={self.groups}, dropout={self.dropout}"
 
 
-def _refuse_grid(grid: Sequence[int], size: int) -> None:
+def _refuse_grid(grid: Sequence[Any], size: int) -> None:
+    # The grid holds symbols, no integers, while exporting.
     if len(grid) != 2:
         raise ValueError(f"BAT exchanges rows and columns of an image, but the grid {tuple(grid)} is none; give (h, w)")
     if grid[0] % size or grid[1] % size:
