@@ -5,6 +5,7 @@ from wholeframe.blocks import BAT as BAT
 from wholeframe.blocks import BLOCKS as BLOCKS
 from wholeframe.blocks import CBAM as CBAM
 from wholeframe.blocks import CGNL as CGNL
+from wholeframe.blocks import Affine as Affine
 from wholeframe.blocks import AttentionContext as AttentionContext
 from wholeframe.blocks import Bottleneck as Bottleneck
 from wholeframe.blocks import ChannelConv as ChannelConv

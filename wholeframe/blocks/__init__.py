@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from wholeframe.blocks.affine import Affine as Affine
 from wholeframe.blocks.bat import BAT as BAT
 from wholeframe.blocks.birth import reset_blocks as reset_blocks
 from wholeframe.blocks.cbam import CBAM as CBAM
