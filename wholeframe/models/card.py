@@ -6,12 +6,14 @@ from typing import Literal, NamedTuple
 
 from torch import nn
 
+Unit = Literal["top-1 %", "top-5 %", "mAP %", "M parameters", "G multiply-adds", "parameters"]
+
 
 class Published(NamedTuple):
     """A figure as it was printed. Digits matter: "28.08" claims less than "28.0788"."""
 
     figure: str
-    unit: Literal["top-1 %", "top-5 %", "mAP %", "M parameters", "G multiply-adds", "parameters"]
+    unit: Unit
     source: str
     confirmed: bool = True
     """False: it stands in a secondary source; shown as unverified, asserted nowhere"""
