@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from wholeframe.models.places import (
@@ -150,12 +151,12 @@ def insert(
         except Exception as error:
             raise ValueError(no_longer_runs(hosts, error)) from error
         refuse_runs(hosts, blocks, watched)
-        moved = deviation(before, after)
-        if all(map(claims_identity, blocks.values())) and moved > 0:
-            raise ValueError(not_proved(moved, repeats=deviation(seen, before) == 0))
+        gap = deviation(before, after)
+        if all(map(claims_identity, blocks.values())) and gap > 0:
+            raise ValueError(not_proved(gap, repeats=deviation(seen, before) == 0))
         undo.pop_all()
     rows = tuple(_row(name, blocks[name], visits[host]) for name, host in hosts.items())
-    return Report(rows, unchanged=moved == 0, deviation=moved)
+    return Report(rows, unchanged=gap == 0, deviation=gap)
 
 
 def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]:
@@ -209,6 +210,12 @@ def _detach(host: nn.Module) -> None:
     delattr(host, CHILD)
 
 
+def moved(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """The module there and in this dtype. Not touched if it is so already: tensors without values cannot be moved."""
+    tensors = [t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()]
+    return module if all((t.device, t.dtype) == (device, dtype) for t in tensors) else module.to(device, dtype)
+
+
 def _build(block: Callable[[int], nn.Module], name: str, host: nn.Module, visit: Visit) -> nn.Module:
     channels = visit.output[1]
     try:
@@ -219,10 +226,7 @@ def _build(block: Callable[[int], nn.Module], name: str, host: nn.Module, visit:
     if not isinstance(built, nn.Module):
         raise TypeError(f"block({channels}) gives a {type(built).__name__}, and insert needs an nn.Module")
     weight = next((p for p in host.parameters() if p.is_floating_point()), visit)
-    tensors = [t for t in (*built.parameters(), *built.buffers()) if t.is_floating_point()]
-    if any((t.device, t.dtype) != (weight.device, weight.dtype) for t in tensors):  # FakeTensors cannot be moved
-        built.to(weight.device, weight.dtype)
-    return built.train(host.training)
+    return moved(built, weight.device, weight.dtype).train(host.training)
 
 
 def _hosts(at: str | Sequence[str], places: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
