@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Affine(nn.Module):
@@ -25,14 +26,15 @@ class Affine(nn.Module):
         self.register_buffer("bias", torch.zeros(channels))
 
     @classmethod
-    def folded(cls, norm: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) -> "Affine":
+    def folded(cls, norm: _BatchNorm) -> "Affine":
         """What a batch norm is in evaluation."""
-        if norm.running_mean is None or norm.running_var is None or not norm.affine:
-            raise ValueError(f"{norm} has no statistics or no gain to fold; give a batch norm that tracks and scales")
-        s = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        affine = cls(norm.num_features).to(s)
-        affine.weight.copy_(s.detach())
-        affine.bias.copy_((norm.bias - norm.running_mean * s).detach())
+        if norm.running_mean is None or norm.running_var is None:
+            raise ValueError("a batch norm without running statistics has no fixed affine map; it cannot be frozen")
+        with torch.no_grad():
+            s = torch.rsqrt(norm.running_var + norm.eps) * (norm.weight if norm.affine else 1)
+            b = (norm.bias if norm.affine else 0) - norm.running_mean * s
+        affine = cls(norm.num_features)
+        affine.weight, affine.bias = s, b
         return affine
 
     def reset_parameters(self) -> None:
