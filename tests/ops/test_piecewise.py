@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
+from torch.func import vmap
 
 from wholeframe import ops
 from wholeframe.ops.choose import Sizes, choose
@@ -66,6 +67,14 @@ def test_steps_are_those_of_literal_pairs():
         pair_sums(a, b, value, ("ramp", "step"), 2), literal(a, b, value, ("ramp", "step"), 2), strict=True
     ):
         torch.testing.assert_close(x, y, rtol=1e-13, atol=1e-13)
+
+
+def test_vmap_over_some_of_the_inputs_is_a_loop():
+    a, b, value = scores(40, 70)
+    several = torch.stack([a, a.flip(1), 2 * a], dim=2)
+    (found,) = vmap(lambda a: pair_sums(a, b, value, ("ramp",), 70), in_dims=2)(several)
+    expected = [pair_sums(a, b, value, ("ramp",), 70)[0] for a in several.unbind(2)]
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-13, atol=1e-13)
 
 
 def test_gradients_of_every_order():

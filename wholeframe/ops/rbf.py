@@ -64,7 +64,8 @@ def rbf(
 
     Differentiable any number of times, in gamma too; a backward pass keeps theta, phi and value and nothing else.
     Measured errors are in `docs/rbf.md`. They are rounding errors of sum_j |value_j|: where the kernel leaves next to
-    nothing of that, as between two far clusters, the digits left are fewer.
+    nothing of that, as between two far clusters, the digits left are fewer. Not under `torch.func.vmap`, as a span has
+    to be read back: make what would be mapped over a longer batch.
 
     Args:
         theta, phi, value: tokens of each sample and group; halves are computed in float32.
