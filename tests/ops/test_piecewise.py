@@ -125,6 +125,25 @@ def test_float32_errs_no_more_than_the_definition_does(offset):
         assert errors[1][name] < max(1.2 * definition, 3e-7), name
 
 
+def test_the_gradient_of_an_offset_errs_as_much_as_that_of_the_definition():
+    """One sum of both signs over all queries, so relative to what such a sum usually leaves, and over several draws."""
+
+    def offset_gradient(function, a, b, value, dy):
+        offset = torch.zeros(1, dtype=a.dtype, requires_grad=True)
+        (y,) = function(a + offset, b, value, ("ramp",), 7)
+        return torch.autograd.grad(y, offset, dy)[0].double()
+
+    squares = torch.zeros(2, dtype=torch.float64)
+    for seed in range(12):
+        torch.manual_seed(seed)
+        inputs = [torch.randn(2, 1000), torch.randn(2, 1000), torch.randn(2, 1000, 8), torch.randn(2, 1000, 8)]
+        exact = outcome(literal, *(t.double() for t in inputs))["a"]
+        for place, function in enumerate((literal, pair_sums)):
+            squares[place] += float(offset_gradient(function, *inputs) - exact.sum()) ** 2 / exact.square().sum()
+    definition, ours = (squares / 12).sqrt()
+    assert ours < 1.2 * definition < 3e-7
+
+
 def test_a_spread_of_queries_far_beyond_the_knots_costs_no_digits():
     a, b, value = scores(400, 400, torch.float32)
     a = 1e5 * a
