@@ -73,7 +73,7 @@ def cgnl_code(parameters: str, g: str = "") -> Row:
 
 
 def gsop(error: str, parameters: str = "", multiply_adds: str = "", *, differs: str = "") -> Row:
-    """Sizes are multiples of ResNet-50's, to one digit. Its row says 3.86 G; they fit 4.09 G, the stride of the code."""
+    """Sizes are multiples of ResNet-50's, to one digit. Its row says 3.86 G; they fit 4.09 G, its code's stride."""
     source = "Gao et al., GSoP, arXiv preprint of January 2019, table 5"
     if not parameters:
         return _error(error, source)
