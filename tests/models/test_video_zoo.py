@@ -175,6 +175,16 @@ def test_names_follow_the_rule():
     assert [name for name in VIDEOS if not rule.fullmatch(name)] == []
 
 
+def test_every_card_is_filled_in():
+    for name, card in VIDEOS.items():
+        assert len(card.input) == 4 and card.paper and card.weights
+        assert name in card.command.split() or not card.command
+        for published in card.published:
+            assert float(published.figure) and published.source and published.confirmed
+    assert VIDEOS["i3d_r50_nl5"].command.startswith("wholeframe train kinetics --host i3d_r50_nl5 ")
+    assert VIDEOS["i3d_r50_cgnl5"].command == VIDEOS["i3d_r50_32x4"].command == ""
+
+
 def test_the_small_one_is_the_bare_network_at_birth():
     network = VIDEOS["c2d_r18_nl1"].make(5).eval()
     clip = torch.randn(2, 3, 8, 64, 64)
