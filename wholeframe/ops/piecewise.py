@@ -61,7 +61,7 @@ class PairSums(torch.autograd.Function):
         return da, db, dvalue, None, None
 
     @staticmethod
-    def vmap(info, in_dims, a, b, value, sums, m):
+    def vmap(info, in_dims, a, b, value, sums, m):  # pyright: ignore[reportIncompatibleMethodOverride]
         """One more axis of samples is a longer batch."""
         size, places = info.batch_size, in_dims[:3]
         a, b, value = (
