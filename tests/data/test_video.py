@@ -203,7 +203,7 @@ def test_torchcodec_that_is_not_there(tmp_path, make_video, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.mp4", "mpeg4")])
-@pytest.mark.parametrize("turned", [0, 90])
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
 def test_torchcodec_gives_the_same(tmp_path, make_video, name, codec, turned):
     pytest.importorskip("torchcodec.decoders", exc_type=(ImportError, RuntimeError))
     file = make_video(tmp_path / name, 60, codec=codec, turned=turned)

@@ -9,7 +9,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from wholeframe.data.images import MEAN, STD
@@ -34,7 +33,8 @@ def random_crop(size: int, *, flip: bool = True, colours: Colours = "nonlocal") 
     """From `(t, 3, h, w)` uint8 to `(3, t, size, size)` float32, drawn from torch's generator.
 
     The shorter side becomes a whole number of pixels from U{256 .. 320} where size is 224 (in proportion elsewhere,
-    `sides`), a random square of `size` is cut out, and half of the clips are mirrored.
+    `sides`), a random square of `size` is cut out, and half of the clips are mirrored. (The square is cut out of the
+    frame as it is, in whole pixels, and then scaled: the same but for less than one of its pixels.)
 
     Args:
         size: side of the result, pixels.
@@ -47,10 +47,9 @@ def random_crop(size: int, *, flip: bool = True, colours: Colours = "nonlocal") 
 
     def transform(clip: Tensor) -> Tensor:
         side = int(torch.randint(shortest, longest + 1, ()))
-        height, width = _scaled(clip, side)
-        top = int(torch.randint(height - size + 1, ()))
-        left = int(torch.randint(width - size + 1, ()))
-        clip = F.crop(F.resize(clip, [height, width], antialias=True), top, left, size, size)
+        square = round(size * min(clip.shape[-2:]) / side)  # of the frame as it is: what is cut off need not be scaled
+        top, left = (int(torch.randint(extent - square + 1, ())) for extent in clip.shape[-2:])
+        clip = F.resized_crop(clip, top, left, square, square, [size, size], antialias=True)
         if flip and torch.rand(()) < 0.5:
             clip = F.horizontal_flip(clip)
         return finish(clip)
@@ -103,10 +102,14 @@ def _scaled(clip: Tensor, side: int) -> tuple[int, int]:
 
 
 def _finish(colours: Colours) -> Callable[[Tensor], Tensor]:
-    """From `(t, 3, h, w)` uint8 to `(3, t, h, w)` float32, mean and standard deviation of `colours` out."""
-    mean, std = COLOURS[colours]
-    finish = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
-    return lambda clip: finish(clip).transpose(0, 1).contiguous()
+    """From `(t, 3, h, w)` uint8 to `(3, t, h, w)` float32, (x / 255 - mean) / std: in place, for clips are large."""
+    mean, std = (torch.tensor(list(values))[:, None, None, None] for values in COLOURS[colours])
+
+    def finish(clip: Tensor) -> Tensor:
+        pixels = clip.transpose(0, 1).contiguous().to(torch.float32)
+        return pixels.mul_(1 / (255 * std)).sub_(mean / std)
+
+    return finish
 
 
 def _refuse_size(size: int) -> None:
