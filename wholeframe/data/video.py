@@ -5,7 +5,7 @@ clip = read_frames("wave.mp4", [0, 2, 4])   # (3, 3, 256, 340) uint8
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,9 @@ except ImportError as error:  # pragma: no cover
     raise ImportError("videos are decoded by PyAV, which is not installed: pip install 'wholeframe[video]'") from error
 
 Backend = Literal["pyav", "torchcodec"]
+
+Keep = Callable[[Tensor], Tensor]
+"""What is kept of a frame `(3, h, w)`: of a large video, clips of whole frames fill the memory."""
 
 Timed = tuple[float, VideoFrame | None]
 """A frame, and when it is first shown by the clock of the file, seconds."""
@@ -117,6 +120,7 @@ def read_frames(
     indices: Sequence[int] | None = None,
     *,
     times: Sequence[float] | None = None,
+    each: Keep | None = None,
     backend: Backend = "pyav",
     info: VideoInfo | None = None,
 ) -> Tensor:
@@ -133,6 +137,7 @@ def read_frames(
         path: the file.
         indices: frames, from 0 to `info.frames - 1`; the same one may be asked for again.
         times: instead of `indices`, seconds from the first frame.
+        each: what to keep of a frame `(3, h, w)`, such as a part of it; by default all.
         backend: "torchcodec" gives the same frames; it has to be installed and takes FFmpeg's libraries.
         info: what `probe` said about the file, to save looking again.
 
@@ -151,24 +156,28 @@ def read_frames(
         raise ValueError(f"'{path}' is {info.seconds:g} s long, and has nothing at {outside[0]:g} s")
     if not times:
         return torch.empty(0, 3, info.height, info.width, dtype=torch.uint8)
-    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times)
+    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, each or (lambda frame: frame))
 
 
-def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float]) -> Tensor:
+def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], each: Keep) -> Tensor:
     wanted = sorted(set(times))
-    pictures: dict[float, np.ndarray] = {}
     rgb = VideoReformatter()  # one for all frames: setting it up takes longer than a frame
+    kept: dict[float, Tensor] = {}
+    shown, last = None, torch.empty(0)
     with _opened(path) as (container, stream):
-        shown, picture = None, np.empty(0)
         for time, frame in zip(wanted, _shown(container, stream, info, wanted), strict=True):
             if frame is not shown:
-                shown, picture = frame, rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
-            pictures[time] = picture
-    clip = torch.from_numpy(np.stack([pictures[time] for time in times])).permute(0, 3, 1, 2)
-    return torch.rot90(clip, info.rotation // 90, dims=(2, 3)) if info.rotation else clip
+                picture = torch.from_numpy(rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
+                turned = torch.rot90(picture, info.rotation // 90) if info.rotation else picture
+                shown, last = frame, each(turned.permute(2, 0, 1))
+            kept[time] = last
+    pictures = [kept[time] for time in times]
+    if pictures[0].stride(-3) == 1:  # whole frames: colours stay innermost, which torchvision scales fastest
+        return torch.stack([picture.movedim(-3, -1) for picture in pictures]).movedim(-1, -3)
+    return torch.stack(pictures)
 
 
-def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float]) -> Tensor:
+def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], each: Keep) -> Tensor:
     try:
         from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]  # an optional package
     except (ImportError, RuntimeError) as error:
@@ -176,9 +185,10 @@ def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequenc
         raise ImportError(f'backend="torchcodec" cannot run: {reason}. backend="pyav" gives the same frames') from error
     try:
         decoder = VideoDecoder(os.fspath(path), num_ffmpeg_threads=1)
-        return decoder.get_frames_played_at([info.start + time for time in times]).data
+        frames = decoder.get_frames_played_at([info.start + time for time in times]).data
     except (RuntimeError, ValueError, IndexError) as error:
         raise VideoError(path, str(error).strip().splitlines()[0]) from error
+    return torch.stack([each(frame) for frame in frames])
 
 
 # ------------------------------------------------------------------------------------ moving in a file
