@@ -11,8 +11,9 @@ from torch import nn
 
 import wholeframe as wf
 from wholeframe.models.image import STAGES, ResNet, before_last, gsop_net1, gsop_net2, isqrt_net
+from wholeframe.models.image_zoo import IMAGES
 from wholeframe.models.places import has_block
-from wholeframe.models.zoo import MODELS, card, model
+from wholeframe.models.zoo import card, model
 from wholeframe.study.cost import count
 from wholeframe.study.published import counted
 
@@ -199,7 +200,7 @@ def test_wrong_names():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, network in MODELS.items() if len(network.input) == 3])
+@pytest.mark.parametrize("name", IMAGES)
 def test_every_image_network_is_built_and_runs(name):
     """`insert` proves on the way that blocks which claim it leave the output unchanged."""
     network = model(name, 3).eval()

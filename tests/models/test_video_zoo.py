@@ -73,7 +73,10 @@ def test_relations_that_the_paper_prints():
     """Table 2e, and "NL-5 R50 has about 70 % of the parameters and 80 % of the FLOPs of C2D R101" (section 5.1)."""
     deep = sizes("c2d_r101")
     for name, parameters, macs in [("i3d333_r101", 1.5, 1.8), ("i3d_r101", 1.2, 1.5), ("c2d_r101_nl5", 1.2, 1.2)]:
-        assert (round(sizes(name).params / deep.params, 1), round(sizes(name).macs / deep.macs, 1)) == (parameters, macs)
+        assert (round(sizes(name).params / deep.params, 1), round(sizes(name).macs / deep.macs, 1)) == (
+            parameters,
+            macs,
+        )
     shallow = sizes("c2d_r50_nl5")
     assert (round(shallow.params / deep.params, 1), round(shallow.macs / deep.macs, 1)) == (0.7, 0.8)
 
