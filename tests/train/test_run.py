@@ -10,12 +10,12 @@ import torch
 
 from wholeframe.models.build import Model
 from wholeframe.train.fit import network_for
-from wholeframe.train.recipe import Data, Recipe, Schedule
+from wholeframe.train.recipe import Images, Recipe, Schedule
 from wholeframe.train.run import Run, read_checkpoint, write_json
 
 RECIPE = Recipe(
     model=Model(host="small", block="gc", at=("stage2", "stage3"), options={"ratio": 0.25}),
-    data=Data(size=16, batch=4, flip=True, workers=0),
+    data=Images(size=16, batch=4, flip=True, workers=0),
     schedule=Schedule(epochs=3, lr=0.1, clip=None),
     seed=7,
     precision="bf16-mixed",

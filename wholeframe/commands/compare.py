@@ -23,6 +23,7 @@ from wholeframe.study.figures import draw_accuracy
 from wholeframe.train.compare import HEADER, Result, cells, picture, summarise, train_one, write_csv, write_markdown
 from wholeframe.train.loaders import Splits, folder_splits, marker_splits
 from wholeframe.train.recipe import Recipe
+from wholeframe.train.record import described
 from wholeframe.train.run import environment, write_json
 
 BLOCKS_BY_DEFAULT = ("none", "nl", "nl_dot", "snl", "gc", "se")
@@ -168,6 +169,6 @@ def _record(options: Options, blocks: list[str], arenas: list[Arena]) -> dict[st
     return {
         "options": {key: str(value) for key, value in dataclasses.asdict(options).items()},
         "blocks": {block: OPTIONS.get(block, {}) for block in blocks},
-        "recipes": {arena.task: dataclasses.asdict(arena.recipe) for arena in arenas},
+        "recipes": {arena.task: described(arena.recipe) for arena in arenas},
         "environment": environment(),
     }

@@ -20,8 +20,9 @@ import torch
 import torchvision
 from torch import nn
 
-from wholeframe.models.build import Model, build
-from wholeframe.train.recipe import Data, Recipe, Schedule
+from wholeframe.models.build import build
+from wholeframe.train.recipe import Recipe
+from wholeframe.train.record import described, restored
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,19 @@ class Run:
     def write(self, recipe: Recipe, classes: tuple[str, ...], data: str) -> None:
         """Record what was meant and what is used."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.recipe_file, dataclasses.asdict(recipe))
+        write_json(self.recipe_file, described(recipe))
         write_json(self.environment_file, {"classes": classes, "data": data, **environment()})
 
     def recipe(self) -> Recipe:
         """The recipe, as it was run."""
         fields = self._read(self.recipe_file)
-        fields["model"]["at"] = tuple(fields["model"]["at"])
-        parts = {"model": Model(**fields["model"]), "data": Data(**fields["data"])}
-        return Recipe(**{**fields, **parts, "schedule": Schedule(**fields["schedule"])})
+        try:
+            recipe = restored(fields)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"'{self.recipe_file}' is no recipe of this version of wholeframe: {error}") from error
+        if not isinstance(recipe, Recipe):
+            raise ValueError(f"'{self.recipe_file}' is no recipe of this version of wholeframe: it does not say so")
+        return recipe
 
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the network's output."""
