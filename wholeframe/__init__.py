@@ -31,3 +31,5 @@ from wholeframe.models.surgery import Site as Site
 from wholeframe.models.surgery import insert as insert
 from wholeframe.models.surgery import remove as remove
 from wholeframe.models.surgery import sites as sites
+from wholeframe.models.zoo import MODELS as MODELS
+from wholeframe.models.zoo import model as model

@@ -1,10 +1,12 @@
 """What a network costs: parameters, multiply-adds, time of a forward pass."""
 
 import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from wholeframe.models.probe import evaluating
@@ -24,6 +26,12 @@ def cost(network: nn.Module, example: Tensor) -> Cost:
     with evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(example)
     return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2)
+
+
+def count(make: Callable[[], nn.Module], sample: Sequence[int]) -> Cost:
+    """Count without computing: tensors have shapes and no values, so a clip takes a second and next to no memory."""
+    with FakeTensorMode():
+        return cost(make(), torch.empty(1, *sample))
 
 
 def inference_ms(network: nn.Module, example: Tensor, repeats: int = 20) -> float:
