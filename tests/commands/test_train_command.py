@@ -118,7 +118,7 @@ def test_a_broken_image_under_strict(refused, with_broken, run, tmp_path, comman
         (("--at", "stage9"), "wholeframe: at='stage9' matches no module"),
         (("--size", 0), "wholeframe: size=0 is no size of an image in pixels; 224 is usual"),
         (("--batch", 21), "has 20 training images, fewer than one batch of 21; give --batch 10 or less"),
-        (("--batch", 0), "batch=0 is no number of images"),
+        (("--batch", 0), "batch=0 is no number of samples"),
         (("--epochs", 0), "epochs=0 trains nothing"),
         (("--host", "resnet18", "--weights", "X"), "wholeframe: weights='X' is none of 'IMAGENET1K_V1', 'DEFAULT'"),
         (("--test-fraction", 1.5), "wholeframe: test_fraction=1.5 is not between 0 and 1"),

@@ -106,7 +106,7 @@ def test_marker_splits():
 
 @pytest.mark.parametrize(
     ("make", "sentence"),
-    [(lambda: Images(batch=0), "batch=0 is no number of images"), (lambda: Images(batch=-3), "batch=-3")],
+    [(lambda: Images(batch=0), "batch=0 is no number of samples"), (lambda: Images(batch=-3), "batch=-3")],
 )
 def test_batches_that_are_none(make, sentence):
     with pytest.raises(ValueError, match=sentence):

@@ -155,14 +155,14 @@ def _arenas(options: Options) -> Iterator[Arena]:
         print(images.describe())
         for seed in range(options.seeds):
             recipe = folder.small(seed, options.epochs)
-            yield Arena(options.folder.resolve().name, recipe, folder_splits(images, recipe.data, seed))
+            yield Arena(options.folder.resolve().name, recipe, folder_splits(images, folder.SMALL_DATA, seed))
         return
     for task in options.tasks:
         if task not in TASKS:
             raise ValueError(f"there is no embedded task {task!r}; {nearest(task, TASKS)}")
         for seed in range(options.seeds):
             recipe = markers.small_dense(seed)
-            yield Arena(task, recipe, marker_splits(task, recipe.data, seed, steps=options.steps))
+            yield Arena(task, recipe, marker_splits(task, markers.DATA, seed, steps=options.steps))
 
 
 def _record(options: Options, blocks: list[str], arenas: list[Arena]) -> dict[str, object]:

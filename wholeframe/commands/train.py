@@ -10,43 +10,42 @@ import tyro
 from lightning.pytorch.callbacks import RichProgressBar
 
 from wholeframe.blocks.options import nearest
-from wholeframe.data.folders import open_folder
 from wholeframe.recipes import RECIPES
 from wholeframe.train.fit import final_score, fit, network_for
-from wholeframe.train.loaders import folder_splits
 from wholeframe.train.machines import Machines, is_first
 from wholeframe.train.objective import OBJECTIVES
 from wholeframe.train.recipe import Recipe
 from wholeframe.train.record import described
 from wholeframe.train.run import Run
+from wholeframe.train.source import open_source
 
 
 @dataclass(frozen=True)
 class Options:
-    """Train a recipe on a folder of images, one folder per class, into a run folder."""
+    """Train a recipe on a folder of images or videos into a run folder."""
 
     folder: Annotated[Path, tyro.conf.arg(name="data", metavar="DIR")]
-    """images: DIR/train/CLASS/* and DIR/test/CLASS/*, or DIR/CLASS/*"""
+    """DIR/train/CLASS/* and DIR/test/CLASS/*, or DIR/CLASS/*; of videos also a list, or a folder with one"""
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """the run folder to write"""
     recipe: tyro.conf.OmitArgPrefixes[Recipe]
     machines: tyro.conf.OmitArgPrefixes[Machines] = field(default_factory=Machines)
+    videos: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """where the videos of a list are, if not beside it"""
     block_options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
     """arguments of the block, such as ratio=0.25 or kind=dot"""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """continue the run in RUN from its last full epoch"""
     strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """an image that does not decode is an error; otherwise it is named and left out"""
+    """a file that does not decode is an error; otherwise it is named and left out"""
 
 
 def main(arguments: list[str]) -> None:
     options = parse(arguments)
     run, recipe = Run(options.out), options.recipe
-    folder = open_folder(
-        options.folder, test_fraction=recipe.data.test_fraction, seed=recipe.seed, strict=options.strict
-    )
-    tell(folder.describe())
-    splits = folder_splits(folder, recipe.data, recipe.seed)
+    source = open_source(options.folder, recipe, videos=options.videos, strict=options.strict)
+    tell(source.describe())
+    splits = source.splits()
     options.machines.refuse(recipe, len(splits.test))
     network = network_for(recipe, len(splits.classes))
     prepare(run, options, splits.classes)  # last: a recipe that cannot be built leaves no run behind
@@ -60,6 +59,8 @@ def main(arguments: list[str]) -> None:
     except KeyboardInterrupt:
         tell(f"stopped by hand; with --resume the run goes on from the last full epoch in '{run.folder}'")
         raise
+    if failures := source.failures():
+        tell(failures)
     score = f"test {OBJECTIVES[recipe.labels].score} {final_score(trainer, recipe):.4f}"
     tell(f"{score} after {trainer.current_epoch} epochs; the run is '{run.folder}'")
 

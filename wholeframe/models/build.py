@@ -12,8 +12,10 @@ from torch import nn
 
 from wholeframe.blocks import BLOCKS
 from wholeframe.blocks.options import nearest, one_of
+from wholeframe.models.inflate import inflate
 from wholeframe.models.small import SmallNet
 from wholeframe.models.surgery import Example, insert
+from wholeframe.models.video import VideoResNet
 from wholeframe.models.zoo import MODELS
 
 HOSTS: dict[str, Callable[[int], nn.Module]] = {
@@ -84,6 +86,11 @@ def _named(name: str, classes: int, weights: str | None) -> nn.Module:
     network = MODELS[name]
     if weights is None:
         return network.make(classes)
+    if len(network.input) == 4:  # a network for clips begins as its 2-D parent, repeated over time
+        made = network.make(classes)
+        assert isinstance(made, VideoResNet)
+        inflate(made, host(f"torchvision/resnet{made.depth}", classes, weights).state_dict())
+        return made
     if not network.host or network.attach is None:
         raise ValueError(f"there are no pretrained weights for what stands under {name!r}; give weights None")
     below = host(network.host, classes, weights)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from wholeframe.recipes import digits, folder
+from wholeframe.recipes import clips, digits, folder
 from wholeframe.train.recipe import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -10,4 +10,5 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "small_nl": folder.small_nl,
     "r18_gc": folder.r18_gc,
     "r50_nl": folder.r50_nl,
+    "clips": clips.small,
 }

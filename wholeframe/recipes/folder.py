@@ -5,12 +5,14 @@ from dataclasses import replace
 from wholeframe.models.build import Model
 from wholeframe.train.recipe import Images, Recipe, Schedule
 
+SMALL_DATA = Images(size=64, batch=32, flip=False)
+
 
 def small(seed: int = 0, epochs: int = 12) -> Recipe:
     """The bare network of `wholeframe compare --data DIR`, from scratch."""
     return Recipe(
         model=Model(host="small", block=None, at=("stage3",)),
-        data=Images(size=64, batch=32, flip=False),
+        data=SMALL_DATA,
         schedule=Schedule(epochs=epochs, lr=4e-3, weight_decay=0.05, clip=1.0),
         seed=seed,
     )

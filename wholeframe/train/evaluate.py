@@ -1,8 +1,10 @@
 """What a trained network says of held-out samples, and how often it is right."""
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -61,33 +63,38 @@ def evaluate(
     batches: Iterable[tuple[Tensor, Tensor]],
     objective: Objective = OBJECTIVES["one"],
     *,
+    size: int = 224,
     after_batch: Callable[[], None] = lambda: None,
 ) -> Scores:
-    """Probabilities for images `(b, 3, h, w)`, or for videos as views `(b, v, 3, t, h, w)`, in eval mode."""
+    """Probabilities for images `(b, 3, h, w)`, or for videos as views `(b, v, 3, t, h, w)`, in eval mode.
+
+    `size` is that of the crops in training, see `probabilities_of`.
+    """
     probabilities, labels = [], []
     for samples, label in batches:
-        probabilities.append(probabilities_of(network, samples, objective).cpu())
+        probabilities.append(probabilities_of(network, samples, objective, size).cpu())
         labels.append(label)
         after_batch()
     return Scores(torch.cat(probabilities), torch.cat(labels))
 
 
 @torch.no_grad()
-def probabilities_of(network: nn.Module, samples: Tensor, objective: Objective) -> Tensor:
+def probabilities_of(network: nn.Module, samples: Tensor, objective: Objective, size: int = 224) -> Tensor:
     """`(b, k)` for images `(b, 3, h, w)` or views of videos `(b, v, 3, t, h, w)`.
 
         p = mean over views, mean over places, of softmax(logits)        (or of a sigmoid per class)
 
     Probabilities are averaged and never logits (Wang et al., CVPR 2018, section 5.1, and their released code). A crop
-    larger than those of training has several places, where the network is a `VideoResNet`: it is fully convolutional.
+    larger than the `size` of training has several places, where the network is a `VideoResNet`: it is fully
+    convolutional.
     """
     network.eval()
     device = next(network.parameters()).device
     videos = samples.ndim == 6
-    views = samples.flatten(0, 1) if videos else samples
-    forward = network.windows if isinstance(network, VideoResNet) else network
-    parts = [objective.probabilities(forward(part.to(device))) for part in (views.split(AT_ONCE) if videos else [views])]
-    each = torch.cat(parts)
+    parts = samples.flatten(0, 1).split(AT_ONCE) if videos else [samples]
+    cells = math.ceil(size / 32)  # of the last map, 7 where size is 224
+    forward = partial(network.windows, side=cells) if isinstance(network, VideoResNet) else network
+    each = torch.cat([objective.probabilities(forward(part.to(device))) for part in parts])
     each = each.flatten(2).mean(dim=2) if each.ndim > 2 else each
     return each.unflatten(0, samples.shape[:2]).mean(dim=1) if videos else each
 
@@ -116,4 +123,4 @@ def write_scores(
 def _named(label: Tensor, classes: Sequence[str]) -> str:
     """The class of an index, or those of ones among zeros."""
     indices = label.nonzero().flatten() if label.ndim else label[None]
-    return ";".join(classes[index] for index in indices.tolist())
+    return ";".join([classes[int(index)] for index in indices])

@@ -15,10 +15,11 @@ from torch import nn
 
 from wholeframe.models.build import build
 from wholeframe.models.surgery import sync_batchnorm
+from wholeframe.models.video import VideoResNet
 from wholeframe.train.loaders import Splits, epoch_seed
 from wholeframe.train.machines import Machines
 from wholeframe.train.objective import OBJECTIVES
-from wholeframe.train.recipe import Recipe
+from wholeframe.train.recipe import Clips, Recipe
 from wholeframe.train.run import Run, read_checkpoint
 from wholeframe.train.task import Classification
 
@@ -32,7 +33,11 @@ def network_for(recipe: Recipe, classes: int) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = build(recipe.model, classes, torch.randn(1, 3, recipe.data.size, recipe.data.size))
+        network = build(recipe.model, classes, torch.randn(1, *recipe.data.shape))
+    clips = isinstance(recipe.data, Clips)
+    if clips != isinstance(network, VideoResNet):
+        kind, other = ("clips", "c2d_r50") if clips else ("photographs", "torchvision/resnet50")
+        raise ValueError(f"the recipe is for {kind}, and {recipe.model.host!r} takes none; take a host such as {other}")
     if getattr(network, "aux_logits", False):  # torchvision's GoogLeNet and Inception v3
         raise ValueError(
             f"{recipe.model.host!r} gives auxiliary logits beside its own while training, and this training has one "

@@ -6,6 +6,7 @@ every batch. The random numbers of a sample's augmentation are its own: they do 
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import lightning as L
@@ -17,7 +18,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 from wholeframe.data.folders import ImageFolder
 from wholeframe.data.images import MEAN, STD, ImageDataset, transforms
 from wholeframe.data.markers import TASKS
-from wholeframe.train.recipe import Images
+from wholeframe.train.recipe import Clips, Images
 
 
 class Samples(Protocol):
@@ -36,7 +37,7 @@ class Splits(L.LightningDataModule):
         train: Samples,
         test: Samples,
         classes: Sequence[str],
-        data: Images,
+        data: Images | Clips,
         seed: int,
         mean: Sequence[float] = MEAN,
         std: Sequence[float] = STD,
@@ -136,14 +137,19 @@ def sample_seed(seed: int, index: int) -> int:
 
 def folder_splits(folder: ImageFolder, data: Images, seed: int) -> Splits:
     """The images of a folder, augmented for training."""
-    if len(folder.train) < data.batch:
-        raise ValueError(
-            f"{folder.root} has {len(folder.train)} training images, fewer than one batch of {data.batch}; "
-            f"give --batch {max(len(folder.train) // 2, 2)} or less"
-        )
-    train = ImageDataset(folder.train, transforms(data.size, train=True, flip=data.flip))
-    test = ImageDataset(folder.test, transforms(data.size, train=False))
+    refuse_batch(folder.root, len(folder.train), "images", data.batch)
+    train = ImageDataset(folder.train, transforms(data.size, train=True, flip=data.flip, area=data.area))
+    test = ImageDataset(folder.test, transforms(data.size, train=False, shorter=data.shorter))
     return Splits(train, test, folder.classes, data, seed)
+
+
+def refuse_batch(root: Path, count: int, kind: str, batch: int) -> None:
+    """ValueError where there are too few samples for a single step."""
+    if count < batch:
+        raise ValueError(
+            f"{root} has {count} training {kind}, fewer than one batch of {batch}; "
+            f"give --batch {max(count // 2, 2)} or less"
+        )
 
 
 def marker_splits(task: str, data: Images, seed: int, *, steps: int, test: int = 1024) -> Splits:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from wholeframe.data.crops import Colours
+from wholeframe.data.sampling import Sampling
 from wholeframe.models.build import Model
 
 
@@ -12,6 +14,10 @@ class Images:
 
     size: int = 64
     """side of the square images, pixels"""
+    shorter: int | None = None
+    """testing: the shorter side, out of whose middle the square is cut; None for no margin around it"""
+    area: float = 0.6
+    """training: smallest part of the area of an image that is cut out and resized to the square"""
     batch: int = 32
     """images per step, over all devices"""
     flip: bool = False
@@ -23,6 +29,42 @@ class Images:
 
     def __post_init__(self):
         _refuse_batch(self.batch)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+        return 3, self.size, self.size
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips of videos as they are fed to the network. The folder, or the list, is not part of a recipe."""
+
+    sampling: Sampling = field(default_factory=Sampling)
+    """which frames"""
+    size: int = 224
+    """side of the square clips, pixels; the shorter side of a frame is 8/7 to 10/7 of it (256 to 320 for 224)"""
+    colours: Colours = "nonlocal"
+    """mean and standard deviation that are taken out: the released Caffe2 code's, or torchvision's"""
+    window: float | None = None
+    """seconds: cut the videos of a list into parts of this length, each with all labels of its time; inf for whole
+    videos; None for a clip with one label per line of the list"""
+    batch: int = 64
+    """clips per step, over all devices"""
+    flip: bool = True
+    """mirror half of the training clips; not where left and right differ in meaning"""
+    test_fraction: float = 0.2
+    """share held out where neither folders nor the list say what to test on"""
+    workers: int = 2
+    """processes that decode videos; 0 for none"""
+
+    def __post_init__(self):
+        _refuse_batch(self.batch)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+        return 3, self.sampling.frames, self.size, self.size
 
 
 @dataclass(frozen=True)
@@ -116,7 +158,7 @@ class Recipe:
     """Model, data, schedule, what is asked, and the seed."""
 
     model: Model = field(default_factory=Model)
-    data: Images = field(default_factory=Images)
+    data: Images | Clips = field(default_factory=Images)
     schedule: Schedule = field(default_factory=Schedule)
     labels: Literal["one", "many"] = "one"
     """one class per sample (softmax, accuracy), or any number of them (a sigmoid per class, mean average precision)"""
@@ -128,4 +170,4 @@ class Recipe:
 
 def _refuse_batch(batch: int) -> None:
     if batch < 1:
-        raise ValueError(f"batch={batch} is no number of images; 32 is usual")
+        raise ValueError(f"batch={batch} is no number of samples; 32 is usual")

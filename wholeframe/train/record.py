@@ -3,10 +3,12 @@
 import dataclasses
 from typing import Any
 
+from wholeframe.data.sampling import Sampling
 from wholeframe.models.build import Model
-from wholeframe.train.recipe import SGD, AdamW, Cosine, Images, OneCycle, Recipe, Schedule, Steps
+from wholeframe.train.recipe import SGD, AdamW, Clips, Cosine, Images, OneCycle, Recipe, Schedule, Steps
 
-TYPES = {kind.__name__: kind for kind in (Recipe, Model, Images, Schedule, AdamW, SGD, OneCycle, Steps, Cosine)}
+PARTS = (Recipe, Model, Images, Clips, Sampling, Schedule, AdamW, SGD, OneCycle, Steps, Cosine)
+TYPES = {kind.__name__: kind for kind in PARTS}
 
 
 def described(value: Any) -> Any:

@@ -80,7 +80,7 @@ class Run:
         """The trained network, in eval mode."""
         recipe = self.recipe()
         model = dataclasses.replace(recipe.model, weights=None)  # the checkpoint holds every weight
-        network = build(model, len(self.classes()), torch.randn(1, 3, recipe.data.size, recipe.data.size))
+        network = build(model, len(self.classes()), torch.randn(1, *recipe.data.shape))
         file = self.last if weights == "last" else self.best
         state = read_checkpoint(file)["state_dict"]
         try:

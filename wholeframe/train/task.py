@@ -5,6 +5,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
+from wholeframe.train.evaluate import has_label
 from wholeframe.train.groups import parameter_groups, roles
 from wholeframe.train.objective import OBJECTIVES
 from wholeframe.train.rates import scheduler
@@ -29,6 +30,10 @@ class Classification(L.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
         images, labels = batch
+        read = has_label(labels)
+        if not read.any():
+            return
+        images, labels = images[read], labels[read]
         logits = self.network(images)
         self.score.update(logits, labels)
         loss = self.objective.loss(logits, labels)
