@@ -10,6 +10,8 @@ from rich.progress import Progress
 from rich.table import Table
 from torch.utils.data import DataLoader
 
+from wholeframe.data.tables import Unit
+from wholeframe.models.norms import precise_bn
 from wholeframe.train.evaluate import Scores, evaluate, write_scores
 from wholeframe.train.loaders import Drawn
 from wholeframe.train.objective import OBJECTIVES
@@ -33,8 +35,12 @@ class Options:
     """what is held out, or what was trained on"""
     weights: Literal["last", "best"] = "last"
     """after the last epoch, or after the one with the best test score (flattering: chosen on the test data)"""
+    precise_bn: int = 0
+    """batches of training clips whose statistics the batch norms take first; the released Non-local code takes 200"""
     videos: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """where the videos of a list are, if not beside it"""
+    unit: Unit | None = None
+    """what the list counts its times in, if its columns do not say"""
     strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """a file that does not decode is an error; otherwise it is named and left out"""
 
@@ -46,12 +52,15 @@ def main(arguments: list[str]) -> None:
     clips = isinstance(recipe.data, Clips)
     views = read_views(options.views) if options.views is not None else PUBLISHED if clips else ONCE
     network = run.network(options.weights)
-    source = open_source(options.folder, recipe, videos=options.videos, strict=options.strict)
+    source = open_source(options.folder, recipe, videos=options.videos, unit=options.unit, strict=options.strict)
     print(source.describe())
     if source.classes != classes:
         raise ValueError(
             f"the run knows the classes {', '.join(classes)}; '{options.folder}' has {', '.join(source.classes)}"
         )
+    if options.precise_bn:
+        used = precise_bn(network, source.splits().train_dataloader(), options.precise_bn)
+        print(f"statistics of the batch norms from {used} training batches")
     samples = Drawn(source.samples(options.split, views), recipe.seed)
     batches = DataLoader(samples, 1 if clips else recipe.data.batch, num_workers=recipe.data.workers)
     with Progress(transient=True) as progress:

@@ -10,6 +10,7 @@ import tyro
 from lightning.pytorch.callbacks import RichProgressBar
 
 from wholeframe.blocks.options import nearest
+from wholeframe.data.tables import Unit
 from wholeframe.recipes import RECIPES
 from wholeframe.train.fit import final_score, fit, network_for
 from wholeframe.train.machines import Machines, is_first
@@ -18,6 +19,7 @@ from wholeframe.train.recipe import Recipe
 from wholeframe.train.record import described
 from wholeframe.train.run import Run
 from wholeframe.train.source import open_source
+from wholeframe.train.start import start
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Options:
     machines: tyro.conf.OmitArgPrefixes[Machines] = field(default_factory=Machines)
     videos: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """where the videos of a list are, if not beside it"""
+    unit: Unit | None = None
+    """what the list counts its times in, if its columns do not say"""
+    start: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """a run, or a file of weights, to begin from; blocks it does not have, and another last layer, begin anew"""
     block_options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
     """arguments of the block, such as ratio=0.25 or kind=dot"""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -43,11 +49,13 @@ class Options:
 def main(arguments: list[str]) -> None:
     options = parse(arguments)
     run, recipe = Run(options.out), options.recipe
-    source = open_source(options.folder, recipe, videos=options.videos, strict=options.strict)
+    source = open_source(options.folder, recipe, videos=options.videos, unit=options.unit, strict=options.strict)
     tell(source.describe())
     splits = source.splits()
     options.machines.refuse(recipe, len(splits.test))
     network = network_for(recipe, len(splits.classes))
+    if options.start is not None:
+        tell(f"from '{options.start}': {start(network, options.start)}")
     prepare(run, options, splits.classes)  # last: a recipe that cannot be built leaves no run behind
     resume = options.resume and run.last.is_file()
     if resume and run.epochs() >= recipe.schedule.epochs:
@@ -73,7 +81,7 @@ def tell(sentence: str) -> None:
 
 def parse(arguments: list[str]) -> Options:
     """The first argument names the recipe; options override its leaves."""
-    listed = "\n".join(f"  {name:<10} {_first_line(make)}" for name, make in RECIPES.items())
+    listed = "\n".join(f"  {name:<15} {_first_line(make)}" for name, make in RECIPES.items())
     if not arguments or arguments[0].startswith("-"):
         print(f"usage: wholeframe train RECIPE --data DIR --out RUN [options]\n\nrecipes:\n{listed}\n")
         print("wholeframe train RECIPE --help lists the options.")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from wholeframe.data.tables import Unit
 from wholeframe.train.loaders import Samples, Splits
 from wholeframe.train.photographs import Photographs
 from wholeframe.train.recipe import Clips, Recipe
@@ -39,8 +40,13 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path, recipe: Recipe, *, videos: Path | None = None, strict: bool = False) -> Source:
+def open_source(
+    path: Path, recipe: Recipe, *, videos: Path | None = None, unit: Unit | None = None, strict: bool = False
+) -> Source:
     """The photographs or the videos in a folder, whichever the recipe takes.
+
+    videos: where the videos of a list are, if not beside it.
+    unit: what the list counts its times in, if its columns do not say.
 
     ValueError for a folder that is no such thing, and for labels that are not those of the recipe.
     """
@@ -48,7 +54,7 @@ def open_source(path: Path, recipe: Recipe, *, videos: Path | None = None, stric
         # Videos are decoded by an extra, and whoever trains on photographs need not have it.
         from wholeframe.train.videos import Videos
 
-        return Videos(path, recipe, videos=videos, strict=strict)
-    if videos is not None:
-        raise ValueError(f"--videos '{videos}' goes with a recipe for clips, and this one is for photographs")
+        return Videos(path, recipe, videos=videos, unit=unit, strict=strict)
+    if videos is not None or unit is not None:
+        raise ValueError("--videos and --unit go with a list of videos, and this recipe is for photographs")
     return Photographs(path, recipe, strict=strict)

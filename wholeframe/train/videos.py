@@ -1,16 +1,20 @@
 """Videos as a recipe feeds them to a network: one random clip of each, or views of it."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from wholeframe.data.clip_dataset import ClipDataset, ViewDataset
 from wholeframe.data.clips import ClipFolder, Segment, open_clips
 from wholeframe.data.crops import COLOURS, fixed_crops, random_crop
+from wholeframe.data.tables import Unit
+from wholeframe.data.video import probe, read_frames
 from wholeframe.train.loaders import Splits, refuse_batch
 from wholeframe.train.recipe import Clips, Recipe
-from wholeframe.train.views import Views
+from wholeframe.train.views import PUBLISHED, Views
 
 
 class Videos:
@@ -18,12 +22,13 @@ class Videos:
 
     header: tuple[str, ...] = ("file", "start", "end")
 
-    def __init__(self, path: Path, recipe: Recipe, *, videos: Path | None, strict: bool):
+    def __init__(self, path: Path, recipe: Recipe, *, videos: Path | None, unit: Unit | None, strict: bool):
         assert isinstance(recipe.data, Clips)
         self.data, self.seed = recipe.data, recipe.seed
         self.folder = open_clips(
             path,
             videos=videos,
+            unit=unit,
             window=self.data.window,
             test_fraction=self.data.test_fraction,
             seed=self.seed,
@@ -62,6 +67,19 @@ class Videos:
 
     def _segments(self, split: str) -> tuple[Segment, ...]:
         return {"train": self.folder.train, "test": self.folder.test}[split]
+
+
+def reader(data: Clips, views: Views | None) -> Callable[[Path], Tensor]:
+    """From a whole video to its views `(v, 3, t, h, w)`; VideoError if it does not decode."""
+    views = views or PUBLISHED
+    crop = fixed_crops(data.size, crops=views.crops, colours=data.colours)
+
+    def read(file: Path) -> Tensor:
+        info = probe(file)
+        clips = data.sampling.evenly(views.clips, info.frames)
+        return torch.cat([crop(read_frames(file, clip, info=info)) for clip in clips])
+
+    return read
 
 
 class Middle:
