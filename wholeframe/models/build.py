@@ -129,7 +129,7 @@ def _timm(name: str, classes: int | None, weights: str | None) -> nn.Module:
             f"{nearest(name, torchvision.models.list_models())}"
         ) from error
     if not timm.is_model(name):
-        known = [*torchvision.models.list_models(), *timm.list_models()]
+        known = [*MODELS, *torchvision.models.list_models(), *timm.list_models()]
         raise ValueError(f"neither torchvision nor timm has a model {name!r}; {nearest(name, known)}")
     if weights is not None:
         tags = [tagged.partition(".")[2] for tagged in timm.list_pretrained(f"{name}.*")]

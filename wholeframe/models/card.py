@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 from torch import nn
 
-from wholeframe.models.surgery import Report
-
 Unit = Literal[
     "top-1 %",
     "top-5 %",
@@ -60,5 +58,5 @@ class Network:
     """source and licence of weights that exist"""
     host: str = ""
     """what stands under the blocks, by a name that `build.host` knows: its pretrained weights fit. "" for none"""
-    attach: Callable[[nn.Module], Report] | None = None
+    attach: Callable[[nn.Module], None] | None = None
     """puts the blocks into a host that is built already and whose modules have the same names; None where it cannot"""

@@ -1,4 +1,4 @@
-"""Published sizes of a network beside ours."""
+"""Published figures of a network, its sizes beside ours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from wholeframe.models.card import Published, Unit
 from wholeframe.models.zoo import card
 from wholeframe.study.cost import Cost, count
 
-# What the figure is of, and how many of them its unit is.
+# What a figure is of, and how many of them its unit is.
 SIZES: dict[Unit, tuple[Callable[[Cost], int], float]] = {
     "parameters": (lambda cost: cost.params, 1),
     "M parameters": (lambda cost: cost.params, 1e6),
@@ -20,29 +20,41 @@ SIZES: dict[Unit, tuple[Callable[[Cost], int], float]] = {
 
 @dataclass(frozen=True)
 class Beside:
-    """A published figure and ours, with as many digits; `exact` is ours with all of them."""
+    """A published figure, and ours with as many digits where it is a size."""
 
     published: Published
-    ours: str
-    exact: int
+    ours: str | None
 
     @property
     def agrees(self) -> bool:
         """Whether ours rounds to what was printed."""
         return self.ours == self.published.figure
 
+    @property
+    def note(self) -> str:
+        """What has to be said of the figure: that it is unverified, how it was counted, why ours is another."""
+        published = self.published
+        said = [] if published.confirmed else ["unverified"]
+        said += [f"{name} {value}" for name, value in published.options.items()]
+        said += [] if published.input is None else [f"input {' x '.join(map(str, published.input))}"]
+        said += [f"of {published.base}"] if published.base else []
+        said += [published.differs] if published.differs else []
+        return "; ".join(said)
 
-def sizes(name: str) -> list[Beside]:
-    """Every published size of a named network, counted as it was: on that sample, with those arguments."""
-    return [_beside(name, published) for published in card(name).published if published.unit in SIZES]
+
+def figures(name: str) -> list[Beside]:
+    """Every published figure of a named network, its sizes counted as they were: that sample, those arguments."""
+    return [_beside(name, published) for published in card(name).published]
 
 
 def _beside(name: str, published: Published) -> Beside:
+    if published.unit not in SIZES:
+        return Beside(published, None)
     size, unit = SIZES[published.unit]
     if published.base:
         unit = size(counted(published.base))
-    exact = size(counted(name, published.input, **published.options))
-    return Beside(published, _printed(exact / unit, like=published.figure), exact)
+    ours = size(counted(name, published.input, **published.options))
+    return Beside(published, _printed(ours / unit, like=published.figure))
 
 
 @cache
@@ -53,6 +65,6 @@ def counted(name: str, sample: tuple[int, ...] | None = None, **options: object)
 
 
 def _printed(value: float, like: str) -> str:
-    """With as many digits behind the point: "28.08" for 28078773 / 10^6 like "28.10"; "28,078,773" like "1,000"."""
+    """With as many digits behind the point, and with commas if `like` has them."""
     digits = len(like.partition(".")[2])
     return f"{value:{',' if ',' in like else ''}.{digits}f}"
