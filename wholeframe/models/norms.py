@@ -39,14 +39,11 @@ class FrozenAffine(nn.Module):
         """The affine map of a batch norm in eval mode: weight = w / sqrt(var + eps), bias = b - mean weight."""
         if norm.running_mean is None or norm.running_var is None:
             raise ValueError("a batch norm without running statistics has no fixed affine map; it cannot be frozen")
-        frozen = cls(norm.num_features).to(norm.running_var)
         with torch.no_grad():
-            frozen.weight.copy_((norm.running_var + norm.eps).rsqrt())
-            if norm.affine:
-                frozen.weight.mul_(norm.weight)
-            frozen.bias.copy_(-norm.running_mean * frozen.weight)
-            if norm.affine:
-                frozen.bias.add_(norm.bias)
+            weight = (norm.running_var + norm.eps).rsqrt() * (norm.weight if norm.affine else 1)
+            bias = (norm.bias if norm.affine else 0) - norm.running_mean * weight
+        frozen = cls(norm.num_features)
+        frozen.weight, frozen.bias = weight, bias
         return frozen
 
     def reset_parameters(self) -> None:

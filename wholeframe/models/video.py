@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wholeframe.blocks.options import one_of
 from wholeframe.models import video_conventions as conventions
+from wholeframe.models.image import STAGES, Depth, Stride
 
 Inflation = Literal["3x1x1", "3x3x3"]
 Triple = tuple[int, int, int]
@@ -37,8 +38,8 @@ class VideoResNet(nn.Module):
       without padding in `resnet_video`; 1x3x3 with padding in PySlowFast and in MMAction2, whose stride of 2 drops
       every other frame.
     - `pool2`: 3 frames in the paper, 2 in every code, none in Slow-only and the "nopool" networks.
-    - `stride_in`: a stage strides in the 3x3 of its first block in every released code (torchvision's too), in the
-      first 1x1 where the paper's figures of multiply-adds were counted (inferred: they fit no other way).
+    - `stride`: a stage halves the map in the 3x3 of its first block in every released code (torchvision's too), in
+      the first 1x1 where the paper's multiply-adds were counted (inferred: they fit no other way).
     - `inflated`: every second block in the paper's text; in every code all of res2 and every second block after it.
 
     Args:
@@ -51,7 +52,7 @@ class VideoResNet(nn.Module):
         inflated: for each stage which blocks have a temporal kernel, as a pattern that is repeated.
         inflation: `"3x1x1"` inflates the first 1x1 of a bottleneck, `"3x3x3"` its 3x3. A basic block (18 and 34)
             inflates its first 3x3 and knows only the second.
-        stride_in: `"conv1"` or `"conv2"` of a bottleneck.
+        stride: which convolution of a bottleneck halves the map, `"3x3"` or the first `"1x1"`.
         dropout: before fc.
 
     Raises:
@@ -60,7 +61,7 @@ class VideoResNet(nn.Module):
 
     def __init__(
         self,
-        depth: int,
+        depth: Depth,
         classes: int = 400,
         *,
         conv1_time: int,
@@ -71,29 +72,29 @@ class VideoResNet(nn.Module):
         pool2: int | None,
         inflated: Sequence[Sequence[int]],
         inflation: Inflation = "3x1x1",
-        stride_in: Literal["conv1", "conv2"] = "conv2",
+        stride: Stride = "3x3",
         dropout: float = 0.5,
     ):
         super().__init__()
-        one_of("depth", depth, tuple(DEPTHS))
+        one_of("depth", depth, tuple(STAGES))
         one_of("inflation", inflation, ("3x1x1", "3x3x3"))
-        one_of("stride_in", stride_in, ("conv1", "conv2"))
-        block, counts = DEPTHS[depth]
+        one_of("stride", stride, ("3x3", "1x1"))
+        block = Bottleneck if depth >= 50 else BasicBlock
         if len(inflated) != 4 or not all(inflated):
             raise ValueError(f"inflated={inflated!r} has to name a pattern for each of four stages, such as (1, 0)")
         self.depth = depth
-        self.conv1 = convolution(3, 64, (conv1_time, 7, 7), conv1_stride)
+        self.conv1 = nn.Conv3d(3, 64, (conv1_time, 7, 7), conv1_stride, padding=(conv1_time // 2, 3, 3), bias=False)
         self.bn1 = nn.BatchNorm3d(64)
         self.pool1 = nn.MaxPool3d(pool1, pool1_stride, pool1_padding)
         self.pool2 = (
             nn.Identity() if pool2 is None else nn.MaxPool3d((pool2, 1, 1), (2, 1, 1), ((pool2 - 1) // 2, 0, 0))
         )
         channels, stages = 64, []
-        for stage, (count, pattern) in enumerate(zip(counts, inflated, strict=True)):
+        for stage, (count, pattern) in enumerate(zip(STAGES[depth], inflated, strict=True)):
             layers = []
             for index, taps in zip(range(count), cycle(pattern), strict=False):
-                stride = 2 if stage > 0 and index == 0 else 1
-                layers.append(block(channels, 64 << stage, stride, inflation if taps else None, stride_in))
+                step = 2 if stage > 0 and index == 0 else 1
+                layers.append(block(channels, 64 << stage, step, stride, inflation if taps else None))
                 channels = (64 << stage) * block.expansion
             stages.append(nn.Sequential(*layers))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
@@ -106,7 +107,7 @@ class VideoResNet(nn.Module):
         cls,
         convention: conventions.Convention,
         host: conventions.Host,
-        depth: int,
+        depth: Depth,
         classes: int = 400,
         **overrides: Any,
     ) -> "VideoResNet":
@@ -151,19 +152,23 @@ class VideoResNet(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; inflated, the first is 3x3x3."""
+    """Two 3x3 convolutions and a shortcut; the first halves the map and, inflated, is 3x3x3."""
 
     expansion = 1
 
-    def __init__(self, channels: int, width: int, stride: int, inflation: Inflation | None, stride_in: str):
+    def __init__(self, channels: int, width: int, step: int, stride: Stride, inflation: Inflation | None):
         super().__init__()
-        if inflation == "3x1x1":
-            raise ValueError("a basic block (depth 18 or 34) has no 1x1 to inflate to 3x1x1; take inflation='3x3x3'")
-        self.conv1 = convolution(channels, width, (3 if inflation else 1, 3, 3), (1, stride, stride))
+        if stride == "1x1" or inflation == "3x1x1":
+            option = "stride='1x1'" if stride == "1x1" else "inflation='3x1x1'"
+            raise ValueError(
+                f"{option} has no meaning in ResNet-18 and -34, whose blocks have two 3x3 convolutions; "
+                f"leave stride='3x3' and take inflation='3x3x3', or a depth of 50 and more"
+            )
+        self.conv1 = convolution(channels, width, (3 if inflation else 1, 3, 3), step)
         self.bn1 = nn.BatchNorm3d(width)
         self.conv2 = convolution(width, width, (1, 3, 3))
         self.bn2 = nn.BatchNorm3d(width)
-        self.downsample = shortcut(channels, width, stride)
+        self.downsample = shortcut(channels, width, step)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)))
@@ -176,16 +181,16 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, channels: int, width: int, stride: int, inflation: Inflation | None, stride_in: str):
+    def __init__(self, channels: int, width: int, step: int, stride: Stride, inflation: Inflation | None):
         super().__init__()
-        first, second = (stride, 1) if stride_in == "conv1" else (1, stride)
-        self.conv1 = convolution(channels, width, (3 if inflation == "3x1x1" else 1, 1, 1), (1, first, first))
+        first, second = (step, 1) if stride == "1x1" else (1, step)
+        self.conv1 = convolution(channels, width, (3 if inflation == "3x1x1" else 1, 1, 1), first)
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = convolution(width, width, (3 if inflation == "3x3x3" else 1, 3, 3), (1, second, second))
+        self.conv2 = convolution(width, width, (3 if inflation == "3x3x3" else 1, 3, 3), second)
         self.bn2 = nn.BatchNorm3d(width)
         self.conv3 = convolution(width, 4 * width, (1, 1, 1))
         self.bn3 = nn.BatchNorm3d(4 * width)
-        self.downsample = shortcut(channels, 4 * width, stride)
+        self.downsample = shortcut(channels, 4 * width, step)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)))
@@ -194,23 +199,14 @@ class Bottleneck(nn.Module):
         return F.relu(y + self.downsample(x))
 
 
-DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
-    18: (BasicBlock, (2, 2, 2, 2)),
-    34: (BasicBlock, (3, 4, 6, 3)),
-    50: (Bottleneck, (3, 4, 6, 3)),
-    101: (Bottleneck, (3, 4, 23, 3)),
-    152: (Bottleneck, (3, 8, 36, 3)),
-}
-
-
-def convolution(channels: int, width: int, kernel: Triple, stride: Triple = (1, 1, 1)) -> nn.Conv3d:
-    """Without bias, padded so that a stride of one keeps the grid."""
+def convolution(channels: int, width: int, kernel: Triple, step: int = 1) -> nn.Conv3d:
+    """Without bias; padded so that it keeps the grid, or divides height and width by `step`."""
     t, h, w = kernel
-    return nn.Conv3d(channels, width, kernel, stride, padding=(t // 2, h // 2, w // 2), bias=False)
+    return nn.Conv3d(channels, width, kernel, (1, step, step), padding=(t // 2, h // 2, w // 2), bias=False)
 
 
-def shortcut(channels: int, width: int, stride: int) -> nn.Module:
-    """The identity, or a projection where width or stride changes."""
-    if channels == width and stride == 1:
+def shortcut(channels: int, width: int, step: int) -> nn.Module:
+    """The identity, or a projection where width or grid changes."""
+    if channels == width and step == 1:
         return nn.Identity()
-    return nn.Sequential(convolution(channels, width, (1, 1, 1), (1, stride, stride)), nn.BatchNorm3d(width))
+    return nn.Sequential(convolution(channels, width, (1, 1, 1), step), nn.BatchNorm3d(width))
