@@ -63,13 +63,11 @@ def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module
     return make
 
 
-def host(name: str, classes: int | None, weights: str | None = None) -> nn.Module:
+def host(name: str, classes: int, weights: str | None = None) -> nn.Module:
     """A host network by name; pretrained weights come through the loaders of their own library.
 
-    `classes` None keeps the last layer that the weights of torchvision or timm have.
+    Their last layer is kept where it has as many classes, and otherwise begins anew.
     """
-    if classes is None and (weights is None or name in HOSTS or name in MODELS):
-        raise ValueError(f"{name!r} has no classes of its own without weights of torchvision or timm; say how many")
     if name in HOSTS:
         if weights is not None:
             raise ValueError(f"there are no pretrained weights of {name!r}; give weights None")
@@ -103,24 +101,36 @@ def _named(name: str, classes: int, weights: str | None) -> nn.Module:
     return below
 
 
-def _torchvision(name: str, classes: int | None, weights: str | None) -> nn.Module:
+def _torchvision(name: str, classes: int, weights: str | None) -> nn.Module:
     if weights is None:
         return torchvision.models.get_model(name, num_classes=classes)
     one_of("weights", weights, list(torchvision.models.get_model_weights(name).__members__))
     with _reachable(name, weights):
         network = torchvision.models.get_model(name, weights=weights)
-    if classes is None:
-        return network
     linears = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linears:
         raise ValueError(f"{name!r} ends in no linear layer that could be replaced for {classes} classes")
     path, last = linears[-1]
-    parent, _, child = path.rpartition(".")
-    setattr(network.get_submodule(parent), child, nn.Linear(last.in_features, classes))
+    if last.out_features != classes:
+        parent, _, child = path.rpartition(".")
+        setattr(network.get_submodule(parent), child, nn.Linear(last.in_features, classes))
     return network
 
 
-def _timm(name: str, classes: int | None, weights: str | None) -> nn.Module:
+def _timm(name: str, classes: int, weights: str | None) -> nn.Module:
+    refuse_timm(name)
+    import timm
+
+    if weights is not None:
+        tags = [tagged.partition(".")[2] for tagged in timm.list_pretrained(f"{name}.*")]
+        one_of("weights", weights, ["DEFAULT", *tags])
+    tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+    with _reachable(name, weights):
+        return timm.create_model(tagged, pretrained=weights is not None, num_classes=classes)
+
+
+def refuse_timm(name: str) -> None:
+    """ValueError if timm is not there, or has no such model."""
     try:
         import timm
     except ImportError as error:
@@ -131,13 +141,6 @@ def _timm(name: str, classes: int | None, weights: str | None) -> nn.Module:
     if not timm.is_model(name):
         known = [*MODELS, *torchvision.models.list_models(), *timm.list_models()]
         raise ValueError(f"neither torchvision nor timm has a model {name!r}; {nearest(name, known)}")
-    if weights is not None:
-        tags = [tagged.partition(".")[2] for tagged in timm.list_pretrained(f"{name}.*")]
-        one_of("weights", weights, ["DEFAULT", *tags])
-    tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
-    with _reachable(name, weights):
-        width = {} if classes is None else {"num_classes": classes}
-        return timm.create_model(tagged, pretrained=weights is not None, **width)
 
 
 @contextlib.contextmanager

@@ -9,10 +9,11 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from wholeframe.blocks.options import one_of
 from wholeframe.data.images import read_image, transforms
-from wholeframe.models.build import HOSTS, host
+from wholeframe.models.build import HOSTS, host, refuse_timm
 from wholeframe.models.zoo import MODELS
-from wholeframe.study.features import classifier, features
+from wholeframe.study.features import features
 from wholeframe.train.evaluate import probabilities_of
 from wholeframe.train.objective import OBJECTIVES
 from wholeframe.train.recipe import Clips
@@ -78,22 +79,26 @@ def of_model(name: str, weights: str = "DEFAULT", views: Views | None = None) ->
             "for the 1000 classes of ImageNet"
         )
     if library != "timm" and bare in torchvision.models.list_models():
-        network = host(name, None, weights)
-        chosen = torchvision.models.get_model_weights(bare)[weights]
+        known = torchvision.models.get_model_weights(bare)
+        one_of("weights", weights, list(known.__members__))
+        chosen = known[weights]
+        network = host(name, len(chosen.meta["categories"]), weights)
         return Predictor(network, chosen.meta["categories"], _photograph(chosen.transforms()))
-    return _timm(name, weights)
+    return _timm(bare, weights)
 
 
 def _timm(name: str, weights: str) -> Predictor:
-    network = host(name, None, weights)
-    from timm.data.config import resolve_model_data_config  # an extra, of which `host` has said if it is not there
+    refuse_timm(name)
+    from timm.data.config import resolve_model_data_config  # an extra
     from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
     from timm.data.transforms_factory import create_transform
+    from timm.models import get_pretrained_cfg_value
 
+    count = get_pretrained_cfg_value(name if weights == "DEFAULT" else f"{name}.{weights}", "num_classes")
+    network = host(f"timm/{name}", count or 1000, weights)
     subset = infer_imagenet_subset(network)
     info = ImageNetInfo(subset) if subset else None
-    count = classifier(network).weight.shape[0]
-    classes = [info.index_to_description(k) if info else f"class {k}" for k in range(count)]
+    classes = [info.index_to_description(k) if info else f"class {k}" for k in range(count or 1000)]
     transform: Any = create_transform(**resolve_model_data_config(network), is_training=False)
     return Predictor(network, classes, _photograph(transform))
 
