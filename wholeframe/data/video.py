@@ -170,7 +170,7 @@ def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequenc
         from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]  # an optional package
     except (ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(f'backend="torchcodec" cannot run: {reason}. backend="pyav" gives the same frames') from error
+        raise ImportError(f'backend="torchcodec" cannot run: {reason}. backend="pyav" gives the same frames') from error
     try:
         decoder = VideoDecoder(os.fspath(path), num_ffmpeg_threads=1)
         return decoder.get_frames_played_at([info.start + time for time in times]).data
@@ -215,7 +215,8 @@ def _timed(container: InputContainer, stream: VideoStream) -> Iterator[Timed]:
     """Frames with the time at which they are first shown, by the clock of the file."""
     stored = container.format.name != "avi"  # AVI knows when frames are decoded, not when they are shown
     before, step = -np.inf, 1 / _rate(stream)
-    for frame in container.decode(stream):
+    whole = (packet for packet in container.demux(stream) if not packet.is_corrupt)  # the last of a broken file is
+    for frame in chain.from_iterable(packet.decode() for packet in whole):
         stamp = frame.pts if stored else frame.dts
         clock = before + step if stamp is None else stamp * _tick(stream)
         if clock > before:
@@ -266,9 +267,12 @@ def _promised(container: InputContainer, stream: VideoStream) -> float:
 
 
 def _lost(container: InputContainer, stream: VideoStream, end: float) -> float:
-    lost = _promised(container, stream) - end
-    alone = len(container.streams) == 1 or stream.duration
-    return lost if alone and lost > 0.5 else 0.0
+    """Seconds that were promised, by the length or by the number of frames, and are not there."""
+    if not stream.duration and len(container.streams) > 1:
+        return 0.0  # nothing was promised for the video alone
+    counted = (stream.start_time or 0) * _tick(stream) + stream.frames / _rate(stream)  # AVI corrects only the length
+    lost = max(_promised(container, stream), counted) - end
+    return lost if lost > 0.5 else 0.0
 
 
 def _tick(stream: VideoStream) -> float:
