@@ -32,7 +32,8 @@ def test_train_tells_what_it_found_and_what_it_made(call, capsys, photos, small,
 def test_evaluate(call, capsys, run, photos, weights):
     call("evaluate", run, "--data", photos, "--weights", weights)
     told = capsys.readouterr().out
-    assert "top-1 " in told.splitlines()[-1] and f"on 4 test images, weights {weights}" in told
+    assert "top-1 " in told and f" on 4 test images, weights {weights}" in told
+    assert told.splitlines()[-1] == f"every answer is in '{run}/scores-{weights}-test.csv'"
     assert " cat " in told and " dog " in told and "top-5" not in told
 
 

@@ -75,7 +75,10 @@ def evaluate(
         probabilities.append(probabilities_of(network, samples, objective, size).cpu())
         labels.append(label)
         after_batch()
-    return Scores(torch.cat(probabilities), torch.cat(labels))
+    scores = Scores(torch.cat(probabilities), torch.cat(labels))
+    if not scores.read.any():
+        raise ValueError(f"none of the {len(scores.labels)} samples could be read")
+    return scores
 
 
 @torch.no_grad()

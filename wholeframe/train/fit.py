@@ -12,8 +12,10 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from wholeframe.models.build import build
+from wholeframe.models.probe import evaluating
 from wholeframe.models.surgery import sync_batchnorm
 from wholeframe.models.video import VideoResNet
 from wholeframe.train.loaders import Splits, epoch_seed
@@ -29,11 +31,17 @@ ONE_DEVICE = Machines()
 def network_for(recipe: Recipe, classes: int) -> nn.Module:
     """The untrained network of a recipe, the same for the same seed.
 
-    ValueError if it gives more than one tensor while training: no loss is known for the rest.
+    ValueError if it cannot be trained on the samples of the recipe.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = build(recipe.model, classes, torch.randn(1, *recipe.data.shape))
+    refuse_network(recipe, network)
+    return network
+
+
+def refuse_network(recipe: Recipe, network: nn.Module) -> None:
+    """ValueError for a network that cannot be trained on the samples of this recipe."""
     clips = isinstance(recipe.data, Clips)
     if clips != isinstance(network, VideoResNet):
         kind, other = ("clips", "c2d_r50") if clips else ("photographs", "torchvision/resnet50")
@@ -43,7 +51,21 @@ def network_for(recipe: Recipe, classes: int) -> nn.Module:
             f"{recipe.model.host!r} gives auxiliary logits beside its own while training, and this training has one "
             "loss for one output; take a host without them, such as torchvision/resnet50"
         )
-    return network
+    shape = recipe.data.shape
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    try:
+        log.disabled = True  # it would print what we say in a sentence
+        # Tensors that have shapes and no values: nothing is computed.
+        with evaluating(network), torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+            network(torch.empty(1, *shape))
+    except (NotImplementedError, DataDependentOutputException, DynamicOutputShapeException):
+        return  # an operation that needs values; it may still run
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ValueError(
+            f"{recipe.model.host!r} does not run on a sample of {' x '.join(map(str, shape))}: {error}"
+        ) from error
+    finally:
+        log.disabled = False
 
 
 def fit(
