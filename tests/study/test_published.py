@@ -10,12 +10,13 @@ import torch
 from wholeframe.models.card import Network, Published
 from wholeframe.models.counts import COUNTS
 from wholeframe.models.image_zoo import IMAGES
+from wholeframe.models.video_zoo import VIDEOS
 from wholeframe.models.zoo import MODELS
 from wholeframe.study.cost import Cost, count
 from wholeframe.study.published import SIZES, Beside, counted, figures
 
 QUICK = {"r50", "r50_gc", "r50_nl1", "r50_cgnl1", "gsop1_r50", "gsop2_r50", "isqrt_r50"}
-PUBLISHED = [name for name, network in IMAGES.items() if any(figure.unit in SIZES for figure in network.published)]
+PUBLISHED = [name for name, network in MODELS.items() if any(figure.unit in SIZES for figure in network.published)]
 
 
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in PUBLISHED])
@@ -33,9 +34,11 @@ def test_what_stands_in_a_secondary_source_says_so():
 
 
 def test_every_card_is_filled_in():
+    assert len(MODELS) == len(IMAGES) + len(VIDEOS)
     for name, network in IMAGES.items():
-        assert network.paper and network.weights and name in network.command.split()
-        assert network.input == (3, 224, 224) and network.attach is not None
+        assert name in network.command.split() and network.attach is not None and network.host
+    for network in MODELS.values():
+        assert network.paper and network.weights and len(network.input) in (3, 4)
         for figure in network.published:
             float(figure.figure.replace(",", ""))
             assert figure.source and (not figure.base or figure.base in MODELS)

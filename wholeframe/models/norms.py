@@ -11,51 +11,12 @@ from itertools import islice
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from wholeframe.blocks import Affine
 from wholeframe.models.places import has_block
 from wholeframe.models.probe import evaluating
-
-
-class FrozenAffine(nn.Module):
-    """y = weight x + bias for every channel, neither of them trained: a batch norm whose statistics stand still.
-
-    Input and output `(b, c, *grid)` of any rank. Both are buffers, so they are stored but no optimiser sees them
-    (`AffineNd` in the released Caffe2 code; torchvision's `FrozenBatchNorm2d` keeps four buffers and one rank).
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.register_buffer("weight", torch.ones(channels))
-        self.register_buffer("bias", torch.zeros(channels))
-
-    @classmethod
-    def of(cls, norm: _BatchNorm) -> "FrozenAffine":
-        """The affine map of a batch norm in eval mode: weight = w / sqrt(var + eps), bias = b - mean weight."""
-        if norm.running_mean is None or norm.running_var is None:
-            raise ValueError("a batch norm without running statistics has no fixed affine map; it cannot be frozen")
-        with torch.no_grad():
-            weight = (norm.running_var + norm.eps).rsqrt() * (norm.weight if norm.affine else 1)
-            bias = (norm.bias if norm.affine else 0) - norm.running_mean * weight
-        frozen = cls(norm.num_features)
-        frozen.weight, frozen.bias = weight, bias
-        return frozen
-
-    def reset_parameters(self) -> None:
-        nn.init.ones_(self.weight)
-        nn.init.zeros_(self.bias)
-
-    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        everywhere = (slice(None), *[None] * (x.ndim - 2))
-        return x * self.weight[everywhere] + self.bias[everywhere]
-
-    def extra_repr(self) -> str:
-        return f"{len(self.weight)}"
 
 
 def freeze_norms(network: nn.Module) -> list[str]:
@@ -75,7 +36,7 @@ def freeze_norms(network: nn.Module) -> list[str]:
                 f"a block stands behind the batch norm {name!r} and would be lost with it; `wf.remove` it, freeze, "
                 "and insert it again"
             )
-    frozen = {name: FrozenAffine.of(norm).train(norm.training) for name, norm in norms.items()}
+    frozen = {name: Affine.folded(norm).train(norm.training) for name, norm in norms.items()}
     for name, affine in frozen.items():
         network.set_submodule(name, affine)
     return list(frozen)
