@@ -10,7 +10,7 @@ pytest.importorskip("av")
 
 from wholeframe.data.clip_dataset import ClipDataset, ViewDataset
 from wholeframe.data.clips import open_clips
-from wholeframe.data.crops import fixed_crops, random_crop
+from wholeframe.data.crops import Crop, fixed_crops, random_crop
 from wholeframe.data.sampling import Sampling
 
 
@@ -24,9 +24,9 @@ def actions(tmp_path, make_video):
     return tmp_path
 
 
-def frames(clip):
-    """No transform but the order of the axes: the frames can still be read."""
-    return clip.transpose(0, 1)
+# Nothing is cut: the frames can still be read.
+FRAMES = Crop(lambda height, width: lambda frame: frame, lambda kept: kept.transpose(0, 1))
+VIEW = Crop(lambda height, width: lambda frame: frame, lambda kept: kept.transpose(0, 1)[None])
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def numbers_in(number_in):
 
 def test_a_clip_stays_in_its_part(actions, numbers_in):
     folder = open_clips(actions)
-    dataset = ClipDataset(folder, folder.train, Sampling(4, 3), frames)
+    dataset = ClipDataset(folder, folder.train, Sampling(4, 3), FRAMES)
     torch.manual_seed(0)
     starts = set()
     for _ in range(30):
@@ -53,13 +53,13 @@ def test_a_clip_stays_in_its_part(actions, numbers_in):
 def test_views_are_spread_over_the_part(actions, numbers_in):
     folder = open_clips(actions)
     sampling = Sampling(4, 2, short="clamp", views="pyslowfast")
-    dataset = ViewDataset(folder, folder.test, sampling, lambda clip: frames(clip)[None], clips=3)
+    dataset = ViewDataset(folder, folder.test, sampling, VIEW, clips=3)
     views, target = dataset[0]
     assert views.shape == (3, 3, 4, 32, 96)
     assert [numbers_in(view) for view in views] == [[20, 22, 24, 26], [30, 32, 34, 36], [41, 43, 45, 47]]
     assert folder.classes[target] == "walk"
     assert [numbers_in(view) for view in dataset[1][0]] == [[90, 92, 93, 93]] * 3  # four frames long
-    wrapped = ViewDataset(folder, folder.test, Sampling(4, 2), lambda clip: frames(clip)[None], clips=2)
+    wrapped = ViewDataset(folder, folder.test, Sampling(4, 2), VIEW, clips=2)
     assert [numbers_in(view) for view in wrapped[1][0]] == [[90, 92, 90, 92], [92, 90, 92, 90]]
 
 
@@ -73,7 +73,7 @@ def test_shapes_and_types(actions):
 
 def test_a_clip_has_the_labels_of_what_it_shows(actions, numbers_in):
     folder = open_clips(actions, window=math.inf)
-    dataset = ClipDataset(folder, folder.train, Sampling(4, 2), frames)
+    dataset = ClipDataset(folder, folder.train, Sampling(4, 2), FRAMES)
     torch.manual_seed(0)
     seen = set()
     for _ in range(60):
@@ -88,7 +88,7 @@ def test_a_clip_has_the_labels_of_what_it_shows(actions, numbers_in):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_that_breaks_later_is_replaced_and_counted(actions, numbers_in, workers):
     folder = open_clips(actions)
-    dataset = ClipDataset(folder, [*folder.test, *folder.train], Sampling(4, 1), frames)
+    dataset = ClipDataset(folder, [*folder.test, *folder.train], Sampling(4, 1), FRAMES)
     (actions / "b.mkv").write_bytes(b"no film any more")
     assert dataset.failures() == ""
     items = list(DataLoader(dataset, batch_size=None, num_workers=workers))
@@ -132,7 +132,7 @@ def test_a_missing_package_is_no_broken_file(actions, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torchcodec.decoders", None)
     folder = open_clips(actions)
     with pytest.raises(ImportError, match="torchcodec"):
-        ClipDataset(folder, folder.train, Sampling(4, 1), frames, backend="torchcodec")[0]
+        ClipDataset(folder, folder.train, Sampling(4, 1), FRAMES, backend="torchcodec")[0]
 
 
 def test_no_views(actions):

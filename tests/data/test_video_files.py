@@ -69,6 +69,22 @@ def test_varying_rate_goes_by_time(tmp_path, make_video, number_in):
     assert number_in(read_frames(file, [info.frames // 4])[0]) == 5  # a quarter of the time, a twelfth of the frames
 
 
+def test_a_frame_shown_for_long_is_found_though_no_other_needs_it(tmp_path, make_video, number_in):
+    stamps = [1000 * n for n in range(60)]  # one a second: longer than the moment before which frames are left out
+    file = make_video(tmp_path / "a.mkv", 60, stamps=stamps, codec="libx264", gop=60)
+    info = probe(file)
+    for second in (31, 32, 33, 34, 35, 36):
+        assert number_in(read_frames(file, times=[second + 0.9], info=info)[0]) == second
+
+
+def test_what_is_kept_of_a_frame(tmp_path, make_video, number_in):
+    file = make_video(tmp_path / "a.mp4", turned=180)
+    upright = read_frames(file, [3, 9, 3])
+    assert [number_in(frame.rot90(2, dims=(1, 2))) for frame in upright] == [3, 9, 3]
+    kept = read_frames(file, [3, 9, 3], each=lambda frame: frame[:, :4, 8:20])
+    assert torch.equal(kept, upright[:, :, :4, 8:20])
+
+
 def test_only_what_is_needed_is_decoded(tmp_path, make_video, number_in, decoded):
     file = make_video(tmp_path / "a.mp4", 600, gop=20)
     info = probe(file)
@@ -203,7 +219,7 @@ def test_torchcodec_that_is_not_there(tmp_path, make_video, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.mp4", "mpeg4")])
-@pytest.mark.parametrize("turned", [0, 90])
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
 def test_torchcodec_gives_the_same(tmp_path, make_video, name, codec, turned):
     pytest.importorskip("torchcodec.decoders", exc_type=(ImportError, RuntimeError))
     file = make_video(tmp_path / name, 60, codec=codec, turned=turned)

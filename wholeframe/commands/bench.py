@@ -1,6 +1,7 @@
-"""`wholeframe bench`: our blocks against their peers, side by side."""
+"""`wholeframe bench`: our blocks against their peers, side by side; `bench data` is in bench_data.py."""
 
 import dataclasses
+import importlib
 import json
 import subprocess
 import time
@@ -37,6 +38,8 @@ class Options:
 
 
 def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["data"]:
+        return importlib.import_module("wholeframe.commands.bench_data").main(arguments[1:])
     options = tyro.cli(Options, args=arguments, prog="wholeframe bench")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     chosen = [case for case in CASES if case.quick or not options.quick]

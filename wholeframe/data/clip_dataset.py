@@ -5,13 +5,14 @@ goes with frames of another video: to train, the next segment is taken instead, 
 comes with the label -1. Which and how often is counted in memory that worker processes share, and `failures` says so.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from wholeframe.data.clips import ClipFolder, Segment
+from wholeframe.data.crops import Crop
 from wholeframe.data.sampling import Sampling
 from wholeframe.data.sentences import listed
 from wholeframe.data.video import Backend, VideoError, VideoInfo, probe, read_frames
@@ -29,7 +30,7 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
         folder: where the classes are from, and whether there may be several labels.
         segments: what to read, such as `folder.train`.
         sampling: which frames.
-        transform: from `(t, 3, h, w)` uint8 to `(3, t, h, w)` float32, such as `random_crop(112)`.
+        crop: what is seen of it, such as `random_crop(112)`.
         backend: what decodes, see `read_frames`.
     """
 
@@ -38,12 +39,12 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
         folder: ClipFolder,
         segments: Sequence[Segment],
         sampling: Sampling,
-        transform: Callable[[Tensor], Tensor],
+        crop: Crop,
         *,
         backend: Backend = "pyav",
     ):
         self.folder, self.segments, self.sampling = folder, tuple(segments), sampling
-        self.transform = transform
+        self.crop = crop
         self.backend: Backend = backend
         self.failed = _shared_counts(self.segments)
 
@@ -57,11 +58,12 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
                 info = segment.info or probe(segment.path)
                 first, total = frames_of(segment, info)
                 indices = [first + frame for frame in self.sampling.random(total)]
-                clip = read_frames(segment.path, indices, backend=self.backend, info=info)
+                keep = self.crop.draw(info.height, info.width)
+                kept = read_frames(segment.path, indices, each=keep, backend=self.backend, info=info)
             except (VideoError, OSError):
                 self.failed[number] += 1
                 continue
-            return self.transform(clip), target(self.folder, _shown(segment, info, indices))
+            return self.crop.finish(kept), target(self.folder, _shown(segment, info, indices))
         raise ValueError(f"none of the {len(self)} clips of '{self.folder.root}' can be decoded any more")
 
     def _from(self, index: int) -> Iterator[int]:
@@ -79,7 +81,7 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
         folder: where the classes are from, and whether there may be several labels.
         segments: what to read, such as `folder.test`.
         sampling: which frames; `sampling.views` is the rule by which the clips are spread.
-        transform: from `(t, 3, h, w)` uint8 to `(crops, 3, t, h, w)` float32, such as `fixed_crops(112)`.
+        crop: what is seen of each, such as `fixed_crops(112)`.
         clips: how many clips of each segment; papers take 10, with three crops of each or the full frame.
         backend: what decodes, see `read_frames`.
     """
@@ -89,7 +91,7 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
         folder: ClipFolder,
         segments: Sequence[Segment],
         sampling: Sampling,
-        transform: Callable[[Tensor], Tensor],
+        crop: Crop,
         *,
         clips: int = 1,
         backend: Backend = "pyav",
@@ -97,7 +99,7 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
         if clips < 1:
             raise ValueError(f"clips={clips}: at least one has to be looked at; papers take 10")
         self.folder, self.segments, self.sampling = folder, tuple(segments), sampling
-        self.transform, self.clips = transform, clips
+        self.crop, self.clips = crop, clips
         self.backend: Backend = backend
         self.failed = _shared_counts(self.segments)
 
@@ -111,18 +113,19 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
             first, total = frames_of(segment, info)
             clips = self.sampling.evenly(self.clips, total)
             needed = sorted({frame for clip in clips for frame in clip})
-            frames = read_frames(segment.path, [first + n for n in needed], backend=self.backend, info=info)
+            keep = self.crop.draw(info.height, info.width)
+            kept = read_frames(segment.path, [first + n for n in needed], each=keep, backend=self.backend, info=info)
         except (VideoError, OSError):
             self.failed[index] += 1
             return self._nothing(segment), _no_label(self.folder)
         place = {frame: number for number, frame in enumerate(needed)}
-        views = [self.transform(frames[[place[frame] for frame in clip]]) for clip in clips]
+        views = [self.crop.finish(kept[[place[frame] for frame in clip]]) for clip in clips]
         return torch.cat(views), target(self.folder, segment.labels)
 
     def _nothing(self, segment: Segment) -> Tensor:
         shape = (segment.info.height, segment.info.width) if segment.info else (256, 256)
         black = torch.zeros(self.sampling.frames, 3, *shape, dtype=torch.uint8)
-        return torch.cat([self.transform(black)] * self.clips)
+        return torch.cat([self.crop(black)] * self.clips)
 
     def failures(self) -> str:
         """What could not be read so far, in a sentence; empty if nothing."""

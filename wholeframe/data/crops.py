@@ -1,15 +1,15 @@
 """From the frames of a clip to what a network sees: the same scale, crop and mirror for all of its frames.
 
-train = random_crop(112)                     # (t, 3, h, w) uint8 -> (3, t, 112, 112) float32
-test = fixed_crops(112, crops="three")       # (t, 3, h, w) uint8 -> (3, 3, t, 128, 128): a view for each crop
+train = random_crop(112)                       # (t, 3, h, w) uint8 -> (3, t, 112, 112) float32
+test = fixed_crops(112, crops="three")         # (t, 3, h, w) uint8 -> (3, 3, t, 128, 128): a view for each crop
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from wholeframe.data.images import MEAN, STD
@@ -25,16 +25,32 @@ COLOURS: dict[Colours, tuple[Sequence[float], Sequence[float]]] = {
 the released Caffe2 code and PySlowFast do; `torchvision`: ImageNet's, as MMAction2 and weights of torchvision."""
 
 
+class Crop(NamedTuple):
+    """What a network sees of a clip, in two steps, so that no more of a frame is kept than that.
+
+    `crop(clip)` does both to a clip that is there as a whole.
+    """
+
+    draw: Callable[[int, int], Callable[[Tensor], Tensor]]
+    """for one clip of frames of this height and width: from frames `(..., 3, h, w)` uint8 to what is kept of them"""
+    finish: Callable[[Tensor], Tensor]
+    """from what is kept, `(t, ..., 3, h, w)` uint8, to `(..., 3, t, h, w)` float32"""
+
+    def __call__(self, clip: Tensor) -> Tensor:
+        return self.finish(self.draw(*clip.shape[-2:])(clip))
+
+
 def sides(size: int) -> tuple[int, int]:
     """The range of the shorter side, 256 to 320 for a network that sees 224, in proportion for any other."""
     return round(size * 256 / 224), round(size * 320 / 224)
 
 
-def random_crop(size: int, *, flip: bool = True, colours: Colours = "nonlocal") -> Callable[[Tensor], Tensor]:
-    """From `(t, 3, h, w)` uint8 to `(3, t, size, size)` float32, drawn from torch's generator.
+def random_crop(size: int, *, flip: bool = True, colours: Colours = "nonlocal") -> Crop:
+    """To `(3, t, size, size)` float32, drawn from torch's generator.
 
     The shorter side becomes a whole number of pixels from U{256 .. 320} where size is 224 (in proportion elsewhere,
-    `sides`), a random square of `size` is cut out, and half of the clips are mirrored.
+    `sides`), a random square of `size` is cut out, and half of the clips are mirrored. (The square is cut out of the
+    frame as it is, in whole pixels, and then scaled: the same but for less than one of its pixels.)
 
     Args:
         size: side of the result, pixels.
@@ -42,26 +58,11 @@ def random_crop(size: int, *, flip: bool = True, colours: Colours = "nonlocal") 
         colours: what is taken out, see `COLOURS`.
     """
     _refuse_size(size)
-    shortest, longest = sides(size)
-    finish = _finish(colours)
-
-    def transform(clip: Tensor) -> Tensor:
-        side = int(torch.randint(shortest, longest + 1, ()))
-        height, width = _scaled(clip, side)
-        top = int(torch.randint(height - size + 1, ()))
-        left = int(torch.randint(width - size + 1, ()))
-        clip = F.crop(F.resize(clip, [height, width], antialias=True), top, left, size, size)
-        if flip and torch.rand(()) < 0.5:
-            clip = F.horizontal_flip(clip)
-        return finish(clip)
-
-    return transform
+    return Crop(partial(_draw_square, size, flip), partial(_finish, colours))
 
 
-def fixed_crops(
-    size: int, *, crops: Crops = "centre", side: int | None = None, colours: Colours = "nonlocal"
-) -> Callable[[Tensor], Tensor]:
-    """From `(t, 3, h, w)` uint8 to `(crops, 3, t, h', w')` float32; nothing is drawn.
+def fixed_crops(size: int, *, crops: Crops = "centre", side: int | None = None, colours: Colours = "nonlocal") -> Crop:
+    """To `(crops, 3, t, h', w')` float32; nothing is drawn.
 
     The shorter side becomes `side`. Then
 
@@ -80,33 +81,43 @@ def fixed_crops(
     side = sides(size)[0] if side is None else side
     if side < size:
         raise ValueError(f"side={side} is smaller than size={size}: there is no such square in the frame")
-    finish = _finish(colours)
-
-    def transform(clip: Tensor) -> Tensor:
-        height, width = _scaled(clip, side)
-        if crops == "full":
-            return finish(F.resize(clip, [height, width], antialias=True))[None]
-        square, steps = (size, (1,)) if crops == "centre" else (side, (0, 1, 2))
-        down, right = (height - square) // 2, (width - square) // 2
-        clip = F.resize(clip, [height, width], antialias=True)
-        views = [F.crop(clip, step * down, step * right, square, square) for step in steps]
-        return torch.stack([finish(view) for view in views])
-
-    return transform
+    return Crop(partial(_places, size, side, crops), partial(_finish, colours))
 
 
-def _scaled(clip: Tensor, side: int) -> tuple[int, int]:
-    """Height and width whose shorter one is `side`, the shape kept."""
-    height, width = clip.shape[-2:]
+def _draw_square(size: int, flip: bool, height: int, width: int) -> Callable[[Tensor], Tensor]:
+    shortest, longest = sides(size)
+    side = int(torch.randint(shortest, longest + 1, ()))
+    square = round(size * min(height, width) / side)  # of the frame as it is: what is cut off need not be scaled
+    top, left = (int(torch.randint(extent - square + 1, ())) for extent in (height, width))
+    mirrored = flip and bool(torch.rand(()) < 0.5)
+
+    def keep(frame: Tensor) -> Tensor:
+        frame = F.resized_crop(frame, top, left, square, square, [size, size], antialias=True)
+        return F.horizontal_flip(frame) if mirrored else frame
+
+    return keep
+
+
+def _places(size: int, side: int, crops: Crops, height: int, width: int) -> Callable[[Tensor], Tensor]:
     scale = side / min(height, width)
-    return max(round(height * scale), side), max(round(width * scale), side)
+    height, width = max(round(height * scale), side), max(round(width * scale), side)
+    square, steps = (size, (1,)) if crops == "centre" else (side, (0, 1, 2))
+    down, right = (height - square) // 2, (width - square) // 2
+
+    def keep(frame: Tensor) -> Tensor:
+        frame = F.resize(frame, [height, width], antialias=True)
+        if crops == "full":
+            return frame.unsqueeze(-4)
+        return torch.stack([F.crop(frame, step * down, step * right, square, square) for step in steps], dim=-4)
+
+    return keep
 
 
-def _finish(colours: Colours) -> Callable[[Tensor], Tensor]:
-    """From `(t, 3, h, w)` uint8 to `(3, t, h, w)` float32, mean and standard deviation of `colours` out."""
-    mean, std = COLOURS[colours]
-    finish = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
-    return lambda clip: finish(clip).transpose(0, 1).contiguous()
+def _finish(colours: Colours, kept: Tensor) -> Tensor:
+    """(x / 255 - mean) / std, in place, for clips are large."""
+    mean, std = (torch.tensor(list(values))[:, None, None, None] for values in COLOURS[colours])
+    pixels = kept.movedim(0, -3).contiguous().to(torch.float32)
+    return pixels.mul_(1 / (255 * std)).sub_(mean / std)
 
 
 def _refuse_size(size: int) -> None:

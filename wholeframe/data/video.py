@@ -5,7 +5,7 @@ clip = read_frames("wave.mp4", [0, 2, 4])   # (3, 3, 256, 340) uint8
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,17 +21,22 @@ try:
     from av.error import FFmpegError
     from av.stream import Disposition
     from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 except ImportError as error:  # pragma: no cover
     raise ImportError("videos are decoded by PyAV, which is not installed: pip install 'wholeframe[video]'") from error
 
 Backend = Literal["pyav", "torchcodec"]
 
+Keep = Callable[[Tensor], Tensor]
+"""What is kept of a frame `(3, h, w)`: of a large video, clips of whole frames fill the memory."""
+
 Timed = tuple[float, VideoFrame | None]
 """A frame, and when it is first shown by the clock of the file, seconds."""
 
 END: Timed = (float("inf"), None)
 EPSILON = 1e-6  # seconds; below any clock of a container
+WORTH = 0.5  # seconds; less is not worth a jump to another key frame
 
 
 class VideoError(ValueError):
@@ -115,6 +120,7 @@ def read_frames(
     indices: Sequence[int] | None = None,
     *,
     times: Sequence[float] | None = None,
+    each: Keep | None = None,
     backend: Backend = "pyav",
     info: VideoInfo | None = None,
 ) -> Tensor:
@@ -131,6 +137,7 @@ def read_frames(
         path: the file.
         indices: frames, from 0 to `info.frames - 1`; the same one may be asked for again.
         times: instead of `indices`, seconds from the first frame.
+        each: what to keep of a frame `(3, h, w)`, such as a part of it; by default all.
         backend: "torchcodec" gives the same frames; it has to be installed and takes FFmpeg's libraries.
         info: what `probe` said about the file, to save looking again.
 
@@ -149,23 +156,28 @@ def read_frames(
         raise ValueError(f"'{path}' is {info.seconds:g} s long, and has nothing at {outside[0]:g} s")
     if not times:
         return torch.empty(0, 3, info.height, info.width, dtype=torch.uint8)
-    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times)
+    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, each or (lambda frame: frame))
 
 
-def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float]) -> Tensor:
+def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], each: Keep) -> Tensor:
     wanted = sorted(set(times))
-    pictures: dict[float, np.ndarray] = {}
+    rgb = VideoReformatter()  # one for all frames: setting it up takes longer than a frame
+    kept: dict[float, Tensor] = {}
+    shown, last = None, torch.empty(0)
     with _opened(path) as (container, stream):
-        shown, picture = None, np.empty(0)
         for time, frame in zip(wanted, _shown(container, stream, info, wanted), strict=True):
             if frame is not shown:
-                shown, picture = frame, frame.to_ndarray(format="rgb24")
-            pictures[time] = picture
-    clip = torch.from_numpy(np.stack([pictures[time] for time in times])).permute(0, 3, 1, 2)
-    return torch.rot90(clip, info.rotation // 90, dims=(2, 3)) if info.rotation else clip
+                picture = torch.from_numpy(rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
+                turned = torch.rot90(picture, info.rotation // 90) if info.rotation else picture
+                shown, last = frame, each(turned.permute(2, 0, 1))
+            kept[time] = last
+    pictures = [kept[time] for time in times]
+    if pictures[0].stride(-3) == 1:  # whole frames: colours stay innermost, which torchvision scales fastest
+        return torch.stack([picture.movedim(-3, -1) for picture in pictures]).movedim(-1, -3)
+    return torch.stack(pictures)
 
 
-def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float]) -> Tensor:
+def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], each: Keep) -> Tensor:
     try:
         from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]  # an optional package
     except (ImportError, RuntimeError) as error:
@@ -173,9 +185,10 @@ def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequenc
         raise ImportError(f'backend="torchcodec" cannot run: {reason}. backend="pyav" gives the same frames') from error
     try:
         decoder = VideoDecoder(os.fspath(path), num_ffmpeg_threads=1)
-        return decoder.get_frames_played_at([info.start + time for time in times]).data
+        frames = decoder.get_frames_played_at([info.start + time for time in times]).data
     except (RuntimeError, ValueError, IndexError) as error:
         raise VideoError(path, str(error).strip().splitlines()[0]) from error
+    return torch.stack([each(frame) for frame in frames])
 
 
 # ------------------------------------------------------------------------------------ moving in a file
@@ -185,13 +198,11 @@ def _shown(
     container: InputContainer, stream: VideoStream, info: VideoInfo, times: Sequence[float]
 ) -> Iterator[VideoFrame]:
     """For ascending times, the frame shown then: always one frame ahead, to know when the next begins."""
-    decoded = _from(container, stream, info.start + times[0])
-    (began, frame), (begins, following) = next(decoded, END), next(decoded, END)
+    began, frame, begins, following, decoded = _enter(container, stream, info.start + times[0])
     for time in times:
         clock = info.start + time + EPSILON
-        if begins < _key_before(stream, clock):
-            decoded = _from(container, stream, clock)
-            (began, frame), (begins, following) = next(decoded, END), next(decoded, END)
+        if begins + WORTH < clock and begins < _key_before(stream, clock):
+            began, frame, begins, following, decoded = _enter(container, stream, clock)
         while begins <= clock:
             (began, frame), (begins, following) = (begins, following), next(decoded, END)
         if frame is None or (following is None and clock > began + 2.5 / info.fps):
@@ -199,29 +210,51 @@ def _shown(
         yield frame
 
 
-def _from(container: InputContainer, stream: VideoStream, clock: float) -> Iterator[Timed]:
+def _enter(
+    container: InputContainer, stream: VideoStream, clock: float, skim: bool = True
+) -> tuple[float, VideoFrame | None, float, VideoFrame | None, Iterator[Timed]]:
+    """The frame shown at `clock` and the one after it, when they begin, and those that follow.
+
+    On the way there from the key frame, frames that no other frame refers to are left out up to a moment before. If
+    nothing begins in that moment, one of them may have been the frame shown: then once more, with all of them.
+    """
+    moment = clock - WORTH if skim else -np.inf
+    decoded = _from(container, stream, clock, moment)
+    (began, frame), (begins, following) = next(decoded, END), next(decoded, END)
+    while begins <= clock:
+        (began, frame), (begins, following) = (begins, following), next(decoded, END)
+    if began < moment:
+        return _enter(container, stream, clock, skim=False)
+    return began, frame, begins, following, decoded
+
+
+def _from(container: InputContainer, stream: VideoStream, clock: float, skim: float) -> Iterator[Timed]:
     """Frames in order, the first of them shown no later than `clock` (if there is one)."""
     back = 0.0
     while True:
         _seek(container, stream, clock - back)
-        frames = _timed(container, stream)
+        frames = _timed(container, stream, skim)
         first = next(frames, END)
         if first[0] <= clock or clock - back < 0:
             return chain([first], frames)
         back = max(2 * back, 1.0)  # some files are entered at a key frame that is shown too late
 
 
-def _timed(container: InputContainer, stream: VideoStream) -> Iterator[Timed]:
-    """Frames with the time at which they are first shown, by the clock of the file."""
+def _timed(container: InputContainer, stream: VideoStream, skim: float = -np.inf) -> Iterator[Timed]:
+    """Frames with the time at which they are first shown, by the clock of the file; before `skim` not all of them."""
     stored = container.format.name != "avi"  # AVI knows when frames are decoded, not when they are shown
-    before, step = -np.inf, 1 / _rate(stream)
-    whole = (packet for packet in container.demux(stream) if not packet.is_corrupt)  # the last of a broken file is
-    for frame in chain.from_iterable(packet.decode() for packet in whole):
-        stamp = frame.pts if stored else frame.dts
-        clock = before + step if stamp is None else stamp * _tick(stream)
-        if clock > before:
-            yield clock, frame
-            before = clock
+    before, step, tick = -np.inf, 1 / _rate(stream), _tick(stream)
+    for packet in container.demux(stream):
+        if packet.is_corrupt:  # the last of a broken file is
+            continue
+        skips = stored and packet.pts is not None and packet.pts * tick < skim
+        stream.codec_context.skip_frame = "NONREF" if skips else "DEFAULT"
+        for frame in packet.decode():
+            stamp = frame.pts if stored else frame.dts
+            clock = before + step if stamp is None else stamp * tick
+            if clock > before:
+                yield clock, frame
+                before = clock
 
 
 def _seek(container: InputContainer, stream: VideoStream, clock: float) -> None:

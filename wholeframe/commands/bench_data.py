@@ -1,0 +1,80 @@
+"""`wholeframe bench data DIR`: clips per second, and how much of what PyAV alone reads that is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from wholeframe.data.clips import open_clips
+from wholeframe.data.sampling import Sampling
+from wholeframe.data.tables import Unit
+from wholeframe.study.loading import Loading, Time, measure
+
+GOAL = 0.8
+
+
+@dataclass(frozen=True)
+class Options:
+    """Clips per second from a folder of videos, against PyAV alone reading the same frames."""
+
+    data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """folder of class folders, or with a list; or the list"""
+    frames: int = 32
+    """frames of a clip"""
+    stride: int = 2
+    """frames of the video from one to the next"""
+    size: int = 224
+    """side of the clip, pixels"""
+    clips: int = 32
+    """clips per round"""
+    rounds: int = 3
+    """turns of each"""
+    batch: int = 4
+    """clips per batch"""
+    workers: int = 2
+    """processes that decode"""
+    unit: Unit | None = None
+    """what start and end of your own list count, if its columns do not say"""
+
+
+def main(arguments: list[str]) -> None:
+    options = tyro.cli(Options, args=arguments, prog="wholeframe bench data")
+    console = Console()
+    folder = open_clips(options.data, unit=options.unit)
+    console.print(str(folder), soft_wrap=True)
+    with console.status("reading"):
+        loading = measure(
+            folder,
+            Sampling(options.frames, options.stride),
+            size=options.size,
+            clips=options.clips,
+            batch=options.batch,
+            workers=options.workers,
+            rounds=options.rounds,
+        )
+    console.print(_table(loading))
+    console.print(
+        f"{loading.clips} clips of {options.frames} x {options.stride} frames at {options.size}, {options.workers} "
+        f"worker processes with one thread each. Decoding is {loading.decoding.cpu / loading.whole.cpu:.0%} of the "
+        f"loader's CPU time. The loader gives {loading.alone.cpu / loading.whole.cpu:.2f} of the clips that PyAV alone "
+        f"reads in the same CPU time, and {loading.alone.wall / loading.whole.wall:.2f} on the wall (goal: {GOAL}).",
+        soft_wrap=True,
+    )
+
+
+def _table(loading: Loading) -> Table:
+    table = Table(box=SIMPLE, pad_edge=False)
+    for name in ("", "clips/s", "clips per CPU s"):
+        table.add_column(name, justify="right" if name else "left")
+    ways: dict[str, Time] = {
+        "loader": loading.whole,
+        "decoding only": loading.decoding,
+        "PyAV alone": loading.alone,
+    }
+    for name, spent in ways.items():
+        table.add_row(name, f"{loading.clips / spent.wall:.1f}", f"{loading.clips / spent.cpu:.1f}")
+    return table
