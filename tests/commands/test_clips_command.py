@@ -1,6 +1,7 @@
 """Videos, from one end to the other: train, evaluate in views, predict; and what is refused on the way."""
 
 import csv
+import json
 import shutil
 
 import numpy as np
@@ -94,6 +95,7 @@ def test_many_labels(call, capsys, actions, tmp_path):
 def test_begin_from_another_run(call, capsys, clip_run, actions, tmp_path):
     call("train", "clips", "--data", actions, "--out", tmp_path / "r", *SMALL, "--start", clip_run, "--lr", 1e-30)
     assert f"from '{clip_run}': 0 kernels repeated over time" in capsys.readouterr().out
+    assert json.loads(Run(tmp_path / "r").environment_file.read_text())["start"] == str(clip_run)
     before, after = (Run(folder).network().fc.weight for folder in (clip_run, tmp_path / "r"))
     assert before.equal(after)
 

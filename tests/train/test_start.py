@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from wholeframe.models.norms import FrozenAffine, freeze_norms
+from wholeframe.blocks import Affine
+from wholeframe.models.norms import freeze_norms
 from wholeframe.models.surgery import insert
 from wholeframe.models.video import VideoResNet
 from wholeframe.train.start import start, state_of
@@ -58,7 +59,7 @@ def test_frozen_norms_take_the_maps_of_batch_norms(parent):
     child = network(seed=1)
     freeze_norms(child)
     start(child, file)
-    assert any(isinstance(module, FrozenAffine) for module in child.modules())
+    assert any(isinstance(module, Affine) for module in child.modules())
     assert torch.allclose(child(CLIP), made(CLIP), atol=1e-5)
 
 

@@ -117,7 +117,7 @@ def prepare(run: Run, options: Options, classes: tuple[str, ...]) -> None:
     if not run.recipe_file.is_file():
         if options.resume:
             raise ValueError(f"there is no run in '{run.folder}' to resume; leave --resume out to start one")
-        run.write(options.recipe, classes, str(options.folder))
+        run.write(options.recipe, classes, str(options.folder), options.start and str(options.start))
         return
     if not options.resume:
         raise ValueError(f"'{run.folder}' holds a run already; give --resume to continue it, or another --out")

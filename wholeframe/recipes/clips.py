@@ -13,5 +13,5 @@ def small() -> Recipe:
     return Recipe(
         model=Model(host="c2d_r18_nl1", block=None),
         data=Clips(sampling=Sampling(frames=16, stride=4), size=112, colours="torchvision", batch=8),
-        schedule=Schedule(epochs=20, lr=1e-3, weight_decay=0.05, clip=1.0),
+        schedule=Schedule(epochs=25, lr=1e-3, weight_decay=0.05, clip=1.0),
     )

@@ -4,7 +4,8 @@ recipe.json        what was meant
 environment.json   what was used: versions, device, classes, data
 metrics.csv        loss and accuracy by step and epoch; TensorBoard events beside it
 last.ckpt          after the last full epoch, with optimizer and schedule: `--resume` continues from it
-best.ckpt          after the epoch with the best test accuracy
+best.ckpt          after the epoch with the best test score
+scores-*.csv       what `wholeframe evaluate` heard, sample by sample
 """
 
 import dataclasses
@@ -51,11 +52,11 @@ class Run:
     def metrics(self) -> Path:
         return self.folder / "metrics.csv"
 
-    def write(self, recipe: Recipe, classes: tuple[str, ...], data: str) -> None:
-        """Record what was meant and what is used."""
+    def write(self, recipe: Recipe, classes: tuple[str, ...], data: str, start: str | None = None) -> None:
+        """Record what was meant and what is used; `start` is what the weights began as, None for the recipe's own."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.recipe_file, described(recipe))
-        write_json(self.environment_file, {"classes": classes, "data": data, **environment()})
+        write_json(self.environment_file, {"classes": classes, "data": data, "start": start, **environment()})
 
     def recipe(self) -> Recipe:
         """The recipe, as it was run."""

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from wholeframe.blocks import Affine
 from wholeframe.models.inflate import Inflated, inflate
-from wholeframe.models.norms import FrozenAffine
 from wholeframe.train.run import Run, read_checkpoint
 
 State = dict[str, Tensor]
@@ -49,11 +49,11 @@ def frozen(network: nn.Module, state: State) -> State:
     """The same state with the affine map of each batch norm that is frozen in this network."""
     state = dict(state)
     for name, module in network.named_modules():
-        if isinstance(module, FrozenAffine) and f"{name}.running_var" in state:
+        if isinstance(module, Affine) and f"{name}.running_var" in state:
             norm = nn.BatchNorm1d(len(module.weight))
             parts = {key: state.pop(f"{name}.{key}") for key in list(norm.state_dict()) if f"{name}.{key}" in state}
             norm.load_state_dict(parts)
-            affine = FrozenAffine.of(norm)
+            affine = Affine.folded(norm)
             state |= {f"{name}.weight": affine.weight, f"{name}.bias": affine.bias}
     return state
 

@@ -76,8 +76,9 @@ def reader(data: Clips, views: Views | None) -> Callable[[Path], Tensor]:
 
     def read(file: Path) -> Tensor:
         info = probe(file)
+        keep = crop.draw(info.height, info.width)
         clips = data.sampling.evenly(views.clips, info.frames)
-        return torch.cat([crop(read_frames(file, clip, info=info)) for clip in clips])
+        return torch.cat([crop.finish(read_frames(file, clip, each=keep, info=info)) for clip in clips])
 
     return read
 
