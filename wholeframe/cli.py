@@ -7,8 +7,9 @@ import sys
 
 COMMANDS = {
     "compare": "train the same small network without and with each block, and print a table",
-    "train": "train a recipe on a folder of images, into a run folder",
-    "evaluate": "accuracy of a run on a folder of images",
+    "train": "train a recipe on a folder of images or videos, into a run folder",
+    "evaluate": "how often a run is right on a folder of images or videos",
+    "predict": "the most probable classes of photographs or videos, and their features",
     "explain": "a picture of what the blocks of a run look at in a photograph",
     "bench": "time and memory of the blocks against their peers",
     "blocks": "the blocks: equation, parameters, multiply-adds",

@@ -32,7 +32,8 @@ def test_train_tells_what_it_found_and_what_it_made(call, capsys, photos, small,
 def test_evaluate(call, capsys, run, photos, weights):
     call("evaluate", run, "--data", photos, "--weights", weights)
     told = capsys.readouterr().out
-    assert "top-1 " in told.splitlines()[-1] and f"on 4 test images, weights {weights}" in told
+    assert "top-1 " in told and f" on 4 test images, weights {weights}" in told
+    assert told.splitlines()[-1] == f"every answer is in '{run}/scores-{weights}-test.csv'"
     assert " cat " in told and " dog " in told and "top-5" not in told
 
 
@@ -118,7 +119,7 @@ def test_a_broken_image_under_strict(refused, with_broken, run, tmp_path, comman
         (("--at", "stage9"), "wholeframe: at='stage9' matches no module"),
         (("--size", 0), "wholeframe: size=0 is no size of an image in pixels; 224 is usual"),
         (("--batch", 21), "has 20 training images, fewer than one batch of 21; give --batch 10 or less"),
-        (("--batch", 0), "batch=0 is no number of images"),
+        (("--batch", 0), "batch=0 is no number of samples"),
         (("--epochs", 0), "epochs=0 trains nothing"),
         (("--host", "resnet18", "--weights", "X"), "wholeframe: weights='X' is none of 'IMAGENET1K_V1', 'DEFAULT'"),
         (("--test-fraction", 1.5), "wholeframe: test_fraction=1.5 is not between 0 and 1"),

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import math
 import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -17,10 +18,10 @@ from wholeframe.models.build import Model
 from wholeframe.train import fit as fitting
 from wholeframe.train.fit import Reseed, WholeFiles, fit, network_for
 from wholeframe.train.loaders import Splits, epoch_seed, marker_splits
-from wholeframe.train.recipe import Data, Recipe, Schedule
+from wholeframe.train.recipe import SGD, AdamW, Cosine, Images, Recipe, Schedule
 from wholeframe.train.run import Run, read_checkpoint
 
-DATA = Data(size=8, batch=16, workers=0)
+DATA = Images(size=8, batch=16, workers=0)
 RECIPE = Recipe(Model(host="small", block="gc", options={"ratio": 0.25}), DATA, Schedule(epochs=3, lr=0.01, clip=1.0))
 IMAGE = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(5))
 
@@ -49,7 +50,7 @@ def test_a_run_is_written_and_comes_back(tmp_path, splits):
     assert not [name for name in names if "version" in name or name.endswith(".part")]
     assert run.recipe() == RECIPE and run.epochs() == 3
     assert torch.equal(run.network()(IMAGE), network.eval()(IMAGE))
-    assert fitting.final_accuracy(trainer) > 0.9, "brightness is easy"
+    assert fitting.final_score(trainer, RECIPE) > 0.9, "brightness is easy"
 
 
 def test_metrics_by_epoch(tmp_path, splits):
@@ -59,7 +60,7 @@ def test_metrics_by_epoch(tmp_path, splits):
         rows = list(csv.DictReader(stream))
     tested = [row for row in rows if row["test/accuracy"]]
     assert [(row["epoch"], row["step"]) for row in tested] == [("0", "3"), ("1", "7"), ("2", "11")]
-    assert float(tested[-1]["test/accuracy"]) == pytest.approx(fitting.final_accuracy(trainer))
+    assert float(tested[-1]["test/accuracy"]) == pytest.approx(fitting.final_score(trainer, RECIPE))
     # Four steps an epoch are fewer than the usual ten between two rows.
     assert [row["epoch"] for row in rows if row["train/loss"]] == ["0", "1", "2"]
 
@@ -81,6 +82,54 @@ def test_best_is_the_best_epoch_and_last_the_last(tmp_path, splits):
     accuracy = {name: (run.network(name)(images).argmax(dim=1) == labels).float().mean() for name in ("best", "last")}
     assert accuracy["last"] == 0.5 and accuracy["best"] > 0.9
     assert read_checkpoint(run.best)["epoch"] < read_checkpoint(run.last)["epoch"] == 2
+
+
+class Stop(Callback):
+    """What Ctrl-C does."""
+
+    def on_train_batch_start(self, trainer, _task, _batch, index):
+        if (trainer.current_epoch, index) == (1, 2):
+            raise KeyboardInterrupt
+
+
+def test_stopped_by_hand(tmp_path, splits):
+    run, handler = Run(tmp_path / "run"), signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(RECIPE, network_for(RECIPE, 2), splits, run, callbacks=[Stop()])
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning lets nobody interrupt the interruption
+    assert run.epochs() == 1, "the epoch before is there to go on from"
+
+
+@pytest.mark.filterwarnings("ignore:The default weight initialization of GoogleNet:FutureWarning")
+def test_a_network_of_several_outputs_is_refused():
+    recipe = dataclasses.replace(RECIPE, model=Model(host="torchvision/googlenet", block=None), data=Images(size=64))
+    with pytest.raises(ValueError, match="'torchvision/googlenet' gives auxiliary logits beside its own"):
+        network_for(recipe, 2)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(), SGD(nesterov=False), AdamW(betas=(0.5, 0.9))], ids=str)
+def test_optimisers_of_a_recipe(splits, optimizer):
+    recipe = dataclasses.replace(RECIPE, schedule=Schedule(epochs=2, lr=0.01, optimizer=optimizer, rate=Cosine()))
+    trainer = fit(recipe, network_for(recipe, 2), splits)
+    used = trainer.optimizers[0]
+    assert type(used).__name__ == type(optimizer).__name__
+    assert all(used.defaults[name] == value for name, value in dataclasses.asdict(optimizer).items())
+    assert used.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12), "the cosine has come to its end"
+
+
+def test_several_labels_per_image(tmp_path):
+    """Bright and wide are independent: the score is the mean average precision over both."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.randint(2, (64, 2), generator=draw).float()
+    images = torch.randn(64, 3, 8, 8, generator=draw) + 2 * (labels[:, :1, None, None] - labels[:, 1:, None, None])
+    images[:, 1] += 2 * labels[:, 1, None, None]
+    samples, recipe = TensorDataset(images, labels), dataclasses.replace(RECIPE, labels="many")
+    run = Run(tmp_path / "run")
+    trainer = fit(recipe, network_for(recipe, 2), Splits(samples, samples, ("bright", "wide"), DATA, seed=0), run)
+    assert fitting.final_score(trainer, recipe) > 0.9
+    assert "test/mAP" in run.metrics.read_text().splitlines()[0] and run.best.exists()
 
 
 def test_without_a_run_nothing_is_written(tmp_path, splits, monkeypatch):
@@ -111,7 +160,7 @@ def test_untrained_networks_depend_on_the_seed_alone():
 
 def test_labels_at_every_position():
     """Only the positions that ask count: with all others right or wrong, the accuracy is that of the markers."""
-    data = Data(size=32, batch=8, workers=0)
+    data = Images(size=32, batch=8, workers=0)
     recipe = Recipe(Model(host="small_dense", block=None), data, Schedule(epochs=1))
     splits = marker_splits("gist", data, 0, steps=4, test=16)
     trainer = fit(recipe, network := network_for(recipe, 2), splits)
@@ -119,14 +168,14 @@ def test_labels_at_every_position():
     network.eval()
     answers = network(images).argmax(dim=1)
     expected = (answers == labels)[labels >= 0].float().mean()
-    assert fitting.final_accuracy(trainer) == pytest.approx(float(expected))
+    assert fitting.final_score(trainer, RECIPE) == pytest.approx(float(expected))
 
 
 def test_half_precision_is_finite(splits):
     recipe = dataclasses.replace(RECIPE, precision="bf16-mixed", model=Model(host="small", block="nl"))
     trainer = fit(recipe, network := network_for(recipe, 2), splits)
     assert all(parameter.isfinite().all() and parameter.dtype == torch.float32 for parameter in network.parameters())
-    assert math.isfinite(trainer.callback_metrics["test/loss"]) and fitting.final_accuracy(trainer) > 0.9
+    assert math.isfinite(trainer.callback_metrics["test/loss"]) and fitting.final_score(trainer, RECIPE) > 0.9
 
 
 def test_a_schedule_without_an_epoch_is_refused():
@@ -136,7 +185,7 @@ def test_a_schedule_without_an_epoch_is_refused():
 
 def test_reseed_makes_random_numbers_a_function_of_seed_and_epoch():
     def drawn(seed, epoch):
-        Reseed(seed).on_train_epoch_start(SimpleNamespace(current_epoch=epoch), None)
+        Reseed(seed).on_train_epoch_start(SimpleNamespace(current_epoch=epoch, global_rank=0), None)
         return float(torch.rand(()))
 
     assert drawn(0, 1) == drawn(0, 1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from wholeframe.models.build import Model, build
-from wholeframe.train.groups import parameter_groups
+from wholeframe.train.groups import parameter_groups, roles
 from wholeframe.train.recipe import Schedule
 
 SCHEDULE = Schedule(lr=0.01, block_lr=5.0, weight_decay=0.1)
@@ -18,13 +18,15 @@ def network():
 @pytest.fixture
 def options(network):
     """The options of every parameter's group, by the parameter's name."""
-    groups = parameter_groups(network, SCHEDULE)
+    groups = parameter_groups(network, SCHEDULE, roles(network))
     of = {parameter: group for group in groups for parameter in group["params"]}
     return {name: of[parameter] for name, parameter in network.named_parameters()}
 
 
 def test_every_parameter_is_in_exactly_one_group(network):
-    listed = [parameter for group in parameter_groups(network, SCHEDULE) for parameter in group["params"]]
+    listed = [
+        parameter for group in parameter_groups(network, SCHEDULE, roles(network)) for parameter in group["params"]
+    ]
     assert len(listed) == len(set(listed)) and set(listed) == set(network.parameters())
 
 
@@ -43,11 +45,11 @@ def test_new_blocks_have_their_own_rate(network, options):
 
 def test_a_name_that_only_contains_the_word_is_not_ours():
     network = torch.nn.ModuleDict({"my_wholeframe_net": torch.nn.Linear(2, 2)})
-    assert {group["lr"] for group in parameter_groups(network, SCHEDULE)} == {0.01}
+    assert {group["lr"] for group in parameter_groups(network, SCHEDULE, roles(network))} == {0.01}
 
 
 def test_the_optimizer_takes_them(network):
-    optimizer = torch.optim.AdamW(parameter_groups(network, SCHEDULE))
+    optimizer = torch.optim.AdamW(parameter_groups(network, SCHEDULE, roles(network)))
     assert sorted((group["lr"], group["weight_decay"]) for group in optimizer.param_groups) == [
         (0.01, 0.0),
         (0.01, 0.1),

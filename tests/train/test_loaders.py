@@ -11,18 +11,20 @@ from torch.utils.data import TensorDataset
 from wholeframe.data.folders import open_folder
 from wholeframe.data.images import transforms
 from wholeframe.train.loaders import Splits, epoch_seed, folder_splits, marker_splits
-from wholeframe.train.recipe import Data
+from wholeframe.train.recipe import Images
 
 
 @pytest.fixture
 def numbers():
     """Splits of which every training image is its number."""
     train = TensorDataset(torch.arange(10), torch.arange(10))
-    return Splits(train, TensorDataset(torch.arange(5), torch.arange(5)), ("a", "b"), Data(batch=4, workers=0), seed=1)
+    return Splits(
+        train, TensorDataset(torch.arange(5), torch.arange(5)), ("a", "b"), Images(batch=4, workers=0), seed=1
+    )
 
 
 def order(splits, epoch):
-    splits.trainer = SimpleNamespace(current_epoch=epoch)
+    splits.trainer = SimpleNamespace(current_epoch=epoch, global_rank=0, world_size=1)
     return [image.tolist() for image, _ in splits.train_dataloader()]
 
 
@@ -42,7 +44,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(numbers):
 def test_an_epoch_is_the_same_however_often_it_is_begun(tmp_path, make_photos, workers):
     """Lightning begins some epochs twice: neither order nor augmentation may depend on that."""
     folder = open_folder(make_photos(tmp_path / "photos", count=5))
-    loader = folder_splits(folder, Data(size=8, batch=4, workers=workers), seed=0).train_dataloader()
+    loader = folder_splits(folder, Images(size=8, batch=4, workers=workers), seed=0).train_dataloader()
 
     def images(begun):
         torch.manual_seed(0)  # where there are no workers, augmentation draws from here
@@ -69,14 +71,14 @@ def test_a_picture_is_the_image_again(tmp_path, numbers):
 
 
 def test_marker_pictures_are_grey_around_the_markers():
-    splits = marker_splits("gist", Data(batch=4, workers=0), 0, steps=1, test=2)
+    splits = marker_splits("gist", Images(batch=4, workers=0), 0, steps=1, test=2)
     picture = splits.picture(splits.test[0][0])
     assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8 and abs(np.median(picture) - 128) < 4
 
 
 def test_folder_splits(tmp_path, make_photos):
     folder = open_folder(make_photos(tmp_path / "photos"))
-    splits = folder_splits(folder, Data(size=8, batch=4, workers=0), seed=0)
+    splits = folder_splits(folder, Images(size=8, batch=4, workers=0), seed=0)
     assert splits.classes == ("cat", "dog")
     assert (len(splits.train), len(splits.test)) == (len(folder.train), len(folder.test)) == (20, 4)
     images, labels = next(iter(splits.train_dataloader()))
@@ -88,23 +90,23 @@ def test_folder_splits(tmp_path, make_photos):
 def test_fewer_images_than_a_batch(tmp_path, make_photos):
     folder = open_folder(make_photos(tmp_path / "photos", count=5))
     with pytest.raises(ValueError, match=r"photos has 8 training images, fewer than one batch of 9; give --batch 4 or"):
-        folder_splits(folder, Data(size=8, batch=9), seed=0)
-    assert len(folder_splits(folder, Data(size=8, batch=8, workers=0), seed=0).train_dataloader()) == 1
+        folder_splits(folder, Images(size=8, batch=9), seed=0)
+    assert len(folder_splits(folder, Images(size=8, batch=8, workers=0), seed=0).train_dataloader()) == 1
 
 
 def test_marker_splits():
-    splits = marker_splits("recall", Data(batch=4, workers=0), 0, steps=3, test=6)
+    splits = marker_splits("recall", Images(batch=4, workers=0), 0, steps=3, test=6)
     assert len(splits.train_dataloader()) == 3 and len(splits.test) == 6
     assert splits.classes == ("dark", "bright")
     assert not torch.equal(splits.train[0][0], splits.test[0][0])
-    other = marker_splits("recall", Data(batch=4, workers=0), 1, steps=3, test=6)
+    other = marker_splits("recall", Images(batch=4, workers=0), 1, steps=3, test=6)
     images = [split[0][0] for s in (splits, other) for split in (s.train, s.test)]
     assert len({float(image.sum()) for image in images}) == 4, "no two seeds share images"
 
 
 @pytest.mark.parametrize(
     ("make", "sentence"),
-    [(lambda: Data(batch=0), "batch=0 is no number of images"), (lambda: Data(batch=-3), "batch=-3")],
+    [(lambda: Images(batch=0), "batch=0 is no number of samples"), (lambda: Images(batch=-3), "batch=-3")],
 )
 def test_batches_that_are_none(make, sentence):
     with pytest.raises(ValueError, match=sentence):

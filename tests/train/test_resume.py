@@ -8,7 +8,7 @@ from torch import nn
 from wholeframe.data.folders import open_folder
 from wholeframe.train.fit import fit
 from wholeframe.train.loaders import folder_splits
-from wholeframe.train.recipe import Data, Recipe, Schedule
+from wholeframe.train.recipe import Images, Recipe, Schedule
 from wholeframe.train.run import Run
 
 EPOCHS = 4
@@ -46,7 +46,7 @@ def train(tmp_path, make_photos):
     folder = open_folder(make_photos(tmp_path / "photos", side=12))
 
     def train(name, workers, *, resume=False, callbacks=()):
-        recipe = Recipe(data=Data(size=8, batch=4, flip=True, workers=workers), schedule=Schedule(EPOCHS, lr=0.01))
+        recipe = Recipe(data=Images(size=8, batch=4, flip=True, workers=workers), schedule=Schedule(EPOCHS, lr=0.01))
         run = Run(tmp_path / name)
         model = network()
         torch.manual_seed(11 if resume else 12)  # the global random state has no part in it
@@ -77,9 +77,8 @@ def test_exactly_the_same_weights(train, workers, phase):
     assert run.metrics.read_text() == whole_run.metrics.read_text()
 
 
-def test_how_many_workers_does_matter(train):
-    """Their random numbers are their own: `workers` is in the recipe, to which a resumed run is held."""
-    assert differing(train("none", 0)[0], train("one", 1)[0])
+def test_how_many_workers_does_not_matter(train):
+    assert differing(train("none", 0)[0], train("one", 1)[0]) == []
 
 
 def test_a_run_that_has_all_its_epochs_stays_as_it_is(train):

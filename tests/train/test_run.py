@@ -2,20 +2,22 @@
 
 import dataclasses
 import json
+import math
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
+from wholeframe.data.sampling import Sampling
 from wholeframe.models.build import Model
 from wholeframe.train.fit import network_for
-from wholeframe.train.recipe import Data, Recipe, Schedule
+from wholeframe.train.recipe import SGD, AdamW, Clips, Cosine, Images, Recipe, Schedule, Steps
 from wholeframe.train.run import Run, read_checkpoint, write_json
 
 RECIPE = Recipe(
     model=Model(host="small", block="gc", at=("stage2", "stage3"), options={"ratio": 0.25}),
-    data=Data(size=16, batch=4, flip=True, workers=0),
+    data=Images(size=16, batch=4, flip=True, workers=0),
     schedule=Schedule(epochs=3, lr=0.1, clip=None),
     seed=7,
     precision="bf16-mixed",
@@ -59,6 +61,38 @@ def test_pretrained_weights_are_not_fetched_again(run, monkeypatch):
     state = {f"network.{key}": value for key, value in network_for(bare, 2).state_dict().items()}
     torch.save({"state_dict": state}, run.last)
     assert run.network()(IMAGE).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(schedule=Schedule(90, optimizer=SGD(nesterov=False), rate=Steps(drops=(30, 60.5), warmup=5))),
+        Recipe(schedule=Schedule(optimizer=AdamW(betas=(0.5, 0.9)), rate=Cosine(warmup=1)), labels="many"),
+        Recipe(data=Clips(Sampling(8, 8, short="clamp", views="pyslowfast"), window=math.inf, colours="torchvision")),
+        Recipe(model=Model(options={"pool": (1, 2, 2), "kind": "dot", "norm": None})),
+    ],
+    ids=("steps", "cosine", "clips", "options"),
+)
+def test_every_kind_of_recipe_comes_back(run, recipe):
+    run.write(recipe, ("cat", "dog"), "photos")
+    assert run.recipe() == recipe
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fields: fields.pop("type"),
+        lambda fields: fields.update(speed=3),
+        lambda fields: fields["schedule"].update(epochs=0),
+    ],
+    ids=("no type", "unknown field", "wrong value"),
+)
+def test_a_recipe_of_another_version(run, change):
+    fields = json.loads(run.recipe_file.read_text())
+    change(fields)
+    write_json(run.recipe_file, fields)
+    with pytest.raises(ValueError, match=r"recipe.json' is no recipe of this version of wholeframe: "):
+        run.recipe()
 
 
 def test_best_and_last_are_two_files(run):

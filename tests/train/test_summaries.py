@@ -20,7 +20,7 @@ from wholeframe.train.compare import (
     write_markdown,
 )
 from wholeframe.train.loaders import folder_splits, marker_splits
-from wholeframe.train.recipe import Data, Recipe, Schedule
+from wholeframe.train.recipe import Images, Recipe, Schedule
 
 ONE = Result("gist", "nl", 0, params=1234, macs=5_000_000, accuracy=0.5, train_s=2.0, infer_ms=1.0)
 TWO = dataclasses.replace(ONE, seed=1, accuracy=0.7, train_s=4.0, infer_ms=3.0)
@@ -60,11 +60,11 @@ def test_tables(tmp_path):
 
 @pytest.fixture(scope="module")
 def splits():
-    return marker_splits("recall", Data(size=32, batch=8, workers=0), 0, steps=2, test=8)
+    return marker_splits("recall", Images(size=32, batch=8, workers=0), 0, steps=2, test=8)
 
 
 def recipe(block):
-    return Recipe(Model(host="small_dense", block=block), Data(size=32, batch=8, workers=0), Schedule(epochs=1))
+    return Recipe(Model(host="small_dense", block=block), Images(size=32, batch=8, workers=0), Schedule(epochs=1))
 
 
 def test_what_a_training_is_measured_by(splits):
@@ -98,7 +98,7 @@ def test_the_picture_asks_where_a_label_is_asked(tmp_path, splits, monkeypatch):
 def test_the_picture_asks_the_centre_where_the_label_is_the_images(tmp_path, make_photos, monkeypatch):
     asked = []
     monkeypatch.setattr("wholeframe.train.compare.draw_attention", lambda image, query, *_: asked.append(query))
-    splits = folder_splits(open_folder(make_photos(tmp_path / "photos", count=4)), Data(size=16, batch=2), seed=0)
+    splits = folder_splits(open_folder(make_photos(tmp_path / "photos", count=4)), Images(size=16, batch=2), seed=0)
     picture(build(Model(host="small", block="nl"), 2, torch.zeros(1, 3, 16, 16)), splits, tmp_path / "a.png")
     assert asked == [(8, 8)]
 

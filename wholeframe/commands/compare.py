@@ -23,6 +23,7 @@ from wholeframe.study.figures import draw_accuracy
 from wholeframe.train.compare import HEADER, Result, cells, picture, summarise, train_one, write_csv, write_markdown
 from wholeframe.train.loaders import Splits, folder_splits, marker_splits
 from wholeframe.train.recipe import Recipe
+from wholeframe.train.record import described
 from wholeframe.train.run import environment, write_json
 
 BLOCKS_BY_DEFAULT = ("none", "nl", "nl_dot", "snl", "gc", "se")
@@ -154,20 +155,20 @@ def _arenas(options: Options) -> Iterator[Arena]:
         print(images.describe())
         for seed in range(options.seeds):
             recipe = folder.small(seed, options.epochs)
-            yield Arena(options.folder.resolve().name, recipe, folder_splits(images, recipe.data, seed))
+            yield Arena(options.folder.resolve().name, recipe, folder_splits(images, folder.SMALL_DATA, seed))
         return
     for task in options.tasks:
         if task not in TASKS:
             raise ValueError(f"there is no embedded task {task!r}; {nearest(task, TASKS)}")
         for seed in range(options.seeds):
             recipe = markers.small_dense(seed)
-            yield Arena(task, recipe, marker_splits(task, recipe.data, seed, steps=options.steps))
+            yield Arena(task, recipe, marker_splits(task, markers.DATA, seed, steps=options.steps))
 
 
 def _record(options: Options, blocks: list[str], arenas: list[Arena]) -> dict[str, object]:
     return {
         "options": {key: str(value) for key, value in dataclasses.asdict(options).items()},
         "blocks": {block: OPTIONS.get(block, {}) for block in blocks},
-        "recipes": {arena.task: dataclasses.asdict(arena.recipe) for arena in arenas},
+        "recipes": {arena.task: described(arena.recipe) for arena in arenas},
         "environment": environment(),
     }

@@ -104,26 +104,38 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         return self.transform(read_image(path)), label
 
 
-def transforms(size: int, train: bool, flip: bool = True) -> v2.Compose:
+def transforms(
+    size: int, train: bool, flip: bool = True, *, area: float = 0.6, shorter: int | None = None
+) -> v2.Compose:
     """From a PIL image to a `(3, size, size)` float32 tensor, normalised by `MEAN` and `STD`.
 
     To train: a random part of 60 to 100 % of the area, stretched by at most 4:3 either way, resized to
     `size`, and mirrored half of the time. To test: the shorter side resized to `size`, and the centre
     square cut out (no margin: nothing of a square image is lost).
 
+    On ImageNet papers train with area=0.08 and test with shorter=256, size=224.
+
     Args:
         size: height and width of the result, in pixels.
         train: random, to train with; else the same each time.
         flip: mirror half of the images when training. False where left and right differ in meaning:
             digits, letters, signs, "left" and "right" hands. No effect when testing.
+        area: the smallest part that is cut out to train. No effect when testing.
+        shorter: the shorter side when testing; None for `size`. No effect when training.
     """
     if size < 1:
         raise ValueError(f"size={size} is no size of an image in pixels; 224 is usual")
+    if not 0 < area <= 1:
+        raise ValueError(
+            f"area={area} is no part of an image, above 0 and up to 1; 0.6 is mild, 0.08 usual on ImageNet"
+        )
+    if shorter is not None and shorter < size:
+        raise ValueError(f"shorter={shorter} is smaller than size={size}: there is no such square in the image")
     if train:
-        geometry = [v2.RandomResizedCrop(size, scale=(0.6, 1.0), antialias=True)]
+        geometry = [v2.RandomResizedCrop(size, scale=(area, 1.0), antialias=True)]
         geometry += [v2.RandomHorizontalFlip()] if flip else []
     else:
-        geometry = [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
+        geometry = [v2.Resize(shorter or size, antialias=True), v2.CenterCrop(size)]
     return v2.Compose([*geometry, *_to_tensor()])
 
 

@@ -12,8 +12,10 @@ from torch import nn
 
 from wholeframe.blocks import BLOCKS
 from wholeframe.blocks.options import nearest, one_of
+from wholeframe.models.inflate import inflate
 from wholeframe.models.small import SmallNet
 from wholeframe.models.surgery import Example, insert
+from wholeframe.models.video import VideoResNet
 from wholeframe.models.zoo import MODELS
 
 HOSTS: dict[str, Callable[[int], nn.Module]] = {
@@ -62,7 +64,10 @@ def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module
 
 
 def host(name: str, classes: int, weights: str | None = None) -> nn.Module:
-    """A host network by name; pretrained weights come through the loaders of their own library."""
+    """A host network by name; pretrained weights come through the loaders of their own library.
+
+    Their last layer is kept where it has as many classes, and otherwise begins anew.
+    """
     if name in HOSTS:
         if weights is not None:
             raise ValueError(f"there are no pretrained weights of {name!r}; give weights None")
@@ -84,6 +89,11 @@ def _named(name: str, classes: int, weights: str | None) -> nn.Module:
     network = MODELS[name]
     if weights is None:
         return network.make(classes)
+    if len(network.input) == 4:  # a network for clips begins as its 2-D parent, repeated over time
+        made = network.make(classes)
+        assert isinstance(made, VideoResNet)
+        inflate(made, host(f"torchvision/resnet{made.depth}", classes, weights).state_dict())
+        return made
     if not network.host or network.attach is None:
         raise ValueError(f"there are no pretrained weights for what stands under {name!r}; give weights None")
     below = host(network.host, classes, weights)
@@ -101,12 +111,26 @@ def _torchvision(name: str, classes: int, weights: str | None) -> nn.Module:
     if not linears:
         raise ValueError(f"{name!r} ends in no linear layer that could be replaced for {classes} classes")
     path, last = linears[-1]
-    parent, _, child = path.rpartition(".")
-    setattr(network.get_submodule(parent), child, nn.Linear(last.in_features, classes))
+    if last.out_features != classes:
+        parent, _, child = path.rpartition(".")
+        setattr(network.get_submodule(parent), child, nn.Linear(last.in_features, classes))
     return network
 
 
 def _timm(name: str, classes: int, weights: str | None) -> nn.Module:
+    refuse_timm(name)
+    import timm
+
+    if weights is not None:
+        tags = [tagged.partition(".")[2] for tagged in timm.list_pretrained(f"{name}.*")]
+        one_of("weights", weights, ["DEFAULT", *tags])
+    tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
+    with _reachable(name, weights):
+        return timm.create_model(tagged, pretrained=weights is not None, num_classes=classes)
+
+
+def refuse_timm(name: str) -> None:
+    """ValueError if timm is not there, or has no such model."""
     try:
         import timm
     except ImportError as error:
@@ -117,12 +141,6 @@ def _timm(name: str, classes: int, weights: str | None) -> nn.Module:
     if not timm.is_model(name):
         known = [*MODELS, *torchvision.models.list_models(), *timm.list_models()]
         raise ValueError(f"neither torchvision nor timm has a model {name!r}; {nearest(name, known)}")
-    if weights is not None:
-        tags = [tagged.partition(".")[2] for tagged in timm.list_pretrained(f"{name}.*")]
-        one_of("weights", weights, ["DEFAULT", *tags])
-    tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
-    with _reachable(name, weights):
-        return timm.create_model(tagged, pretrained=weights is not None, num_classes=classes)
 
 
 @contextlib.contextmanager

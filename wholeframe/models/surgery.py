@@ -6,8 +6,8 @@ it. Nothing in the host is replaced or renamed: every old state-dict key stays, 
 One mechanism covers every published placement: *after the residual sum* is `layer3.4`, *before the sum* is
 `layer3.4.bn3`, *before block 5* is after block 4, `layer3` in torchvision.
 
-Replace modules (`SyncBatchNorm.convert_sync_batchnorm`, quantisation) before you insert, and compile after: a module
-that takes a host's place has no hook, and code that is already compiled does not look for one.
+Replace modules (quantisation) before you insert, and compile after: a module that takes a host's place has no hook, and
+code that is already compiled does not look for one. `sync_batchnorm` is the one replacement that keeps the hooks.
 """
 
 import contextlib
@@ -196,6 +196,26 @@ def sites(model: nn.Module, example: Example = None) -> list[Site]:
     places = once_each(places_in(model))
     _, visits = probe(model, places.values(), example)
     return [_site(name, places[name], visits[places[name]]) for name in fitting(places, visits)]
+
+
+def sync_batchnorm(model: nn.Module) -> None:
+    """Turn every batch norm, those of the host and those in the blocks, into torch's SyncBatchNorm, in place.
+
+    torch's own `convert_sync_batchnorm` leaves the hook of a block behind where the block's host is a batch norm
+    (`layer3.4.bn3`): the block's weights would be there, and never run. Here the hook moves along. Names in the state
+    dict stay.
+
+    ValueError if the model is compiled, or is itself a batch norm, in whose place nothing can be put.
+    """
+    refuse_compiled(model)
+    if isinstance(model, nn.modules.batchnorm._BatchNorm):
+        raise ValueError(f"the model is a {type(model).__name__} itself, and nothing can take its place")
+    hosts = [name for name, module in model.named_modules() if has_block(module)]
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for name in hosts:
+        host = model.get_submodule(name)
+        if not has_block(host):
+            _attach(host, host.get_submodule(CHILD))
 
 
 def _attach(host: nn.Module, block: nn.Module) -> None:

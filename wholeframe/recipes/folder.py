@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 from wholeframe.models.build import Model
-from wholeframe.train.recipe import Data, Recipe, Schedule
+from wholeframe.train.recipe import Images, Recipe, Schedule
+
+SMALL_DATA = Images(size=64, batch=32, flip=False)
 
 
 def small(seed: int = 0, epochs: int = 12) -> Recipe:
     """The bare network of `wholeframe compare --data DIR`, from scratch."""
     return Recipe(
         model=Model(host="small", block=None, at=("stage3",)),
-        data=Data(size=64, batch=32, flip=False),
+        data=SMALL_DATA,
         schedule=Schedule(epochs=epochs, lr=4e-3, weight_decay=0.05, clip=1.0),
         seed=seed,
     )
@@ -30,7 +32,7 @@ def r18_gc() -> Recipe:
     """
     return Recipe(
         model=Model(host="torchvision/resnet18", weights="DEFAULT", block="gc", at=("layer[2-4].*.bn2",)),
-        data=Data(size=224, batch=32, flip=True),
+        data=Images(size=224, batch=32, flip=True),
         schedule=Schedule(epochs=10, lr=1e-4, block_lr=10.0, weight_decay=0.05, clip=1.0),
     )
 
@@ -42,6 +44,6 @@ def r50_nl() -> Recipe:
     """
     return Recipe(
         model=Model(host="torchvision/resnet50", weights="DEFAULT", block="nl", at=("layer3.4",)),
-        data=Data(size=224, batch=32, flip=True),
+        data=Images(size=224, batch=32, flip=True),
         schedule=Schedule(epochs=10, lr=1e-4, block_lr=10.0, weight_decay=0.05, clip=1.0),
     )

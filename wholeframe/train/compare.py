@@ -17,7 +17,7 @@ from wholeframe.models.places import in_block
 from wholeframe.study.cost import cost, inference_ms
 from wholeframe.study.explain import attending, attention_of
 from wholeframe.study.figures import draw_attention
-from wholeframe.train.fit import final_accuracy, fit, network_for
+from wholeframe.train.fit import final_score, fit, network_for
 from wholeframe.train.loaders import Splits
 from wholeframe.train.recipe import Recipe
 
@@ -74,7 +74,7 @@ def train_one(
         seed=recipe.seed,
         params=new,
         macs=cost(network, example).macs,
-        accuracy=final_accuracy(trainer),
+        accuracy=final_score(trainer, recipe),
         train_s=train_s,
         infer_ms=inference_ms(network, example),
     )

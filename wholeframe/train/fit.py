@@ -12,19 +12,60 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from wholeframe.models.build import build
+from wholeframe.models.probe import evaluating
+from wholeframe.models.surgery import sync_batchnorm
+from wholeframe.models.video import VideoResNet
 from wholeframe.train.loaders import Splits, epoch_seed
-from wholeframe.train.recipe import Recipe
+from wholeframe.train.machines import Machines
+from wholeframe.train.objective import OBJECTIVES
+from wholeframe.train.recipe import Clips, Recipe
 from wholeframe.train.run import Run, read_checkpoint
 from wholeframe.train.task import Classification
 
+ONE_DEVICE = Machines()
+
 
 def network_for(recipe: Recipe, classes: int) -> nn.Module:
-    """The untrained network of a recipe, the same for the same seed."""
+    """The untrained network of a recipe, the same for the same seed.
+
+    ValueError if it cannot be trained on the samples of the recipe.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return build(recipe.model, classes, torch.randn(1, 3, recipe.data.size, recipe.data.size))
+        network = build(recipe.model, classes, torch.randn(1, *recipe.data.shape))
+    refuse_network(recipe, network)
+    return network
+
+
+def refuse_network(recipe: Recipe, network: nn.Module) -> None:
+    """ValueError for a network that cannot be trained on the samples of this recipe."""
+    clips = isinstance(recipe.data, Clips)
+    if clips != isinstance(network, VideoResNet):
+        kind, other = ("clips", "c2d_r50") if clips else ("photographs", "torchvision/resnet50")
+        raise ValueError(f"the recipe is for {kind}, and {recipe.model.host!r} takes none; take a host such as {other}")
+    if getattr(network, "aux_logits", False):  # torchvision's GoogLeNet and Inception v3
+        raise ValueError(
+            f"{recipe.model.host!r} gives auxiliary logits beside its own while training, and this training has one "
+            "loss for one output; take a host without them, such as torchvision/resnet50"
+        )
+    shape = recipe.data.shape
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    try:
+        log.disabled = True  # it would print what we say in a sentence
+        # Tensors that have shapes and no values: nothing is computed.
+        with evaluating(network), torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+            network(torch.empty(1, *shape))
+    except (NotImplementedError, DataDependentOutputException, DynamicOutputShapeException):
+        return  # an operation that needs values; it may still run
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ValueError(
+            f"{recipe.model.host!r} does not run on a sample of {' x '.join(map(str, shape))}: {error}"
+        ) from error
+    finally:
+        log.disabled = False
 
 
 def fit(
@@ -34,21 +75,26 @@ def fit(
     run: Run | None = None,
     *,
     resume: bool = False,
+    machines: Machines = ONE_DEVICE,
     callbacks: Sequence[Callback] = (),
 ) -> L.Trainer:
     """Train `network` in place. With a `run`, its folder gets logs and checkpoints; without, nothing is written.
 
     `resume` continues from the last full epoch with the optimizer, the schedule, the epoch and the order of images
     that the stopped run would have had: the weights at the end are the same.
+
+    KeyboardInterrupt if it is stopped by hand.
     """
     quiet()
+    machines.refuse(recipe, len(splits.test))
+    if machines.sync_bn:
+        sync_batchnorm(network)
     done = read_checkpoint(run.last)["global_step"] if resume and run is not None else 0
-    task = Classification(network, len(splits.classes), recipe.schedule)
+    task = Classification(network, len(splits.classes), recipe)
     trainer = L.Trainer(
         max_epochs=recipe.schedule.epochs,
         precision=recipe.precision,
-        accelerator="auto",
-        devices=1,
+        **machines.options(),
         gradient_clip_val=recipe.schedule.clip,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
@@ -58,25 +104,28 @@ def fit(
         enable_progress_bar=any(isinstance(callback, RichProgressBar) for callback in callbacks),
         logger=_loggers(run, done) if run else False,
         plugins=[WholeFiles()] if run else None,
-        callbacks=[Reseed(recipe.seed), *(_checkpoints(run) if run else []), *callbacks],
+        callbacks=[Reseed(recipe.seed), *(_checkpoints(run, recipe) if run else []), *callbacks],
     )
-    trainer.fit(task, datamodule=splits, ckpt_path=run.last if run and done else None, weights_only=True)
+    try:
+        trainer.fit(task, datamodule=splits, ckpt_path=run.last if run and done else None, weights_only=True)
+    except SystemExit as end:  # what Lightning makes of a Ctrl-C
+        raise KeyboardInterrupt from end
     return trainer
 
 
-def final_accuracy(trainer: L.Trainer) -> float:
-    """The accuracy after the last epoch."""
-    return float(trainer.callback_metrics["test/accuracy"])
+def final_score(trainer: L.Trainer, recipe: Recipe) -> float:
+    """What the network reached after the last epoch: accuracy, or mean average precision."""
+    return float(trainer.callback_metrics[f"test/{OBJECTIVES[recipe.labels].score}"])
 
 
 class Reseed(Callback):
-    """Dropout and augmentation in this process depend on (seed, epoch) alone, as the loaders do."""
+    """Dropout depends on (seed, epoch) alone, as the loaders do; every device drops what it likes."""
 
     def __init__(self, seed: int):
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch))
+        torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch) + (trainer.global_rank << 40))
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -88,10 +137,10 @@ class WholeFiles(TorchCheckpointIO):
         part.replace(path)
 
 
-def _checkpoints(run: Run) -> list[Callback]:
+def _checkpoints(run: Run, recipe: Recipe) -> list[Callback]:
     every = {"dirpath": run.folder, "save_top_k": 1, "enable_version_counter": False}
     return [
-        ModelCheckpoint(filename="best", monitor="test/accuracy", mode="max", **every),
+        ModelCheckpoint(filename="best", monitor=f"test/{OBJECTIVES[recipe.labels].score}", mode="max", **every),
         ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **every),
     ]
 

@@ -1,6 +1,7 @@
 """Which parameter gets which learning rate and weight decay."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -8,17 +9,28 @@ from wholeframe.models.places import in_block
 from wholeframe.train.recipe import Schedule
 
 
-def parameter_groups(model: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
-    """Norms and biases (all vectors) without weight decay; inserted blocks with their own learning-rate factor."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+class Role(NamedTuple):
+    """What a parameter is to the optimiser: of a new block or of the host, a weight or a norm or bias (a vector)."""
+
+    new: bool
+    decays: bool
+
+
+def roles(model: nn.Module) -> dict[str, Role]:
+    """The role of every parameter, by name."""
+    return {name: Role(in_block(name), p.ndim > 1) for name, p in model.named_parameters()}
+
+
+def parameter_groups(model: nn.Module, schedule: Schedule, roles: Mapping[str, Role]) -> list[dict[str, Any]]:
+    """Norms and biases without weight decay; inserted blocks with their own learning-rate factor."""
+    groups: dict[Role, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        key = (in_block(name), parameter.ndim > 1)
-        groups.setdefault(key, []).append(parameter)
+        groups.setdefault(roles[name], []).append(parameter)
     return [
         {
             "params": parameters,
-            "lr": schedule.lr * (schedule.block_lr if new else 1.0),
-            "weight_decay": schedule.weight_decay if decays else 0.0,
+            "lr": schedule.lr * (schedule.block_lr if role.new else 1.0),
+            "weight_decay": schedule.weight_decay if role.decays else 0.0,
         }
-        for (new, decays), parameters in groups.items()
+        for role, parameters in groups.items()
     ]

@@ -4,7 +4,8 @@ recipe.json        what was meant
 environment.json   what was used: versions, device, classes, data
 metrics.csv        loss and accuracy by step and epoch; TensorBoard events beside it
 last.ckpt          after the last full epoch, with optimizer and schedule: `--resume` continues from it
-best.ckpt          after the epoch with the best test accuracy
+best.ckpt          after the epoch with the best test score
+scores-*.csv       what `wholeframe evaluate` heard, sample by sample
 """
 
 import dataclasses
@@ -20,8 +21,9 @@ import torch
 import torchvision
 from torch import nn
 
-from wholeframe.models.build import Model, build
-from wholeframe.train.recipe import Data, Recipe, Schedule
+from wholeframe.models.build import build
+from wholeframe.train.recipe import Recipe
+from wholeframe.train.record import described, restored
 
 
 @dataclass(frozen=True)
@@ -50,18 +52,22 @@ class Run:
     def metrics(self) -> Path:
         return self.folder / "metrics.csv"
 
-    def write(self, recipe: Recipe, classes: tuple[str, ...], data: str) -> None:
-        """Record what was meant and what is used."""
+    def write(self, recipe: Recipe, classes: tuple[str, ...], data: str, start: str | None = None) -> None:
+        """Record what was meant and what is used; `start` is what the weights began as, None for the recipe's own."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.recipe_file, dataclasses.asdict(recipe))
-        write_json(self.environment_file, {"classes": classes, "data": data, **environment()})
+        write_json(self.recipe_file, described(recipe))
+        write_json(self.environment_file, {"classes": classes, "data": data, "start": start, **environment()})
 
     def recipe(self) -> Recipe:
         """The recipe, as it was run."""
         fields = self._read(self.recipe_file)
-        fields["model"]["at"] = tuple(fields["model"]["at"])
-        parts = {"model": Model(**fields["model"]), "data": Data(**fields["data"])}
-        return Recipe(**{**fields, **parts, "schedule": Schedule(**fields["schedule"])})
+        try:
+            recipe = restored(fields)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"'{self.recipe_file}' is no recipe of this version of wholeframe: {error}") from error
+        if not isinstance(recipe, Recipe):
+            raise ValueError(f"'{self.recipe_file}' is no recipe of this version of wholeframe: it does not say so")
+        return recipe
 
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the network's output."""
@@ -75,7 +81,7 @@ class Run:
         """The trained network, in eval mode."""
         recipe = self.recipe()
         model = dataclasses.replace(recipe.model, weights=None)  # the checkpoint holds every weight
-        network = build(model, len(self.classes()), torch.randn(1, 3, recipe.data.size, recipe.data.size))
+        network = build(model, len(self.classes()), torch.randn(1, *recipe.data.shape))
         file = self.last if weights == "last" else self.best
         state = read_checkpoint(file)["state_dict"]
         try:

@@ -1,41 +1,53 @@
-"""What is learned: one class per image, or one at every position that asks."""
+"""The training as Lightning wants it: loss, score and optimiser of a recipe."""
 
 import lightning as L
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassAccuracy
 
-from wholeframe.data.markers import IGNORE
-from wholeframe.train.groups import parameter_groups
-from wholeframe.train.recipe import Schedule
+from wholeframe.train.evaluate import has_label
+from wholeframe.train.groups import parameter_groups, roles
+from wholeframe.train.objective import OBJECTIVES
+from wholeframe.train.rates import scheduler
+from wholeframe.train.recipe import SGD, Recipe
 
 
 class Classification(L.LightningModule):
-    """Cross entropy and accuracy; logits `(b, k)` with labels `(b,)`, or `(b, k, h, w)` with `(b, h, w)`."""
+    """Logits `(b, k)` of images or clips, or `(b, k, h, w)` with labels `(b, h, w)`; see `OBJECTIVES`."""
 
-    def __init__(self, network: nn.Module, classes: int, schedule: Schedule):
+    def __init__(self, network: nn.Module, classes: int, recipe: Recipe):
         super().__init__()
-        self.network, self.schedule = network, schedule
-        self.accuracy = MulticlassAccuracy(classes, average="micro", ignore_index=IGNORE)
+        self.network, self.schedule = network, recipe.schedule
+        self.roles = roles(network)  # asked now: FSDP will flatten every parameter to a vector
+        self.objective = OBJECTIVES[recipe.labels]
+        self.score = self.objective.metric(classes)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         images, labels = batch
-        loss = F.cross_entropy(self.network(images), labels, ignore_index=IGNORE)
-        self.log("train/loss", loss, prog_bar=True)
+        loss = self.objective.loss(self.network(images), labels)
+        self.log("train/loss", loss, prog_bar=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
         images, labels = batch
+        read = has_label(labels)
+        if not read.any():
+            return
+        images, labels = images[read], labels[read]
         logits = self.network(images)
-        self.accuracy.update(logits, labels)
-        self.log("test/loss", F.cross_entropy(logits, labels, ignore_index=IGNORE), batch_size=len(images))
-        self.log("test/accuracy", self.accuracy, prog_bar=True, batch_size=len(images))
+        self.score.update(logits, labels)
+        loss = self.objective.loss(logits, labels)
+        self.log("test/loss", loss, sync_dist=True, batch_size=len(images))
+        self.log(f"test/{self.objective.score}", self.score, prog_bar=True, batch_size=len(images))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        optimizer = torch.optim.AdamW(parameter_groups(self.network, self.schedule))
-        peaks = [group["lr"] for group in optimizer.param_groups]
+        schedule = self.schedule
+        groups = parameter_groups(self.network, schedule, self.roles)
+        if isinstance(schedule.optimizer, SGD):
+            chosen = schedule.optimizer
+            optimizer = torch.optim.SGD(groups, momentum=chosen.momentum, nesterov=chosen.nesterov)
+        else:
+            optimizer = torch.optim.AdamW(groups, betas=schedule.optimizer.betas)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        rate = scheduler(schedule.rate, optimizer, schedule.epochs, steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

@@ -1,0 +1,84 @@
+"""`wholeframe predict` on photographs; and what evaluate writes down of them."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from wholeframe.models.build import host
+
+
+def test_predict_with_a_run(call, capsys, run, photo, photos, tmp_path):
+    other = photos / "cat" / "00.png"
+    call("predict", run, photo, other, "--features", tmp_path / "f.npy", "--top", 1)
+    told = capsys.readouterr().out
+    assert sum(told.count(name) for name in (" cat ", " dog ")) == 2
+    assert np.load(tmp_path / "f.npy").shape == (2, 48)
+
+
+def test_predictions_are_those_of_evaluate(call, capsys, run, photos):
+    call("evaluate", run, "--data", photos)
+    capsys.readouterr()
+    with (run / "scores-last-test.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 4 and list(rows[0]) == ["file", "label", "answer", "cat", "dog"]
+    for row in rows:
+        call("predict", run, photos / row["file"], "--top", 1)
+        told = capsys.readouterr().out
+        assert f" {row['answer']} " in told and f"{float(row[row['answer']]):.4f}" in told
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A state dict of torchvision's ResNet-18 that calls everything a goldfish."""
+    torch.manual_seed(0)
+    network = host("torchvision/resnet18", 1000)
+    torch.nn.init.zeros_(network.fc.weight)
+    network.fc.bias.data = torch.eye(1000)[1] * 20
+    file = tmp_path_factory.mktemp("weights") / "r18.safetensors"
+    save_file(network.state_dict(), file)
+    return file
+
+
+@pytest.mark.parametrize("name", ["torchvision/resnet18", "r18"])
+def test_predict_with_weights_from_a_file(call, capsys, weights, photo, name):
+    assert torchvision.models.ResNet18_Weights.DEFAULT.meta["categories"][1] == "goldfish"
+    call("predict", name, photo, "--weights", weights, "--top", 1)
+    assert " goldfish " in capsys.readouterr().out
+
+
+def test_weights_that_do_not_fit(refused, weights, photo, tmp_path):
+    assert "these are no weights of the same network" in refused("predict", "resnet50", photo, "--weights", weights)
+    assert "is not all of 'r18_nl1': it lacks layer3" in refused("predict", "r18_nl1", photo, "--weights", weights)
+    (tmp_path / "a.pth").write_text("no weights")
+    told = refused("predict", "resnet18", photo, "--weights", tmp_path / "a.pth")
+    assert f"'{tmp_path}/a.pth' holds no weights, or is damaged" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("r50_gc", "PHOTO"), "no weights of 'r50_gc' can be fetched; train it and give the run"),
+        (("resnet81", "PHOTO"), "neither torchvision nor timm has a model 'resnet81'; the nearest are"),
+        (("resnet18", "PHOTO", "--weights", "X"), "weights='X' is none of 'IMAGENET1K_V1', 'DEFAULT'"),
+        (("RUN", "PHOTO", "--weights", "X"), "weights='X': a run has the weights last and best"),
+        (("RUN", "PHOTO", "--views", "10x3"), "--views 10x3 is for videos; a photograph is looked at once"),
+        (("RUN", "PHOTO", "--features", "f.csv"), "features are written as .npy or .safetensors, and not as 'f.csv'"),
+        (("RUN", "PHOTO", "--top", "0"), "top=0 is no number of classes"),
+        (("RUN", "nowhere.jpg"), "there is no file 'nowhere.jpg'"),
+        (("RUN",), "give at least one photograph or video"),
+    ],
+)
+def test_what_cannot_be_predicted(refused, run, photo, arguments, sentence):
+    given = [{"RUN": run, "PHOTO": photo}.get(argument, argument) for argument in arguments]
+    assert sentence in refused("predict", *given)
+
+
+def test_evaluate_photographs_in_views(refused, run, photos):
+    told = refused("evaluate", run, "--data", photos, "--views", "10x3")
+    assert "--views 10x3 is for clips; a photograph is looked at once" in told
+    told = refused("evaluate", run, "--data", photos, "--unit", "frames")
+    assert "--videos and --unit go with a list of videos" in told

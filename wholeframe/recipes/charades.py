@@ -1,0 +1,39 @@
+"""Charades: 157 actions at home, videos of about 30 seconds, several actions at once.
+
+Data: the authors' lists (`Charades_v1_train.csv`, `Charades_v1_test.csv`) beside the videos; see `data.tables`.
+"""
+
+from wholeframe.data.sampling import Sampling
+from wholeframe.models.build import Model
+from wholeframe.recipes.kinetics import epochs
+from wholeframe.train.recipe import SGD, Clips, Recipe, Schedule, Steps
+
+VIDEOS = 7_985
+
+
+def i3d_r101_nl5() -> Recipe:
+    """NL I3D, ResNet-101, on 128 frames: a sigmoid per action, mean average precision over the actions that occur.
+
+    Wang et al. (CVPR 2018), section 5.2: begun from the network for Kinetics, one clip per GPU (8), 200,000 iterations
+    at 0.00125, a tenth after every 75,000; crops of 224 enlarged to 288, so that here the side is 288 and the frames in
+    proportion. No code was released for it. Their networks for 128 frames have frozen norms; here they are trained.
+
+    Published, not ours: mAP 37.5 % (train / val), 39.5 % (trainval / test), of the baseline 35.5 and 37.2 (table 4);
+    re-implementations with ResNet-50 are reported to reach 30 to 32.
+
+    wholeframe train kinetics --host i3d_r101_nl5 --data KINETICS --out runs/kinetics_r101 --devices 8
+    wholeframe train charades --data DIR --out runs/charades --start runs/kinetics_r101 --devices 8
+    wholeframe evaluate runs/charades --data DIR --views 10x3
+    """
+    return Recipe(
+        model=Model(host="i3d_r101_nl5", block=None),
+        data=Clips(sampling=Sampling(frames=128, stride=1), size=288, batch=8, workers=8),
+        schedule=Schedule(
+            epochs=200,
+            lr=0.00125,
+            weight_decay=1e-4,
+            optimizer=SGD(),
+            rate=Steps(drops=(epochs(75_000, 8, VIDEOS), epochs(150_000, 8, VIDEOS))),
+        ),
+        labels="many",
+    )
