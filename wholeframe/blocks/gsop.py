@@ -151,12 +151,15 @@ class GSoPChannel(ContextBlock):
         )
         self.stride = stride
 
-    def positions(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b m c"]:
-        return ops.to_positions(strided(x, self.stride))
+    def summary(
+        self, x: Float[Tensor, "b c n"], grid: Sequence[int]
+    ) -> tuple[Float[Tensor, "b d d"], Float[Tensor, "b c n"]]:
+        samples = x if self.stride == 1 else strided(x.unflatten(2, grid), self.stride).flatten(2)
+        return self.context(samples.mT), x
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
         """What every channel of x is multiplied by: `Bottleneck.chan_att` of the reference."""
-        return GATES[self.gate](self.multiply(self.context(self.positions(x))))
+        return GATES[self.gate](self.multiply(self.summary(x.flatten(2), x.shape[2:])[0]))
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         return super().multiply_adds(strided_grid(grid, self.stride))

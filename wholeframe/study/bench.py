@@ -215,7 +215,7 @@ CASES: tuple[Case, ...] = (
         "iSQRT, 5 steps",
         (8, 256, 256),
         "definition",
-        lambda: (partial(ops.newton_schulz, steps=5), partial(ops.dense_newton_schulz, steps=5)),
+        lambda: (partial(ops.newton_schulz, steps=5), partial(definitions.newton_schulz_as_released, steps=5)),
         Goal(1.2, 1.4),
         quick=True,
     ),

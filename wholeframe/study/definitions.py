@@ -59,3 +59,57 @@ def row_conv_by_groups(
 ) -> Float[Tensor, "b rd"]:
     """GSoP's row-wise convolution as released: rows are channels of a column image, one group each."""
     return F.conv2d(s[..., None], weight[..., None], bias, groups=s.shape[1])[:, :, 0, 0]
+
+
+def newton_schulz_as_released(sigma: Float[Tensor, "b d d"], steps: int = 5) -> Float[Tensor, "b d d"]:
+    """iSQRT as fast-MPN-COV releases it: a backward pass written by hand, ten products a step, from two steps on."""
+    return _NewtonSchulz.apply(sigma, steps)
+
+
+class _NewtonSchulz(torch.autograd.Function):
+    """The recursion of `ops.newton_schulz` with every Y and Z kept, and its gradient for a symmetric Sigma.
+
+    With L_Y and L_Z the gradients in Y and Z of a step, from the last to the first:
+
+        L_Y <- 1/2 (L_Y (3 I - Y Z) - Z L_Z Z - Z Y L_Y),    L_Z <- 1/2 ((3 I - Y Z) L_Z - Y L_Y Y - L_Z Z Y)
+    """
+
+    @staticmethod
+    def forward(ctx, sigma: Tensor, steps: int) -> Tensor:
+        b, d, _ = sigma.shape
+        eye3 = 3 * torch.eye(d, dtype=sigma.dtype, device=sigma.device).repeat(b, 1, 1)
+        tau = (sigma * eye3).sum(dim=(1, 2)) / 3
+        a = sigma / tau.view(b, 1, 1).expand_as(sigma)
+        z = 0.5 * (eye3 - a)
+        y = a.bmm(z)
+        kept = [(y, z)]
+        for _ in range(steps - 2):
+            t = 0.5 * (eye3 - z.bmm(y))
+            y, z = y.bmm(t), t.bmm(z)
+            kept.append((y, z))
+        root = 0.5 * y.bmm(eye3 - z.bmm(y))
+        ctx.save_for_backward(sigma, a, tau, root, eye3, *(tensor for pair in kept for tensor in pair))
+        return root * tau.sqrt().view(b, 1, 1).expand_as(sigma)
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (grad,), (sigma, a, tau, root, eye3, *kept) = grad_outputs, ctx.saved_tensors
+        b = sigma.shape[0]
+        scaled = grad * tau.sqrt().view(b, 1, 1).expand_as(grad)
+        *before, y, z = kept
+        yz, zy = y.bmm(z), z.bmm(y)
+        l_y = 0.5 * (scaled.bmm(eye3 - yz) - zy.bmm(scaled))
+        l_z = -0.5 * y.bmm(scaled).bmm(y)
+        while before:
+            *before, y, z = before
+            yz, zy = eye3 - y.bmm(z), z.bmm(y)
+            l_y, l_z = (
+                0.5 * (l_y.bmm(yz) - z.bmm(l_z).bmm(z) - zy.bmm(l_y)),
+                0.5 * (yz.bmm(l_z) - y.bmm(l_y).bmm(y) - l_z.bmm(zy)),
+            )
+        l_a = 0.5 * (l_y.bmm(eye3 - a) - l_z - a.bmm(l_y))
+        along = (grad * root).sum(dim=(1, 2)) / (2 * tau.sqrt()) - (l_a * sigma).sum(dim=(1, 2)) / tau**2
+        result = l_a / tau.view(b, 1, 1)
+        for sample in range(b):
+            result[sample] += along[sample] * eye3[sample] / 3
+        return result, None
