@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from wholeframe import ops
 from wholeframe.blocks import conventions
 from wholeframe.blocks import reach as reaches
+from wholeframe.blocks.affine import Affine
 from wholeframe.blocks.birth import draw
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.options import one_of
@@ -37,7 +38,8 @@ class NonLocal(nn.Module):
       PyTorchVideo pool x before. A maximum and a linear map do not commute: these are different functions.
     - `groups` or `frames`: both cut a clip into runs of frames that do not see each other. Caffe2's `group_size`
       is the number of `frames` in a group, PySlowFast's `NONLOCAL.GROUP` the number of `groups`.
-    - `norm`: batch norm after W_z, or none (mmcv by default, Caffe2's frozen nets).
+    - `norm`: batch norm after W_z, or none (mmcv by default, Caffe2's frozen nets); Caffe2's `USE_AFFINE` is
+      `"affine"`, batch norm frozen to y = s x + b, neither of them trained.
     - `out_bias`: mmcv drops the bias of W_z where a norm follows, the others keep it.
     - `std` of theta, phi and g at birth: 0.01 in the released code, He initialisation (None) in the paper.
     - `birth`: the paper starts the norm's gain (or W_z, where there is no norm) at zero, so that the block is an
@@ -53,13 +55,15 @@ class NonLocal(nn.Module):
         reach: the keys of a query: all of `"spacetime"`, those of its frame (`"space"`), or those at its place in
             every frame (`"time"`, which needs a clip and no spatial pooling). The paper's table 2d, without code.
         groups, frames: cut a clip into so many groups of frames, or into groups of so many frames.
-        norm: `"bn"` or None. Its statistics are over all positions, whatever the reach.
+        norm: `"bn"`, `"affine"` or None. Statistics are over all positions, whatever the reach. To freeze the norm of
+            a trained block, give `norm="affine"` a folded state, or set `block.norm = Affine.folded(block.norm)`.
         eps, momentum: of the batch norm.
         bias: of theta, phi and g.
         out_bias: of W_z.
         concatenation_bias: of w_f (tea1528 has one, mmcv and AlexHex7 have none).
         std: of the initial weights of theta, phi and g; None for He initialisation.
-        birth: `"zero"` for an identity at birth, `"random"` otherwise.
+        birth: `"zero"` for an identity at birth (the batch norm's gain, or W_z where there is none to train),
+            `"random"` otherwise.
         backend: how y is computed; `"auto"`, or a name of `wholeframe.ops.backends(kind)`.
 
     Raises:
@@ -79,7 +83,7 @@ class NonLocal(nn.Module):
         reach: Reach = "spacetime",
         groups: int | None = None,
         frames: int | None = None,
-        norm: Literal["bn"] | None = "bn",
+        norm: Literal["bn", "affine"] | None = "bn",
         eps: float = 1e-5,
         momentum: float = 0.1,
         bias: bool = True,
@@ -93,7 +97,7 @@ class NonLocal(nn.Module):
         one_of("kind", kind, ops.KINDS)
         one_of("pool_order", pool_order, ("before", "after"))
         reaches.check(reach, groups, frames, pool)
-        one_of("norm", norm, ("bn", None))
+        one_of("norm", norm, ("bn", "affine", None))
         one_of("birth", birth, ("zero", "random"))
         one_of("backend", backend, ("auto", *ops.backends(kind)))
         if scale is not None and kind in ("dot", "concatenation"):
@@ -121,7 +125,12 @@ class NonLocal(nn.Module):
         self.g = nn.Linear(channels, inner, bias=bias)
         self.w_f = nn.Linear(2 * inner, 1, bias=concatenation_bias) if kind == "concatenation" else None
         self.out = nn.Linear(inner, channels, bias=out_bias)
-        self.norm = nn.BatchNorm1d(channels, eps=eps, momentum=momentum) if norm else None
+        norms = {
+            "bn": lambda: nn.BatchNorm1d(channels, eps=eps, momentum=momentum),
+            "affine": lambda: Affine(channels),
+            None: lambda: None,
+        }
+        self.norm: nn.BatchNorm1d | Affine | None = norms[norm]()
         self.reset_parameters()
 
     @classmethod
@@ -146,7 +155,7 @@ class NonLocal(nn.Module):
         if self.norm is not None:
             self.norm.reset_parameters()
         if self.birth == "zero":
-            nn.init.zeros_(self.out.weight if self.norm is None else self.norm.weight)
+            nn.init.zeros_(self.norm.weight if isinstance(self.norm, nn.BatchNorm1d) else self.out.weight)
 
     @property
     def identity_at_birth(self) -> bool:

@@ -32,6 +32,7 @@ from wholeframe.ops.layout import coordinates as coordinates
 from wholeframe.ops.layout import cut as cut
 from wholeframe.ops.layout import flat_index as flat_index
 from wholeframe.ops.layout import join as join
+from wholeframe.ops.layout import over_space as over_space
 from wholeframe.ops.layout import pool_keys as pool_keys
 from wholeframe.ops.layout import pool_window as pool_window
 from wholeframe.ops.layout import to_grid as to_grid
