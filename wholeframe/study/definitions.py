@@ -11,7 +11,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wholeframe import ops
-from wholeframe.blocks import CGNL, NonLocal
+from wholeframe.blocks import (
+    CGNL,
+    AttentionContext,
+    ContextBlock,
+    GSoPChannel,
+    GSoPPosition,
+    MeanContext,
+    NonLocal,
+    RowConv,
+)
+from wholeframe.blocks.context import GATES
+from wholeframe.blocks.gsop import ROW_ACTS
 
 
 def pairs_concatenated(block: NonLocal, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -36,21 +47,65 @@ def _finish(block: NonLocal, x: Tensor, y: Tensor) -> Tensor:
     return x + (z if block.norm is None else block.norm(z)).unflatten(2, x.shape[2:])
 
 
+def plain_context(block: ContextBlock, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+    """The framework as its equation reads, with the gradients that autograd finds."""
+    positions = ops.to_positions(x)
+    if isinstance(block.context, AttentionContext):
+        context = torch.bmm(block.context.weights(positions)[:, None], positions)[:, 0]
+    else:
+        context = positions.mean(dim=1) if isinstance(block.context, MeanContext) else block.context(positions)
+    everywhere = (..., *[None] * (x.ndim - 2))
+    if block.multiply is not None:
+        x = x * GATES[block.gate](block.multiply(context))[everywhere]
+    return x if block.add is None else x + block.add(context)[everywhere]
+
+
 def cgnl_in_a_loop(block: CGNL, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-    """CGNL with a dot product, one group after the other, the scalar as a product of a row and a column."""
+    """CGNL with a dot product or Taylor series, one group after the other, its scalars as products of matrices."""
     theta, phi, g = (F.conv1d(x.flatten(2), layer.weight[..., None]) for layer in (block.theta, block.phi, block.g))
     groups = []
     for t, p, v in zip(*(y.chunk(block.groups, dim=1) for y in (theta, phi, g)), strict=True):
-        scalar = torch.bmm(p.flatten(1)[:, None], v.flatten(1)[:, :, None])
-        groups.append(torch.bmm(scalar, t.flatten(1)[:, None]).view_as(t))
+        t_powers, p_powers = (_powers(block, y.flatten(1)) for y in (t, p))
+        scalars = torch.bmm(p_powers, v.flatten(1)[:, :, None])
+        groups.append(torch.bmm(scalars.mT, t_powers).view_as(t))
     z = F.conv1d(torch.cat(groups, dim=1), block.out.weight[..., None], groups=block.groups)
     return x + (z if block.norm is None else block.norm(z)).unflatten(2, x.shape[2:])
+
+
+def _powers(block: CGNL, tokens: Float[Tensor, "b l"]) -> Float[Tensor, "b p l"]:
+    """sqrt(c_p) tokens^p for p = 0 .. order of a Taylor series; the tokens themselves for a dot product."""
+    if block.kernel == "dot":
+        return tokens[:, None]
+    coefficients = ops.taylor_coefficients(block.gamma, block.order)
+    return torch.stack([c**0.5 * tokens.pow(p) for p, c in enumerate(coefficients)], dim=1)
+
+
+def gsop_channel_as_released(block: GSoPChannel, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+    """Channel-wise GSoP with its centring matrix and its grouped convolution."""
+    s = covariance_by_matrix(block.context.reduce(F.relu(ops.to_positions(x))))
+    gates = GATES[block.gate](_rows_as_released(block.multiply, s))
+    return x * gates[(..., *[None] * (x.ndim - 2))]
+
+
+def gsop_position_as_released(block: GSoPPosition, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+    """Position-wise GSoP with its centring matrix and its grouped convolution."""
+    v = block.reduce(ops.to_positions(F.relu(x))).unflatten(2, x.shape[2:])
+    s = ops.dense_position_covariance(ops.adaptive_mean(v, block.size).flatten(2), block.centring)
+    gates = GATES[block.gate](_rows_as_released(block.transform, s)).unflatten(1, (1, *block.size))
+    return F.relu(x * ops.adaptive_mean(gates, x.shape[2:]))
+
+
+def _rows_as_released(transform: RowConv, s: Float[Tensor, "b d d"]) -> Float[Tensor, "b c"]:
+    assert transform.row_conv.bias is not None
+    rows = row_conv_by_groups(transform.row_norm(s), transform.row_conv.weight, transform.row_conv.bias)
+    return transform.expand(ROW_ACTS[transform.act](rows))
 
 
 def covariance_by_matrix(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
     """The covariance with its centring matrix, m x m, built anew and once per sample, as GSoP and fast-MPN-COV do."""
     b, _, m = x.shape
-    centring = (-torch.ones(m, m, device=x.device) / m / m + torch.eye(m, device=x.device) / m).repeat(b, 1, 1)
+    like = {"dtype": x.dtype, "device": x.device}
+    centring = (-torch.ones(m, m, **like) / m / m + torch.eye(m, **like) / m).repeat(b, 1, 1)
     return x.bmm(centring).bmm(x.mT)
 
 
