@@ -95,20 +95,22 @@ class ContextBlock(nn.Module):
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         # One flat view for context and fusion: where two views meet, autograd adds their gradients in a new map.
         context, z = self.summary(x.flatten(2), x.shape[2:])
-        if self.multiply is not None:
-            z = ops.gated(z, GATES[self.gate](self.multiply(context))[:, :, None])
-        if self.add is not None:
-            z = z + self.add(context)[:, :, None]
-        return z.unflatten(2, x.shape[2:])
+        multiply, add = self.multiply, self.add
+        if multiply is not None:
+            z = ops.gated(z, GATES[self.gate](multiply(context)).unsqueeze(2))
+        if add is not None:
+            z = z + add(context).unsqueeze(2)
+        return z.reshape(x.shape)
 
     def summary(
         self, x: Float[Tensor, "b c n"], grid: Sequence[int]
     ) -> tuple[Float[Tensor, "b *summary"], Float[Tensor, "b c n"]]:
         """The context, and x for the fusion."""
-        if isinstance(self.context, AttentionContext):
-            context, beside = self.context.beside(x.mT)
-            return context, beside.mT
-        return self.context(x.mT), x
+        context = self.context
+        if isinstance(context, AttentionContext):
+            summary, beside = context.beside(x.mT)
+            return summary, beside.mT
+        return context(x.mT), x
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -258,8 +257,8 @@ class GSoPPosition(nn.Module):
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         z = x * self.gates(x)
         # A ReLU, but one that a host may overwrite: F.relu keeps its output for the backward pass, and residual
-        # blocks add to it in place (the reference raises there on a modern torch).
-        return z if self.out_act is None else torch.where(z > 0, z, 0)
+        # blocks add to it in place (the reference raises there on a modern torch). A threshold keeps its input.
+        return z if self.out_act is None else F.threshold(z, 0, 0)
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b 1 *grid"]:
         """What every position of x is multiplied by: `Bottleneck.pos_att` of the reference."""

@@ -6,11 +6,16 @@ from torch import Tensor
 
 from wholeframe.ops.layout import wide
 
+LARGE = 2**17  # numbers in a map; measured, see `by_hand`
+
 
 def mean_context(x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
     """c = 1/n sum_j x_j, summed in float32 or better. Squeeze of SENet, average pooling of GCNet."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    if not by_hand(x):
+        return x.mean(dim=1, dtype=dtype).to(x.dtype)
     # The gradient of a sum is a view of one vector; that of a mean would be a whole map, in positions' order.
-    return (x.sum(dim=1, dtype=torch.promote_types(x.dtype, torch.float32)) / x.shape[1]).to(x.dtype)
+    return (x.sum(dim=1, dtype=dtype) / x.shape[1]).to(x.dtype)
 
 
 def std_context(x: Float[Tensor, "b n c"], eps: float) -> Float[Tensor, "b c"]:
@@ -48,8 +53,7 @@ def attention_context_beside(
 
     Whoever takes x from here gets its two gradients, of the context and of the map beside it, in one map.
     """
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
-        # A compiler does as well from the definition as we do by hand, and sees through it.
+    if not by_hand(x):
         return dense_attention_context(x, weight, bias), x
     with torch.autocast(x.device.type, enabled=False):
         return _AttentionContext.apply(x, weight, bias)[:2]
@@ -57,9 +61,15 @@ def attention_context_beside(
 
 def gated(x: Float[Tensor, "b c n"], gate: Float[Tensor, "b c 1"]) -> Float[Tensor, "b c n"]:
     """x_i * gate, with a gradient that needs room for one map, where that of a product needs two."""
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
-        return x * gate
-    return _Gated.apply(x, gate)
+    return _Gated.apply(x, gate) if by_hand(x) else x * gate
+
+
+def by_hand(x: Tensor) -> bool:
+    """Whether a gradient written by hand pays: it saves passes over maps, and costs a tenth of a millisecond in Python.
+
+    A compiler does as well from the definition, and sees through it.
+    """
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling() and x.numel() >= LARGE
 
 
 def _weights(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -106,7 +116,8 @@ class _AttentionContext(torch.autograd.Function):
             # Passes over one map, in the order of x in memory: faster than a product of so low a rank.
             turned = (lambda t: t) if v.is_contiguous() else (lambda t: t.mT)
             dx = turned(a[:, :, None]) * turned(dc[:, None])
-            dx = turned(dx.addcmul_(turned(dl[:, :, None]), turned(w.expand_as(dc)[:, None])))
+            more = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
+            dx = turned(more(dx, turned(dl[:, :, None]), turned(w.expand_as(dc)[:, None])))
             dx = dx.to(x.dtype) if beside is None else dx.add_(beside).to(x.dtype)
             dw = torch.bmm(dl[:, None], v).sum(dim=(0, 1)).to(weight.dtype)
         return dx, dw, None if bias is None else torch.zeros_like(bias)

@@ -140,7 +140,7 @@ class _RowConv(torch.autograd.Function):
     def backward(ctx, *grad_outputs: Tensor):
         (grad,), (s, weight) = grad_outputs, ctx.saved_tensors
         d = s.shape[1]
-        rows = grad.to(weight.dtype).unflatten(1, (d, -1)).transpose(0, 1).contiguous()
+        rows = grad.to(weight.dtype).reshape(-1, d, weight.shape[0] // d).transpose(0, 1).contiguous()
         ds, dw, db = ctx.needs_input_grad
         return (
             torch.bmm(rows, weight.view(d, -1, d)).transpose(0, 1) if ds else None,
