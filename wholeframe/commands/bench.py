@@ -40,7 +40,7 @@ class Options:
     quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """only the sizes that fit into five minutes on two cores"""
     sweep: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """instead, every block from 7 x 7 to 112 x 112 positions against every alternative, with pictures (half an hour)"""
+    """instead, every block from 7 x 7 to 112 x 112 positions against every alternative, with pictures (far longer)"""
     only: tuple[str, ...] = ()
     """names of blocks; all without it"""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("benchmarks/results")

@@ -85,7 +85,7 @@ def draw_scaling(lines: Mapping[str, Mapping[str, Scaling]], file: Path, title: 
     """
     columns = min(5, len(lines))
     rows = -(-len(lines) // columns)
-    figure = Figure(figsize=(3.1 * columns, 4.4 * rows + 0.5), dpi=110, layout="constrained")
+    figure = Figure(figsize=(max(3.1 * columns, 5), 4.4 * rows + 0.5), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=11, color=INK)
     panels = figure.subplots(2 * rows, columns, squeeze=False)

@@ -1,8 +1,8 @@
 """Every block at every size against every alternative: whether there is one to be preferred anywhere.
 
 Two samples of 256 channels, from 7 x 7 to 112 x 112 positions. The alternatives are the peers that are installed and
-our own definitions. What builds a matrix of all pairs stops where a pass would not fit into a few GiB; ours goes on
-alone.
+our own definitions, all as wide as ours. What builds a matrix of all pairs stops where a pass would not fit into a
+few GiB; ours goes on alone.
 """
 
 import math
@@ -57,7 +57,7 @@ def _defined(block: str, definition: Callable, largest: int = SIDES[-1]) -> Alte
 
 ALTERNATIVES: tuple[Alternative, ...] = (
     _mmcv("nl", "embedded_gaussian"),
-    Alternative("nl", "timm", against("timm.NonLocalAttn", in_channels=CHANNELS), PAIRS),
+    Alternative("nl", "timm", against("timm.NonLocalAttn", in_channels=CHANNELS, rd_ratio=1 / 2), PAIRS),
     Alternative(
         "nl",
         "pytorchvideo",
@@ -75,7 +75,11 @@ ALTERNATIVES: tuple[Alternative, ...] = (
     _defined("nl_concatenation", definitions.pairs_concatenated, CONCATENATED),
     _defined("snl", definitions.plain_context),
     Alternative("gc", "mmcv", against("mmcv.ContextBlock", in_channels=CHANNELS, ratio=1 / 16)),
-    Alternative("gc", "timm", against("timm.GlobalContext", channels=CHANNELS, fuse_add=True, fuse_scale=False)),
+    Alternative(
+        "gc",
+        "timm",
+        against("timm.GlobalContext", channels=CHANNELS, fuse_add=True, fuse_scale=False, rd_ratio=1 / 16),
+    ),
     _defined("gc", definitions.plain_context),
     Alternative("se", "timm", against("timm.SEModule", channels=CHANNELS)),
     _defined("se", definitions.plain_context),
