@@ -4,6 +4,7 @@ from functools import partial
 
 from wholeframe import blocks
 from wholeframe.blocks import Bottleneck, ContextBlock
+from wholeframe.blocks.context import GATES
 
 CHANNELS, GRID = 256, (14, 14)
 CONTEXTS = (
@@ -113,7 +114,7 @@ def row(name: str, call: str) -> tuple[str, ...]:
 def page() -> str:
     columns = ("block", "call", "context", "transform", "fusion", "parameters", "multiply-adds", "identity at birth")
     return PAGE.format(
-        gates=", ".join(f'`"{gate}"`' for gate in blocks.context.GATES),
+        gates=", ".join(f'`"{gate}"`' for gate in GATES),
         size=" x ".join(map(str, (CHANNELS, *GRID))),
         contexts=parts(CONTEXTS),
         transforms=parts(TRANSFORMS),

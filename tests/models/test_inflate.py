@@ -122,7 +122,7 @@ def test_what_is_no_parent():
     deeper = {f"layer1.2.{key}": tensor for key, tensor in parent(18).layer1[1].state_dict().items()}
     with pytest.raises(ValueError, match=r"the network has no 'layer1.2.bn1.bias', .* \(0 missing, 12 left over\)"):
         inflate(child, parent(18).state_dict() | deeper)
-    with pytest.raises(ValueError, match="the parent lacks 'bn1.bias'"):
+    with pytest.raises(ValueError, match=r"the parent lacks 'bn1\.bias'"):
         inflate(child, {key: tensor for key, tensor in parent(18).state_dict().items() if key != "bn1.bias"})
     with pytest.raises(ValueError, match=r"'conv1.weight' has shape \(64, 1, 7, 7\)"):
         inflate(child, parent(18).state_dict() | {"conv1.weight": torch.zeros(64, 1, 7, 7)})

@@ -125,7 +125,7 @@ def test_what_cannot_be():
         VideoResNet.like("paper", "i3d", 34)
     with pytest.raises(ValueError, match="stride='1x1' has no meaning in ResNet-18"):
         VideoResNet.like("paper", "c2d", 18, stride="1x1")
-    with pytest.raises(ValueError, match="host='i3D'.*i3d"):
+    with pytest.raises(ValueError, match=r"host='i3D'.*i3d"):
         VideoResNet.like("paper", "i3D", 50)
     network = VideoResNet.like("paper", "c2d", 18)
     with pytest.raises(ValueError, match=r"shape \(3, 8, 64, 64\).*clip\[None\]"):

@@ -31,10 +31,17 @@ def main(arguments: list[str]) -> None:
     named = MODELS.get(options.name)
     classes, sample = (named.classes, named.input) if named else (1000, (3, 224, 224))
     sample = options.input or sample
-    cost = count(lambda: host(options.name, classes), sample)
+    shape = " x ".join(map(str, sample))
+    try:
+        cost = count(lambda: host(options.name, classes), sample)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{options.name} does not run on {shape} ({str(error).splitlines()[0]}); "
+            "an image is --input 3 224 224, a clip --input 3 32 224 224"
+        ) from error
     console = Console()
     console.width = max(console.width, 132)
-    print(f"{options.name} on {' x '.join(map(str, sample))}, {classes} classes")
+    print(f"{options.name} on {shape}, {classes} classes")
     print(f"  {cost.params:,} parameters, {cost.macs:,} multiply-adds (convolutions, matrix products, attention)")
     if named:
         sizes = [row for row in figures(options.name) if row.published.unit in SIZES]

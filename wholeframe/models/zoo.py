@@ -7,8 +7,9 @@ from torch import nn
 from wholeframe.blocks.options import nearest
 from wholeframe.models.card import Network
 from wholeframe.models.image_zoo import IMAGES
+from wholeframe.models.video_zoo import VIDEOS
 
-MODELS: dict[str, Network] = {**IMAGES}
+MODELS: dict[str, Network] = {**IMAGES, **VIDEOS}
 
 
 def card(name: str) -> Network:
