@@ -12,7 +12,10 @@ from wholeframe.ops.compact import gnl_weights as gnl_weights
 from wholeframe.ops.compact import grouped_tokens as grouped_tokens
 from wholeframe.ops.compact import taylor_coefficients as taylor_coefficients
 from wholeframe.ops.context import attention_context as attention_context
+from wholeframe.ops.context import attention_context_beside as attention_context_beside
 from wholeframe.ops.context import attention_weights as attention_weights
+from wholeframe.ops.context import dense_attention_context as dense_attention_context
+from wholeframe.ops.context import gated as gated
 from wholeframe.ops.context import mean_context as mean_context
 from wholeframe.ops.context import std_context as std_context
 from wholeframe.ops.covariance import Centring as Centring
