@@ -73,7 +73,7 @@ def test_pairwise_is_the_weighted_sum_of_the_values(inputs, w_f, kind, scale):
     theta, phi, value = inputs
     options = {"scale": scale, **({"w_f": w_f} if kind == "concatenation" else {})}
     expected = torch.einsum("bqk,bkv->bqv", ops.pairwise_weights(theta, phi, kind, **options), value)
-    for backend in ("auto", *ops.backends(kind)):
+    for backend in ("auto", *ops.pairwise_backends(kind)):
         close(ops.pairwise(theta, phi, value, kind, backend=backend, **options), expected)
 
 
@@ -130,7 +130,7 @@ def test_macs_of_auto_are_those_of_the_cheapest():
 
 
 def test_backends_of_each_kind():
-    assert {kind: ops.backends(kind) for kind in ops.KINDS} == {
+    assert {kind: ops.pairwise_backends(kind) for kind in ops.KINDS} == {
         "gaussian": ("sdpa", "dense"),
         "embedded_gaussian": ("sdpa", "dense"),
         "euclidean_gaussian": ("sdpa", "dense"),

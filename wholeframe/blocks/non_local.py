@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -16,7 +15,6 @@ from wholeframe.blocks.birth import draw
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.options import one_of
 from wholeframe.blocks.reach import Reach
-from wholeframe.ops.choose import Sizes
 
 
 class NonLocal(nn.Module):
@@ -60,7 +58,7 @@ class NonLocal(nn.Module):
         concatenation_bias: of w_f (tea1528 has one, mmcv and AlexHex7 have none).
         std: of the initial weights of theta, phi and g; None for He initialisation.
         birth: `"zero"` for an identity at birth, `"random"` otherwise.
-        backend: how y is computed; `"auto"`, or a name of `wholeframe.ops.backends(kind)`.
+        backend: how it is computed; `"auto"`, or a name of `wholeframe.ops.backends(kind)`.
 
     Raises:
         ValueError: for a scale with a kind that has none, an unknown option, a pool larger than the grid, or a clip
@@ -161,13 +159,36 @@ class NonLocal(nn.Module):
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         parts = self.parts(x.shape[2:]) if self.cuts else ()
         part = ops.cut(x, parts) if self.cuts else x
-        query, key, value = self.project(part)
-        y = ops.pairwise(query, key, value, self.kind, scale=self.scale, backend=self.backend, **self._w_f())
-        z = self.out(y).transpose(1, 2)
-        if self.norm is not None:
-            z = self.norm(z)
-        z = z.unflatten(2, part.shape[2:])
-        return x + (ops.join(z, parts) if self.cuts else z)
+        still = self.norm is None or self._norm_stands_still
+        options = {"scale": self.scale, "residual": still, "backend": self.backend}
+        z = ops.non_local(part, self.layers(), self.kind, self.keys, **options)
+        z = ops.join(z, parts) if self.cuts else z
+        return z if still else x + self.norm(z.flatten(2)).unflatten(2, x.shape[2:])
+
+    def layers(self) -> ops.Layers:
+        """The weights as the ops take them; a norm that stands still is part of W_z."""
+        maps = (self.theta, self.phi, self.g, self.out, self.w_f)
+        theta, phi, g, out, w_f = (layer and ops.Affine(layer.weight, layer.bias) for layer in maps)
+        return ops.Layers(theta, phi, g, self._normed(out) if self._norm_stands_still else out, w_f)
+
+    @property
+    def keys(self) -> ops.Keys:
+        """Which keys a query has, before its reach is cut."""
+        return ops.Keys(self.pool, self.pool_order)
+
+    @property
+    def _norm_stands_still(self) -> bool:
+        """Whether the norm is a linear map that depends on no input: a batch norm that evaluates."""
+        norm = self.norm
+        return isinstance(norm, nn.BatchNorm1d) and not norm.training and norm.running_var is not None
+
+    def _normed(self, out: ops.Affine) -> ops.Affine:
+        """The norm after W_z, as one linear map."""
+        norm = self.norm
+        gain = ops.wide(norm.weight) * (ops.wide(norm.running_var) + norm.eps).rsqrt()
+        bias = norm.running_mean.neg() if out.bias is None else out.bias - norm.running_mean
+        weight, bias = gain[:, None] * out.weight, gain * bias + norm.bias
+        return ops.Affine(weight.to(out.weight.dtype), bias.to(out.weight.dtype))
 
     @property
     def cuts(self) -> bool:
@@ -180,26 +201,7 @@ class NonLocal(nn.Module):
 
     def project(self, x: Float[Tensor, "b c *grid"]) -> tuple[Tensor, Tensor, Tensor]:
         """Theta of all queries, phi and g of all keys, each as `(b, positions, channels)`."""
-        early, late = (self.pool, 1) if self.pool_order == "before" else (1, self.pool)
-        queries = ops.to_positions(x)
-        x = ops.pool_keys(x, early)
-        keys = ops.to_positions(x)
-
-        def pooled(y: Tensor) -> Tensor:
-            return y if late == 1 else ops.to_positions(ops.pool_keys(ops.to_grid(y, x.shape[2:]), late))
-
-        if self.theta is None or self.phi is None:
-            return queries, pooled(keys), pooled(self.g(keys))
-        if early != 1:
-            return self.theta(queries), self.phi(keys), self.g(keys)
-        theta, phi, value = self._at_once(queries, self.theta, self.phi, self.g)
-        return theta, pooled(phi), pooled(value)
-
-    def _at_once(self, x, *layers):
-        """Several layers on one input as one product."""
-        biases = [layer.bias for layer in layers if layer.bias is not None]
-        weight, bias = torch.cat([layer.weight for layer in layers]), torch.cat(biases) if biases else None
-        return F.linear(x, weight, bias).split(self.inner, dim=-1)
+        return ops.embed(x, self.layers(), self.keys)
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
@@ -239,13 +241,11 @@ class NonLocal(nn.Module):
         return tuple(size // count // width for size, count, width in zip(grid, parts, window, strict=True))
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample: the projections, the pairwise operation as `backend` runs it, W_z."""
-        n, k, parts = math.prod(grid), math.prod(self.key_grid(grid)), math.prod(self.parts(grid))
-        keys = k if self.pool_order == "before" else n
-        projections = keys if self.theta is None else n + 2 * keys
-        d = self.channels if self.theta is None else self.inner
-        pairs = parts * ops.pairwise_macs(Sizes(n // parts, k // parts, d, self.inner), self.kind, self.backend)
-        return (projections + n) * self.channels * self.inner + pairs
+        """Multiply-adds of one sample, as `backend` runs it."""
+        parts = self.parts(grid)
+        part = tuple(size // count for size, count in zip(grid, parts, strict=True))
+        extent = ops.extent(part, self.keys, self.channels, self.inner)
+        return math.prod(parts) * ops.non_local_macs(extent, self.kind, self.backend)
 
     def extra_repr(self) -> str:
         return (

@@ -1,0 +1,131 @@
+"""Linear maps over channels, from a map `(b, c, n)` to positions `(b, n, d)` and back, in products alone.
+
+The numbers are those of `F.linear`. What differs is the way back: torch's own gradients arrive position by position and
+are turned, joined and added up in maps of their own; here a product adds to what is there.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Affine(NamedTuple):
+    """W and b of a linear map over channels; b is None for none."""
+
+    weight: Float[Tensor, "d c"]
+    bias: Float[Tensor, "d"] | None
+
+
+def project(x: Float[Tensor, "b c n"], *layers: Affine) -> tuple[Float[Tensor, "b n _"], ...]:
+    """W x + b of every layer, at every position, as one product."""
+    widths = [layer.weight.shape[0] for layer in layers]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    weight = layers[0].weight if len(layers) == 1 else torch.cat([layer.weight for layer in layers])
+    bias = torch.cat(biases) if biases else None
+    if _plainly(x):
+        return F.linear(x.mT, weight, bias).split(widths, dim=-1)
+    return _Project.apply(x, weight, bias, widths)
+
+
+def add_product(
+    x: Float[Tensor, "b c n"] | None, weight: Float[Tensor, "*b c d"], y: Float[Tensor, "b n d"], bias: Tensor | None
+) -> Float[Tensor, "b c n"]:
+    """x + W y + b in the layout of x, or W y + b where x is None; a W of its own for every sample, or one for all."""
+    if _plainly(y):
+        z = (y @ weight.mT.to(y.dtype)).mT
+        z = z if bias is None else z + bias[..., None].to(z.dtype)
+        return z if x is None else x + z
+    z = _AddProduct.apply(x, weight, y)
+    return z if bias is None else z.add_(bias[..., None])
+
+
+def _plainly(x: Tensor) -> bool:
+    """Whether torch's own products serve: autocast chooses their precision, and an exported graph has no way back."""
+    return torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting()
+
+
+def gram(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
+    """x x^T."""
+    return _Gram.apply(x)
+
+
+class _Project(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, weight, bias, widths):
+        return F.linear(x.mT, weight, bias).split(widths, dim=-1)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, weight, bias, ctx.widths = inputs
+        ctx.save_for_backward(x, weight)
+        ctx.biased = bias is not None
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        x, weight = ctx.saved_tensors
+        dx = dweight = dbias = None
+        if ctx.needs_input_grad[0]:
+            for dy, part in zip(gradients, weight.split(ctx.widths), strict=True):
+                part = part.mT.expand(len(x), -1, -1)
+                dx = torch.bmm(part, dy.mT) if dx is None else dx.baddbmm_(part, dy.mT)
+        if ctx.needs_input_grad[1]:
+            dweight = torch.cat([_over_samples(dy.mT, x.mT) for dy in gradients])
+        if ctx.biased and ctx.needs_input_grad[2]:
+            dbias = torch.cat([dy.sum(dim=(0, 1)) for dy in gradients])
+        return dx, dweight, dbias, None
+
+
+class _AddProduct(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, weight, y):
+        weight = weight.expand(len(y), -1, -1)
+        return torch.bmm(weight, y.mT) if x is None else torch.baddbmm(x, weight, y.mT)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, weight, y = inputs
+        ctx.save_for_backward(weight, y)
+        ctx.added, ctx.by_position = x is not None, y.stride(-1) == 1
+
+    @staticmethod
+    def backward(ctx, dz):
+        weight, y = ctx.saved_tensors
+        dweight = dy = None
+        if ctx.needs_input_grad[1]:
+            dweight = _over_samples(dz, y) if weight.ndim == 2 else torch.bmm(dz, y)
+        if ctx.needs_input_grad[2]:
+            weight = weight.expand(len(y), -1, -1)
+            dy = torch.bmm(dz.mT, weight) if ctx.by_position else torch.bmm(weight.mT, dz).mT
+        return dz if ctx.added else None, dweight, dy
+
+
+class _Gram(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return torch.bmm(x, x.mT)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, ds):
+        """Both factors at once: torch's own has a product for each."""
+        (x,) = ctx.saved_tensors
+        return torch.bmm(ds + ds.mT, x)
+
+
+def _over_samples(a: Float[Tensor, "b c n"], b: Float[Tensor, "b n d"]) -> Float[Tensor, "c d"]:
+    """The sum over samples and positions; by whichever intermediate is the smaller."""
+    if b.shape[2] < a.shape[2]:
+        return torch.bmm(a, b).sum(dim=0)
+    return a.transpose(0, 1).flatten(1) @ b.flatten(0, 1)
