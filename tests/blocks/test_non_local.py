@@ -24,7 +24,7 @@ def alive(**options):
         ({"pool_order": "first"}, "pool_order='first' is none of 'before', 'after'"),
         ({"norm": "batch"}, "norm='batch' is none of 'bn', None"),
         ({"birth": "zeros"}, "birth='zeros' is none of 'zero', 'random'; did you mean 'zero'?"),
-        ({"backend": "associative"}, "backend='associative' is none of 'auto', 'sdpa', 'dense'"),
+        ({"backend": "associative"}, "backend='associative' is none of 'auto', 'sdpa', 'strips', 'dense'"),
         ({"kind": "dot", "backend": "sdpa"}, "backend='sdpa' is none of 'auto', 'associative', 'gram', 'dense'"),
         ({"kind": "dot", "scale": "sqrt_dim"}, "scale='sqrt_dim' does not apply to kind='dot', .*leave scale=None"),
         ({"kind": "concatenation", "scale": 0.5}, "scale=0.5 does not apply to kind='concatenation'"),

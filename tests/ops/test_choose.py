@@ -52,7 +52,7 @@ def test_a_named_backend_that_refuses_says_why():
 
 def test_an_unknown_backend_is_refused_with_those_there_are():
     x = torch.randn(1, 3, 2)
-    with pytest.raises(ValueError, match="backend='flash' is not one of auto, sdpa, dense"):
+    with pytest.raises(ValueError, match="backend='flash' is not one of auto, sdpa, strips, dense"):
         ops.pairwise(x, x, x, "gaussian", backend="flash")
 
 
@@ -80,26 +80,27 @@ def taken_of_softmax(n, d, v, x):
 def test_softmax_is_fused_where_the_matrix_would_outgrow_what_it_is_made_of():
     """Memory stays linear in positions, whatever is faster."""
     x = torch.zeros(1, requires_grad=True)
-    for d, v in ((4, 4), (256, 256), (512, 256)):
-        limit = 2 * (2 * d + v)
-        assert [taken_of_softmax(n, d, v, x) for n in (limit, limit + 1)] == ["dense", "sdpa"]
+    for d, v, otherwise in ((4, 4, "sdpa"), (256, 256, "sdpa"), (512, 256, "strips")):
+        limit = 2 * d + v
+        assert [taken_of_softmax(n, d, v, x) for n in (limit, limit + 1)] == ["dense", otherwise]
 
 
 def test_softmax_of_a_small_map_is_dense_for_gradients_or_for_unequal_widths():
     """The fused backward pass computes the logits again, and values are padded to the width of the keys."""
     x = torch.zeros(1)
-    assert taken_of_softmax(784, 256, 256, x) == "sdpa"
+    assert taken_of_softmax(196, 256, 256, x) == "sdpa"
     assert taken_of_softmax(784, 512, 256, x) == "dense"
-    assert taken_of_softmax(784, 256, 256, x.clone().requires_grad_()) == "dense"
+    assert taken_of_softmax(3136, 512, 256, x) == "strips"
+    assert taken_of_softmax(196, 256, 256, x.clone().requires_grad_()) == "dense"
     with torch.no_grad():
-        assert taken_of_softmax(784, 256, 256, x.clone().requires_grad_()) == "sdpa"
+        assert taken_of_softmax(196, 256, 256, x.clone().requires_grad_()) == "sdpa"
 
 
 def test_softmax_of_halves_is_fused():
     x = torch.zeros(1, requires_grad=True)
     assert taken_of_softmax(196, 512, 256, x.half()) == "sdpa"
     with torch.autocast("cpu"):
-        assert taken_of_softmax(196, 512, 256, x) == "sdpa"
+        assert taken_of_softmax(3136, 512, 256, x) == "sdpa"
 
 
 def test_never_refuses():

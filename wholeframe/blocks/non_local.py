@@ -73,7 +73,7 @@ class NonLocal(nn.Module):
         kind: ops.Kind = "embedded_gaussian",
         scale: ops.Scale = None,
         pool: int | Sequence[int] = 1,
-        pool_order: Literal["before", "after"] = "after",
+        pool_order: ops.PoolOrder = "after",
         reach: Reach = "spacetime",
         groups: int | None = None,
         frames: int | None = None,
@@ -111,7 +111,8 @@ class NonLocal(nn.Module):
         self.pool = pool if isinstance(pool, int) else tuple(pool)
         self.reach: Reach = reach
         self.groups, self.frames = groups, frames
-        self.pool_order, self.std, self.birth, self.backend = pool_order, std, birth, backend
+        self.pool_order: ops.PoolOrder = pool_order
+        self.std, self.birth, self.backend = std, birth, backend
 
         embedded = kind != "gaussian"
         self.theta = nn.Linear(channels, inner, bias=bias) if embedded else None
@@ -159,17 +160,21 @@ class NonLocal(nn.Module):
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         parts = self.parts(x.shape[2:]) if self.cuts else ()
         part = ops.cut(x, parts) if self.cuts else x
-        still = self.norm is None or self._norm_stands_still
-        options = {"scale": self.scale, "residual": still, "backend": self.backend}
-        z = ops.non_local(part, self.layers(), self.kind, self.keys, **options)
+        norm = None if self._norm_is_fixed else self.norm
+        z = ops.non_local(
+            part, self.layers(), self.kind, self.keys, scale=self.scale, residual=norm is None, backend=self.backend
+        )
         z = ops.join(z, parts) if self.cuts else z
-        return z if still else x + self.norm(z.flatten(2)).unflatten(2, x.shape[2:])
+        return z if norm is None else x + norm(z.flatten(2)).unflatten(2, x.shape[2:])
 
     def layers(self) -> ops.Layers:
-        """The weights as the ops take them; a norm that stands still is part of W_z."""
+        """The weights as the ops take them; a norm that is fixed is part of W_z."""
         maps = (self.theta, self.phi, self.g, self.out, self.w_f)
         theta, phi, g, out, w_f = (layer and ops.Affine(layer.weight, layer.bias) for layer in maps)
-        return ops.Layers(theta, phi, g, self._normed(out) if self._norm_stands_still else out, w_f)
+        assert g is not None and out is not None
+        if self.norm is not None and self._norm_is_fixed:
+            out = _normed(out, self.norm)
+        return ops.Layers(theta, phi, g, out, w_f)
 
     @property
     def keys(self) -> ops.Keys:
@@ -177,18 +182,10 @@ class NonLocal(nn.Module):
         return ops.Keys(self.pool, self.pool_order)
 
     @property
-    def _norm_stands_still(self) -> bool:
-        """Whether the norm is a linear map that depends on no input: a batch norm that evaluates."""
+    def _norm_is_fixed(self) -> bool:
+        """Whether the norm is a linear map, the same for every input: a batch norm that evaluates."""
         norm = self.norm
         return isinstance(norm, nn.BatchNorm1d) and not norm.training and norm.running_var is not None
-
-    def _normed(self, out: ops.Affine) -> ops.Affine:
-        """The norm after W_z, as one linear map."""
-        norm = self.norm
-        gain = ops.wide(norm.weight) * (ops.wide(norm.running_var) + norm.eps).rsqrt()
-        bias = norm.running_mean.neg() if out.bias is None else out.bias - norm.running_mean
-        weight, bias = gain[:, None] * out.weight, gain * bias + norm.bias
-        return ops.Affine(weight.to(out.weight.dtype), bias.to(out.weight.dtype))
 
     @property
     def cuts(self) -> bool:
@@ -257,3 +254,12 @@ class NonLocal(nn.Module):
 
     def _w_f(self) -> dict[str, Tensor | None]:
         return {} if self.w_f is None else {"w_f": self.w_f.weight[0], "beta": self.w_f.bias}
+
+
+def _normed(out: ops.Affine, norm: nn.BatchNorm1d) -> ops.Affine:
+    """A map, and after it the running statistics and the gain of a batch norm, as one map."""
+    mean, var, dtype = norm.running_mean, norm.running_var, out.weight.dtype
+    assert mean is not None and var is not None
+    gain = ops.wide(norm.weight) * (ops.wide(var) + norm.eps).rsqrt()
+    bias = gain * (-mean if out.bias is None else out.bias - mean) + norm.bias
+    return ops.Affine((gain[:, None] * out.weight).to(dtype), bias.to(dtype))

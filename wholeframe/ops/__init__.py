@@ -37,6 +37,7 @@ from wholeframe.ops.layout import wide as wide
 from wholeframe.ops.linear import Affine as Affine
 from wholeframe.ops.non_local import Keys as Keys
 from wholeframe.ops.non_local import Layers as Layers
+from wholeframe.ops.non_local import PoolOrder as PoolOrder
 from wholeframe.ops.non_local import backends as backends
 from wholeframe.ops.non_local import embed as embed
 from wholeframe.ops.non_local import extent as extent

@@ -1,7 +1,7 @@
 """Linear maps over channels, from a map `(b, c, n)` to positions `(b, n, d)` and back, in products alone.
 
-The numbers are those of `F.linear`. What differs is the way back: torch's own gradients arrive position by position and
-are turned, joined and added up in maps of their own; here a product adds to what is there.
+The numbers are those of `F.linear`. What differs is the layout of what comes out, here and in the gradients: maps stay
+maps, positions stay positions, and x is added within the product.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Affine(NamedTuple):
 
 
 def project(x: Float[Tensor, "b c n"], *layers: Affine) -> tuple[Float[Tensor, "b n _"], ...]:
-    """W x + b of every layer, at every position, as one product."""
+    """W x + b of every layer, at every position, as one product. All layers have a bias, or none has."""
     widths = [layer.weight.shape[0] for layer in layers]
     biases = [layer.bias for layer in layers if layer.bias is not None]
     weight = layers[0].weight if len(layers) == 1 else torch.cat([layer.weight for layer in layers])
@@ -48,8 +48,14 @@ def _plainly(x: Tensor) -> bool:
 
 
 def gram(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
-    """x x^T."""
+    """x x^T; the lower left quarter is the upper right one turned, and is not computed."""
     return _Gram.apply(x)
+
+
+def gram_macs(c: int, n: int) -> int:
+    """Multiply-adds of `gram` for one sample."""
+    half = c // 2
+    return n * (half * c + (c - half) ** 2)
 
 
 class _Project(torch.autograd.Function):
@@ -72,9 +78,9 @@ class _Project(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             for dy, part in zip(gradients, weight.split(ctx.widths), strict=True):
                 part = part.mT.expand(len(x), -1, -1)
-                dx = torch.bmm(part, dy.mT) if dx is None else dx.baddbmm_(part, dy.mT)
+                dx = torch.bmm(part, dy.mT) if dx is None else torch.baddbmm(dx, part, dy.mT)
         if ctx.needs_input_grad[1]:
-            dweight = torch.cat([_over_samples(dy.mT, x.mT) for dy in gradients])
+            dweight = torch.cat([_over_samples(x, dy).mT for dy in gradients])
         if ctx.biased and ctx.needs_input_grad[2]:
             dbias = torch.cat([dy.sum(dim=(0, 1)) for dy in gradients])
         return dx, dweight, dbias, None
@@ -95,7 +101,8 @@ class _AddProduct(torch.autograd.Function):
         ctx.added, ctx.by_position = x is not None, y.stride(-1) == 1
 
     @staticmethod
-    def backward(ctx, dz):
+    def backward(ctx, *gradients):
+        (dz,) = gradients
         weight, y = ctx.saved_tensors
         dweight = dy = None
         if ctx.needs_input_grad[1]:
@@ -111,16 +118,19 @@ class _Gram(torch.autograd.Function):
 
     @staticmethod
     def forward(x):
-        return torch.bmm(x, x.mT)
+        half = x.shape[1] // 2
+        upper, lower = x[:, :half], x[:, half:]
+        top, corner = torch.bmm(upper, x.mT), torch.bmm(lower, lower.mT)
+        return torch.cat([top, torch.cat([top[:, :, half:].mT, corner], dim=2)], dim=1)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx, ds):
+    def backward(ctx, *gradients):
         """Both factors at once: torch's own has a product for each."""
-        (x,) = ctx.saved_tensors
+        (ds,), (x,) = gradients, ctx.saved_tensors
         return torch.bmm(ds + ds.mT, x)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from wholeframe.ops.choose import Impl, Sizes, choose, never
 from wholeframe.ops.layout import pool_keys, pool_window, to_grid, to_positions, wide
-from wholeframe.ops.linear import Affine, add_product, gram, project
+from wholeframe.ops.linear import Affine, add_product, gram, gram_macs, project
 from wholeframe.ops.pairwise import Kind, Scale, mean_product, pairwise, pairwise_backends, pairwise_macs
 
 PoolOrder = Literal["before", "after"]
@@ -175,11 +175,6 @@ def _score_macs(e: Extent) -> int:
     return e.n * e.c + e.d * e.c + keys
 
 
-def _row_of(w, layer):
-    """w of W x + b, as a map to one channel."""
-    return Affine(w @ wide(layer.weight), None if layer.bias is None else w @ wide(layer.bias))
-
-
 # ---------------------------------------------------------------------------------------------------------- dot
 
 
@@ -234,7 +229,7 @@ def _no_gram(*inputs):
 
 def _gram_macs(e: Extent) -> int:
     """x x^T and K x; in between W_phi, W_g, W_z and W_theta go to the matrix, and three biases past it."""
-    return (e.m + e.n) * e.c * e.c + 2 * (e.d * e.c + e.d * e.d) * e.c + 3 * e.c * e.d
+    return gram_macs(e.c, e.m) + e.n * e.c * e.c + 2 * (e.d * e.c + e.d * e.d) * e.c + 3 * e.c * e.d
 
 
 def _associative_macs(e: Extent) -> int:
