@@ -1,8 +1,11 @@
 """Blocks that let vision networks look at the whole frame, and the surgery that puts them into yours."""
 
 from wholeframe import convert as convert
+from wholeframe.blocks import BAT as BAT
 from wholeframe.blocks import BLOCKS as BLOCKS
+from wholeframe.blocks import CBAM as CBAM
 from wholeframe.blocks import CGNL as CGNL
+from wholeframe.blocks import Affine as Affine
 from wholeframe.blocks import AttentionContext as AttentionContext
 from wholeframe.blocks import Bottleneck as Bottleneck
 from wholeframe.blocks import ChannelConv as ChannelConv
@@ -10,6 +13,7 @@ from wholeframe.blocks import ContextBlock as ContextBlock
 from wholeframe.blocks import CovarianceContext as CovarianceContext
 from wholeframe.blocks import EffectiveSqueezeExcite as EffectiveSqueezeExcite
 from wholeframe.blocks import EfficientChannelAttention as EfficientChannelAttention
+from wholeframe.blocks import GatherExcite as GatherExcite
 from wholeframe.blocks import GlobalContext as GlobalContext
 from wholeframe.blocks import GSoP as GSoP
 from wholeframe.blocks import GSoPChannel as GSoPChannel
@@ -18,10 +22,12 @@ from wholeframe.blocks import IdentityTransform as IdentityTransform
 from wholeframe.blocks import ISqrtCov as ISqrtCov
 from wholeframe.blocks import LinearTransform as LinearTransform
 from wholeframe.blocks import MaxContext as MaxContext
+from wholeframe.blocks import MeanAndMaxContext as MeanAndMaxContext
 from wholeframe.blocks import MeanContext as MeanContext
 from wholeframe.blocks import MeanMaxContext as MeanMaxContext
 from wholeframe.blocks import NonLocal as NonLocal
 from wholeframe.blocks import RowConv as RowConv
+from wholeframe.blocks import SharedBottleneck as SharedBottleneck
 from wholeframe.blocks import SimplifiedNonLocal as SimplifiedNonLocal
 from wholeframe.blocks import SqueezeExcite as SqueezeExcite
 from wholeframe.blocks import StdContext as StdContext
@@ -31,3 +37,5 @@ from wholeframe.models.surgery import Site as Site
 from wholeframe.models.surgery import insert as insert
 from wholeframe.models.surgery import remove as remove
 from wholeframe.models.surgery import sites as sites
+from wholeframe.models.zoo import MODELS as MODELS
+from wholeframe.models.zoo import model as model

@@ -12,6 +12,8 @@ COMMANDS = {
     "explain": "a picture of what the blocks of a run look at in a photograph",
     "bench": "time and memory of the blocks against their peers",
     "blocks": "the blocks: equation, parameters, multiply-adds",
+    "models": "the named networks: paper, size, published accuracy",
+    "cost": "what a network costs, beside what was published; measured if asked",
 }
 
 

@@ -1,5 +1,9 @@
 """The context framework: context x transform x fusion, and its named points."""
 
+import copy
+import runpy
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -190,6 +194,35 @@ def test_a_published_block_is_a_point(x, point):
     parts = ContextBlock(8, context=context, transform=transform, fusion=fusion, gate=gate, birth="random")
     parts.load_state_dict(block.state_dict())
     assert torch.equal(parts(x), block(x))
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = runpy.run_path(str(DOCS / "framework.py"))
+
+
+def test_the_page_is_that_of_its_script():
+    assert (DOCS / "framework.md").read_text() == PAGE["page"]()
+
+
+@pytest.mark.parametrize("call", PAGE["POINTS"].values(), ids=PAGE["POINTS"])
+def test_a_point_of_the_page_is_its_parts(call):
+    """The block is no more than a `ContextBlock` of the parts that the page names."""
+    torch.manual_seed(0)
+    block, x = PAGE["built"](call), torch.randn(2, 256, 4, 3)
+    transform = block.multiply or block.add
+    parts = ContextBlock(
+        256,
+        context=lambda _: copy.deepcopy(block.context),
+        transform=lambda _: copy.deepcopy(transform),
+        fusion=block.fusion,
+        gate=block.gate,
+        birth="random",
+    )
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    parts.load_state_dict(block.state_dict())
+    assert torch.equal(parts(x), block(x))
+    assert not torch.allclose(block(x), x)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def alive(**options):
     [
         ({"kind": "embeded_gaussian"}, "kind='embeded_gaussian' is none of .*; did you mean 'embedded_gaussian'?"),
         ({"pool_order": "first"}, "pool_order='first' is none of 'before', 'after'"),
-        ({"norm": "batch"}, "norm='batch' is none of 'bn', None"),
+        ({"norm": "batch"}, "norm='batch' is none of 'bn', 'affine', None"),
         ({"birth": "zeros"}, "birth='zeros' is none of 'zero', 'random'; did you mean 'zero'?"),
         ({"backend": "associative"}, "backend='associative' is none of 'auto', 'sdpa', 'strips', 'dense'"),
         ({"kind": "dot", "backend": "sdpa"}, "backend='sdpa' is none of 'auto', 'associative', 'gram', 'dense'"),

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import timm.layers
+import timm.layers.cbam
 import torch
 import torchvision
 from torch import nn
@@ -55,7 +56,31 @@ LIVE = {
         ],
     ),
     "timm.EcaModule": (timm.layers.EcaModule, [{}, {"gate_layer": "hard_sigmoid"}]),
-    "timm.GatherExcite": (timm.layers.GatherExcite, [{"use_mlp": False}, {"use_mlp": False, "add_maxpool": True}]),
+    "timm.GatherExcite": (
+        timm.layers.GatherExcite,
+        [
+            {"use_mlp": False},
+            {"use_mlp": False, "add_maxpool": True},
+            {"use_mlp": False, "extent": 2, "gate_layer": "hard_sigmoid"},
+            {"use_mlp": False, "extent": 4, "add_maxpool": True},
+        ],
+    ),
+    "timm.CbamModule": (
+        timm.layers.cbam.CbamModule,
+        [
+            {},
+            {"rd_ratio": 1 / 3, "rd_divisor": 4, "act_layer": nn.SiLU},
+            {"rd_channels": 5, "mlp_bias": True, "spatial_kernel_size": 3, "gate_layer": "hard_sigmoid"},
+        ],
+    ),
+    "timm.BatNonLocalAttn": (
+        timm.layers.BatNonLocalAttn,
+        [
+            {"block_size": 2, "drop_rate": 0.0},
+            {"block_size": 1, "drop_rate": 0.0, "rd_ratio": 0.3},
+            {"block_size": 2, "drop_rate": 0.0, "rd_channels": 9, "groups": 3},
+        ],
+    ),
     "timm.EffectiveSEModule": (timm.layers.EffectiveSEModule, [{}, {"gate_layer": "sigmoid"}]),
     "torchvision.SqueezeExcitation": (
         torchvision.ops.SqueezeExcitation,
@@ -85,13 +110,14 @@ def randomise(module):
 def test_a_live_module_gives_the_same(name, make, options, training):
     torch.manual_seed(0)
     first = {"torchvision.SqueezeExcitation": {"input_channels": 24, "squeeze_channels": 6}}
-    first = first.get(name) or {"in_channels" if name == "timm.NonLocalAttn" else "channels": 24}
+    first = first.get(name) or {"in_channels" if name.endswith("NonLocalAttn") else "channels": 24}
     theirs = make(**first, **options).double()
     randomise(theirs)
     ours = convert.block(name, {**first, **options}, theirs.state_dict())
     ours.train(training)
     theirs.train(training)
-    x, z = (torch.randn(2, 24, 5, 4, dtype=torch.float64).requires_grad_() for _ in range(2))
+    grid = (6, 4) if name == "timm.BatNonLocalAttn" else (5, 4)
+    x, z = (torch.randn(2, 24, *grid, dtype=torch.float64).requires_grad_() for _ in range(2))
     z.data.copy_(x.data)
     expected, y = theirs(x), ours(z)
     torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
@@ -204,8 +230,8 @@ MINIMAL = {
     "cgnl.": {"inplanes": 8, "planes": 4, "groups": 2},
 }
 BORN_AS_IDENTITIES = ("mmcv.", "gcnet.", "alexhex7.", "timm.NonLocalAttn", "cgnl.")
-# Whole residual blocks and heads among them: see test_block_gsop.py.
-ELSEWHERE = ("gsop.", "mpncov.")
+# Whole residual blocks and heads, and a block for images alone: test_block_gsop.py, test_residuals.py, test_bat.py.
+ELSEWHERE = ("gsop.", "mpncov.", "gcnet.Bottleneck", "slowfast.ResStage", "timm.BatNonLocalAttn")
 
 
 @pytest.mark.parametrize("reference", [name for name in SOURCES if not name.startswith(ELSEWHERE)])
@@ -304,7 +330,11 @@ def test_scale_and_pool_are_the_references():
             "use_mlp=True has no counterpart here: it is an experiment",
         ),
         ("timm.EcaModule", {"channels": 8, "gamma": 3}, "gamma=3, beta=1 has no counterpart here; give the paper's 2"),
-        ("timm.GatherExcite", {"channels": 8}, "use_mlp=True has no counterpart here; give extra_params=False, extent"),
+        ("timm.GatherExcite", {"channels": 8}, "use_mlp=True has no counterpart here; give extra_params=False, use_ml"),
+        ("timm.BatNonLocalAttn", {"in_channels": 8, "act_layer": nn.SiLU}, "act_layer='SiLU' has no counterpart here"),
+        ("timm.BatNonLocalAttn", {"in_channels": 8, "norm_layer": nn.GroupNorm}, "norm_layer='GroupNorm' has no coun"),
+        ("slowfast.ResStage", {"dim_in": [4]}, "slowfast.ResStage needs 'dim_out', which was not given"),
+        ("gcnet.Bottleneck", {"inplanes": 8, "planes": 2, "gcb": {}}, "gcb needs 'ratio', which was not given"),
         ("timm.EffectiveSEModule", {"channels": 8, "add_maxpool": True}, "add_maxpool=True has no counterpart here"),
         ("timm.SEModule", {"channels": 8, "norm_layer": partial(nn.BatchNorm2d, eps=0.1)}, "norm_layer=.*no counter"),
         ("timm.SEModule", {"channels": 8, "gate_layer": "tanh"}, "gate_layer='tanh' has no counterpart here"),

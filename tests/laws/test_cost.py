@@ -35,6 +35,12 @@ def test_parameters(build, name):
     assert sum(parameter.numel() for parameter in build().parameters()) == PARAMETERS[name]
 
 
+@pytest.mark.parametrize(("norm", "trained"), [("bn", BN), ("affine", 0), (None, 0)])
+def test_parameters_of_the_norms(build, name, norm, trained):
+    if name.startswith("nl"):
+        assert sum(parameter.numel() for parameter in build(norm=norm).parameters()) == PARAMETERS[name] - BN + trained
+
+
 # The counter sees products of matrices and fused attention, none of matrix and vector: these are the ones we run.
 UNSEEN = {
     "cgnl": lambda n, k: n * D,  # phi . g

@@ -72,6 +72,7 @@ def test_a_bare_name_is_torchvisions_first():
         ("resnett18", "neither torchvision nor timm has a model 'resnett18'; the nearest are resnet18"),
         ("keras/resnet18", "there is no library 'keras' of hosts; write torchvision/resnet18 or timm/resnet18"),
         ("torchvision/small", "torchvision has no model 'small'"),
+        ("r50_gcc", "neither torchvision nor timm has a model 'r50_gcc'; the nearest are r50_gc"),
     ],
 )
 def test_unknown_hosts(name, sentence):
@@ -86,7 +87,35 @@ def test_timm_may_be_missing(monkeypatch):
     assert host("resnet18", 2).fc.out_features == 2
 
 
+@pytest.mark.parametrize("name", ["r18_gc", "r34_cgnl1"])
+def test_networks_of_the_zoo_are_hosts(name):
+    network = host(name, 7)
+    assert network.fc.out_features == 7 and any("wholeframe" in key for key in network.state_dict())
+    assert build(Model(host=name, block=None), 7).state_dict().keys() == network.state_dict().keys()
+
+
 # ------------------------------------------------------------------------------------------ pretrained weights
+
+
+@pytest.mark.parametrize("name", ["r18_gc", "r50_gc"])
+def test_the_host_of_a_named_network_can_be_pretrained(monkeypatch, name):
+    """The blocks are put into the host that the weights are of; the blocks themselves start at birth."""
+    get_model = torchvision.models.get_model
+    pretrained = []
+
+    def fetched(asked, weights=None, **options):
+        network = get_model(asked, **options)
+        if weights is not None:
+            pretrained.append((asked, weights, {key: value.clone() for key, value in network.state_dict().items()}))
+        return network
+
+    monkeypatch.setattr(torchvision.models, "get_model", fetched)
+    network = host(name, 3, "DEFAULT")
+    ((asked, weights, before),) = pretrained
+    assert (asked, weights) == (f"resnet{name[1:3]}", "DEFAULT")
+    state = network.state_dict()
+    assert all(torch.equal(state[key], value) for key, value in before.items() if not key.startswith("fc."))
+    assert network.fc.out_features == 3 and any("wholeframe" in key for key in state)
 
 
 def test_our_hosts_have_no_pretrained_weights():

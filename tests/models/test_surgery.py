@@ -11,6 +11,7 @@ import timm
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.hooks import RemovableHandle
 
 from wholeframe.models.places import has_block
@@ -294,6 +295,18 @@ def test_device_dtype_and_training_flag_are_those_of_the_host(net: Net):
     assert [block.out.weight.dtype for block in blocks] == [torch.float64] * 3
     assert [block.training for block in blocks] == [False, True, True]
     assert [block.out.training for block in blocks] == [False, True, True]
+
+
+@pytest.mark.parametrize("example", [None, (2, 3, 16, 16)])
+def test_without_values_shapes_are_checked_and_nothing_is_claimed(example):
+    with FakeTensorMode():
+        net = Net()
+        image = None if example is None else torch.empty(example)
+        report = insert(net, Born, at="layer1.*", example=image)
+        with pytest.raises(ValueError, match="the model no longer runs with the blocks in place"):
+            insert(net, lambda channels: nn.Conv2d(channels, 7, 1), at="layer2.0", example=image)
+    assert [row.parameters for row in report.rows] == [16, 16] and not report.unchanged
+    assert str(report).endswith("output unchanged: not known (these tensors have no values)")
 
 
 @pytest.mark.parametrize("mode", ["train", "eval", "mixed"])

@@ -53,6 +53,14 @@ def test_a_batch_norm_that_evaluates_is_part_of_the_last_map(x):
         close(block(x), x + block.norm(z).unflatten(2, x.shape[2:]))
 
 
+def test_a_frozen_norm_is_part_of_the_last_map(x):
+    block = alive(norm="affine")
+    block.norm.weight.normal_()
+    block.norm.bias.normal_()
+    z = block.out(ops.pairwise(*block.project(x), "embedded_gaussian")).mT
+    close(block(x), x + block.norm(z).unflatten(2, x.shape[2:]))
+
+
 def test_a_batch_norm_that_trains_is_not(x):
     block = alive()
     before = block.norm.running_mean.clone()
@@ -76,6 +84,7 @@ def test_second_derivatives_of_dot(x, backend):
     assert gradgradcheck(function, inputs, fast_mode=True)
 
 
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # fused attention runs once for every block
 @pytest.mark.parametrize("kind", ops.KINDS)
 def test_vmap(x, kind):
     """Over blocks of one architecture, as an ensemble is run, and with the gradients of each."""

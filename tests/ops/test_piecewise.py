@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
+from torch.func import vmap
 
 from wholeframe import ops
 from wholeframe.ops.choose import Sizes, choose
@@ -68,6 +69,14 @@ def test_steps_are_those_of_literal_pairs():
         torch.testing.assert_close(x, y, rtol=1e-13, atol=1e-13)
 
 
+def test_vmap_over_some_of_the_inputs_is_a_loop():
+    a, b, value = scores(40, 70)
+    several = torch.stack([a, a.flip(1), 2 * a], dim=2)
+    (found,) = vmap(lambda a: pair_sums(a, b, value, ("ramp",), 70), in_dims=2)(several)
+    expected = [pair_sums(a, b, value, ("ramp",), 70)[0] for a in several.unbind(2)]
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-13, atol=1e-13)
+
+
 def test_gradients_of_every_order():
     inputs = [x.requires_grad_() for x in scores(5, 40, v=2)]
 
@@ -114,6 +123,25 @@ def test_float32_errs_no_more_than_the_definition_does(offset):
     ]
     for name, definition in errors[0].items():
         assert errors[1][name] < max(1.2 * definition, 3e-7), name
+
+
+def test_the_gradient_of_an_offset_errs_as_much_as_that_of_the_definition():
+    """One sum of both signs over all queries, so relative to what such a sum usually leaves, and over several draws."""
+
+    def offset_gradient(function, a, b, value, dy):
+        offset = torch.zeros(1, dtype=a.dtype, requires_grad=True)
+        (y,) = function(a + offset, b, value, ("ramp",), 7)
+        return torch.autograd.grad(y, offset, dy)[0].double()
+
+    squares = torch.zeros(2, dtype=torch.float64)
+    for seed in range(12):
+        torch.manual_seed(seed)
+        inputs = [torch.randn(2, 1000), torch.randn(2, 1000), torch.randn(2, 1000, 8), torch.randn(2, 1000, 8)]
+        exact = outcome(literal, *(t.double() for t in inputs))["a"]
+        for place, function in enumerate((literal, pair_sums)):
+            squares[place] += float(offset_gradient(function, *inputs) - exact.sum()) ** 2 / exact.square().sum()
+    definition, ours = (squares / 12).sqrt()
+    assert ours < 1.2 * definition < 3e-7
 
 
 def test_a_spread_of_queries_far_beyond_the_knots_costs_no_digits():

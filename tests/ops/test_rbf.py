@@ -52,10 +52,12 @@ def test_it_is_the_dense_sum_to_rounding(gamma, span, dtype):
     assert error(actual[0], expected[0]) < bound_y
     for ours, theirs in zip(actual[1:4], expected[1:4], strict=True):
         assert error(ours, theirs) < bound_gradient
-    # gamma's gradient is one sum of terms of both signs: right relative to their size, not to what is left of it.
-    theta, phi = tokens(span)[:2]
-    size = sum((t * d).abs().sum() for t, d in ((theta, expected[1]), (phi, expected[2]))) / (2 * gamma)
-    assert (actual[4] - expected[4]).abs() < bound_gradient * size
+    # gamma's gradient is one sum over pairs of both signs, which may happen to leave nothing: right relative to what
+    # such a sum usually leaves.
+    theta, phi, value, dy = tokens(span)
+    squares = (theta[..., :, None] - phi[..., None, :]).square()
+    usual = (dy[..., :, None] * value[..., None, :] * squares * torch.exp(-gamma * squares)).square().sum().sqrt()
+    assert (actual[4] - expected[4]).abs() < bound_y / 3 * max(usual, expected[4].abs())
 
 
 @pytest.mark.parametrize("dtype", BOUNDS, ids=["float64", "float32"])
@@ -125,6 +127,20 @@ def test_second_derivatives_are_those_of_the_dense_sum():
         first = torch.autograd.grad(operation(*inputs, 0.3), inputs, dy, create_graph=True)
         return torch.autograd.grad(sum(g.square().sum() for g in first), inputs)
 
+    for ours, theirs in zip(second(ops.rbf), second(dense), strict=True):
+        assert error(ours, theirs) < 1e-12
+
+
+@pytest.mark.parametrize("span", [2, 6])
+def test_second_derivatives_in_gamma_are_those_of_the_dense_sum(span):
+    theta, phi, value, dy = tokens(span, i=30, j=20)
+
+    def second(operation):
+        inputs = [t.clone().requires_grad_() for t in (theta, phi, value, torch.tensor(0.9, dtype=torch.float64))]
+        first = torch.autograd.grad(operation(*inputs), inputs, dy, create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in first), inputs)
+
+    assert isinstance(plan(span * 0.9**0.5, torch.float64, 2), Mercer if span == 2 else Fourier)
     for ours, theirs in zip(second(ops.rbf), second(dense), strict=True):
         assert error(ours, theirs) < 1e-12
 

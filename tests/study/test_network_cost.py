@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from wholeframe.models.build import Model, build
-from wholeframe.study.cost import cost, inference_ms
+from wholeframe.study.cost import cost, count, inference_ms, measure
 
 
 @pytest.fixture
@@ -50,3 +50,22 @@ def test_time_is_a_median(network, monkeypatch):
     clock = iter([t for length in (9.0, 9.0, 9.0, 0.001, 0.1, 0.002) for t in (0.0, length)])
     monkeypatch.setattr("wholeframe.study.race.time", SimpleNamespace(perf_counter=lambda: next(clock)))
     assert inference_ms(network, torch.zeros(1, 3, 8, 8), repeats=3) == pytest.approx(2)
+
+
+def test_counting_without_values_is_counting():
+    example = torch.zeros(1, 3, 32, 32)
+    for block in ("nl", "gc", "cgnl", "gsop_channel"):
+        model = Model(host="small_dense", block=block)
+        assert count(lambda model=model: build(model, 2, torch.zeros(1, 3, 32, 32)), (3, 32, 32)) == cost(
+            build(model, 2, example), example
+        )
+
+
+def test_measured_memory_is_that_of_the_maps():
+    """One map of 4 MiB at a time without gradients; with them the first two are kept for the way back."""
+    network = nn.Sequential(*(nn.Conv2d(1, 1, 1, bias=False) for _ in range(3)))
+    passes = measure(network, torch.randn(1, 1, 1024, 1024), repeats=1)
+    assert list(passes) == ["forward", "forward and backward"]
+    assert 8 <= passes["forward"].mib < 12 < passes["forward and backward"].mib
+    assert all(run.ms > 0 for run in passes.values())
+    assert network.training and all(parameter.grad is not None for parameter in network.parameters())

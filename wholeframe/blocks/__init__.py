@@ -4,7 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from wholeframe.blocks.affine import Affine as Affine
+from wholeframe.blocks.bat import BAT as BAT
 from wholeframe.blocks.birth import reset_blocks as reset_blocks
+from wholeframe.blocks.cbam import CBAM as CBAM
 from wholeframe.blocks.cgnl import CGNL as CGNL
 from wholeframe.blocks.context import ContextBlock as ContextBlock
 from wholeframe.blocks.context import EffectiveSqueezeExcite as EffectiveSqueezeExcite
@@ -14,9 +17,11 @@ from wholeframe.blocks.context import SimplifiedNonLocal as SimplifiedNonLocal
 from wholeframe.blocks.context import SqueezeExcite as SqueezeExcite
 from wholeframe.blocks.contexts import AttentionContext as AttentionContext
 from wholeframe.blocks.contexts import MaxContext as MaxContext
+from wholeframe.blocks.contexts import MeanAndMaxContext as MeanAndMaxContext
 from wholeframe.blocks.contexts import MeanContext as MeanContext
 from wholeframe.blocks.contexts import MeanMaxContext as MeanMaxContext
 from wholeframe.blocks.contexts import StdContext as StdContext
+from wholeframe.blocks.gather_excite import GatherExcite as GatherExcite
 from wholeframe.blocks.gsop import CovarianceContext as CovarianceContext
 from wholeframe.blocks.gsop import GSoPChannel as GSoPChannel
 from wholeframe.blocks.gsop import GSoPPosition as GSoPPosition
@@ -28,6 +33,7 @@ from wholeframe.blocks.transforms import Bottleneck as Bottleneck
 from wholeframe.blocks.transforms import ChannelConv as ChannelConv
 from wholeframe.blocks.transforms import IdentityTransform as IdentityTransform
 from wholeframe.blocks.transforms import LinearTransform as LinearTransform
+from wholeframe.blocks.transforms import SharedBottleneck as SharedBottleneck
 
 
 class Entry(NamedTuple):

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -48,6 +49,13 @@ class MeanMaxContext(Pooling):
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
         return (ops.mean_context(x) + x.amax(dim=1)) / 2
+
+
+class MeanAndMaxContext(Pooling):
+    """c = the mean and the maximum of all positions, as two vectors (CBAM)."""
+
+    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b 2 c"]:
+        return torch.stack([ops.mean_context(x), x.amax(dim=1)], dim=1)
 
 
 class StdContext(Pooling):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wholeframe import ops
 from wholeframe.blocks.context import GATES, ContextBlock, Gate
 from wholeframe.blocks.options import one_of
-from wholeframe.blocks.reduce import Reduce, born
+from wholeframe.blocks.projection import Projection, born
 
 RowAct = Literal["relu", "leaky_relu"] | None
 ROW_ACTS: dict[RowAct, Callable[[Tensor], Tensor]] = {
@@ -37,7 +37,7 @@ class CovarianceContext(nn.Module):
     def __init__(self, channels: int, *, inner: int = 128, act: Literal["relu"] | None = "relu"):
         super().__init__()
         self.inner = inner
-        self.reduce = Reduce(channels, inner, act=act)
+        self.reduce = Projection(channels, inner, act=act)
 
     def reset_parameters(self) -> None:
         self.reduce.reset_parameters()
@@ -230,7 +230,7 @@ class GSoPPosition(nn.Module):
         self.channels, self.inner, self.size, self.stride = channels, inner, tuple(size), stride
         self.centring: ops.Centring = centring
         self.out_act, self.gate, self.birth = out_act, gate, birth
-        self.reduce = Reduce(channels, inner, act=None)
+        self.reduce = Projection(channels, inner, act=None)
         self.transform = RowConv(n, inner=n, filters=filters, act=row_act)
         self.reset_parameters()
 

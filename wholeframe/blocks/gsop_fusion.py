@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from wholeframe import ops
 from wholeframe.blocks.gsop import GSoPChannel, GSoPPosition
 from wholeframe.blocks.options import one_of
-from wholeframe.blocks.reduce import born
+from wholeframe.blocks.projection import born
 
 
 class GSoP(nn.Module):
@@ -92,7 +93,7 @@ class GSoP(nn.Module):
         if self.fusion == "max":
             return torch.maximum(by_channel, by_position)
         assert self.out_channel is not None and self.out_position is not None and self.norm is not None
-        z = along_height(self.out_channel, by_channel) + along_height(self.out_position, by_position)
+        z = ops.over_space(self.out_channel, by_channel) + ops.over_space(self.out_position, by_position)
         return self.norm(z.flatten(2)).unflatten(2, x.shape[2:])
 
     def attention(
@@ -118,16 +119,6 @@ class GSoP(nn.Module):
                 born(layer)
         if self.norm is not None:
             self.norm.reset_parameters()
-
-
-def along_height(conv: nn.Conv2d, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-    """A k x 1 convolution on a sequence, an image, or every frame of a clip."""
-    if x.ndim == 3:
-        return conv(x[..., None])[..., 0]
-    if x.ndim == 4:
-        return conv(x)
-    frames = x.transpose(1, 2)
-    return conv(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]).transpose(1, 2)
 
 
 def published_groups(channels: int) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wholeframe import ops
 from wholeframe.blocks.options import one_of
-from wholeframe.blocks.reduce import Reduce
+from wholeframe.blocks.projection import Projection
 
 Root = Literal["newton_schulz", "eigen"]
 
@@ -68,7 +68,7 @@ class ISqrtCov(nn.Module):
         self.channels, self.inner = channels, inner
         self.steps, self.root = steps, root
         self.triangle: ops.Triangle = triangle
-        self.reduce = None if inner is None else Reduce(channels, inner, bias=False)
+        self.reduce = None if inner is None else Projection(channels, inner, bias=False)
 
     def reset_parameters(self) -> None:
         """Back to birth: what a model-wide initialisation may have overwritten."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from wholeframe import ops
 from wholeframe.blocks import conventions
 from wholeframe.blocks import reach as reaches
+from wholeframe.blocks.affine import Affine
 from wholeframe.blocks.birth import draw
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.options import one_of
@@ -35,7 +36,8 @@ class NonLocal(nn.Module):
       PyTorchVideo pool x before. A maximum and a linear map do not commute: these are different functions.
     - `groups` or `frames`: both cut a clip into runs of frames that do not see each other. Caffe2's `group_size`
       is the number of `frames` in a group, PySlowFast's `NONLOCAL.GROUP` the number of `groups`.
-    - `norm`: batch norm after W_z, or none (mmcv by default, Caffe2's frozen nets).
+    - `norm`: batch norm after W_z, or none (mmcv by default, Caffe2's frozen nets); Caffe2's `USE_AFFINE` is
+      `"affine"`, batch norm frozen to y = s x + b, neither of them trained.
     - `out_bias`: mmcv drops the bias of W_z where a norm follows, the others keep it.
     - `std` of theta, phi and g at birth: 0.01 in the released code, He initialisation (None) in the paper.
     - `birth`: the paper starts the norm's gain (or W_z, where there is no norm) at zero, so that the block is an
@@ -51,13 +53,15 @@ class NonLocal(nn.Module):
         reach: the keys of a query: all of `"spacetime"`, those of its frame (`"space"`), or those at its place in
             every frame (`"time"`, which needs a clip and no spatial pooling). The paper's table 2d, without code.
         groups, frames: cut a clip into so many groups of frames, or into groups of so many frames.
-        norm: `"bn"` or None. Its statistics are over all positions, whatever the reach.
+        norm: `"bn"`, `"affine"` or None. Statistics are over all positions, whatever the reach. To freeze the norm of
+            a trained block, give `norm="affine"` a folded state, or set `block.norm = Affine.folded(block.norm)`.
         eps, momentum: of the batch norm.
         bias: of theta, phi and g.
         out_bias: of W_z.
         concatenation_bias: of w_f (tea1528 has one, mmcv and AlexHex7 have none).
         std: of the initial weights of theta, phi and g; None for He initialisation.
-        birth: `"zero"` for an identity at birth, `"random"` otherwise.
+        birth: `"zero"` for an identity at birth (the batch norm's gain, or W_z where there is none to train),
+            `"random"` otherwise.
         backend: how it is computed; `"auto"`, or a name of `wholeframe.ops.backends(kind)`.
 
     Raises:
@@ -77,7 +81,7 @@ class NonLocal(nn.Module):
         reach: Reach = "spacetime",
         groups: int | None = None,
         frames: int | None = None,
-        norm: Literal["bn"] | None = "bn",
+        norm: Literal["bn", "affine"] | None = "bn",
         eps: float = 1e-5,
         momentum: float = 0.1,
         bias: bool = True,
@@ -91,7 +95,7 @@ class NonLocal(nn.Module):
         one_of("kind", kind, ops.KINDS)
         one_of("pool_order", pool_order, ("before", "after"))
         reaches.check(reach, groups, frames, pool)
-        one_of("norm", norm, ("bn", None))
+        one_of("norm", norm, ("bn", "affine", None))
         one_of("birth", birth, ("zero", "random"))
         one_of("backend", backend, ("auto", *ops.backends(kind)))
         if scale is not None and kind in ("dot", "concatenation"):
@@ -120,7 +124,12 @@ class NonLocal(nn.Module):
         self.g = nn.Linear(channels, inner, bias=bias)
         self.w_f = nn.Linear(2 * inner, 1, bias=concatenation_bias) if kind == "concatenation" else None
         self.out = nn.Linear(inner, channels, bias=out_bias)
-        self.norm = nn.BatchNorm1d(channels, eps=eps, momentum=momentum) if norm else None
+        norms = {
+            "bn": lambda: nn.BatchNorm1d(channels, eps=eps, momentum=momentum),
+            "affine": lambda: Affine(channels),
+            None: lambda: None,
+        }
+        self.norm: nn.BatchNorm1d | Affine | None = norms[norm]()
         self.reset_parameters()
 
     @classmethod
@@ -145,7 +154,7 @@ class NonLocal(nn.Module):
         if self.norm is not None:
             self.norm.reset_parameters()
         if self.birth == "zero":
-            nn.init.zeros_(self.out.weight if self.norm is None else self.norm.weight)
+            nn.init.zeros_(self.norm.weight if isinstance(self.norm, nn.BatchNorm1d) else self.out.weight)
 
     @property
     def identity_at_birth(self) -> bool:
@@ -160,20 +169,21 @@ class NonLocal(nn.Module):
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         parts = self.parts(x.shape[2:]) if self.cuts else ()
         part = ops.cut(x, parts) if self.cuts else x
-        norm = None if self._norm_is_fixed else self.norm
+        layers, fixed = self.layers(), self._fixed_norm()
+        if fixed is not None:
+            layers = layers._replace(out=_then(layers.out, *fixed))
+        norm = self.norm if fixed is None else None
         z = ops.non_local(
-            part, self.layers(), self.kind, self.keys, scale=self.scale, residual=norm is None, backend=self.backend
+            part, layers, self.kind, self.keys, scale=self.scale, residual=norm is None, backend=self.backend
         )
         z = ops.join(z, parts) if self.cuts else z
         return z if norm is None else x + norm(z.flatten(2)).unflatten(2, x.shape[2:])
 
     def layers(self) -> ops.Layers:
-        """The weights as the ops take them; a norm that is fixed is part of W_z."""
+        """The weights as the ops take them."""
         maps = (self.theta, self.phi, self.g, self.out, self.w_f)
-        theta, phi, g, out, w_f = (layer and ops.Affine(layer.weight, layer.bias) for layer in maps)
+        theta, phi, g, out, w_f = (layer and ops.LinearMap(layer.weight, layer.bias) for layer in maps)
         assert g is not None and out is not None
-        if self.norm is not None and self._norm_is_fixed:
-            out = _normed(out, self.norm)
         return ops.Layers(theta, phi, g, out, w_f)
 
     @property
@@ -181,11 +191,18 @@ class NonLocal(nn.Module):
         """Which keys a query has, before its reach is cut."""
         return ops.Keys(self.pool, self.pool_order)
 
-    @property
-    def _norm_is_fixed(self) -> bool:
-        """Whether the norm is a linear map, the same for every input: a batch norm that evaluates."""
+    def _fixed_norm(self) -> tuple[Tensor, Tensor] | None:
+        """s and b of a norm that is s z + b whatever the input: a frozen one, or a batch norm that evaluates."""
         norm = self.norm
-        return isinstance(norm, nn.BatchNorm1d) and not norm.training and norm.running_var is not None
+        if isinstance(norm, Affine):
+            return norm.weight, norm.bias
+        if not isinstance(norm, nn.BatchNorm1d) or norm.training or not norm.affine:
+            return None
+        mean, var = norm.running_mean, norm.running_var
+        if mean is None or var is None:
+            return None
+        s = ops.wide(norm.weight) * (ops.wide(var) + norm.eps).rsqrt()
+        return s, norm.bias - s * mean
 
     @property
     def cuts(self) -> bool:
@@ -256,10 +273,8 @@ class NonLocal(nn.Module):
         return {} if self.w_f is None else {"w_f": self.w_f.weight[0], "beta": self.w_f.bias}
 
 
-def _normed(out: ops.Affine, norm: nn.BatchNorm1d) -> ops.Affine:
-    """A map, and after it the running statistics and the gain of a batch norm, as one map."""
-    mean, var, dtype = norm.running_mean, norm.running_var, out.weight.dtype
-    assert mean is not None and var is not None
-    gain = ops.wide(norm.weight) * (ops.wide(var) + norm.eps).rsqrt()
-    bias = gain * (-mean if out.bias is None else out.bias - mean) + norm.bias
-    return ops.Affine((gain[:, None] * out.weight).to(dtype), bias.to(dtype))
+def _then(out: ops.LinearMap, s: Tensor, b: Tensor) -> ops.LinearMap:
+    """A linear map, and then s z + b, as one."""
+    dtype = out.weight.dtype
+    bias = b if out.bias is None else s * out.bias + b
+    return ops.LinearMap((s[:, None] * out.weight).to(dtype), bias.to(dtype))

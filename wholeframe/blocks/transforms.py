@@ -108,6 +108,40 @@ class Bottleneck(nn.Module):
         return self.reduce.weight.numel() + self.expand.weight.numel()
 
 
+class SharedBottleneck(nn.Module):
+    """delta(c) = sum_k bottleneck(c_k): one `Bottleneck` for each of two vectors, the transform of CBAM.
+
+    Args:
+        channels: c.
+        ratio, hidden, bias, activation: of the bottleneck; it has no norm.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        ratio: float = 1 / 16,
+        hidden: int | None = None,
+        bias: bool = True,
+        activation: Activation = "relu",
+    ):
+        super().__init__()
+        self.each = Bottleneck(channels, ratio=ratio, hidden=hidden, norm=None, bias=bias, activation=activation)
+
+    @property
+    def expand(self) -> nn.Module:
+        return self.each.expand
+
+    def reset_parameters(self) -> None:
+        self.each.reset_parameters()
+
+    def forward(self, c: Float[Tensor, "b 2 c"]) -> Float[Tensor, "b c"]:
+        return self.each(c[:, 0]) + self.each(c[:, 1])
+
+    def multiply_adds(self) -> int:
+        return 2 * self.each.multiply_adds()
+
+
 def hidden_width(channels: int, ratio: float) -> int:
     """int(channels * ratio), refused where it is below 2 or where the ratio is not a fraction."""
     if not 0 < ratio <= 1:

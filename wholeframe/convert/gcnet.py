@@ -1,10 +1,22 @@
-"""xvjiarui/GCNet@029db540, `mmdet/ops/gcb/context_block.py`: mmcv's block under its first argument name."""
+"""xvjiarui/GCNet@029db540: mmcv's block under its first argument name, and the residual block around it.
 
-from collections.abc import Sequence
+`mmdet/ops/gcb/context_block.py` and `mmdet/models/backbones/resnet.py`.
+"""
+
+from collections.abc import Mapping, Sequence
 
 from torch import nn
+from torchvision.models import resnet
 
 from wholeframe.convert import mmcv
+from wholeframe.convert.rename import call, meaning
+
+# The block stands behind the last norm of the residual branch: bn3 is that norm and the block.
+BOTTLENECK = {
+    **{f"{name}.": f"{name}." for name in ("conv1", "bn1", "conv2", "bn2", "conv3", "downsample")},
+    "bn3.": "bn3.0.",
+    **{f"context_block.{theirs}": f"bn3.1.{ours}" for theirs, ours in mmcv.CONTEXT.items()},
+}
 
 
 def context(
@@ -15,3 +27,23 @@ def context(
 ) -> nn.Module:
     """`ContextBlock`."""
     return mmcv.context(inplanes, ratio, pooling_type, fusion_types)
+
+
+def bottleneck(
+    inplanes: int,
+    planes: int,
+    gcb: Mapping[str, object],
+    stride: int = 1,
+    dilation: int = 1,
+    downsample: nn.Module | None = None,
+    style: str = "pytorch",
+) -> nn.Module:
+    """`Bottleneck` with a `gcb`: torchvision's, with the block behind its last norm, before the sum.
+
+    `style="caffe"` has the stride on the first convolution.
+    """
+    block = resnet.Bottleneck(inplanes, planes, stride, downsample, dilation=dilation)
+    if meaning("style", style, {"pytorch": False, "caffe": True}):
+        block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
+    block.bn3 = nn.Sequential(block.bn3, call("gcb", context, {"inplanes": 4 * planes, **gcb}))
+    return block

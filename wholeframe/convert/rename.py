@@ -1,6 +1,7 @@
 """Foreign parameter names to ours: the one rename engine, and the checks around it."""
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ class Source:
     Args:
         make: our block from the reference's own arguments, with its own defaults.
         names: prefixes of the reference's parameters and buffers, in the order in which they are tried, and what
-            stands for them here; None for a name that is known and dropped.
+            stands for them here; None for a name that is known and dropped. A `*` is a number, the same in both.
     """
 
     make: Callable[..., nn.Module]
@@ -30,17 +31,20 @@ class Source:
     def rename(self, key: str) -> str | None:
         """Our name of one of the reference's tensors, or None where it is known and dropped."""
         for prefix, ours in self.names.items():
-            if key.startswith(prefix):
-                return None if ours is None else ours + key.removeprefix(prefix)
+            if exchanged(key, prefix, ours or "") is not None:
+                return None if ours is None else exchanged(key, prefix, ours)
         raise ValueError(f"the state has {key!r}, but this reference's names start with {listed(self.names)}")
 
     def theirs(self, name: str) -> list[str]:
         """What the reference may call one of our tensors."""
-        return [
-            prefix + name.removeprefix(ours)
-            for prefix, ours in self.names.items()
-            if ours is not None and name.startswith(ours)
-        ]
+        pairs = [(ours, prefix) for prefix, ours in self.names.items() if ours is not None]
+        return [theirs for pair in pairs if (theirs := exchanged(name, *pair)) is not None]
+
+
+def exchanged(name: str, prefix: str, other: str) -> str | None:
+    """The name with another prefix, or None where it does not start with this one."""
+    found = re.match(re.escape(prefix).replace(r"\*", r"(\d+)"), name)
+    return None if found is None else other.replace("*", "".join(found.groups())) + name[found.end() :]
 
 
 def call(what: str, function: Callable[..., T], arguments: Mapping[str, object]) -> T:
@@ -91,8 +95,8 @@ def load(module: nn.Module, source: Source, state: Mapping[str, Tensor]) -> None
 
 
 def _reshaped(key: str, tensor: Tensor, name: str, shape: torch.Size) -> Tensor:
-    """A 1x1(x1) convolution is a linear map, and a norm over `[p, 1, 1]` is one over `[p]`."""
-    if _without_trailing_ones(tensor.shape) != _without_trailing_ones(shape):
+    """A 1x1(x1) convolution is a linear map, a k x 1 one is one of width k, a norm over `[p, 1, 1]` one over `[p]`."""
+    if _without_ones(tensor.shape) != _without_ones(shape):
         raise ValueError(
             f"{key!r} has shape {tuple(tensor.shape)}, but {name!r} has {tuple(shape)} here; "
             "give the constructor's arguments that the state was trained with"
@@ -100,8 +104,9 @@ def _reshaped(key: str, tensor: Tensor, name: str, shape: torch.Size) -> Tensor:
     return tensor.detach().reshape(shape).clone()
 
 
-def _without_trailing_ones(shape: torch.Size) -> tuple[int, ...]:
-    sizes = list(shape)
+def _without_ones(shape: torch.Size) -> tuple[int, ...]:
+    """Without axes of one in a kernel, which stands behind the channels out and in, and at the end."""
+    sizes = [*shape[:2], *(size for size in shape[2:] if size != 1)]
     while sizes and sizes[-1] == 1:
         sizes.pop()
     return tuple(sizes)

@@ -7,9 +7,12 @@
 from torch import nn
 
 from wholeframe.blocks import (
+    BAT,
+    CBAM,
     ContextBlock,
     EffectiveSqueezeExcite,
     EfficientChannelAttention,
+    GatherExcite,
     GlobalContext,
     IdentityTransform,
     MeanContext,
@@ -43,6 +46,17 @@ GLOBAL_CONTEXT = {
 SQUEEZE_EXCITE = {"fc1.": "multiply.reduce.", "bn.": "multiply.norm.", "fc2.": "multiply.expand."}
 EFFECTIVE = {"fc.": "multiply.expand."}
 EFFICIENT = {"conv.": "multiply.expand."}
+CBAM_NAMES = {
+    "channel.fc1.": "channel.multiply.each.reduce.",
+    "channel.fc2.": "channel.multiply.each.expand.",
+    "spatial.conv.conv.": "spatial.",
+    "spatial.conv.bn.": "spatial.norm.",
+}
+BAT_NAMES = {
+    f"{theirs}.{layer}.": f"{ours}.{role}."
+    for theirs, ours in {"conv1": "reduce", "ba.conv1": "mask", "ba.conv2": "mix", "conv2": "expand"}.items()
+    for layer, role in {"conv": "linear", "bn": "norm"}.items()
+} | {"ba.conv_p.": "rows.", "ba.conv_q.": "columns."}
 
 
 def non_local(
@@ -154,17 +168,64 @@ def gather_excite(
     add_maxpool: bool = False,
     gate_layer: object = "sigmoid",
 ) -> nn.Module:
-    """`GatherExcite` without parameters over the whole map; timm 1.0.31 cannot build it with any."""
-    if extra_params or use_mlp or extent:
+    """`GatherExcite` without parameters; timm 1.0.31 cannot build it with any. An extent of 0 is the whole map."""
+    if extra_params or use_mlp:
         raise ValueError(
-            f"extra_params={extra_params}, extent={extent}, use_mlp={use_mlp} has no counterpart here; "
-            "give extra_params=False, extent=0, use_mlp=False"
+            f"extra_params={extra_params}, use_mlp={use_mlp} has no counterpart here; "
+            "give extra_params=False, use_mlp=False"
         )
+    gate = meaning("gate_layer", gate_layer, GATES)
+    if extent:
+        return GatherExcite(channels, extent=extent, context="mean_max" if add_maxpool else "mean", gate=gate)
     return ContextBlock(
         channels,
         context=MeanMaxContext if add_maxpool else MeanContext,
         transform=IdentityTransform,
         fusion="multiply",
-        gate=meaning("gate_layer", gate_layer, GATES),
+        gate=gate,
         birth="random",
+    )
+
+
+def cbam(
+    channels: int,
+    rd_ratio: float = 1 / 16,
+    rd_channels: int | None = None,
+    rd_divisor: int = 1,
+    spatial_kernel_size: int = 7,
+    act_layer: object = nn.ReLU,
+    gate_layer: object = "sigmoid",
+    mlp_bias: bool = False,
+) -> nn.Module:
+    """`CbamModule`."""
+    return CBAM(
+        channels,
+        hidden=rd_channels or rounded(channels * rd_ratio, rd_divisor),
+        bias=mlp_bias,
+        activation=meaning("act_layer", act_layer, ACTIVATIONS),
+        kernel=spatial_kernel_size,
+        gate=meaning("gate_layer", gate_layer, GATES),
+    )
+
+
+def bilinear(
+    in_channels: int,
+    block_size: int = 7,
+    groups: int = 2,
+    rd_ratio: float = 0.25,
+    rd_channels: int | None = None,
+    rd_divisor: int = 8,
+    drop_rate: float = 0.2,
+    act_layer: object = nn.ReLU,
+    norm_layer: object = nn.BatchNorm2d,
+) -> nn.Module:
+    """`BatNonLocalAttn`."""
+    meaning("act_layer", act_layer, {"relu": None, "ReLU": None})
+    meaning("norm_layer", norm_layer, {"BatchNorm2d": None})
+    return BAT(
+        in_channels,
+        inner=rounded(in_channels * rd_ratio, rd_divisor, least=0.9) if rd_channels is None else rd_channels,
+        size=block_size,
+        groups=groups,
+        dropout=drop_rate,
     )

@@ -6,10 +6,9 @@ train = ImageDataset(folder.train, transforms(224, train=True))
 image, label = train[0]         # (3, 224, 224) float32, an index into folder.classes
 """
 
-import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,25 +17,16 @@ from pathlib import Path
 from PIL import Image
 
 from wholeframe.data.images import why_unreadable
+from wholeframe.data.sentences import counted, listed
+from wholeframe.data.tree import FilesByClass, files_by_class, folders_in, held_out, layout, places
 
 Items = tuple[tuple[Path, int], ...]
 """Files with their labels; a label is an index into `ImageFolder.classes`."""
 
-FilesByClass = dict[str, list[Path]]
-
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "val", "valid", "validation")  # the first that holds class folders is taken
-
 # Pillow registers these, but they are documents, films, weather data, or drawings only Windows can draw.
 NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
 
-LAYOUT = """
-Expected one folder per class, either split already, or not:
-    ROOT/train/cat/1.jpg        ROOT/cat/1.jpg
-    ROOT/train/dog/2.jpg        ROOT/cat/2.jpg
-    ROOT/test/cat/3.jpg         ROOT/dog/3.jpg
-    ROOT/test/dog/4.jpg         ROOT/dog/4.jpg
-(test/ may also be called val/ or valid/.)"""
+LAYOUT = layout("jpg")
 
 
 @dataclass(frozen=True)
@@ -85,14 +75,14 @@ class ImageFolder:
             f"{len(self.train)} train and {len(self.test)} test images of {len(self.classes)} classes ({self.split})"
         ]
         if self.problems:
-            parts.append(f"{_counted(len(self.problems), 'file')} skipped: {_listed(map(str, self.problems))}")
+            parts.append(f"{counted(len(self.problems), 'file')} skipped: {listed(map(str, self.problems))}")
         if self.not_images:
             kinds = sorted({path.suffix.lower() or "no extension" for path in self.not_images})
-            parts.append(f"{_counted(len(self.not_images), 'file')} ignored as not images: {_listed(kinds)}")
+            parts.append(f"{counted(len(self.not_images), 'file')} ignored as not images: {listed(kinds)}")
         if untested:
-            parts.append(f"no test image of {_listed(map(repr, untested))}")
+            parts.append(f"no test image of {listed(map(repr, untested))}")
         if self.unused:
-            parts.append(f"not looked into: {_listed(name + '/' for name in self.unused)}")
+            parts.append(f"not looked into: {listed(name + '/' for name in self.unused)}")
         return "; ".join(parts)
 
 
@@ -122,9 +112,9 @@ def open_folder(
     root = Path(root)
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction={test_fraction} is not between 0 and 1; 0.2 holds out a fifth")
-    train_place, test_place = _places(root)
-    train = _files_by_class(train_place)
-    test = _files_by_class(test_place) if test_place else {}
+    train_place, test_place = places(root, LAYOUT)
+    train = files_by_class(train_place)
+    test = files_by_class(test_place) if test_place else {}
     classes = tuple(train)
     _refuse_classes(train_place, train)
     if test_place:
@@ -144,7 +134,7 @@ def open_folder(
     if test_place:
         _refuse_empty_classes(test_place, test, problems)
         split = f"split by the folders {train_place.name}/ and {test_place.name}/"
-        unused = tuple(place.name for place in _folders(root) if place not in (train_place, test_place))
+        unused = tuple(place.name for place in folders_in(root) if place not in (train_place, test_place))
     else:
         train, test = _hold_out(root, train, test_fraction, seed)
         split = f"test_fraction={test_fraction:g} of each class held out, seed={seed}"
@@ -163,54 +153,6 @@ def open_folder(
 
 
 # --------------------------------------------------------------------------------- finding the files
-
-
-def _places(root: Path) -> tuple[Path, Path | None]:
-    """Where the class folders to train on are, and those to test on, if the folder is split already."""
-    if not root.exists():
-        raise FileNotFoundError(f"there is no folder '{root}'.{LAYOUT}")
-    if not root.is_dir():
-        raise NotADirectoryError(f"'{root}' is a file, not a folder of class folders.{LAYOUT}")
-    by_name = {place.name.lower(): place for place in _folders(root)}
-    trains = [by_name[name] for name in TRAIN_NAMES if name in by_name]
-    tests = [by_name[name] for name in TEST_NAMES if name in by_name]
-    if not trains and not tests:
-        return root, None
-    if not tests:
-        raise ValueError(
-            f"'{root}' has {trains[0].name}/, but no test/, val/ or valid/ to test on. To hold out a part of "
-            f"{trains[0].name}/, open '{trains[0]}' instead; if it is a class, rename it.{LAYOUT}"
-        )
-    if not trains:
-        raise ValueError(
-            f"'{root}' has {tests[0].name}/, but no train/ to train on. "
-            f"If {tests[0].name}/ is a class, rename it.{LAYOUT}"
-        )
-    # An unlabelled test/ (a contest's) beside a labelled val/ is usual.
-    return trains[0], next((place for place in tests if _folders(place)), tests[0])
-
-
-def _folders(place: Path) -> list[Path]:
-    return sorted(entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _files_by_class(place: Path) -> FilesByClass:
-    return {folder.name: sorted(_files_below(folder)) for folder in _folders(place)}
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder, through links too; a link back to a folder above is not followed again."""
-    seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
-        real = os.path.realpath(place)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        if real not in seen:
-            yield from (Path(place, name) for name in names if not name.startswith("."))
-        seen.add(real)
-
-
-def _raise(error: OSError) -> None:
-    raise error  # os.walk would pass over a folder it may not read
 
 
 def _by_extension(files: Iterable[Iterable[Path]]) -> tuple[list[Path], list[Path]]:
@@ -246,9 +188,6 @@ def _only(usable: set[Path], files: FilesByClass) -> FilesByClass:
 
 
 def _hold_out(root: Path, files: FilesByClass, fraction: float, seed: int) -> tuple[FilesByClass, FilesByClass]:
-    def rank(file: Path) -> bytes:
-        return hashlib.sha256(f"{seed}:{file.relative_to(root).as_posix()}".encode()).digest()
-
     train: FilesByClass = {}
     test: FilesByClass = {}
     for name, of_class in files.items():
@@ -257,10 +196,9 @@ def _hold_out(root: Path, files: FilesByClass, fraction: float, seed: int) -> tu
                 f"class '{name}' has one image, '{of_class[0]}', and to train and to test takes two. "
                 "Add images, or split the folder yourself into train/ and test/"
             )
-        count = min(max(round(fraction * len(of_class)), 1), len(of_class) - 1)
-        held_out = set(sorted(of_class, key=rank)[:count])
-        train[name] = [file for file in of_class if file not in held_out]
-        test[name] = [file for file in of_class if file in held_out]
+        tested = held_out(root, of_class, fraction, seed)
+        train[name] = [file for file in of_class if file not in tested]
+        test[name] = [file for file in of_class if file in tested]
     return train, test
 
 
@@ -274,12 +212,12 @@ def _labelled(files: FilesByClass, classes: tuple[str, ...]) -> Items:
 def _refuse_classes(place: Path, files: FilesByClass) -> None:
     if not files:
         loose, _ = _by_extension([place.iterdir()])
-        found = f"{_counted(len(loose), 'image')} directly in it" if loose else "no images either"
+        found = f"{counted(len(loose), 'image')} directly in it" if loose else "no images either"
         raise ValueError(f"'{place}' has no class folders, and {found}.{LAYOUT}")
     if len(files) == 1:
         (only,) = files
-        inner = [folder.name for folder in _folders(place / only)]
-        hint = f" Did you mean '{place / only}', which has {_listed(map(repr, inner))}?" if inner else ""
+        inner = [folder.name for folder in folders_in(place / only)]
+        hint = f" Did you mean '{place / only}', which has {listed(map(repr, inner))}?" if inner else ""
         raise ValueError(f"'{place}' has one class folder, '{only}', and it takes two at least.{hint}{LAYOUT}")
 
 
@@ -290,7 +228,7 @@ def _refuse_test_classes(place: Path, files: FilesByClass, classes: tuple[str, .
     if unknown:
         raise ValueError(
             f"'{place}' has class folders that are not among those to train on: "
-            f"{_listed(map(repr, unknown))}. Those to train on are {_listed(map(repr, classes))}. "
+            f"{listed(map(repr, unknown))}. Those to train on are {listed(map(repr, classes))}. "
             "Remove or rename the former, or add images to train on"
         )
 
@@ -298,26 +236,15 @@ def _refuse_test_classes(place: Path, files: FilesByClass, classes: tuple[str, .
 def _refuse_problems(root: Path, problems: tuple[Problem, ...]) -> None:
     if problems:
         raise ValueError(
-            f"'{root}' has {_counted(len(problems), 'file')} that cannot be used: "
-            f"{_listed(map(str, problems))}. Repair or remove them, or leave them out with strict=False"
+            f"'{root}' has {counted(len(problems), 'file')} that cannot be used: "
+            f"{listed(map(str, problems))}. Repair or remove them, or leave them out with strict=False"
         )
 
 
 def _refuse_empty_classes(place: Path, usable: FilesByClass, problems: tuple[Problem, ...]) -> None:
     empty = [f"'{place / name}'" for name in usable if not usable[name]]
     if empty:
-        why = f" Files that were left out: {_listed(map(str, problems))}." if problems else ""
+        why = f" Files that were left out: {listed(map(str, problems))}." if problems else ""
         raise ValueError(
-            f"no image that can be used in {_listed(empty)}.{why} Add images to the class folder, or remove it"
+            f"no image that can be used in {listed(empty)}.{why} Add images to the class folder, or remove it"
         )
-
-
-def _listed(names: Iterable[str], most: int = 5) -> str:
-    """`a, b, c`; of a long list its beginning, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count} {noun}s"

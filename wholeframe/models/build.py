@@ -14,6 +14,7 @@ from wholeframe.blocks import BLOCKS
 from wholeframe.blocks.options import nearest, one_of
 from wholeframe.models.small import SmallNet
 from wholeframe.models.surgery import Example, insert
+from wholeframe.models.zoo import MODELS
 
 HOSTS: dict[str, Callable[[int], nn.Module]] = {
     "small": partial(SmallNet, strides=(2, 2, 2), depth=2),
@@ -26,7 +27,8 @@ class Model:
     """Which network is trained."""
 
     host: str = "small"
-    """small, small_dense, torchvision/NAME or timm/NAME (a bare NAME is looked for in torchvision, then in timm)"""
+    """small, small_dense, a network of `wholeframe models`, torchvision/NAME or timm/NAME (a bare NAME is looked for in
+    torchvision, then in timm)"""
     weights: str | None = None
     """None to start at random; "DEFAULT" or a name for pretrained weights of torchvision, a tag or "DEFAULT" of timm"""
     block: str | None = "nl"
@@ -65,6 +67,8 @@ def host(name: str, classes: int, weights: str | None = None) -> nn.Module:
         if weights is not None:
             raise ValueError(f"there are no pretrained weights of {name!r}; give weights None")
         return HOSTS[name](classes)
+    if name in MODELS:
+        return _named(name, classes, weights)
     library, _, bare = name.rpartition("/")
     if library not in ("", "torchvision", "timm"):
         raise ValueError(f"there is no library {library!r} of hosts; write torchvision/{bare} or timm/{bare}")
@@ -73,6 +77,18 @@ def host(name: str, classes: int, weights: str | None = None) -> nn.Module:
     if library == "torchvision":
         raise ValueError(f"torchvision has no model {bare!r}; {nearest(bare, torchvision.models.list_models())}")
     return _timm(bare, classes, weights)
+
+
+def _named(name: str, classes: int, weights: str | None) -> nn.Module:
+    """A network of the zoo; pretrained weights are those of the host under its blocks."""
+    network = MODELS[name]
+    if weights is None:
+        return network.make(classes)
+    if not network.host or network.attach is None:
+        raise ValueError(f"there are no pretrained weights for what stands under {name!r}; give weights None")
+    below = host(network.host, classes, weights)
+    network.attach(below)
+    return below
 
 
 def _torchvision(name: str, classes: int, weights: str | None) -> nn.Module:
@@ -99,7 +115,7 @@ def _timm(name: str, classes: int, weights: str | None) -> nn.Module:
             f"{nearest(name, torchvision.models.list_models())}"
         ) from error
     if not timm.is_model(name):
-        known = [*torchvision.models.list_models(), *timm.list_models()]
+        known = [*MODELS, *torchvision.models.list_models(), *timm.list_models()]
         raise ValueError(f"neither torchvision nor timm has a model {name!r}; {nearest(name, known)}")
     if weights is not None:
         tags = [tagged.partition(".")[2] for tagged in timm.list_pretrained(f"{name}.*")]

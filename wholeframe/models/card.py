@@ -1,28 +1,50 @@
 """A named network and what is known of it: where it was published, with which figures, under which licence."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from torch import nn
 
+Unit = Literal[
+    "top-1 %",
+    "top-5 %",
+    "top-1 error %",
+    "top-5 error %",
+    "mAP %",
+    "parameters",
+    "M parameters",
+    "G multiply-adds",
+    "x parameters",
+    "x multiply-adds",
+]
 
-class Published(NamedTuple):
+
+@dataclass(frozen=True)
+class Published:
     """A figure as it was printed. Digits matter: "28.08" claims less than "28.0788"."""
 
     figure: str
-    unit: Literal["top-1 %", "top-5 %", "mAP %", "M parameters", "G multiply-adds", "parameters"]
+    unit: Unit
     source: str
     confirmed: bool = True
     """False: it stands in a secondary source; shown as unverified, asserted nowhere"""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """arguments of `make` that a count was made with, where they are not the defaults: {"stride": "1x1"}"""
+    input: tuple[int, ...] | None = None
+    """the sample that a count was made on, where it is not the network's own"""
+    base: str = ""
+    """of the units that begin with x: the network that the figure is a multiple of"""
+    differs: str = ""
+    """why our count does not round to the figure, where it does not; a test holds that it then really does not"""
 
 
 @dataclass(frozen=True)
 class Network:
     """A host, its blocks and their sites under one name, with its card."""
 
-    make: Callable[[int], nn.Module]
-    """classes -> the untrained network"""
+    make: Callable[..., nn.Module]
+    """classes -> the untrained network; keyword arguments are what references disagree about, `stride="1x1"`"""
     input: tuple[int, ...]
     """one sample: (3, 224, 224) or (3, 32, 224, 224)"""
     paper: str
@@ -34,3 +56,7 @@ class Network:
     """the command that trains it"""
     weights: str = "none known"
     """source and licence of weights that exist"""
+    host: str = ""
+    """what stands under the blocks, by a name that `build.host` knows: its pretrained weights fit. "" for none"""
+    attach: Callable[[nn.Module], None] | None = None
+    """puts the blocks into a host that is built already and whose modules have the same names; None where it cannot"""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 Example = Tensor | tuple[Any, ...] | dict[str, Any] | None
@@ -120,7 +121,10 @@ def watch(blocks: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Watched]]:
 
 
 def deviation(before: list[Tensor], after: list[Tensor]) -> float:
-    """The largest |difference|: 0 exactly if `torch.equal` holds throughout (or both are NaN), inf if shapes differ."""
+    """The largest |difference|: 0 exactly if `torch.equal` holds throughout (or both are NaN), inf if shapes differ.
+
+    NaN where tensors have shapes and no values (under `FakeTensorMode`), so that there is nothing to compare.
+    """
     if len(before) != len(after):
         return math.inf
     return max((_largest_difference(old, new) for old, new in zip(before, after, strict=True)), default=0.0)
@@ -129,6 +133,8 @@ def deviation(before: list[Tensor], after: list[Tensor]) -> float:
 def _largest_difference(old: Tensor, new: Tensor) -> float:
     if not _alike(old, new):
         return math.inf
+    if isinstance(old, FakeTensor):
+        return math.nan
     if torch.equal(old, new):
         return 0.0
     wide = torch.complex128 if old.is_complex() else torch.float64

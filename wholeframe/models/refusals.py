@@ -89,7 +89,7 @@ def refuse_runs(
             raise ValueError(
                 f"the new {kind} at {name!r} {run.misfit}, and the shape has to stay; the model is unchanged"
             )
-        if claims_identity(block) and run.change:
+        if claims_identity(block) and run.change > 0:
             raise ValueError(
                 f"the new {kind} at {name!r} says identity_at_birth, and its output is not its input "
                 f"(max |difference| {run.change:.3g}); the model is unchanged"

@@ -11,9 +11,11 @@ that takes a host's place has no hook, and code that is already compiled does no
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from wholeframe.models.places import (
@@ -94,6 +96,8 @@ class Report:
         blocks = "1 block" if len(self.rows) == 1 else f"{len(self.rows)} blocks"
         whose = "this block is" if len(self.rows) == 1 else "these blocks are"
         moved = f"no (max |difference| {self.deviation:.2g}; {whose} not an identity at birth)"
+        if math.isnan(self.deviation):
+            moved = "not known (these tensors have no values)"
         total = sum(row.parameters for row in self.rows)
         return f"{blocks}, {total:,} new parameters, output unchanged: {'yes' if self.unchanged else moved}"
 
@@ -117,7 +121,8 @@ def insert(
     example: None for one 224 x 224 image; a tensor; a tuple of positional or a dict of keyword arguments.
 
     The channels are axis 1 of a host's output. A channels-last map (b, h, w, c) looks like any other, so see the
-    report. A block that says `identity_at_birth = True` is held to it, on its own output and on the model's.
+    report. A block that says `identity_at_birth = True` is held to it, on its own output and on the model's. Under
+    `FakeTensorMode` there are shapes and no values: all but that is checked.
 
     ValueError if a pattern matches nothing; if a host has a block, runs never or more than once in a forward, or
     gives no floating (b, c, *grid); if a new block changes the shape, does not run exactly once, or is no identity
@@ -146,12 +151,12 @@ def insert(
         except Exception as error:
             raise ValueError(no_longer_runs(hosts, error)) from error
         refuse_runs(hosts, blocks, watched)
-        moved = deviation(before, after)
-        if all(map(claims_identity, blocks.values())) and moved:
-            raise ValueError(not_proved(moved, repeats=deviation(seen, before) == 0))
+        gap = deviation(before, after)
+        if all(map(claims_identity, blocks.values())) and gap > 0:
+            raise ValueError(not_proved(gap, repeats=deviation(seen, before) == 0))
         undo.pop_all()
     rows = tuple(_row(name, blocks[name], visits[host]) for name, host in hosts.items())
-    return Report(rows, unchanged=moved == 0, deviation=moved)
+    return Report(rows, unchanged=gap == 0, deviation=gap)
 
 
 def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]:
@@ -205,6 +210,12 @@ def _detach(host: nn.Module) -> None:
     delattr(host, CHILD)
 
 
+def moved(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """The module there and in this dtype. Not touched if it is so already: tensors without values cannot be moved."""
+    tensors = [t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()]
+    return module if all((t.device, t.dtype) == (device, dtype) for t in tensors) else module.to(device, dtype)
+
+
 def _build(block: Callable[[int], nn.Module], name: str, host: nn.Module, visit: Visit) -> nn.Module:
     channels = visit.output[1]
     try:
@@ -215,7 +226,7 @@ def _build(block: Callable[[int], nn.Module], name: str, host: nn.Module, visit:
     if not isinstance(built, nn.Module):
         raise TypeError(f"block({channels}) gives a {type(built).__name__}, and insert needs an nn.Module")
     weight = next((p for p in host.parameters() if p.is_floating_point()), visit)
-    return built.to(weight.device, weight.dtype).train(host.training)
+    return moved(built, weight.device, weight.dtype).train(host.training)
 
 
 def _hosts(at: str | Sequence[str], places: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

@@ -29,12 +29,13 @@ from wholeframe.ops.layout import coordinates as coordinates
 from wholeframe.ops.layout import cut as cut
 from wholeframe.ops.layout import flat_index as flat_index
 from wholeframe.ops.layout import join as join
+from wholeframe.ops.layout import over_space as over_space
 from wholeframe.ops.layout import pool_keys as pool_keys
 from wholeframe.ops.layout import pool_window as pool_window
 from wholeframe.ops.layout import to_grid as to_grid
 from wholeframe.ops.layout import to_positions as to_positions
 from wholeframe.ops.layout import wide as wide
-from wholeframe.ops.linear import Affine as Affine
+from wholeframe.ops.linear import LinearMap as LinearMap
 from wholeframe.ops.non_local import Keys as Keys
 from wholeframe.ops.non_local import Layers as Layers
 from wholeframe.ops.non_local import PoolOrder as PoolOrder

@@ -12,7 +12,7 @@ A *grid* is what follows the channels of a map `(b, c, *grid)`: `(n,)` of a sequ
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -78,6 +78,16 @@ def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[T
     if x.ndim == 4:
         return F.adaptive_avg_pool2d(x, (size[0], size[1]))
     return F.adaptive_avg_pool3d(x, (size[0], size[1], size[2]))
+
+
+def over_space(function: Callable[[Tensor], Tensor], x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b d *other"]:
+    """A function of images on an image, on a sequence as an image of one column, or on every frame of a clip."""
+    if x.ndim == 3:
+        return function(x[..., None])[..., 0]
+    if x.ndim == 4:
+        return function(x)
+    frames = x.transpose(1, 2)
+    return function(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]).transpose(1, 2)
 
 
 def cut(x: Shaped[Tensor, "b c *grid"], parts: Sequence[int]) -> Shaped[Tensor, "b_parts c *part"]:

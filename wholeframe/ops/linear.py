@@ -12,14 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-class Affine(NamedTuple):
+class LinearMap(NamedTuple):
     """W and b of a linear map over channels; b is None for none."""
 
     weight: Float[Tensor, "d c"]
     bias: Float[Tensor, "d"] | None
 
 
-def project(x: Float[Tensor, "b c n"], *layers: Affine) -> tuple[Float[Tensor, "b n _"], ...]:
+def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor, "b n _"], ...]:
     """W x + b of every layer, at every position, as one product. All layers have a bias, or none has."""
     widths = [layer.weight.shape[0] for layer in layers]
     biases = [layer.bias for layer in layers if layer.bias is not None]

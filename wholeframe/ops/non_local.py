@@ -17,7 +17,7 @@ from torch import Tensor
 
 from wholeframe.ops.choose import Impl, Sizes, choose, never
 from wholeframe.ops.layout import pool_keys, pool_window, to_grid, to_positions, wide
-from wholeframe.ops.linear import Affine, add_product, gram, gram_macs, project
+from wholeframe.ops.linear import LinearMap, add_product, gram, gram_macs, project
 from wholeframe.ops.pairwise import Kind, Scale, mean_product, pairwise, pairwise_backends, pairwise_macs
 
 PoolOrder = Literal["before", "after"]
@@ -26,11 +26,11 @@ PoolOrder = Literal["before", "after"]
 class Layers(NamedTuple):
     """The linear maps of a block. `gaussian` has neither theta nor phi, and only `concatenation` has w_f."""
 
-    theta: Affine | None
-    phi: Affine | None
-    g: Affine
-    out: Affine
-    w_f: Affine | None
+    theta: LinearMap | None
+    phi: LinearMap | None
+    g: LinearMap
+    out: LinearMap
+    w_f: LinearMap | None
 
 
 class Keys(NamedTuple):

@@ -60,6 +60,17 @@ class PairSums(torch.autograd.Function):
             dvalue = dvalue + back
         return da, db, dvalue, None, None
 
+    @staticmethod
+    def vmap(info, in_dims, a, b, value, sums, m):  # pyright: ignore[reportIncompatibleMethodOverride]
+        """One more axis of samples is a longer batch."""
+        size, places = info.batch_size, in_dims[:3]
+        a, b, value = (
+            x.expand(size, *x.shape) if place is None else x.movedim(place, 0)
+            for x, place in zip((a, b, value), places, strict=True)
+        )
+        found = pair_sums(a.flatten(0, 1), b.flatten(0, 1), value.flatten(0, 1), sums, m)
+        return tuple(y.unflatten(0, a.shape[:2]) for y in found), (0,) * len(found)
+
 
 def _evaluate(a, b, value, sums, m):
     with torch.autocast(value.device.type, enabled=False):

@@ -14,6 +14,7 @@ cut where the rest is below the rounding of the dtype.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -63,7 +64,8 @@ def rbf(
 
     Differentiable any number of times, in gamma too; a backward pass keeps theta, phi and value and nothing else.
     Measured errors are in `docs/rbf.md`. They are rounding errors of sum_j |value_j|: where the kernel leaves next to
-    nothing of that, as between two far clusters, the digits left are fewer.
+    nothing of that, as between two far clusters, the digits left are fewer. Not under `torch.func.vmap`, as a span has
+    to be read back: make what would be mapped over a longer batch.
 
     Args:
         theta, phi, value: tokens of each sample and group; halves are computed in float32.
@@ -80,17 +82,15 @@ def rbf(
     _check_gamma(gamma)
     with torch.autocast(theta.device.type, enabled=False):
         out = torch.promote_types(theta.dtype, torch.float32)
-        root = gamma**0.5
         theta, phi, value = wide(theta), wide(phi), wide(value)
         low, high = _ends(theta, phi)
-        spans = ((high - low) * root).detach()
+        spans = ((high - low) * gamma**0.5).detach()
         span = _planned(spans, reach) if torch.compiler.is_compiling() else _measured(spans, reach)
         if span > SINGLE_SPAN:
             theta, phi, value = theta.double(), phi.double(), value.double()
         # Differences do not change when both sides are shifted: the centre has no gradient.
         centre = (low + high) / 2
-        u, v = root * (theta - centre), root * (phi - centre)
-        return _apply(u, v, value, span, 0).to(out)
+        return _stretched(theta - centre, phi - centre, value, gamma, span).to(out)
 
 
 def plan(span: float, dtype: torch.dtype, derivative: int = 0) -> Mercer | Fourier:
@@ -160,11 +160,20 @@ def horner(coefficients: list[Tensor], u: Tensor) -> Tensor:
     return y
 
 
-def _fourier(u: Tensor, v: Tensor, value: Tensor, features: Fourier, derivative: int) -> Tensor:
+def _fourier(
+    u: Tensor,
+    v: Tensor,
+    value: Tensor,
+    features: Fourier,
+    derivative: int,
+    factor: Callable[[float], float] | None = None,
+) -> Tensor:
+    """`factor` of a wave's frequency stands for another even kernel than the Gaussian."""
     y = torch.zeros_like(u)
     for k in range(features.waves + 1):
         w = 2 * math.pi * k / features.period
         weight = (1 if k == 0 else 2) * math.sqrt(math.pi) / features.period * math.exp(-w * w / 4) * w**derivative
+        weight = weight if factor is None else factor(w) * weight
         cosine = (value * torch.cos(w * v)).sum(dim=-1, keepdim=True)
         sine = (value * torch.sin(w * v)).sum(dim=-1, keepdim=True)
         for _ in range(derivative):
@@ -188,19 +197,66 @@ class _Gauss(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         (grad,), (u, v, value) = grads, ctx.saved_tensors
-        span, derivative = ctx.span, ctx.derivative
-        # k is even: seen from the other side, every derivative changes its sign.
-        back = (-1) ** derivative * grad
-        du = grad * _apply(u, v, value, span, derivative + 1) if ctx.needs_input_grad[0] else None
-        dv = value * _apply(v, u, back, span, derivative + 1) if ctx.needs_input_grad[1] else None
-        dvalue = _apply(v, u, back, span, derivative) if ctx.needs_input_grad[2] else None
-        return du, dv, dvalue, None, None
+        return *_gradients(u, v, value, grad, ctx.span, ctx.derivative, ctx.needs_input_grad), None, None
+
+
+def _gradients(u, v, value, grad, span, derivative, needed):
+    # k is even: seen from the other side, every derivative changes its sign.
+    back = (-1) ** derivative * grad
+    du = grad * _apply(u, v, value, span, derivative + 1) if needed[0] else None
+    dv = value * _apply(v, u, back, span, derivative + 1) if needed[1] else None
+    dvalue = _apply(v, u, back, span, derivative) if needed[2] else None
+    return du, dv, dvalue
 
 
 def _apply(u: Tensor, v: Tensor, value: Tensor, span: float, derivative: int) -> Tensor:
     y = _Gauss.apply(u, v, value, span, derivative)
     assert isinstance(y, Tensor)
     return y
+
+
+# --------------------------------------------------------------------------------------------------------- gamma
+
+
+def _stretched(theta: Tensor, phi: Tensor, value: Tensor, gamma: float | Tensor, span: float) -> Tensor:
+    """The sum over centred tokens."""
+    learned = isinstance(gamma, Tensor) and gamma.requires_grad and not torch.compiler.is_compiling()
+    if learned and isinstance(plan(span, theta.dtype, 2), Fourier):
+        y = _Learned.apply(theta, phi, value, gamma, span)
+        assert isinstance(y, Tensor)
+        return y
+    return _apply(gamma**0.5 * theta, gamma**0.5 * phi, value, span, 0)
+
+
+class _Learned(torch.autograd.Function):
+    """The same with gamma's gradient as a sum over pairs of its own, -sum_ij dy_i (theta_i - phi_j)^2 k_ij value_j.
+
+    By the chain rule it is (theta . dtheta + phi . dphi) / (2 gamma), whose two halves cancel where the span is large.
+    The kernel d^2 e^(-d^2) has the Gaussian's waves times (2 - w^2) / 4. Second derivatives, and compiled graphs, go by
+    the chain rule.
+    """
+
+    @staticmethod
+    def forward(ctx, theta, phi, value, gamma, span):
+        ctx.save_for_backward(theta, phi, value, gamma)
+        ctx.span = span
+        return _apply(gamma**0.5 * theta, gamma**0.5 * phi, value, span, 0)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        (grad,), (theta, phi, value, gamma), span = grads, ctx.saved_tensors, ctx.span
+        if torch.is_grad_enabled():
+            inputs = [t for t in (theta, phi, value, gamma) if t.requires_grad]
+            y = _apply(gamma**0.5 * theta, gamma**0.5 * phi, value, span, 0)
+            found = iter(torch.autograd.grad(y, inputs, grad, create_graph=True))
+            return *(next(found) if t.requires_grad else None for t in (theta, phi, value, gamma)), None
+        u, v = gamma**0.5 * theta, gamma**0.5 * phi
+        du, dv, dvalue = _gradients(u, v, value, grad, span, 0, ctx.needs_input_grad)
+        dtheta, dphi = (None if d is None else gamma**0.5 * d for d in (du, dv))
+        features = plan(span, u.dtype, 2)
+        assert isinstance(features, Fourier)
+        squares = _fourier(u, v, value, features, 0, lambda w: (2 - w * w) / 4)
+        return dtheta, dphi, dvalue, -(grad * squares).sum().to(gamma.dtype) / gamma, None
 
 
 # ------------------------------------------------------------------------------------------------------ the span

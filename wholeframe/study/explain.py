@@ -41,11 +41,11 @@ def attention_of(network: nn.Module, image: Tensor, query: tuple[int, int], site
     check_query(query, size)
     blocks = _chosen(attending(network), site)
     found = []
-    for name, x in _inputs(network, image, blocks).items():
+    for name, x in inputs_of(network, image, blocks).items():
         grid = x.shape[2:]
         cell = tuple(pixel * cells // side for pixel, cells, side in zip(query, grid, size, strict=True))
         weights = blocks[name].attention(x, [ops.flat_index(cell, grid)])[0, 0]
-        found.append(Attention(_site(name), type(blocks[name]).__name__, cell, weights.float().cpu()))
+        found.append(Attention(site_of(name), type(blocks[name]).__name__, cell, weights.float().cpu()))
     return found
 
 
@@ -65,18 +65,19 @@ def _chosen(blocks: dict[str, Block], site: str | None) -> dict[str, Block]:
         )
     if site is None:
         return blocks
-    chosen = {name: block for name, block in blocks.items() if site in (name, _site(name))}
+    chosen = {name: block for name, block in blocks.items() if site in (name, site_of(name))}
     if not chosen:
-        raise ValueError(f"there is no block that attends at {site!r}; there are {', '.join(map(_site, blocks))}")
+        raise ValueError(f"there is no block that attends at {site!r}; there are {', '.join(map(site_of, blocks))}")
     return chosen
 
 
-def _site(name: str) -> str:
+def site_of(name: str) -> str:
+    """The host of the block with this name."""
     return name.removesuffix(f".{CHILD}")
 
 
-def _inputs(network: nn.Module, image: Tensor, blocks: dict[str, Block]) -> dict[str, Tensor]:
-    """What every block is fed when the network sees the image."""
+def inputs_of(network: nn.Module, image: Tensor, blocks: dict[str, Block]) -> dict[str, Tensor]:
+    """What every block is fed when the network sees the image, or a batch of them."""
     seen: dict[str, Tensor] = {}
 
     def keep(name: str, _module: nn.Module, args: tuple[Tensor, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The narrowing of channels before a covariance."""
+"""A linear map over channels with a batch norm behind it: the convolution of convolutional networks, 1 x 1."""
 
 from typing import Literal
 
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from wholeframe.blocks.options import one_of
 
 
-class Reduce(nn.Module):
-    """v = act(BN(W x + b)): a 1 x 1 convolution from c to d channels, from positions to samples of a covariance.
+class Projection(nn.Module):
+    """v = act(BN(W x + b)): a 1 x 1 convolution from c to d channels, and from the order of positions to that of a map.
 
     Args:
         channels: c.

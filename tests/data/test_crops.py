@@ -1,0 +1,87 @@
+"""From frames to what a network sees: scale, crop, mirror and colours, the same for all frames of a clip."""
+
+import pytest
+import torch
+
+from wholeframe.data.crops import COLOURS, fixed_crops, random_crop, sides
+
+
+def ramp(height=40, width=60, frames=3):
+    """A clip whose red says the column and whose green says the row; blue is 114.75 but for rounding."""
+    clip = torch.empty(frames, 3, height, width, dtype=torch.uint8)
+    clip[:, 0] = torch.arange(width) * 4
+    clip[:, 1] = torch.arange(height)[:, None] * 4
+    clip[:, 2] = 115
+    return clip
+
+
+def pixels(view):
+    """Back to 0..255."""
+    return view * 255 * 0.225 + 255 * 0.45
+
+
+def test_sides_are_those_of_the_paper():
+    assert sides(224) == (256, 320)
+    assert sides(112) == (128, 160)
+
+
+def test_random_crop_is_one_for_all_frames():
+    torch.manual_seed(0)
+    lefts, scales, mirrored = set(), set(), set()
+    for _ in range(60):
+        view = random_crop(28)(ramp())
+        assert view.shape == (3, 3, 28, 28)
+        assert view.dtype == torch.float32
+        assert torch.equal(view[:, 0], view[:, 1])
+        assert torch.equal(view[:, 0], view[:, 2])
+        red = pixels(view)[0, 0, 14]
+        step = (red[20] - red[8]) / 12
+        mirrored.add(bool(step < 0))
+        scales.add(round(40 * 4 / abs(float(step))))
+        lefts.add(round(min(float(red[0]), float(red[-1])) / 8))
+    assert mirrored == {True, False}
+    assert scales <= set(range(31, 42))  # sides of 32 to 40
+    assert len(scales) > 4
+    assert len(lefts) > 4
+
+
+def test_random_crop_unmirrored_and_replayed():
+    torch.manual_seed(3)
+    first = [random_crop(28, flip=False)(ramp()) for _ in range(20)]
+    assert all(view[0, 0, 0, -1] > view[0, 0, 0, 0] for view in first)
+    torch.manual_seed(3)
+    assert all(torch.equal(view, random_crop(28, flip=False)(ramp())) for view in first)
+
+
+def test_three_crops_lie_along_the_longer_side():
+    views = fixed_crops(40, side=40, crops="three")(ramp())
+    assert views.shape == (3, 3, 3, 40, 40)
+    columns = [pixels(view)[0, 0, 0, 0] / 4 for view in views]
+    assert torch.stack(columns).round().tolist() == [0, 10, 20]
+    rows = fixed_crops(40, side=40, crops="three")(ramp(60, 40))[:, 1, 0, 0, 0]
+    assert (pixels(rows) / 4).round().tolist() == [0, 10, 20]
+
+
+def test_centre_and_full():
+    centre = fixed_crops(20, side=40)(ramp())
+    assert centre.shape == (1, 3, 3, 20, 20)
+    assert (pixels(centre[0])[:2, 0, 0, 0] / 4).round().tolist() == [20, 10]
+    full = fixed_crops(20, side=40, crops="full")(ramp())
+    assert full.shape == (1, 3, 3, 40, 60)
+    assert fixed_crops(112, crops="full")(ramp()).shape == (1, 3, 3, 128, 192)
+
+
+def test_colours():
+    grey = torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)
+    for colours, (mean, std) in COLOURS.items():
+        view = fixed_crops(8, side=8, colours=colours)(grey)[0, :, 0, 0, 0]
+        assert torch.allclose(view, (1 - torch.tensor(mean)) / torch.tensor(std))
+    assert COLOURS["nonlocal"][0][0] * 255 == pytest.approx(114.75)
+    assert COLOURS["nonlocal"][1][0] * 255 == pytest.approx(57.375)
+
+
+def test_impossible_sizes():
+    with pytest.raises(ValueError, match="size=0 is no size"):
+        random_crop(0)
+    with pytest.raises(ValueError, match="side=100 is smaller than size=112"):
+        fixed_crops(112, side=100)

@@ -1,0 +1,39 @@
+"""torch.func goes through every block: more samples at once, and gradients of every sample by itself.
+
+But one: the RBF of CGNL reads the span of its data back from the device, which no batch of calls can.
+"""
+
+import pytest
+import torch
+from torch.func import functional_call, grad, vmap
+
+from wholeframe.blocks import BLOCKS
+
+# gc and snl: their gradient is written for the batch as a whole.
+NAMES = [name for name in BLOCKS if name not in ("cgnl_rbf", "gc", "snl")]
+# Where `auto` would take the definition, as these maps are small.
+FAST = {"nl_dot": {"backend": "associative"}, "nl_concatenation": {"backend": "sorted"}}
+# torch calls its fused attention once per sample, and says so.
+pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
+
+
+def test_vmap_is_a_loop(alive, name, x):
+    block = alive(**FAST.get(name, {})).eval()
+    several = torch.stack([x, x.flip(1), 2 * x])
+    torch.testing.assert_close(vmap(block)(several), torch.stack([block(t) for t in several]), rtol=1e-12, atol=1e-12)
+
+
+def test_gradients_of_every_sample(alive, name, x):
+    """Of all parameters, at once: what differential privacy and influence functions ask for."""
+    block = alive(**FAST.get(name, {})).eval()
+    parameters, buffers = dict(block.named_parameters()), dict(block.named_buffers())
+
+    def loss(parameters, sample):
+        return functional_call(block, (parameters, buffers), (sample[None],)).square().sum()
+
+    found = vmap(grad(loss), in_dims=(None, 0))({k: p.detach() for k, p in parameters.items()}, x)
+    for index, sample in enumerate(x):
+        block.zero_grad()
+        block(sample[None]).square().sum().backward()
+        for name, parameter in parameters.items():
+            torch.testing.assert_close(found[name][index], parameter.grad, rtol=1e-9, atol=1e-9)

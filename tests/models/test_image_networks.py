@@ -1,0 +1,241 @@
+"""The image networks: where their blocks stand, what is changed in the host, and hosts that one has already."""
+
+import json
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torchvision
+from torch import nn
+
+import wholeframe as wf
+from wholeframe.models.image import STAGES, ResNet, before_last, gsop_net1, gsop_net2, isqrt_net
+from wholeframe.models.places import has_block
+from wholeframe.models.zoo import MODELS, card, model
+from wholeframe.study.cost import count
+from wholeframe.study.published import counted
+
+PHOTO = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+RECORDED = json.loads((Path(__file__).parents[1] / "goldens" / "gcnet" / "whole_networks.json").read_text())
+
+
+def blocks_of(network):
+    """The class of the block at every site."""
+    return {name: type(m.wholeframe).__name__ for name, m in network.named_modules() if has_block(m)}
+
+
+@pytest.fixture(scope="module")
+def state():
+    """Weights of a ResNet-18 that has seen something: running statistics are none of a fresh one."""
+    network = torchvision.models.resnet18(num_classes=5)
+    network.train()(PHOTO)
+    return network.state_dict()
+
+
+# ----------------------------------------------------------------------------------------------------- the places
+
+
+@pytest.mark.parametrize(
+    ("name", "sites"),
+    [
+        ("r18_se", {f"layer{stage}.{block}.bn2" for stage in (1, 2, 3, 4) for block in (0, 1)}),
+        ("r18_gc", {f"layer{stage}.{block}.bn2" for stage in (2, 3, 4) for block in (0, 1)}),
+        ("r18_nl1", {"layer3.0"}),
+        ("r34_nl5", {"layer2.1", "layer2.3", "layer3.1", "layer3.3", "layer3.5"}),
+        ("r34_nl10", {f"layer2.{i}" for i in range(4)} | {f"layer3.{i}" for i in range(6)}),
+        ("r50_gc1", {"layer3.4"}),
+        ("gsop1_r50", {"layer1.2.bn3", "layer2.3.bn3", "layer3.5.bn3", "layer4.2.bn3"}),
+    ],
+)
+def test_blocks_stand_at_their_published_places(name, sites):
+    assert set(blocks_of(model(name, 3))) == sites
+
+
+def test_the_places_in_deeper_hosts():
+    """By name alone: building a ResNet-152 takes a while."""
+    places = {name: card(name).make.at for name in ("r101_nl1", "r101_nl5", "r152_cgnl1", "r101_gc", "gsop2_r101")}
+    assert places["r101_nl1"] == ("layer3.21",)
+    assert places["r101_nl5"] == ("layer2.1", "layer2.3", "layer3.6", "layer3.13", "layer3.20")
+    assert places["r152_cgnl1"] == ("layer3.34",)
+    assert places["r101_gc"] == ("layer2.*.bn3", "layer3.*.bn3", "layer4.*.bn3")
+    assert places["gsop2_r101"] == ("layer1.2.bn3", "layer2.3.bn3", "layer3.22.bn3")
+
+
+@pytest.mark.parametrize("depth", STAGES)
+def test_the_stages_are_torchvisions(depth):
+    with torch.device("meta"):
+        network = torchvision.models.get_model(f"resnet{depth}")
+    assert tuple(len(network.get_submodule(f"layer{i}")) for i in (1, 2, 3, 4)) == STAGES[depth]
+
+
+@pytest.mark.parametrize("name", ["r18_gc", "r18_gc_r4", "r18_snl", "r18_nl1", "r18_cgnl1"])
+def test_blocks_leave_a_trained_network_as_it_is(name, state):
+    bare = torchvision.models.resnet18(num_classes=5)
+    network = model(name, 5)
+    for each in (bare, network):
+        missing = each.load_state_dict(state, strict=False)
+        assert not missing.unexpected_keys and all("wholeframe" in key for key in missing.missing_keys)
+    assert torch.equal(network.eval()(PHOTO), bare.eval()(PHOTO))
+
+
+# ------------------------------------------------------------------------------------------------ changes to the host
+
+
+def test_the_stride_is_an_argument():
+    """Which is what makes 3.86 of 4.09 G multiply-adds; the backbones of the reference have no classifier."""
+    recorded = RECORDED["gcnet_reference_resnet50"]["variants"]
+    classifier = 2048 * 1000
+    for stride, style in (("3x3", "pytorch"), ("1x1", "caffe")):
+        bare = counted("r50", stride=stride)
+        assert bare.macs - classifier == recorded[f"{style}_base"]["macs224_backbone"]
+        assert bare.params == recorded[f"{style}_base"]["params_with_1000fc"]
+    legacy = next(m for m in RECORDED["models"] if m["model"] == "legacy_seresnet50")
+    se = counted("r50_se", stride="1x1")
+    assert (se.params, se.macs) == (legacy["params"], legacy["macs_224"])
+
+
+@pytest.mark.parametrize("ratio", [16, pytest.param(4, marks=pytest.mark.slow)])
+def test_global_context_costs_what_the_reference_counts(ratio):
+    recorded = RECORDED["gcnet_reference_resnet50"]["variants"][f"caffe_r{ratio}"]
+    gc = counted("r50_gc" if ratio == 16 else f"r50_gc_r{ratio}", stride="1x1")
+    assert gc.params == recorded["params_with_1000fc"]
+    assert gc.macs == recorded["macs224_backbone"] + 2048 * 1000
+
+
+def test_what_a_stride_cannot_be():
+    with pytest.raises(ValueError, match="stride='1x1' has no meaning in ResNet-18, whose blocks have two 3x3"):
+        model("r18_gc", stride="1x1")
+    with pytest.raises(ValueError, match="stride='3' is none of '3x3', '1x1'"):
+        model("r50", stride="3")
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "macs", "centred"),
+    [
+        ("gsop1_r50", 28_285_224, "6.564", ((128, 28), (128, 28), (128, 14), (128, 14))),
+        ("gsop2_r50", 58_278_568, "6.761", ((128, 28), (128, 28), (128, 14), (256, 14))),
+    ],
+)
+def test_second_order_networks_cost_what_the_released_code_does(name, params, macs, centred):
+    """But for its centring: X J X^T with J as large as positions squared, where ours subtracts the mean."""
+    cost = counted(name)
+    assert cost.params == params
+    assert f"{(cost.macs + sum(d * side**4 for d, side in centred)) / 1e9:.3f}" == macs
+
+
+def test_the_stride_of_res5_and_the_steps_of_the_root():
+    plain, kept = ResNet(18), ResNet(18, last_stride=1)
+    sides = []
+    for plan in (plain, kept):
+        network = plan(2).eval()
+        network.layer4.register_forward_hook(lambda _m, _x, out: sides.append(out.shape[-1]))
+        network(PHOTO)
+    assert sides == [2, 4]
+    nets = {plan: plan(2) for plan in (gsop_net2(50), isqrt_net(50))}
+    assert [net.avgpool.steps for net in nets.values()] == [3, 5]
+    assert [net.avgpool.triangle for net in nets.values()] == ["lower", "upper"]
+    assert [net.fc.in_features for net in nets.values()] == [32896, 32896]
+    assert [len(blocks_of(net)) for net in nets.values()] == [3, 0]
+
+
+def test_gsop_strides_in_res2_alone():
+    network = model("gsop1_r50_sum", 2)
+    strides = {name: m.wholeframe.channel.stride for name, m in network.named_modules() if has_block(m)}
+    assert strides == {"layer1.2.bn3": 2, "layer2.3.bn3": 1, "layer3.5.bn3": 1, "layer4.2.bn3": 1}
+
+
+# ------------------------------------------------------------------------------------------------------ given hosts
+
+
+@pytest.mark.parametrize("name", ["r18_gc", "r18_nl1"])
+def test_the_same_in_a_timm_host(name):
+    host = timm.create_model("resnet18", num_classes=5).eval()
+    before = host(PHOTO)
+    given = wf.model(name, host=host)
+    assert given is host and torch.equal(host(PHOTO), before)
+    assert blocks_of(host) == blocks_of(wf.model(name, 5))
+
+
+def test_the_same_cost_in_a_timm_host():
+    theirs = count(lambda: wf.model("gsop2_r50", host=timm.create_model("resnet50")), (3, 224, 224))
+    assert theirs == counted("gsop2_r50")
+
+
+def test_a_whole_network_in_a_timm_host():
+    host = wf.model("isqrt_r50", host=timm.create_model("resnet50", num_classes=7).double())
+    assert host.eval()(PHOTO.double()).shape == (2, 7)
+    assert host.fc.weight.dtype == torch.float64
+
+
+def test_hosts_with_other_names():
+    host = timm.create_model("convnext_atto")
+    keys = list(host.state_dict())
+    with pytest.raises(ValueError, match=r"the host \(ConvNeXt\) has no layer1, layer2, layer3, layer4, fc; see `wf.s"):
+        wf.model("r50_gc", host=host)
+    assert list(host.state_dict()) == keys
+
+
+def test_a_host_with_too_few_blocks():
+    with pytest.raises(ValueError, match=r"at='layer3.4' matches no module"):
+        wf.model("r50_nl1", host=torchvision.models.resnet18())
+
+
+def test_what_a_given_host_cannot_take():
+    host = torchvision.models.resnet18()
+    with pytest.raises(ValueError, match="classes, stride cannot be had in a host that is built already"):
+        wf.model("r18_gc", 5, host=host, stride="3x3")
+    assert not blocks_of(host)
+
+
+def test_wrong_names():
+    with pytest.raises(ValueError, match="there is no network 'r50_gcc'; the nearest are r50_gc, "):
+        wf.model("r50_gcc")
+    with pytest.raises(ValueError, match="there is no network 'zzz'; there are r18, r34, r50"):
+        wf.model("zzz")
+
+
+# ---------------------------------------------------------------------------------------------------- the whole zoo
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, network in MODELS.items() if len(network.input) == 3])
+def test_every_image_network_is_built_and_runs(name):
+    """`insert` proves on the way that blocks which claim it leave the output unchanged."""
+    network = model(name, 3).eval()
+    assert network(PHOTO).shape == (2, 3)
+
+
+# Of every family one in a ResNet-18, which is quick to trace; that of GSoP is our transfer, nobody published it.
+FAMILIES = {
+    **{name: card(name).make for name in ("r18_se", "r18_gc", "r18_snl", "r18_nl1", "r18_cgnl1")},
+    "cgnlx": ResNet(18, card("r50_cgnlx1").make.block, before_last(18)),
+    "gsop1_concat": gsop_net1(18, "concat"),
+    "gsop2": gsop_net2(18),
+    "isqrt": isqrt_net(18),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_exported(family):
+    network = FAMILIES[family](3).eval()
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(network, (PHOTO,), dynamic_shapes=({0: batch},)).module()
+    torch.testing.assert_close(exported(PHOTO[:1]), network(PHOTO[:1]))
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_compiles(family):
+    network = FAMILIES[family](3).eval()
+    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(PHOTO), network(PHOTO))
+    torch.compiler.reset()
+
+
+def test_a_network_trains():
+    network = model("r18_cgnl1", 3).train()
+    nn.functional.cross_entropy(network(PHOTO), torch.tensor([0, 2])).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())

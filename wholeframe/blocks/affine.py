@@ -1,0 +1,49 @@
+"""Batch norm that no longer learns nor measures: a scale and a shift for every channel."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Affine(nn.Module):
+    """y = s x + b for every channel, neither of them trained: `weight` and `bias` are buffers.
+
+    The `AffineNd` of the Caffe2 nets that were fine-tuned with a frozen batch norm: their files hold s and b as folded
+    from it, s = gain / sqrt(variance + eps) and b = shift - mean s, and load as they are. `Affine.folded(norm)` does
+    that to a norm of torch: for detectors and long clips, whose batches are too small for statistics.
+
+    Args:
+        channels: c, of a map `(b, c, *grid)` of any rank.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.register_buffer("weight", torch.ones(channels))
+        self.register_buffer("bias", torch.zeros(channels))
+
+    @classmethod
+    def folded(cls, norm: _BatchNorm) -> "Affine":
+        """What a batch norm is in evaluation."""
+        if norm.running_mean is None or norm.running_var is None:
+            raise ValueError("a batch norm without running statistics has no fixed affine map; it cannot be frozen")
+        with torch.no_grad():
+            s = torch.rsqrt(norm.running_var + norm.eps) * (norm.weight if norm.affine else 1)
+            b = (norm.bias if norm.affine else 0) - norm.running_mean * s
+        affine = cls(norm.num_features)
+        affine.weight, affine.bias = s, b
+        return affine
+
+    def reset_parameters(self) -> None:
+        nn.init.ones_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        everywhere = (slice(None), *[None] * (x.ndim - 2))
+        return x * self.weight[everywhere] + self.bias[everywhere]
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight)}"

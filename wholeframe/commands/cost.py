@@ -1,0 +1,54 @@
+"""`wholeframe cost NAME`: what a network costs, beside what was published."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import tyro
+from rich.console import Console
+
+from wholeframe.commands.models import table
+from wholeframe.models.build import host
+from wholeframe.models.zoo import MODELS
+from wholeframe.study.cost import count, measure
+from wholeframe.study.published import SIZES, figures
+
+
+@dataclass(frozen=True)
+class Options:
+    """Parameters and multiply-adds of a network, beside the published ones; measured time and memory if asked."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
+    input: tuple[int, ...] = ()
+    """one sample, such as 3 224 224 or 3 32 224 224; the published one without it"""
+    measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """run it on this machine: time and peak memory, one sample at a time"""
+
+
+def main(arguments: list[str]) -> None:
+    options = tyro.cli(Options, args=arguments, prog="wholeframe cost")
+    named = MODELS.get(options.name)
+    classes, sample = (named.classes, named.input) if named else (1000, (3, 224, 224))
+    sample = options.input or sample
+    shape = " x ".join(map(str, sample))
+    try:
+        cost = count(lambda: host(options.name, classes), sample)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{options.name} does not run on {shape} ({str(error).splitlines()[0]}); "
+            "an image is --input 3 224 224, a clip --input 3 32 224 224"
+        ) from error
+    console = Console()
+    console.width = max(console.width, 132)
+    print(f"{options.name} on {shape}, {classes} classes")
+    print(f"  {cost.params:,} parameters, {cost.macs:,} multiply-adds (convolutions, matrix products, attention)")
+    if named:
+        sizes = [row for row in figures(options.name) if row.published.unit in SIZES]
+        console.print(table(sizes) if sizes else "  no published size is known")
+    if options.measure:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network, example = host(options.name, classes).to(device), torch.randn(1, *sample, device=device)
+        for what, run in measure(network, example).items():
+            print(f"  {what}: {run.ms:,.0f} ms, {run.mib:,.0f} MiB above the weights")
+        print(f"  one sample, {device.type}, {torch.get_num_threads()} threads, float32")

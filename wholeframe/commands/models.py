@@ -1,0 +1,86 @@
+"""`wholeframe models [NAME]`: the named networks, or all that is known of one."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from wholeframe.models.card import Network
+from wholeframe.models.counts import COUNTS
+from wholeframe.models.zoo import MODELS, card
+from wholeframe.study.published import Beside, figures
+
+
+@dataclass(frozen=True)
+class Options:
+    """List the named networks; with a name, show its card, the published figures beside ours."""
+
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None
+    """a network of the list"""
+
+
+def main(arguments: list[str]) -> None:
+    options = tyro.cli(Options, args=arguments, prog="wholeframe models")
+    console = Console()
+    console.width = max(console.width, 132)  # the table is read in files and logs as well
+    if options.name is None:
+        console.print(_list())
+        console.print("published figures, not ours; `wholeframe models NAME` gives sources and what else is known")
+    else:
+        show(console, options.name, card(options.name))
+
+
+def _list() -> Table:
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("paper")
+    table.add_column("M parameters", justify="right")
+    table.add_column("G multiply-adds", justify="right")
+    table.add_column("published", no_wrap=True)
+    for name, network in MODELS.items():
+        params, macs = COUNTS[name]
+        table.add_row(name, escape(network.paper), f"{params / 1e6:.2f}", f"{macs / 1e9:.2f}", _accuracy(network))
+    return table
+
+
+def _accuracy(network: Network) -> str:
+    """The first accuracy of the card."""
+    for figure in network.published:
+        if "%" in figure.unit:
+            return f"{figure.figure} {figure.unit}{'' if figure.confirmed else ', unverified'}"
+    return ""
+
+
+def show(console: Console, name: str, network: Network) -> None:
+    """The whole card."""
+    sample = " x ".join(map(str, network.input))
+    facts = {
+        "paper": network.paper,
+        "input": f"{sample}, {network.classes} classes",
+        "host": network.host,
+        "weights": network.weights,
+        "train": network.command,
+    }
+    console.print(f"[bold]{name}[/bold]")
+    for what, fact in facts.items():
+        if fact:
+            console.print(f"  {what:<8} {escape(fact)}", soft_wrap=True)
+    console.print(table(figures(name)))
+
+
+def table(rows: list[Beside]) -> Table:
+    """Published figures, ours where they are sizes, and where they are from."""
+    shown = Table(box=SIMPLE, pad_edge=False)
+    for column in ("published", "ours"):
+        shown.add_column(column, justify="right", no_wrap=True)
+    shown.add_column("unit", no_wrap=True)
+    shown.add_column("source", overflow="fold")
+    shown.add_column("note")
+    for row in rows:
+        published = row.published
+        shown.add_row(published.figure, row.ours or "", published.unit, escape(published.source), escape(row.note))
+    return shown

@@ -1,0 +1,83 @@
+"""Weights of a 2-D network in its 3-D child: a kernel is repeated over time and divided by its number of frames."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from wholeframe.models.places import in_block, listed
+
+
+@dataclass(frozen=True)
+class Inflated:
+    """What `inflate` did, in keys of the 3-D network."""
+
+    repeated: tuple[str, ...]
+    """kernels that got a temporal axis of more than one frame"""
+    copied: tuple[str, ...]
+    """everything else that was loaded"""
+    fresh: tuple[str, ...]
+    """left as they were: inserted blocks, and a classifier of other width"""
+
+    def __str__(self) -> str:
+        left = f", {len(self.fresh)} left as they were: {listed(self.fresh)}" if self.fresh else ""
+        return f"{len(self.repeated)} kernels repeated over time, {len(self.copied)} tensors copied{left}"
+
+
+def inflate(network: nn.Module, parent: Mapping[str, Tensor]) -> Inflated:
+    """Load a 2-D state dict into a 3-D network with the same module names.
+
+        w3[:, :, t] = w2 / k    for each of the k frames of a kernel
+
+    so that on a clip of one repeated frame, away from the zeros beyond its first and last frame, every map is that of
+    the parent (Wang et al., CVPR 2018, section 4; Carreira & Zisserman, CVPR 2017; the released code, PySlowFast and
+    MMAction2 agree). Norms are copied. `VideoResNet` has the names of torchvision's ResNet:
+
+        inflate(VideoResNet.like("slowfast", "i3d", 50), torchvision.models.resnet50(weights="DEFAULT").state_dict())
+
+    Inserted blocks that the parent does not have stay as they are, and so does the last layer when its width
+    differs; the report names them. A batch norm of the parent does not become a frozen one of the child: inflate
+    first, `freeze_norms` after.
+
+    ValueError if any other key is missing or left over, or does not fit; the network is then unchanged.
+    """
+    child = network.state_dict()
+    fresh = {key for key in child if in_block(key) and key not in parent}
+    fresh |= {key for key in child if _other_width(key, child, parent)}
+    _same_names(child.keys() - fresh, parent.keys() - fresh)
+    loaded = {key: _over_time(key, parent[key], child[key]) for key in child if key not in fresh}
+    repeated = [key for key, weight in loaded.items() if weight.ndim == parent[key].ndim + 1 and weight.shape[2] > 1]
+    network.load_state_dict(loaded, strict=False)
+    return Inflated(
+        repeated=tuple(repeated),
+        copied=tuple(key for key in loaded if key not in repeated),
+        fresh=tuple(key for key in child if key in fresh),
+    )
+
+
+def _over_time(key: str, weight: Tensor, like: Tensor) -> Tensor:
+    """The weight itself, or with a temporal axis behind its channels."""
+    if weight.shape == like.shape:
+        return weight
+    if like.ndim == 5 and weight.shape == (*like.shape[:2], *like.shape[3:]):
+        return (weight / like.shape[2]).unsqueeze(2).expand_as(like)
+    raise ValueError(
+        f"{key!r} has shape {tuple(weight.shape)} in the parent, and {tuple(like.shape)} in the network: "
+        "that is no temporal axis more; take a parent of the same depth and widths"
+    )
+
+
+def _other_width(key: str, child: Mapping[str, Tensor], parent: Mapping[str, Tensor]) -> bool:
+    """Whether this is the classifier (`fc`) for another number of classes."""
+    return key.startswith("fc.") and key in parent and parent[key].shape[0] != child[key].shape[0]
+
+
+def _same_names(child: set[str], parent: set[str]) -> None:
+    missing, unknown = sorted(child - parent), sorted(parent - child)
+    if missing or unknown:
+        sentences = [f"the parent lacks {listed(missing[:3])}"] if missing else []
+        sentences += [f"the network has no {listed(unknown[:3])}"] if unknown else []
+        raise ValueError(
+            f"these are no weights of the same network: {' and '.join(sentences)} "
+            f"({len(missing)} missing, {len(unknown)} left over)"
+        )
