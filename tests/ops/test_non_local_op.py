@@ -44,6 +44,15 @@ def test_it_is_the_pairwise_operation_between_linear_maps(x, kind, pool, order, 
         close(ops.non_local(*arguments, backend=backend), x + z)
 
 
+def test_the_layout_of_a_map_is_kept(x):
+    for kind in ops.KINDS:
+        block = alive(kind=kind, norm=None)
+        turned = x.to(memory_format=torch.channels_last)
+        assert block(x).is_contiguous()
+        assert block(turned).is_contiguous(memory_format=torch.channels_last)
+        close(block(turned), block(x))
+
+
 def test_a_batch_norm_that_evaluates_is_part_of_the_last_map(x):
     for out_bias in (True, False):
         block = alive(out_bias=out_bias).eval()

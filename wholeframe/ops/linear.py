@@ -38,8 +38,7 @@ def add_product(
         z = (y @ weight.mT.to(y.dtype)).mT
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
-    z = _AddProduct.apply(x, weight, y)
-    return z if bias is None else z.add_(bias[..., None])
+    return _AddProduct.apply(x, weight, y, bias)
 
 
 def _plainly(x: Tensor) -> bool:
@@ -90,27 +89,36 @@ class _AddProduct(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x, weight, y):
+    def forward(x, weight, y, bias):
         weight = weight.expand(len(y), -1, -1)
-        return torch.bmm(weight, y.mT) if x is None else torch.baddbmm(x, weight, y.mT)
+        if x is None:
+            z = torch.bmm(weight, y.mT)
+        elif x.stride(1) == 1:  # channels last
+            z = torch.baddbmm(x.mT, y, weight.mT).mT
+        else:
+            z = torch.baddbmm(x, weight, y.mT)
+        return z if bias is None else z.add_(bias[..., None])
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, weight, y = inputs
+        x, weight, y, bias = inputs
         ctx.save_for_backward(weight, y)
         ctx.added, ctx.by_position = x is not None, y.stride(-1) == 1
+        ctx.bias_rank = 0 if bias is None else bias.ndim
 
     @staticmethod
     def backward(ctx, *gradients):
         (dz,) = gradients
         weight, y = ctx.saved_tensors
-        dweight = dy = None
+        dweight = dy = dbias = None
         if ctx.needs_input_grad[1]:
             dweight = _over_samples(dz, y) if weight.ndim == 2 else torch.bmm(dz, y)
         if ctx.needs_input_grad[2]:
             weight = weight.expand(len(y), -1, -1)
             dy = torch.bmm(dz.mT, weight) if ctx.by_position else torch.bmm(weight.mT, dz).mT
-        return dz if ctx.added else None, dweight, dy
+        if ctx.bias_rank and ctx.needs_input_grad[3]:
+            dbias = dz.sum(dim=(0, 2) if ctx.bias_rank == 1 else 2)
+        return dz if ctx.added else None, dweight, dy, dbias
 
 
 class _Gram(torch.autograd.Function):
