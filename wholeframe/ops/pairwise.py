@@ -28,8 +28,8 @@ from wholeframe.ops.piecewise import BLOCK, pair_sums
 Kind = Literal["gaussian", "embedded_gaussian", "euclidean_gaussian", "dot", "concatenation"]
 Scale = float | Literal["sqrt_dim"] | None
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# Queries of which weights are held at a time. Of 128 to 512, the fastest on a CPU.
-STRIP = 512
+# Queries of which weights are held at a time: from 128 to 512 a forward pass takes as long.
+STRIP = 192
 
 
 def pairwise_weights(
