@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # also what SyncBatchNorm is
 
 from wholeframe import ops
 from wholeframe.blocks import conventions
@@ -129,7 +130,7 @@ class NonLocal(nn.Module):
             "affine": lambda: Affine(channels),
             None: lambda: None,
         }
-        self.norm: nn.BatchNorm1d | Affine | None = norms[norm]()
+        self.norm: _BatchNorm | Affine | None = norms[norm]()
         self.reset_parameters()
 
     @classmethod
@@ -154,7 +155,7 @@ class NonLocal(nn.Module):
         if self.norm is not None:
             self.norm.reset_parameters()
         if self.birth == "zero":
-            nn.init.zeros_(self.norm.weight if isinstance(self.norm, nn.BatchNorm1d) else self.out.weight)
+            nn.init.zeros_(self.norm.weight if isinstance(self.norm, _BatchNorm) else self.out.weight)
 
     @property
     def identity_at_birth(self) -> bool:
@@ -196,7 +197,7 @@ class NonLocal(nn.Module):
         norm = self.norm
         if isinstance(norm, Affine):
             return norm.weight, norm.bias
-        if not isinstance(norm, nn.BatchNorm1d) or norm.training or not norm.affine:
+        if not isinstance(norm, _BatchNorm) or norm.training or not norm.affine:
             return None
         mean, var = norm.running_mean, norm.running_var
         if mean is None or var is None:

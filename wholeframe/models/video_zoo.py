@@ -276,7 +276,7 @@ NETWORKS: dict[str, Network] = {
         50,
         five(partial(NL_MMACTION2, kind="gaussian")),
         top="73.97/91.33",
-        sizes=size(MMACTION2, "31.7", "56.5", g_differs=f"ours pads g to the width of x; {NORMS}"),
+        sizes=size(MMACTION2, "31.7", "56.5", g_differs=NORMS),
         convention="mmaction2",
         input=TEST,
     ),
