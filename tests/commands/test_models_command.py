@@ -1,10 +1,11 @@
 """`wholeframe models` and `wholeframe cost`, as a person calls them."""
 
 import re
+import shlex
 
 import pytest
 
-from wholeframe.commands import cost, models
+from wholeframe.commands import cost, models, train
 from wholeframe.models.counts import COUNTS
 from wholeframe.models.zoo import MODELS
 
@@ -25,12 +26,21 @@ def test_a_card(capsys):
         "paper Cao et al., GCNet",
         "input 3 x 224 x 224, 1000 classes",
         "weights of the host: torchvision's, BSD-3-Clause",
-        "train wholeframe train imagenet --host r50_gc --block None --data DIR",
+        "train wholeframe train imagenet --host r50_gc --data DIR --out runs/r50_gc",
         "77.70 top-1 %",
         "28,078,773 28,078,773 parameters",
         "3.87 3.87 G multiply-adds Cao et al., GCNet (arXiv 1904.11492), table 4 stride 1x1",
     ):
         assert fact in told
+
+
+def test_the_commands_train_the_networks():
+    pytest.importorskip("wholeframe.recipes.imagenet")
+    for name, network in MODELS.items():
+        if network.command:
+            words = shlex.split(network.command)
+            model = train.parse(words[2:]).recipe.model
+            assert words[:2] == ["wholeframe", "train"] and (model.host, model.block) == (name, None)
 
 
 def test_what_is_unverified_is_labelled(capsys):

@@ -10,6 +10,7 @@ import torchvision
 from torch import nn
 
 import wholeframe as wf
+from wholeframe.models.counts import COUNTS
 from wholeframe.models.image import STAGES, ResNet, before_last, gsop_net1, gsop_net2, isqrt_net
 from wholeframe.models.image_zoo import IMAGES
 from wholeframe.models.places import has_block
@@ -102,6 +103,17 @@ def test_global_context_costs_what_the_reference_counts(ratio):
     gc = counted("r50_gc" if ratio == 16 else f"r50_gc_r{ratio}", stride="1x1")
     assert gc.params == recorded["params_with_1000fc"]
     assert gc.macs == recorded["macs224_backbone"] + 2048 * 1000
+
+
+def test_what_is_said_of_figures_that_ours_is_not():
+    """The notes on the cards of GCNet's table: which count gives the printed one."""
+    bare, positions = counted("r50", stride="1x1").macs, 14 * 14
+    pooled = 2 * 1024 * 512 * (positions + positions // 4)  # theta and W_z, phi and g on pooled keys; no attention
+    assert f"{(bare + pooled) / 1e9:.2f}" == "4.11"
+    maps = 4 * 512 * 28**2 + 6 * 1024 * 14**2 + 3 * 2048 * 7**2
+    mean = bare + COUNTS["r50_gc_avg"][1] - COUNTS["r50"][1]
+    assert (f"{mean / 1e9:.2f}", f"{(mean + 2 * maps) / 1e9:.2f}") == ("3.86", "3.87")
+    assert COUNTS["r50_gc"][0] - COUNTS["r50_gc_avg"][0] == 14_349
 
 
 def test_what_a_stride_cannot_be():

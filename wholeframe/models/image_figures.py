@@ -16,7 +16,7 @@ KEYS = (
     "paper's code for it was not released"
 )
 ELEMENTWISE = "the published figure is reached where the mean and the product or sum with every position count as well"
-EVERYTHING = "norms, activations and poolings are counted there as well"
+EVERYTHING = "more than products is counted there: 4.12 for a plain ResNet-50, where ours is 4.09"
 MEAN = "the mean has 14,349 weights fewer than the attention of att+add, which takes 28.08 to 28.06"
 
 

@@ -263,7 +263,7 @@ CGNLS: dict[str, Network] = {
     "r101_cgnlx5": network(five(101, cgnlx), YUE_FIVE + UNPUBLISHED),
 }
 
-SECOND_ORDER: dict[str, Network] = {
+GSOP_1: dict[str, Network] = {
     "gsop1_r50": network(
         gsop_net1(50),
         GAO_1,
@@ -277,6 +277,9 @@ SECOND_ORDER: dict[str, Network] = {
     "gsop1_r50_max": network(gsop_net1(50, "max"), GAO_1, published.gsop_code("28,911,144")),
     "gsop1_r50_concat": network(gsop_net1(50, "concat"), GAO_1, published.gsop_code("32,105,000")),
     "gsop1_r101": network(gsop_net1(101), GAO_1 + UNPUBLISHED, published.gsop_code("47,277,352")),
+}
+
+GSOP_2: dict[str, Network] = {
     "gsop2_r50": network(
         gsop_net2(50),
         GAO_2,
@@ -288,6 +291,9 @@ SECOND_ORDER: dict[str, Network] = {
     "gsop2_r50_max": network(gsop_net2(50, "max"), GAO_2, published.gsop_code("58,608,744")),
     "gsop2_r50_concat": network(gsop_net2(50, "concat"), GAO_2, published.gsop_code("60,483,688")),
     "gsop2_r101": network(gsop_net2(101), GAO_2 + UNPUBLISHED, published.gsop_code("77,270,696")),
+}
+
+ISQRT: dict[str, Network] = {
     "isqrt_r50": network(
         isqrt_net(50),
         LI,
@@ -307,7 +313,15 @@ SECOND_ORDER: dict[str, Network] = {
     ),
 }
 
+FAMILIES = {  # by the recipe that trains them
+    "imagenet": {**HOSTS, **SE, **GC, **SNL},
+    "imagenet_cgnl": {**NL, **CGNLS},
+    "imagenet_gsop1": GSOP_1,
+    "imagenet_gsop2": GSOP_2,
+    "imagenet_isqrt": ISQRT,
+}
 IMAGES: dict[str, Network] = {
-    name: replace(card, command=f"wholeframe train imagenet --host {name} --block None --data DIR --out runs/{name}")
-    for name, card in {**HOSTS, **SE, **GC, **SNL, **NL, **CGNLS, **SECOND_ORDER}.items()
+    name: replace(card, command=f"wholeframe train {recipe} --host {name} --data DIR --out runs/{name}")
+    for recipe, family in FAMILIES.items()
+    for name, card in family.items()
 }
