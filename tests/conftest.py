@@ -39,12 +39,25 @@ def make_video():
     """`make_video(path, count)`: a video of 96 x 32 whose frame n shows n in binary; `number_in` reads it."""
     av = pytest.importorskip("av")
 
-    def make(path, count=24, *, rate=25, codec="mpeg4", gop=12, stamps=None, turned=0, sound=0.0, title="", muxer=None):
+    def make(
+        path,
+        count=24,
+        *,
+        rate=25,
+        codec="mpeg4",
+        gop=12,
+        stamps=None,
+        turned=0,
+        sound=0.0,
+        title="",
+        muxer=None,
+        **coder,
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         with av.open(str(path), "w", options=muxer or {}) as container:
             container.metadata["title"] = title
             silence = container.add_stream("aac", rate=8000) if sound else None
-            stream = container.add_stream(codec, rate=rate)
+            stream = container.add_stream(codec, rate=rate, options=coder)
             stream.width, stream.height, stream.pix_fmt = BITS * CELL, 4 * CELL, "yuv420p"
             stream.codec_context.gop_size = gop
             stream.codec_context.time_base = Fraction(1, 1000 if stamps else rate)
