@@ -101,6 +101,19 @@ def test_export_with_dynamic_sizes(name, rank):
         close(exported(z), block(z))
 
 
+@pytest.mark.compiled
+@pytest.mark.parametrize("name", MAKE)
+def test_compile(name):
+    torch._dynamo.reset()
+    block, x, z = alive(name), sample(2).requires_grad_(), sample(2).requires_grad_()
+    z.data.copy_(x.data)
+    y, expected = torch.compile(block, fullgraph=True, backend="aot_eager")(x), block(z)
+    close(y, expected)
+    y.square().sum().backward()
+    expected.square().sum().backward()
+    close(x.grad, z.grad)
+
+
 @every
 def test_what_a_block_promises(name, rank):
     block, x = alive(name), sample(rank)

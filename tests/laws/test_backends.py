@@ -25,6 +25,10 @@ def test_every_backend_agrees_with_dense(alive, x, pool, pool_order):
     block = alive(pool=pool, pool_order=pool_order)
     y, gradients = outcome(block, x, "dense")
     for backend in ("auto", *ops.backends(block.kind)):
+        if backend == "gram" and pool > 1 and pool_order == "after":
+            with pytest.raises(ValueError, match="a maximum over phi and g is no product with x"):
+                outcome(block, x, backend)
+            continue
         other, others = outcome(block, x, backend)
         torch.testing.assert_close(other, y, rtol=0, atol=1e-13 * float(y.abs().max()))
         for name, gradient in gradients.items():

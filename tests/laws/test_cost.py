@@ -43,7 +43,6 @@ def test_parameters_of_the_norms(build, name, norm, trained):
 
 # The counter sees products of matrices and fused attention, none of matrix and vector: these are the ones we run.
 UNSEEN = {
-    "nl_concatenation": lambda n, k: (n + k) * D,  # a_i = w_1 . theta_i and b_j = w_2 . phi_j
     "cgnl": lambda n, k: n * D,  # phi . g
     "cgnl_taylor": lambda n, k: 2 * 3 * n * D,  # running products and Horner's scheme to the third power
     "cgnl_rbf": lambda n, k: 2 * 9 * n * D,  # the nine features at one width of the kernel

@@ -10,7 +10,7 @@ from torch.func import functional_call, grad, vmap
 from wholeframe.blocks import BLOCKS
 
 # gc and snl: their gradient is written for the batch as a whole.
-NAMES = [name for name in BLOCKS if name not in ("cgnl_rbf", "gc", "snl")]
+NAMES = [name for name in BLOCKS if name != "cgnl_rbf"]
 # Where `auto` would take the definition, as these maps are small.
 FAST = {"nl_dot": {"backend": "associative"}, "nl_concatenation": {"backend": "sorted"}}
 # torch calls its fused attention once per sample, and says so.

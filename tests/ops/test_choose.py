@@ -29,7 +29,7 @@ def test_among_equals_auto_takes_the_first():
 
 
 def test_a_slow_implementation_has_to_save_that_much():
-    slow, dense = impl(2)._replace(slowness=3), impl(5)
+    slow, dense = impl(2)._replace(slowness=lambda *_: 3), impl(5)
     assert choose({"slow": slow, "dense": dense}, "auto", ANY) is dense
     assert choose({"slow": slow, "dense": dense._replace(macs=lambda _sizes: 7)}, "auto", ANY) is slow
 
@@ -52,7 +52,7 @@ def test_a_named_backend_that_refuses_says_why():
 
 def test_an_unknown_backend_is_refused_with_those_there_are():
     x = torch.randn(1, 3, 2)
-    with pytest.raises(ValueError, match="backend='flash' is not one of auto, sdpa, dense"):
+    with pytest.raises(ValueError, match="backend='flash' is not one of auto, sdpa, strips, dense"):
         ops.pairwise(x, x, x, "gaussian", backend="flash")
 
 
@@ -72,9 +72,35 @@ def test_concatenation_is_sorted_from_about_400_positions(width):
     assert taken == [CONCATENATION["dense"], CONCATENATION["sorted"]]
 
 
-def test_softmax_is_fused_at_every_size():
-    for n in (1, 10, 10_000):
-        assert choose(SOFTMAX, "auto", Sizes(q=n, k=n, d=4, v=2)) is SOFTMAX["sdpa"]
+def taken_of_softmax(n, d, v, x):
+    impl = choose(SOFTMAX, "auto", Sizes(q=n, k=n, d=d, v=v), x)
+    return next(name for name in SOFTMAX if SOFTMAX[name] is impl)
+
+
+def test_softmax_is_fused_where_the_matrix_would_outgrow_what_it_is_made_of():
+    """Memory stays linear in positions, whatever is faster."""
+    x = torch.zeros(1, requires_grad=True)
+    for d, v, otherwise in ((4, 4, "sdpa"), (256, 256, "sdpa"), (512, 256, "strips")):
+        limit = 2 * d + v
+        assert [taken_of_softmax(n, d, v, x) for n in (limit, limit + 1)] == ["dense", otherwise]
+
+
+def test_softmax_of_a_small_map_is_dense_for_gradients_or_for_unequal_widths():
+    """The fused backward pass computes the logits again, and values are padded to the width of the keys."""
+    x = torch.zeros(1)
+    assert taken_of_softmax(196, 256, 256, x) == "sdpa"
+    assert taken_of_softmax(784, 512, 256, x) == "dense"
+    assert taken_of_softmax(3136, 512, 256, x) == "strips"
+    assert taken_of_softmax(196, 256, 256, x.clone().requires_grad_()) == "dense"
+    with torch.no_grad():
+        assert taken_of_softmax(196, 256, 256, x.clone().requires_grad_()) == "sdpa"
+
+
+def test_softmax_of_halves_is_fused():
+    x = torch.zeros(1, requires_grad=True)
+    assert taken_of_softmax(196, 512, 256, x.half()) == "sdpa"
+    with torch.autocast("cpu"):
+        assert taken_of_softmax(3136, 512, 256, x) == "sdpa"
 
 
 def test_never_refuses():

@@ -137,6 +137,12 @@ def test_row_conv_is_its_definition(d, filters):
     agree(ops.row_conv, ops.dense_row_conv, *(torch.randn(shape, dtype=torch.float64) for shape in shapes))
 
 
+def test_derivatives_of_the_row_conv():
+    inputs = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 3, 3), (6, 1, 3), (6,))]
+    assert gradcheck(ops.row_conv, inputs, check_batched_grad=True)
+    assert gradgradcheck(ops.row_conv, inputs)
+
+
 def test_row_conv_filters_every_row_by_itself():
     s, weight = torch.randn(1, 3, 3, dtype=torch.float64), torch.randn(6, 1, 3, dtype=torch.float64)
     y = ops.row_conv(s, weight, torch.zeros(6, dtype=torch.float64))[0]

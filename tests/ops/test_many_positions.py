@@ -97,3 +97,13 @@ def test_covariance():
         return centred @ centred.mT / N
 
     no_worse(ops.covariance, in_parts, ["S", "v"], [v], dy)
+
+
+def test_attention_context():
+    x, w, dy = torch.randn(2, N, WIDTH) + 1, torch.randn(WIDTH) / 4, torch.randn(2, WIDTH)
+
+    def pooled(x, w):
+        """A product of matrices, as in every reference."""
+        return ((x @ w).softmax(dim=1)[:, None] @ x)[:, 0]
+
+    no_worse(ops.attention_context, pooled, ["c", "x", "w"], [x, w], dy)

@@ -1,8 +1,11 @@
 """The definition against literal formulas; `tests/laws` proves the fast paths against the definition."""
 
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.autograd import gradcheck, gradgradcheck
 
 from wholeframe import ops
 from wholeframe.blocks import NonLocal, SimplifiedNonLocal
@@ -73,11 +76,27 @@ def test_pairwise_is_the_weighted_sum_of_the_values(inputs, w_f, kind, scale):
     theta, phi, value = inputs
     options = {"scale": scale, **({"w_f": w_f} if kind == "concatenation" else {})}
     expected = torch.einsum("bqk,bkv->bqv", ops.pairwise_weights(theta, phi, kind, **options), value)
-    for backend in ("auto", *ops.backends(kind)):
+    for backend in ("auto", *ops.pairwise_backends(kind)):
         close(ops.pairwise(theta, phi, value, kind, backend=backend, **options), expected)
 
 
-@pytest.mark.parametrize("backend", ["sdpa", "dense"])
+@pytest.mark.parametrize("kind", GAUSSIANS)
+def test_strips_of_queries(inputs, kind, monkeypatch):
+    """Several strips, the last one shorter: outputs, gradients to the second order, and under vmap."""
+    monkeypatch.setattr(sys.modules["wholeframe.ops.pairwise"], "STRIP", 4)
+    inputs = [x.requires_grad_() for x in inputs]
+
+    def strips(*inputs, backend="strips"):
+        return ops.pairwise(*inputs, kind, scale=0.7, backend=backend)
+
+    close(strips(*inputs), strips(*inputs, backend="dense"))
+    assert gradcheck(strips, inputs) and gradgradcheck(strips, inputs, fast_mode=True)
+    one = torch.func.grad(lambda theta: strips(theta, *inputs[1:]).square().sum())
+    both = torch.func.vmap(one)(torch.stack([inputs[0], 2 * inputs[0]]))
+    close(both[1], one(2 * inputs[0]))
+
+
+@pytest.mark.parametrize("backend", ["sdpa", "strips", "dense"])
 def test_euclidean_distances_do_not_lose_their_digits_to_an_offset(inputs, backend):
     """In float32, |theta|^2 + |phi|^2 - 2 theta . phi at an offset of 100 would keep three digits of the distance."""
     theta, phi, value = inputs
@@ -130,10 +149,10 @@ def test_macs_of_auto_are_those_of_the_cheapest():
 
 
 def test_backends_of_each_kind():
-    assert {kind: ops.backends(kind) for kind in ops.KINDS} == {
-        "gaussian": ("sdpa", "dense"),
-        "embedded_gaussian": ("sdpa", "dense"),
-        "euclidean_gaussian": ("sdpa", "dense"),
+    assert {kind: ops.pairwise_backends(kind) for kind in ops.KINDS} == {
+        "gaussian": ("sdpa", "strips", "dense"),
+        "embedded_gaussian": ("sdpa", "strips", "dense"),
+        "euclidean_gaussian": ("sdpa", "strips", "dense"),
         "dot": ("associative", "dense"),
         "concatenation": ("sorted", "dense"),
     }

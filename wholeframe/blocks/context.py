@@ -93,18 +93,24 @@ class ContextBlock(nn.Module):
         return isinstance(self.context, AttentionContext)
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        context = self.context(self.positions(x))
-        everywhere = (..., *[None] * (x.ndim - 2))
-        z = x
-        if self.multiply is not None:
-            z = z * GATES[self.gate](self.multiply(context))[everywhere]
-        if self.add is not None:
-            z = z + self.add(context)[everywhere]
-        return z
+        # One flat view for context and fusion: where two views meet, autograd adds their gradients in a new map.
+        context, z = self.summary(x.flatten(2), x.shape[2:])
+        multiply, add = self.multiply, self.add
+        if multiply is not None:
+            z = ops.gated(z, GATES[self.gate](multiply(context)).unsqueeze(2))
+        if add is not None:
+            z = z + add(context).unsqueeze(2)
+        return z.reshape(x.shape)
 
-    def positions(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n c"]:
-        """What the context looks at."""
-        return ops.to_positions(x)
+    def summary(
+        self, x: Float[Tensor, "b c n"], grid: Sequence[int]
+    ) -> tuple[Float[Tensor, "b *summary"], Float[Tensor, "b c n"]]:
+        """The context, and x for the fusion."""
+        context = self.context
+        if isinstance(context, AttentionContext):
+            summary, beside = context.beside(x.mT)
+            return summary, beside.mT
+        return context(x.mT), x
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]

@@ -101,8 +101,14 @@ class AttentionContext(nn.Module):
             nn.init.zeros_(self.logits.bias)
 
     def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
+        return self.beside(x)[0]
+
+    def beside(self, x: Float[Tensor, "b n c"]) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b n c"]]:
+        """The context, and x for the fusion: see `ops.attention_context_beside`."""
+        if self.heads == 1:
+            return ops.attention_context_beside(x, *self._query())
         heads = ops.attention_context(self._heads(x), *self._query())
-        return heads.unflatten(0, (x.shape[0], self.heads)).flatten(1)
+        return heads.unflatten(0, (x.shape[0], self.heads)).flatten(1), x
 
     def weights(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n"]:
         """The weights of the positions, the mean over heads."""
@@ -116,4 +122,5 @@ class AttentionContext(nn.Module):
         return x.unflatten(2, (self.heads, -1)).transpose(1, 2).flatten(0, 1)
 
     def _query(self):
-        return self.scale * self.logits.weight[0], self.logits.bias
+        weight = self.logits.weight[0]
+        return weight if self.scale == 1 else self.scale * weight, self.logits.bias

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -151,12 +150,15 @@ class GSoPChannel(ContextBlock):
         )
         self.stride = stride
 
-    def positions(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b m c"]:
-        return ops.to_positions(strided(x, self.stride))
+    def summary(
+        self, x: Float[Tensor, "b c n"], grid: Sequence[int]
+    ) -> tuple[Float[Tensor, "b d d"], Float[Tensor, "b c n"]]:
+        samples = x if self.stride == 1 else strided(x.unflatten(2, grid), self.stride).flatten(2)
+        return self.context(samples.mT), x
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
         """What every channel of x is multiplied by: `Bottleneck.chan_att` of the reference."""
-        return GATES[self.gate](self.multiply(self.context(self.positions(x))))
+        return GATES[self.gate](self.multiply(self.summary(x.flatten(2), x.shape[2:])[0]))
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         return super().multiply_adds(strided_grid(grid, self.stride))
@@ -255,8 +257,8 @@ class GSoPPosition(nn.Module):
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         z = x * self.gates(x)
         # A ReLU, but one that a host may overwrite: F.relu keeps its output for the backward pass, and residual
-        # blocks add to it in place (the reference raises there on a modern torch).
-        return z if self.out_act is None else torch.where(z > 0, z, 0)
+        # blocks add to it in place (the reference raises there on a modern torch). A threshold keeps its input.
+        return z if self.out_act is None else F.threshold(z, 0, 0)
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b 1 *grid"]:
         """What every position of x is multiplied by: `Bottleneck.pos_att` of the reference."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -17,7 +16,6 @@ from wholeframe.blocks.birth import draw
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.options import one_of
 from wholeframe.blocks.reach import Reach
-from wholeframe.ops.choose import Sizes
 
 
 class NonLocal(nn.Module):
@@ -64,7 +62,7 @@ class NonLocal(nn.Module):
         std: of the initial weights of theta, phi and g; None for He initialisation.
         birth: `"zero"` for an identity at birth (the batch norm's gain, or W_z where there is none to train),
             `"random"` otherwise.
-        backend: how y is computed; `"auto"`, or a name of `wholeframe.ops.backends(kind)`.
+        backend: how it is computed; `"auto"`, or a name of `wholeframe.ops.backends(kind)`.
 
     Raises:
         ValueError: for a scale with a kind that has none, an unknown option, a pool larger than the grid, or a clip
@@ -79,7 +77,7 @@ class NonLocal(nn.Module):
         kind: ops.Kind = "embedded_gaussian",
         scale: ops.Scale = None,
         pool: int | Sequence[int] = 1,
-        pool_order: Literal["before", "after"] = "after",
+        pool_order: ops.PoolOrder = "after",
         reach: Reach = "spacetime",
         groups: int | None = None,
         frames: int | None = None,
@@ -117,7 +115,8 @@ class NonLocal(nn.Module):
         self.pool = pool if isinstance(pool, int) else tuple(pool)
         self.reach: Reach = reach
         self.groups, self.frames = groups, frames
-        self.pool_order, self.std, self.birth, self.backend = pool_order, std, birth, backend
+        self.pool_order: ops.PoolOrder = pool_order
+        self.std, self.birth, self.backend = std, birth, backend
 
         embedded = kind != "gaussian"
         self.theta = nn.Linear(channels, inner, bias=bias) if embedded else None
@@ -170,13 +169,40 @@ class NonLocal(nn.Module):
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         parts = self.parts(x.shape[2:]) if self.cuts else ()
         part = ops.cut(x, parts) if self.cuts else x
-        query, key, value = self.project(part)
-        y = ops.pairwise(query, key, value, self.kind, scale=self.scale, backend=self.backend, **self._w_f())
-        z = self.out(y).transpose(1, 2)
-        if self.norm is not None:
-            z = self.norm(z)
-        z = z.unflatten(2, part.shape[2:])
-        return x + (ops.join(z, parts) if self.cuts else z)
+        layers, fixed = self.layers(), self._fixed_norm()
+        if fixed is not None:
+            layers = layers._replace(out=_then(layers.out, *fixed))
+        norm = self.norm if fixed is None else None
+        z = ops.non_local(
+            part, layers, self.kind, self.keys, scale=self.scale, residual=norm is None, backend=self.backend
+        )
+        z = ops.join(z, parts) if self.cuts else z
+        return z if norm is None else x + norm(z.flatten(2)).unflatten(2, x.shape[2:])
+
+    def layers(self) -> ops.Layers:
+        """The weights as the ops take them."""
+        maps = (self.theta, self.phi, self.g, self.out, self.w_f)
+        theta, phi, g, out, w_f = (layer and ops.LinearMap(layer.weight, layer.bias) for layer in maps)
+        assert g is not None and out is not None
+        return ops.Layers(theta, phi, g, out, w_f)
+
+    @property
+    def keys(self) -> ops.Keys:
+        """Which keys a query has, before its reach is cut."""
+        return ops.Keys(self.pool, self.pool_order)
+
+    def _fixed_norm(self) -> tuple[Tensor, Tensor] | None:
+        """s and b of a norm that is s z + b whatever the input: a frozen one, or a batch norm that evaluates."""
+        norm = self.norm
+        if isinstance(norm, Affine):
+            return norm.weight, norm.bias
+        if not isinstance(norm, nn.BatchNorm1d) or norm.training or not norm.affine:
+            return None
+        mean, var = norm.running_mean, norm.running_var
+        if mean is None or var is None:
+            return None
+        s = ops.wide(norm.weight) * (ops.wide(var) + norm.eps).rsqrt()
+        return s, norm.bias - s * mean
 
     @property
     def cuts(self) -> bool:
@@ -189,26 +215,7 @@ class NonLocal(nn.Module):
 
     def project(self, x: Float[Tensor, "b c *grid"]) -> tuple[Tensor, Tensor, Tensor]:
         """Theta of all queries, phi and g of all keys, each as `(b, positions, channels)`."""
-        early, late = (self.pool, 1) if self.pool_order == "before" else (1, self.pool)
-        queries = ops.to_positions(x)
-        x = ops.pool_keys(x, early)
-        keys = ops.to_positions(x)
-
-        def pooled(y: Tensor) -> Tensor:
-            return y if late == 1 else ops.to_positions(ops.pool_keys(ops.to_grid(y, x.shape[2:]), late))
-
-        if self.theta is None or self.phi is None:
-            return queries, pooled(keys), pooled(self.g(keys))
-        if early != 1:
-            return self.theta(queries), self.phi(keys), self.g(keys)
-        theta, phi, value = self._at_once(queries, self.theta, self.phi, self.g)
-        return theta, pooled(phi), pooled(value)
-
-    def _at_once(self, x, *layers):
-        """Several layers on one input as one product."""
-        biases = [layer.bias for layer in layers if layer.bias is not None]
-        weight, bias = torch.cat([layer.weight for layer in layers]), torch.cat(biases) if biases else None
-        return F.linear(x, weight, bias).split(self.inner, dim=-1)
+        return ops.embed(x, self.layers(), self.keys)
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
@@ -248,13 +255,11 @@ class NonLocal(nn.Module):
         return tuple(size // count // width for size, count, width in zip(grid, parts, window, strict=True))
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample: the projections, the pairwise operation as `backend` runs it, W_z."""
-        n, k, parts = math.prod(grid), math.prod(self.key_grid(grid)), math.prod(self.parts(grid))
-        keys = k if self.pool_order == "before" else n
-        projections = keys if self.theta is None else n + 2 * keys
-        d = self.channels if self.theta is None else self.inner
-        pairs = parts * ops.pairwise_macs(Sizes(n // parts, k // parts, d, self.inner), self.kind, self.backend)
-        return (projections + n) * self.channels * self.inner + pairs
+        """Multiply-adds of one sample, as `backend` runs it."""
+        parts = self.parts(grid)
+        part = tuple(size // count for size, count in zip(grid, parts, strict=True))
+        extent = ops.extent(part, self.keys, self.channels, self.inner)
+        return math.prod(parts) * ops.non_local_macs(extent, self.kind, self.backend)
 
     def extra_repr(self) -> str:
         return (
@@ -266,3 +271,10 @@ class NonLocal(nn.Module):
 
     def _w_f(self) -> dict[str, Tensor | None]:
         return {} if self.w_f is None else {"w_f": self.w_f.weight[0], "beta": self.w_f.bias}
+
+
+def _then(out: ops.LinearMap, s: Tensor, b: Tensor) -> ops.LinearMap:
+    """A linear map, and then s z + b, as one."""
+    dtype = out.weight.dtype
+    bias = b if out.bias is None else s * out.bias + b
+    return ops.LinearMap((s[:, None] * out.weight).to(dtype), bias.to(dtype))

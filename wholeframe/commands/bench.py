@@ -3,8 +3,10 @@
 import dataclasses
 import importlib
 import json
+import platform
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,94 +17,192 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from wholeframe.study.bench import CASES, Case, Outcome, run_case
+from wholeframe.study import sweep
+from wholeframe.study.bench import Case, Outcome, run_case
+from wholeframe.study.cases import CASES
+from wholeframe.study.figures import draw_scaling
 from wholeframe.train.run import environment
 
 COLUMNS = ("block", "size", "", "rival", "time", "memory", "ours ms", "ours MiB", "spread", "gemm", "copy")
+PASSES = {"forward": "f", "both": "f+b"}
+LEGEND = (
+    "time and memory are rival / ours, above 1 where ours is faster or smaller{goals}; f is forward, f+b forward and "
+    "backward{probes}."
+)
 
 
 @dataclass(frozen=True)
 class Options:
-    """Time and memory of our blocks and of the peers that are installed (`uv run --extra bench wholeframe bench`)."""
+    """Time and memory of our blocks and of the peers that are installed (`uv run --extra bench wholeframe bench`).
+
+    As it is, every block that was promised to be faster or smaller than a rival, at the size of the promise.
+    """
 
     quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """the sizes that fit into five minutes on two cores"""
+    """only the sizes that fit into five minutes on two cores"""
+    sweep: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """instead, every block from 7 x 7 to 112 x 112 positions against every alternative, with pictures (far longer)"""
     only: tuple[str, ...] = ()
     """names of blocks; all without it"""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("benchmarks/results")
-    """where the JSON lines go, one file per run"""
+    """where the JSON lines and the pictures go, one set of files per run"""
     rounds: int = 15
     """turns per comparison"""
-    budget: float = 6.0
-    """seconds per comparison, three turns at least"""
+    budget: float | None = None
+    """seconds per comparison, three turns at least; without it 6, in a sweep 1"""
 
 
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["data"]:
         return importlib.import_module("wholeframe.commands.bench_data").main(arguments[1:])
     options = tyro.cli(Options, args=arguments, prog="wholeframe bench")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    chosen = [case for case in CASES if case.quick or not options.quick]
-    chosen = [case for case in chosen if not options.only or case.block in options.only]
+    if options.quick and options.sweep:
+        raise ValueError("--quick is a part of the goals and --sweep is another question; give one of them")
+    cases = list(sweep.cases()) if options.sweep else [case for case in CASES if case.quick or not options.quick]
+    chosen = [case for case in cases if not options.only or case.block in options.only]
     if not chosen:
-        raise ValueError(f"no case is left; --only takes {', '.join(sorted({case.block for case in CASES}))}")
+        raise ValueError(f"no case is left; --only takes {', '.join(sorted({case.block for case in cases}))}")
     options.out.mkdir(parents=True, exist_ok=True)
-    record = {"commit": _commit(), "threads": torch.get_num_threads(), "dtype": "float32", **environment()}
-    file = options.out / f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    stem = options.out / time.strftime("%Y%m%d-%H%M%S")
     console = Console()
     console.width = max(console.width, 132)  # the table is read in files and logs as well
-    outcomes: list[Outcome] = []
+    outcomes = list(_recorded(chosen, options, stem.with_suffix(".jsonl"), console))
+    if options.sweep:
+        _report_sweep(outcomes, stem, console)
+    else:
+        _report_goals(outcomes, console)
+    console.print(f"written to {stem}.jsonl")
+
+
+def _recorded(chosen: Sequence[Case], options: Options, file: Path, console: Console) -> Iterator[Outcome]:
+    """Run the cases, and write every outcome down as soon as it is there."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    budget = options.budget if options.budget is not None else 1.0 if options.sweep else 6.0
+    record = {
+        "commit": _commit(),
+        "machine": _machine(),
+        "threads": torch.get_num_threads(),
+        "dtype": "float32",
+        **environment(),
+    }
+    missing: set[str | None] = set()
     with file.open("w") as stream:
-        for case in chosen:
-            for outcome in _outcomes(case, options, device, console):
-                outcomes.append(outcome)
-                stream.write(json.dumps({**record, **dataclasses.asdict(outcome)}) + "\n")
-                stream.flush()
-    console.print(_table(outcomes))
-    console.print(
-        "time and memory are rival / ours, above 1 where ours is faster or smaller, with the goal behind the stroke; "
-        "f is forward, f+b forward and backward; gemm (GFLOP/s) and copy (GiB/s) say how quiet the machine was.\n"
-        f"written to {file}"
-    )
+        for index, case in enumerate(chosen):
+            name = f"{case.block} {_size(case)} against {case.rival or 'none'}"
+            try:
+                with console.status(f"{name} ({index + 1} of {len(chosen)})"):
+                    for outcome in run_case(case, rounds=options.rounds, budget=budget, device=device):
+                        stream.write(json.dumps({**record, **dataclasses.asdict(outcome)}) + "\n")
+                        stream.flush()
+                        yield outcome
+            except ImportError as error:
+                if error.name not in missing:
+                    console.print(f"{name}: left out, {error.name} is not installed (uv run --extra bench)")
+                missing.add(error.name)
 
 
-def _outcomes(case: Case, options: Options, device: torch.device, console: Console) -> list[Outcome]:
-    size = "x".join(map(str, case.shape))
-    try:
-        with console.status(f"{case.block} {size} against {case.rival}"):
-            return list(run_case(case, rounds=options.rounds, budget=options.budget, device=device))
-    except ImportError as error:
-        console.print(f"{case.block} {size}: left out, {error.name} is not installed (uv run --extra bench)")
-        return []
+# ---------------------------------------------------------------------------------------------------------- the goals
 
 
-def _table(outcomes: list[Outcome]) -> Table:
+def _report_goals(outcomes: Sequence[Outcome], console: Console) -> None:
     table = Table(box=SIMPLE, pad_edge=False)
     for index, name in enumerate(COLUMNS):
         table.add_column(name, justify="left" if index < 4 else "right", no_wrap=True)
     for o in outcomes:
         table.add_row(
             o.block,
-            "x".join(map(str, o.shape)),
-            {"forward": "f", "both": "f+b"}[o.mode],
-            o.rival,
-            _reached(o.ratio, o.goal),
-            _reached(o.memory_ratio, o.memory_goal),
+            _size(o),
+            PASSES[o.mode],
+            o.rival or "none",
+            _reached(o.ratio, o.goal) if o.rival else _within(o.ours_ms / 1000, o.seconds_goal, "s"),
+            _reached(o.memory_ratio, o.memory_goal) if o.rival else _within(o.ours_mib / 1024, o.gib_goal, "GiB"),
             f"{o.ours_ms:.1f}",
             f"{o.ours_mib:.1f}",
             f"{100 * o.ours_spread:.0f} %",
             f"{o.gemm_gflops:.0f}",
             f"{o.copy_gibs:.0f}",
         )
-    return table
+    console.print(table)
+    goals = ", with the goal behind the stroke"
+    probes = "; gemm (GFLOP/s) and copy (GiB/s) say how quiet the machine was"
+    console.print(LEGEND.format(goals=goals, probes=probes))
+    reached = [yes for o in outcomes for yes in o.reached]
+    console.print(f"{sum(reached)} of {len(reached)} goals for time and memory were reached")
 
 
-def _reached(ratio: float, goal: float | None) -> str:
-    if goal is None:
-        return f"{ratio:.3g}"
+def _reached(ratio: float | None, goal: float | None) -> str:
+    if ratio is None or goal is None:
+        return "" if ratio is None else f"{ratio:.3g}"
     return f"[{'green' if ratio >= goal else 'red'}]{ratio:.3g} / {goal:g}"
+
+
+def _within(value: float, limit: float | None, unit: str) -> str:
+    if limit is None:
+        return f"{value:.2g} {unit}"
+    return f"[{'green' if value <= limit else 'red'}]{value:.2g} {unit} / {limit:g}"
+
+
+# ---------------------------------------------------------------------------------------------------------- the sweep
+
+
+def _report_sweep(outcomes: Sequence[Outcome], stem: Path, console: Console) -> None:
+    table = Table(box=SIMPLE, pad_edge=False)
+    for name in ("block", "against", "", "time", "at", "memory", "at", "our memory grows as"):
+        table.add_column(name, justify="left" if name in ("block", "against", "", "at") else "right", no_wrap=True)
+    found = sweep.verdicts(outcomes)
+    for verdict in found:
+        power = sweep.growth(outcomes, verdict.block, verdict.mode)
+        time_ratio = _reached(verdict.slowest.ratio, None)
+        table.add_row(
+            verdict.block,
+            verdict.rival,
+            PASSES[verdict.mode],
+            f"[red]{time_ratio}" if verdict.preferred else time_ratio,
+            _size(verdict.slowest),
+            _reached(verdict.largest.memory_ratio, None),
+            _size(verdict.largest),
+            "" if power is None else f"n^{power:.2f}",
+        )
+    console.print(table)
+    console.print("the worst over all sizes: " + LEGEND.format(goals="", probes=""))
+    slow = sum(verdict.preferred for verdict in found)
+    console.print(f"{slow} of {len(found)} alternatives take less than {sweep.TOLERATED} of our time at some size")
+    for mode, name in (("forward", "forward"), ("both", "forward and backward")):
+        title = f"{sweep.BATCH} samples of {sweep.CHANNELS} channels, {name}"
+        file = stem.with_name(f"{stem.name}-{mode}.png")
+        draw_scaling(_lines(outcomes, mode), file, title)
+        console.print(f"drawn in {file}")
+
+
+def _lines(outcomes: Sequence[Outcome], mode: str) -> dict[str, dict[str, list[tuple[int, float, float]]]]:
+    """Points of every block: its rivals', and ours, from the first race of each size."""
+    lines: dict[str, dict[str, list[tuple[int, float, float]]]] = {}
+    for o in outcomes:
+        if o.mode != mode:
+            continue
+        at, drawn = sweep.positions(o), lines.setdefault(o.block, {"ours": []})
+        if at not in (place for place, *_ in drawn["ours"]):
+            drawn["ours"].append((at, o.ours_ms, o.ours_mib))
+        if o.rival is not None and o.rival_ms is not None and o.rival_mib is not None:
+            drawn.setdefault(o.rival, []).append((at, o.rival_ms, o.rival_mib))
+    return lines
+
+
+# --------------------------------------------------------------------------------------------------------- the record
+
+
+def _size(of: Case | Outcome) -> str:
+    return "x".join(map(str, of.shape))
 
 
 def _commit() -> str:
     described = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return described.stdout.strip() or "unknown"
+
+
+def _machine() -> str:
+    """The processor, as the system calls it."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

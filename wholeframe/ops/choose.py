@@ -5,7 +5,7 @@ every table. A named backend that cannot run says why; only `auto` may pick anot
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,23 +20,29 @@ class Sizes(NamedTuple):
     v: int
 
 
+def plain(*_sizes_and_inputs: object) -> float:
+    """The `slowness` of matrix products."""
+    return 1.0
+
+
 class Impl(NamedTuple):
     """One way to compute an op: the function, why it cannot run (or None), its multiply-adds per sample.
 
-    `slowness` is the time of one of its multiply-adds in those of a plain matrix product.
+    `slowness` is the time of one of its multiply-adds in those of a plain matrix product, as far as sizes tell,
+    and what the inputs are: their device, their precision, whether they want gradients.
     """
 
-    run: Callable[..., Tensor]
+    run: Callable[..., Any]
     refuse: Callable[..., str | None]
-    macs: Callable[[Sizes], int]
-    slowness: float = 1
+    macs: Callable[[Any], int]
+    slowness: Callable[..., float] = plain
 
 
 def never(*_args: object) -> None:
     """The `refuse` of an implementation that always runs."""
 
 
-def choose(table: Mapping[str, Impl], backend: str, sizes: Sizes, *inputs: Tensor) -> Impl:
+def choose(table: Mapping[str, Impl], backend: str, sizes: NamedTuple, *inputs: Tensor) -> Impl:
     """The implementation called `backend`; for `"auto"`, the fastest that does not refuse, the first among equals."""
     if backend != "auto":
         if backend not in table:
@@ -47,4 +53,6 @@ def choose(table: Mapping[str, Impl], backend: str, sizes: Sizes, *inputs: Tenso
     able = [impl for impl in table.values() if not impl.refuse(*inputs)]
     # While exporting, sizes may be symbols, and comparing them would freeze the exported graph to one side of
     # the crossover: the first of the table is the one whose memory is linear.
-    return able[0] if torch.compiler.is_exporting() else min(able, key=lambda impl: impl.slowness * impl.macs(sizes))
+    if torch.compiler.is_exporting():
+        return able[0]
+    return min(able, key=lambda impl: impl.slowness(sizes, *inputs) * impl.macs(sizes))

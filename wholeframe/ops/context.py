@@ -6,11 +6,16 @@ from torch import Tensor
 
 from wholeframe.ops.layout import wide
 
+LARGE = 2**17  # numbers in a map; measured, see `by_hand`
+
 
 def mean_context(x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
     """c = 1/n sum_j x_j, summed in float32 or better. Squeeze of SENet, average pooling of GCNet."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    if not by_hand(x):
+        return x.mean(dim=1, dtype=dtype).to(x.dtype)
     # The gradient of a sum is a view of one vector; that of a mean would be a whole map, in positions' order.
-    return (x.sum(dim=1, dtype=torch.promote_types(x.dtype, torch.float32)) / x.shape[1]).to(x.dtype)
+    return (x.sum(dim=1, dtype=dtype) / x.shape[1]).to(x.dtype)
 
 
 def std_context(x: Float[Tensor, "b n c"], eps: float) -> Float[Tensor, "b c"]:
@@ -23,48 +28,124 @@ def attention_weights(
 ) -> Float[Tensor, "b n"]:
     """a_j = softmax_j(w . x_j + beta), in float32 or better; beta cancels and is there for checkpoints."""
     with torch.autocast(x.device.type, enabled=False):
-        # As a product of matrices: one with a vector would first copy a map into positions' order.
-        logits = (wide(weight).expand(x.shape[0], 1, -1) @ wide(x).mT)[:, 0]
-        return (logits if bias is None else logits + wide(bias)).softmax(dim=1)
+        return _weights(wide(x), wide(weight), bias)
+
+
+def dense_attention_context(
+    x: Float[Tensor, "b n c"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
+) -> Float[Tensor, "b c"]:
+    """c = sum_j a_j x_j with the weights of `attention_weights`: attention with one learned query."""
+    with torch.autocast(x.device.type, enabled=False):
+        return torch.bmm(_weights(wide(x), wide(weight), bias)[:, None], wide(x))[:, 0].to(x.dtype)
 
 
 def attention_context(
     x: Float[Tensor, "b n c"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
 ) -> Float[Tensor, "b c"]:
-    """c = sum_j a_j x_j with the weights of `attention_weights`: attention with one learned query."""
+    """`dense_attention_context` with a gradient that keeps nothing but x and a."""
+    return attention_context_beside(x, weight, bias)[0]
+
+
+def attention_context_beside(
+    x: Float[Tensor, "b n c"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
+) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b n c"]]:
+    """The context, and x again for what is to be done with both.
+
+    Whoever takes x from here gets its two gradients, of the context and of the map beside it, in one map.
+    """
+    if not by_hand(x):
+        return dense_attention_context(x, weight, bias), x
     with torch.autocast(x.device.type, enabled=False):
-        # A compiler does as well from the definition as we do by hand, and sees through it.
-        pool = _attention_context if torch.compiler.is_compiling() else AttentionContextFunction.apply
-        return pool(wide(x), wide(weight), None if bias is None else wide(bias)).to(x.dtype)
+        return _AttentionContext.apply(x, weight, bias)[:2]
 
 
-def _attention_context(x, weight, bias):
-    return (attention_weights(x, weight, bias)[:, None] @ x)[:, 0]
+def gated(x: Float[Tensor, "b c n"], gate: Float[Tensor, "b c 1"]) -> Float[Tensor, "b c n"]:
+    """x_i * gate, with a gradient that needs room for one map, where that of a product needs two."""
+    return _Gated.apply(x, gate) if by_hand(x) else x * gate
 
 
-class AttentionContextFunction(torch.autograd.Function):
-    """The context with its gradient in one product: dx_j = a_j dc + dl_j w, where dl_j = a_j (x_j - c) . dc.
+def by_hand(x: Tensor) -> bool:
+    """Whether a gradient written by hand pays: it saves passes over maps, and costs a tenth of a millisecond in Python.
 
-    Written out to save nothing but x and a, and to get dx in the order of a map, `(b, c, n)`. Second derivatives are
-    those of the definition.
+    A compiler does as well from the definition, and sees through it.
+    """
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling() and x.numel() >= LARGE
+
+
+def _weights(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    # As a row times a matrix, here and below: columns are an order of magnitude slower, and a product with a vector
+    # would first copy a map into positions' order.
+    logits = torch.bmm(weight.expand(x.shape[0], 1, -1), x.mT)[:, 0]
+    return (logits if bias is None else logits + bias).softmax(dim=1)
+
+
+class _AttentionContext(torch.autograd.Function):
+    """c, x and a. The gradient is that of the map beside plus one product of rank two:
+
+        dx_j += a_j dc + dl_j w,    dl_j = a_j (x_j - c) . dc = a_j (s_j - sum_i a_i s_i),    s_j = x_j . dc
+
+    with nothing kept but x and a. There is none for the bias.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, x, weight, bias):
-        a = attention_weights(x, weight, bias)
-        c = (a[:, None] @ x)[:, 0]
-        ctx.save_for_backward(x, weight, bias, a, c)
-        return c
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        a = _weights(wide(x), wide(weight))
+        return torch.bmm(a[:, None], wide(x))[:, 0].to(x.dtype), x.view_as(x), a
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        x, weight, bias = inputs
+        ctx.mark_non_differentiable(output[2])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, weight, bias, output[2])
 
     @staticmethod
     def backward(ctx, *gradients):
-        (dc,) = gradients
-        x, weight, bias, a, c = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            inputs = [t for t in (x, weight, bias) if t is not None and t.requires_grad]
-            found = iter(torch.autograd.grad(_attention_context(x, weight, bias), inputs, dc, create_graph=True))
-            return tuple(next(found) if t is not None and t.requires_grad else None for t in (x, weight, bias))
+        dc, beside, _ = gradients
+        if dc is None:
+            return beside, None, None
+        x, weight, bias, a = ctx.saved_tensors
         with torch.autocast(x.device.type, enabled=False):
-            dl = a * ((x @ dc[:, :, None])[..., 0] - (c * dc).sum(dim=-1, keepdim=True))
-            dx = torch.stack([dc, weight.expand_as(dc)], dim=2) @ torch.stack([a, dl], dim=1)
-            return dx.mT, (dl[:, None] @ x).sum(dim=(0, 1)), None if bias is None else dl.sum()[None]
+            v, w, dc = wide(x), wide(weight), wide(dc)
+            if torch.is_grad_enabled():
+                a = _weights(v, w)  # of x and w again, to be differentiated once more
+            s = torch.bmm(dc[:, None], v.mT)[:, 0]
+            dl = a * (s - (a * s).sum(dim=1, keepdim=True))
+            # Passes over one map, in the order of x in memory: faster than a product of so low a rank.
+            turned = (lambda t: t) if v.is_contiguous() else (lambda t: t.mT)
+            dx = turned(a[:, :, None]) * turned(dc[:, None])
+            more = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
+            dx = turned(more(dx, turned(dl[:, :, None]), turned(w.expand_as(dc)[:, None])))
+            dx = dx.to(x.dtype) if beside is None else dx.add_(beside).to(x.dtype)
+            dw = torch.bmm(dl[:, None], v).sum(dim=(0, 1)).to(weight.dtype)
+        return dx, dw, None if bias is None else torch.zeros_like(bias)
+
+
+class _Gated(torch.autograd.Function):
+    """x * gate. The map whose sum is the gate's gradient becomes that of x."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, gate: Tensor) -> Tensor:
+        return x * gate
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        (dx, dgate), (x, gate) = tangents, ctx.saved_tensors
+        return dx * gate + x * dgate
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        (dz,), (x, gate) = gradients, ctx.saved_tensors
+        product = dz * x
+        dgate = product.sum(dim=2, keepdim=True).to(gate.dtype)
+        dx = dz * gate if torch.is_grad_enabled() else product.copy_(dz).mul_(gate)
+        return dx.to(x.dtype), dgate

@@ -73,9 +73,7 @@ def row_conv(
     s: Float[Tensor, "b d d"], weight: Float[Tensor, "rd 1 d"], bias: Float[Tensor, "rd"]
 ) -> Float[Tensor, "b rd"]:
     """`dense_row_conv` as one product per row: grouped convolutions of a single output are slow everywhere."""
-    d = s.shape[1]
-    y = torch.baddbmm(bias.view(d, 1, -1), s.transpose(0, 1), weight.view(d, -1, d).mT)
-    return y.transpose(0, 1).flatten(1)
+    return _RowConv.apply(s, weight, bias)
 
 
 def triangle(matrix: Float[Tensor, "b d d"], order: Triangle = "upper") -> Float[Tensor, "b t"]:
@@ -107,7 +105,7 @@ class _Covariance(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor) -> Tensor:
         centred = x - x.mean(dim=2, keepdim=True)
-        return centred @ centred.mT / x.shape[2]
+        return (centred @ centred.mT).div_(x.shape[2])
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -116,4 +114,36 @@ class _Covariance(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor) -> Tensor:
         (grad,), (x,) = grad_outputs, ctx.saved_tensors
-        return (grad + grad.mT) / x.shape[2] @ (x - x.mean(dim=2, keepdim=True))
+        return (grad + grad.mT).div_(x.shape[2]) @ (x - x.mean(dim=2, keepdim=True))
+
+
+class _RowConv(torch.autograd.Function):
+    """Y_i = S_i W_i^T + b_i for every row i, S_i being row i of all samples.
+
+    The gradient of Y is laid out before it is multiplied: an expanded one, as of a sum, or one of other strides would
+    be multiplied row by row.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(s: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        d = s.shape[1]
+        y = torch.baddbmm(bias.view(d, 1, -1), s.transpose(0, 1), weight.view(d, -1, d).mT)
+        return y.transpose(0, 1).flatten(1)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(*inputs[:2])
+
+    @staticmethod
+    def backward(ctx, *grad_outputs: Tensor):
+        (grad,), (s, weight) = grad_outputs, ctx.saved_tensors
+        d = s.shape[1]
+        rows = grad.to(weight.dtype).reshape(-1, d, weight.shape[0] // d).transpose(0, 1).contiguous()
+        ds, dw, db = ctx.needs_input_grad
+        return (
+            torch.bmm(rows, weight.view(d, -1, d)).transpose(0, 1) if ds else None,
+            torch.bmm(rows.mT, s.transpose(0, 1)).view_as(weight) if dw else None,
+            grad.sum(dim=0) if db else None,
+        )

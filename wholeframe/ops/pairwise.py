@@ -13,6 +13,7 @@
 `pairwise_weights` is the definition: it builds f / C. `pairwise` gives the same y by the cheapest exact way.
 """
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -27,6 +28,8 @@ from wholeframe.ops.piecewise import BLOCK, pair_sums
 Kind = Literal["gaussian", "embedded_gaussian", "euclidean_gaussian", "dot", "concatenation"]
 Scale = float | Literal["sqrt_dim"] | None
 KINDS: tuple[Kind, ...] = get_args(Kind)
+# Queries of which weights are held at a time: from 128 to 512 a forward pass takes as long.
+STRIP = 192
 
 
 def pairwise_weights(
@@ -42,7 +45,8 @@ def pairwise_weights(
 
     Rows sum to one for the three gaussians; rows of `dot` are signed. `scale` is s: None for 1 (the paper),
     `"sqrt_dim"` for d^-1/2 (the released code), or a number; it does not enter `dot` and `concatenation`, as in
-    every reference. `w_f` and `beta` belong to `concatenation`: w_f over theta's channels first, then phi's.
+    every reference. `w_f` and `beta` belong to `concatenation`: w_f over theta's channels first, then phi's; without
+    w_f, theta and phi are the two scores themselves, of one channel each.
     """
     with torch.autocast(theta.device.type, enabled=False):
         theta, phi = wide(theta), wide(phi)
@@ -70,9 +74,9 @@ def pairwise(
 ) -> Float[Tensor, "b q v"]:
     """y of the non-local operation; arguments as in `pairwise_weights`.
 
-    The three gaussians run as fused attention (memory linear in positions), `dot` by associativity wherever
-    that needs fewer multiply-adds, `concatenation` by sorting the keys wherever that is faster. `backend` names
-    one way: see `backends`.
+    The three gaussians run as fused attention unless the matrix of weights is faster and no larger than what it is
+    made of (memory stays linear in positions), `dot` by associativity wherever that needs fewer multiply-adds,
+    `concatenation` by sorting the keys wherever that is faster. `backend` names one way: see `backends`.
     """
     sizes = Sizes(theta.shape[1], phi.shape[1], theta.shape[2], value.shape[2])
     impl = choose(TABLES[kind], backend, sizes, theta, phi, value)
@@ -103,7 +107,7 @@ def _dense(theta, phi, value, kind, **options):
 def _rank_one(theta, phi, w_f, beta):
     """w . [theta_i; phi_j] + beta = a_i + b_j: the pair never has to be concatenated."""
     d = theta.shape[-1]
-    a, b = theta @ wide(w_f[:d]), phi @ wide(w_f[d:])
+    a, b = (theta[..., 0], phi[..., 0]) if w_f is None else (theta @ wide(w_f[:d]), phi @ wide(w_f[d:]))
     return (a if beta is None else a + wide(beta)), b
 
 
@@ -140,16 +144,71 @@ def _sdpa(theta, phi, value, kind, *, scale, w_f, beta):
 def _fused(theta, phi, value, s):
     v = value.shape[-1]
     width = max(theta.shape[-1], v)
-    theta, phi, value = (F.pad(x, (0, width - x.shape[-1])).contiguous() for x in (theta, phi, value))
+    theta, phi, value = (_of_width(x, width) for x in (theta, phi, value))
     y = F.scaled_dot_product_attention(theta[:, None], phi[:, None], value[:, None], scale=s)
     return y[:, 0, :, :v]
 
 
-def _associative(theta, phi, value, kind, **_options):
-    """theta (phi^T value / k): the k keys become one d x v matrix. Divided first, so that the sum cannot overflow."""
+def _of_width(x, width):
+    if x.shape[-1] < width:
+        return F.pad(x, (0, width - x.shape[-1]))
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def _in_strips(theta, phi, value, kind, *, scale, w_f, beta):
+    """The definition for some queries at a time. Keeps the narrower values that fused kernels want padded."""
+    s = resolve_scale(scale, theta.shape[-1])
     with torch.autocast(theta.device.type, enabled=False):
-        state = (wide(phi) / phi.shape[1]).mT @ wide(value)
-        return (wide(theta) @ state).to(value.dtype)
+        dtype, theta, phi, value = value.dtype, wide(theta), wide(phi), wide(value)
+        if kind == "euclidean_gaussian":
+            (theta, phi), s = _distance_as_product(theta, phi, s), 1.0
+        return _Strips.apply(theta, phi, value, s).to(dtype)
+
+
+class _Strips(torch.autograd.Function):
+    """Saves no weights: the backward pass computes them again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(theta, phi, value, s):
+        return torch.cat([_softmax(strip, phi, s) @ value for strip in theta.split(STRIP, dim=1)], dim=1)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *tensors, ctx.s = inputs
+        ctx.save_for_backward(*tensors)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        (dy,) = gradients
+        theta, phi, value = ctx.saved_tensors
+        dtheta, dphi, dvalue = [], torch.zeros_like(phi), torch.zeros_like(value)
+        for strip, d in zip(theta.split(STRIP, dim=1), dy.split(STRIP, dim=1), strict=True):
+            weights = _softmax(strip, phi, ctx.s)
+            dvalue = torch.baddbmm(dvalue, weights.mT, d)
+            dweights = d @ value.mT
+            mean = (dweights * weights).sum(dim=-1, keepdim=True)
+            dlogits = (dweights - mean).mul_(weights)
+            dtheta.append(ctx.s * dlogits @ phi)
+            dphi = torch.baddbmm(dphi, dlogits.mT, ctx.s * strip)
+        return torch.cat(dtheta, dim=1), dphi, dvalue, None
+
+
+def _softmax(theta, phi, s):
+    return (s * theta @ phi.mT).softmax(dim=-1)
+
+
+def _associative(theta, phi, value, kind, **_options):
+    """theta (phi^T value / k): the k keys become one d x v matrix."""
+    with torch.autocast(theta.device.type, enabled=False):
+        return (wide(theta) @ mean_product(phi, value)).to(value.dtype)
+
+
+def mean_product(phi: Float[Tensor, "b k d"], value: Float[Tensor, "b k v"]) -> Float[Tensor, "b d v"]:
+    """phi^T value / k in float32 or better, where no sum over halves overflows."""
+    with torch.autocast(phi.device.type, enabled=False):
+        return wide(phi).mT @ wide(value) / phi.shape[1]
 
 
 def _sorted(theta, phi, value, kind, *, scale, w_f, beta):
@@ -182,13 +241,58 @@ def _knots(s: Sizes) -> int:
     return (s.q + s.k) * s.d + (s.k * (BLOCK + 4) + 2 * s.q) * s.v
 
 
-DENSE = Impl(_dense, never, _both_products)
-SOFTMAX = {"sdpa": Impl(_sdpa, never, _both_products), "dense": DENSE}
-EUCLIDEAN = {"sdpa": Impl(_sdpa, never, _distances), "dense": Impl(_dense, never, _distances)}
-DOT = {"associative": Impl(_associative, never, lambda s: (s.q + s.k) * s.d * s.v), "dense": DENSE}
+def _frozen_by_tracing(*_inputs: Tensor) -> str | None:
+    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
+        return "its strips are counted in Python, and a graph would keep their number; leave backend='auto'"
+    return None
+
+
+def _gradients(inputs: tuple[Tensor, ...]) -> bool:
+    return torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+
+
+def _fused_slowness(s: Sizes, *inputs: Tensor) -> float:
+    """Zeros up to equal widths are multiplied as well, and the backward pass computes the logits anew: five products
+    where the dense way has four."""
+    return 2 * max(s.d, s.v) / (s.d + s.v) * (7 / 6 if _gradients(inputs) else 1)
+
+
+def _strips_slowness(s: Sizes, *inputs: Tensor) -> float:
+    """A strip leaves the registers between its products, which fused kernels spare."""
+    if _fused_at_their_best(inputs):
+        return math.inf
+    return 1.15 * ((4 * s.d + 3 * s.v) / (3 * (s.d + s.v)) if _gradients(inputs) else 1)
+
+
+def _matrix_slowness(s: Sizes, *inputs: Tensor) -> float:
+    """Out of the question where the matrix outgrows what it is made of: memory would be linear no longer."""
+    return math.inf if _fused_at_their_best(inputs) or s.q * s.k > s.q * s.d + s.k * (s.d + s.v) else 1.05
+
+
+def _fused_at_their_best(inputs: tuple[Tensor, ...]) -> bool:
+    """On other devices than a CPU, and in half precision."""
+    return any(
+        x.device.type != "cpu" or x.dtype.itemsize < 4 or torch.is_autocast_enabled(x.device.type) for x in inputs
+    )
+
+
+SOFTMAX = {
+    "sdpa": Impl(_sdpa, never, _both_products, _fused_slowness),
+    "strips": Impl(_in_strips, _frozen_by_tracing, _both_products, _strips_slowness),
+    "dense": Impl(_dense, never, _both_products, _matrix_slowness),
+}
+EUCLIDEAN = {
+    "sdpa": Impl(_sdpa, never, _distances, _fused_slowness),
+    "strips": Impl(_in_strips, _frozen_by_tracing, _distances, _strips_slowness),
+    "dense": Impl(_dense, never, _distances, _matrix_slowness),
+}
+DOT = {
+    "associative": Impl(_associative, never, lambda s: (s.q + s.k) * s.d * s.v),
+    "dense": Impl(_dense, never, _both_products),
+}
 CONCATENATION = {
     # Sorting and gathering take the time of ten times its products: measured, it overtakes `dense` at 400 positions.
-    "sorted": Impl(_sorted, _no_sorting, _knots, slowness=11),
+    "sorted": Impl(_sorted, _no_sorting, _knots, lambda *_: 11),
     "dense": Impl(_dense, never, lambda s: (s.q + s.k) * s.d + s.q * s.k * s.v),
 }
 TABLES = {
@@ -200,6 +304,6 @@ TABLES = {
 }
 
 
-def backends(kind: Kind) -> tuple[str, ...]:
+def pairwise_backends(kind: Kind) -> tuple[str, ...]:
     """The names that `backend` takes for this kind, besides `"auto"`."""
     return tuple(TABLES[kind])

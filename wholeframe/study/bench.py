@@ -13,8 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from wholeframe import convert, ops
-from wholeframe.blocks import CGNL, NonLocal
-from wholeframe.study import definitions
 from wholeframe.study.race import Race, peak_bytes, race
 
 Forward = Callable[[Tensor], Tensor]
@@ -25,6 +23,8 @@ PEERS = {  # where a reference of `convert` is imported from
     "mmcv.ContextBlock": "mmcv.cnn",
     "timm.NonLocalAttn": "timm.layers",
     "timm.SEModule": "timm.layers",
+    "timm.EffectiveSEModule": "timm.layers",
+    "timm.EcaModule": "timm.layers",
     "timm.GlobalContext": "timm.layers",
     "pytorchvideo.create_nonlocal": "pytorchvideo.layers.nonlocal_net",
 }
@@ -32,21 +32,27 @@ PEERS = {  # where a reference of `convert` is imported from
 
 @dataclass(frozen=True)
 class Goal:
-    """How many times faster, and how many times less memory; None where nothing was promised."""
+    """How many times faster, and how many times less memory; None where nothing was promised.
+
+    Without a rival there is nothing to be faster than: then `seconds` and `gib` say how long and how much a forward
+    pass may take at most.
+    """
 
     forward: float | None = None
     both: float | None = None
     memory: float | None = None
+    seconds: float | None = None
+    gib: float | None = None
 
 
 @dataclass(frozen=True)
 class Case:
-    """One block at one size, against one rival."""
+    """One block at one size, against one rival, or alone where there is none that would run."""
 
     block: str
     shape: tuple[int, ...]
-    rival: str
-    build: Callable[[], tuple[Forward, Forward]]
+    rival: str | None
+    build: Callable[[], tuple[Forward, Forward | None]]
     """our block, and the rival with the same weights; ImportError where the peer is not installed"""
     goal: Goal = field(default_factory=Goal)
     quick: bool = False
@@ -54,27 +60,37 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A line of `results.jsonl`. Ratios are rival / ours: above 1, ours is faster or smaller."""
+    """A line of the results. Ratios are rival / ours: above 1, ours is faster or smaller; None without a rival."""
 
     block: str
     shape: tuple[int, ...]
     mode: str
-    rival: str
-    ratio: float
-    memory_ratio: float
+    backend: str
+    rival: str | None
+    ratio: float | None
+    memory_ratio: float | None
     ours_ms: float
     ours_spread: float
-    rival_ms: float
-    rival_spread: float
+    rival_ms: float | None
+    rival_spread: float | None
     ours_mib: float
-    rival_mib: float
-    difference: float
+    rival_mib: float | None
+    difference: float | None
     gemm_gflops: float
     copy_gibs: float
     rounds: int
     rejected: int
     goal: float | None
     memory_goal: float | None
+    seconds_goal: float | None
+    gib_goal: float | None
+
+    @property
+    def reached(self) -> list[bool]:
+        """For every goal for time or memory, whether it was reached."""
+        pairs = [(self.ratio, self.goal), (self.memory_ratio, self.memory_goal)]
+        pairs += [(self.seconds_goal, self.ours_ms / 1000), (self.gib_goal, self.ours_mib / 1024)]
+        return [have >= need for have, need in pairs if have is not None and need is not None]
 
 
 def against(reference: str, **constructor: object) -> Callable[[], tuple[nn.Module, Forward]]:
@@ -108,118 +124,35 @@ def against_dense(
     return lambda: (lambda x: ours(x, *weights), lambda x: dense(x, *weights))
 
 
+def alone(make: Callable[[], nn.Module]) -> Callable[[], tuple[nn.Module, None]]:
+    """Builds a block of ours, and no rival."""
+
+    def build() -> tuple[nn.Module, None]:
+        block = make()
+        _enliven(block)
+        return block, None
+
+    return build
+
+
+def against_backend(make: Callable[..., nn.Module], backend: str) -> Callable[[], tuple[nn.Module, nn.Module]]:
+    """Builds a block of ours, and the same with a backend of its op named."""
+
+    def build() -> tuple[nn.Module, nn.Module]:
+        block, other = make(), make(backend=backend)
+        _enliven(block)
+        other.load_state_dict(block.state_dict())
+        return block, other
+
+    return build
+
+
 def _enliven(module: nn.Module) -> None:
     """Weights that keep every branch alive: a block that starts as an identity would be compared with nothing."""
     generator = torch.Generator().manual_seed(0)
     for parameter in module.parameters():
         scale = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
         parameter.data = scale * torch.randn(parameter.shape, generator=generator)
-
-
-def _image(batch: int, channels: int, side: int) -> tuple[int, ...]:
-    return (batch, channels, side, side)
-
-
-def _non_local(mode: str, channels: int, **constructor: object) -> Callable[[], tuple[nn.Module, Forward]]:
-    return against("mmcv.NonLocal2d", in_channels=channels, mode=mode, **constructor)
-
-
-CASES: tuple[Case, ...] = (
-    Case("nl", _image(4, 512, 28), "mmcv", _non_local("embedded_gaussian", 512), Goal(1.3, 1.1, 1.6), quick=True),
-    Case("nl", _image(1, 512, 56), "mmcv", _non_local("embedded_gaussian", 512), Goal(1.45, 1.25, 4)),
-    Case("nl", _image(1, 256, 56), "mmcv", _non_local("embedded_gaussian", 256), Goal(1.9, 1.4, 7), quick=True),
-    Case(
-        "nl, keys pooled",
-        (1, 512, 32, 28, 28),
-        "mmcv",
-        against("mmcv.NonLocal3d", in_channels=512, sub_sample=True),
-        Goal(3.5, None, 10),
-    ),
-    Case("nl_gaussian", _image(4, 512, 28), "mmcv", _non_local("gaussian", 512), Goal(1.0), quick=True),
-    Case("nl_gaussian", _image(1, 512, 56), "mmcv", _non_local("gaussian", 512), Goal(2.2)),
-    Case("nl_dot", _image(4, 512, 28), "mmcv", _non_local("dot_product", 512), Goal(1.5, 1.5), quick=True),
-    Case("nl_dot", _image(1, 512, 56), "mmcv", _non_local("dot_product", 512), Goal(4.5, 5, 4), quick=True),
-    Case(
-        "nl_dot",
-        (1, 512, 16, 28, 28),
-        "mmcv",
-        against("mmcv.NonLocal3d", in_channels=512, mode="dot_product"),
-        Goal(14, 30, 20),
-    ),
-    Case(
-        "nl_concatenation",
-        _image(4, 512, 14),
-        "definition",
-        against_definition(partial(NonLocal, 512, kind="concatenation", norm=None), definitions.pairs_concatenated),
-        Goal(80, 50, 70),
-        quick=True,
-    ),
-    Case(
-        "nl_concatenation",
-        _image(1, 512, 28),
-        "definition",
-        against_definition(partial(NonLocal, 512, kind="concatenation", norm=None), definitions.pairs_concatenated),
-        Goal(400, 250, 350),
-        quick=True,
-    ),
-    Case(
-        "gc",
-        _image(8, 512, 28),
-        "mmcv",
-        against("mmcv.ContextBlock", in_channels=512, ratio=1 / 16),
-        Goal(2.3, 2.5, 2),
-        quick=True,
-    ),
-    Case(
-        "gc",
-        _image(8, 1024, 14),
-        "mmcv",
-        against("mmcv.ContextBlock", in_channels=1024, ratio=1 / 16),
-        Goal(2.3, 2.5, 2),
-        quick=True,
-    ),
-    Case("se", _image(8, 512, 28), "timm", against("timm.SEModule", channels=512), Goal(1.2, 1.4, 1.5), quick=True),
-    Case(
-        "cgnl",
-        _image(4, 512, 28),
-        "definition",
-        against_definition(partial(CGNL, 512, groups=8), definitions.cgnl_in_a_loop),
-        Goal(1.5, 1.15, 1.1),
-        quick=True,
-    ),
-    Case(
-        "covariance",
-        (8, 128, 784),
-        "definition",
-        against_dense(ops.covariance, definitions.covariance_by_matrix),
-        Goal(7, 5, 6),
-        quick=True,
-    ),
-    Case(
-        "covariance",
-        (2, 128, 3136),
-        "definition",
-        against_dense(ops.covariance, definitions.covariance_by_matrix),
-        Goal(80, 40, 30),
-        quick=True,
-    ),
-    Case(
-        "row conv",
-        (8, 128, 128),
-        "definition",
-        against_dense(ops.row_conv, definitions.row_conv_by_groups, torch.ones(512, 1, 128), torch.ones(512)),
-        Goal(6, 6),
-        quick=True,
-    ),
-    Case(
-        "iSQRT, 5 steps",
-        (8, 256, 256),
-        "definition",
-        lambda: (partial(ops.newton_schulz, steps=5), partial(ops.dense_newton_schulz, steps=5)),
-        Goal(1.2, 1.4),
-        quick=True,
-    ),
-)
 
 
 def run_case(case: Case, *, rounds: int, budget: float, device: torch.device) -> Iterator[Outcome]:
@@ -230,7 +163,7 @@ def run_case(case: Case, *, rounds: int, budget: float, device: torch.device) ->
     x = torch.randn(case.shape, device=device)
     if case.block.startswith("iSQRT"):
         x = ops.covariance(x)  # a root is only taken of such a matrix
-    difference = _difference(block, rival, x)
+    difference = None if rival is None else _difference(block, rival, x)
 
     def forward(run: Forward) -> Callable[[], object]:
         return torch.no_grad()(lambda: run(x))
@@ -246,14 +179,14 @@ def run_case(case: Case, *, rounds: int, budget: float, device: torch.device) ->
 
         return step
 
-    for mode, wrap, goal in (("forward", forward, case.goal.forward), ("both", both, case.goal.both)):
-        runs = {"ours": wrap(block), case.rival: wrap(rival)}
+    for mode, wrap in (("forward", forward), ("both", both)):
+        runs = {"ours": wrap(block)} | ({} if rival is None else {"rival": wrap(rival)})
         raced = race(runs, device, rounds, budget)
         memory = {}
         for name, run in runs.items():
             forget()  # gradients of the run before, freed during this one, would be held against nobody
-            memory[name] = peak_bytes(run, device)
-        yield _outcome(case, mode, goal, raced, memory, difference)
+            memory[name] = peak_bytes(run, device) / 2**20
+        yield _outcome(case, mode, str(getattr(block, "backend", "only")), raced, memory, difference)
     x.requires_grad_(False)
 
 
@@ -266,27 +199,30 @@ def _difference(block: Forward, rival: Forward, x: Tensor) -> float:
 
 
 def _outcome(
-    case: Case, mode: str, goal: float | None, raced: Race, memory: dict[str, int], difference: float
+    case: Case, mode: str, backend: str, raced: Race, memory: dict[str, float], difference: float | None
 ) -> Outcome:
-    ours, rival = raced.laps["ours"], raced.laps[case.rival]
+    ours, rival, goal = raced.laps["ours"], raced.laps.get("rival"), case.goal
     return Outcome(
         block=case.block,
         shape=case.shape,
         mode=mode,
+        backend=backend,
         rival=case.rival,
-        ratio=ours.times_faster_than(rival),
-        memory_ratio=memory[case.rival] / max(memory["ours"], 1),
+        ratio=None if rival is None else ours.times_faster_than(rival),
+        memory_ratio=None if rival is None else memory["rival"] / max(memory["ours"], 2**-20),
         ours_ms=1000 * ours.median,
         ours_spread=ours.spread,
-        rival_ms=1000 * rival.median,
-        rival_spread=rival.spread,
-        ours_mib=memory["ours"] / 2**20,
-        rival_mib=memory[case.rival] / 2**20,
+        rival_ms=None if rival is None else 1000 * rival.median,
+        rival_spread=None if rival is None else rival.spread,
+        ours_mib=memory["ours"],
+        rival_mib=memory.get("rival"),
         difference=difference,
         gemm_gflops=raced.probe.gemm,
         copy_gibs=raced.probe.copy,
         rounds=len(ours.seconds),
         rejected=raced.rejected,
-        goal=goal,
-        memory_goal=case.goal.memory,
+        goal={"forward": goal.forward, "both": goal.both}[mode],
+        memory_goal=goal.memory,
+        seconds_goal=goal.seconds if mode == "forward" else None,
+        gib_goal=goal.gib if mode == "forward" else None,
     )

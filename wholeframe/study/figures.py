@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
@@ -12,7 +13,11 @@ from matplotlib.figure import Figure
 from wholeframe.study.explain import Attention
 
 INK, QUERY = "#222222", "#00e5ff"
+OTHERS = ("#00798c", "#edae49", "#2e4057", "#8c8c8c", "#66a182")
 PALETTE = ("#8c8c8c", "#d1495b", "#edae49", "#00798c", "#66a182", "#2e4057", "#9c6ade", "#c97b63", "#5b8e7d")
+
+Scaling = Sequence[tuple[int, float, float]]
+"""points of a line: positions, ms, MiB"""
 
 
 def draw_attention(
@@ -71,3 +76,45 @@ def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: P
         axis.set_ylabel("test accuracy", fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(file)
+
+
+def draw_scaling(lines: Mapping[str, Mapping[str, Scaling]], file: Path, title: str) -> None:
+    """Time and memory against positions, log-log: two panels per block, one line for ours and for every other.
+
+    `lines` is block -> name -> its points; the name `ours` is drawn on top.
+    """
+    columns = min(5, len(lines))
+    rows = -(-len(lines) // columns)
+    figure = Figure(figsize=(max(3.1 * columns, 5), 4.4 * rows + 0.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=11, color=INK)
+    panels = figure.subplots(2 * rows, columns, squeeze=False)
+    names = list(dict.fromkeys(name for drawn in lines.values() for name in drawn if name != "ours"))
+    for panel in panels.flat:
+        panel.set_visible(False)
+    for index, (block, drawn) in enumerate(lines.items()):
+        row, column = divmod(index, columns)
+        above, below = panels[2 * row, column], panels[2 * row + 1, column]
+        for axis, unit in ((above, "ms"), (below, "MiB")):
+            axis.set_visible(True)
+            for name in sorted(drawn, key=lambda name: name == "ours"):
+                points = sorted((at, time if unit == "ms" else memory) for at, time, memory in drawn[name])
+                color = PALETTE[1] if name == "ours" else OTHERS[names.index(name) % len(OTHERS)]
+                axis.plot(*zip(*points, strict=True), color=color, label=name, **_stroke(name))
+            axis.set_xscale("log")
+            axis.set_yscale("log")
+            axis.grid(True, which="major", color="#dddddd", linewidth=0.6)
+            axis.tick_params(labelsize=7)
+            axis.spines[["top", "right"]].set_visible(False)
+            if column == 0:
+                axis.set_ylabel(unit, fontsize=9)
+        above.set_title(block, fontsize=10, color=INK)
+        above.legend(fontsize=7, frameon=False, loc="upper left")
+        below.set_xlabel("positions", fontsize=8)
+    figure.savefig(file)
+
+
+def _stroke(name: str) -> dict[str, Any]:
+    """Ours is the line to look for."""
+    width, marker, size = (2.2, "o", 4) if name == "ours" else (1.3, ".", 5)
+    return {"linewidth": width, "marker": marker, "markersize": size}

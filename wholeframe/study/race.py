@@ -1,11 +1,12 @@
 """Timing things against each other on a machine that is never quiet.
 
-Everything runs in one process and takes turns (A B A B ...). A matrix product and a copy of known size run beside every
-round; rounds in which either is slow are thrown away, because something else had the machine. What is compared is
-the ratio within a round, and the median of that over rounds.
+Everything runs in one process and takes turns (A B, B A, A B, ...: after the probes, the first finds cold caches). A
+matrix product and a copy of known size run beside every round; rounds in which either is slow are thrown away, because
+something else had the machine. What is compared is the ratio within a round, and the median of that over rounds.
 """
 
 import contextlib
+import math
 import os
 import statistics
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+LAP = 0.005  # seconds; what is faster runs several times a turn
 SLOW = 1.3  # a round is thrown away when a probe takes this much longer than in its best round
 
 
@@ -74,27 +76,32 @@ class Prober:
         return Probe(2 * 768**3 / product / 1e9, 2 * self.source.nbytes / copy / 2**30)
 
 
-def seconds(run: Callable[[], object], device: torch.device) -> float:
-    """One run, waiting for the device."""
+def seconds(run: Callable[[], object], device: torch.device, times: int = 1) -> float:
+    """One run, the mean of so many in a row, waiting for the device."""
     _wait(device)
     start = time.perf_counter()
-    run()
+    for _ in range(times):
+        run()
     _wait(device)
-    return time.perf_counter() - start
+    return (time.perf_counter() - start) / times
 
 
 def race(contestants: Mapping[str, Callable[[], object]], device: torch.device, rounds: int, budget: float) -> Race:
     """Let all contestants run in turns until `rounds` are done or `budget` seconds over; three rounds at least."""
     prober = Prober(device)
-    for run in contestants.values():
+    times = {}
+    for name, run in contestants.items():
         run()
+        times[name] = max(math.ceil(LAP / seconds(run, device)), 1)
+    names = list(contestants)
     probes, table = [], []
     end = time.perf_counter() + budget
     while len(table) < rounds and (len(table) < 3 or time.perf_counter() < end):
+        first = len(table) % len(names)
         probes.append(prober())
-        table.append([seconds(run, device) for run in contestants.values()])
+        table.append({n: seconds(contestants[n], device, times[n]) for n in names[first:] + names[:first]})
     quiet = _quiet(probes)
-    laps = {name: Lap(tuple(table[i][column] for i in quiet)) for column, name in enumerate(contestants)}
+    laps = {name: Lap(tuple(table[i][name] for i in quiet)) for name in names}
     probe = Probe(statistics.median(p.gemm for p in probes), statistics.median(p.copy for p in probes))
     return Race(laps, probe, rejected=len(table) - len(quiet))
 

@@ -1,0 +1,63 @@
+"""Blocks on large maps, with gradients by hand: those of the equation, by name, in every layout and in little room."""
+
+import pytest
+import torch
+
+from wholeframe.blocks import BLOCKS, ContextBlock, GlobalContext, LinearTransform, StdContext
+from wholeframe.ops import context
+from wholeframe.study.definitions import plain_context
+from wholeframe.study.race import peak_bytes
+
+MADE = {
+    "gc": lambda: GlobalContext(8, ratio=1 / 2, birth="random"),
+    "gc, multiply": lambda: GlobalContext(8, ratio=1 / 2, fusion="multiply", birth="random"),
+    "gc, multiply_add": lambda: GlobalContext(8, ratio=1 / 2, fusion="multiply_add", birth="random"),
+    "snl": lambda: BLOCKS["snl"].make(8, birth="random"),
+    "se": lambda: BLOCKS["se"].make(8, ratio=1 / 2),
+    "eca": lambda: BLOCKS["eca"].make(8),
+    "std": lambda: ContextBlock(8, context=StdContext, transform=LinearTransform, fusion="multiply", birth="random"),
+}
+LAYOUTS = {
+    "contiguous": lambda x: x,
+    "channels_last": lambda x: x.to(memory_format=torch.channels_last),
+    "strided": lambda x: torch.stack([x, x], dim=-1).flatten(-2)[..., ::2],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", MADE)
+def test_gradients_are_those_of_the_equation(monkeypatch, name, layout):
+    monkeypatch.setattr(context, "LARGE", 0)
+    torch.manual_seed(0)
+    block = MADE[name]().double()
+    x = LAYOUTS[layout](torch.randn(2, 8, 3, 4, dtype=torch.float64)).requires_grad_()
+    inputs, weights = {"x": x, **dict(block.named_parameters())}, torch.randn(2, 8, 3, 4, dtype=torch.float64)
+    y, expected = block(x), plain_context(block, x)
+    torch.testing.assert_close(y, expected, rtol=1e-13, atol=1e-13)
+    ours, theirs = (torch.autograd.grad(out, [*inputs.values()], weights) for out in (y, expected))
+    for key, gradient, other in zip(inputs, ours, theirs, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-12, atol=1e-12, msg=lambda text, key=key: f"{key} {text}")
+
+
+def test_x_is_never_written_to(monkeypatch):
+    monkeypatch.setattr(context, "LARGE", 0)
+    for make in MADE.values():
+        x = torch.randn(2, 8, 3, 4, requires_grad=True)
+        before, gradient = x.detach().clone(), torch.randn(2, 8, 3, 4)
+        kept = gradient.clone()
+        make()(x).backward(gradient)
+        assert torch.equal(x, before) and torch.equal(gradient, kept)
+
+
+@pytest.mark.parametrize("name", ["gc", "snl", "se", "eca"])
+def test_training_needs_room_for_one_map(name):
+    """The output, and after it the gradient: autograd alone takes two and three."""
+    block, x = BLOCKS[name].make(64), torch.randn(2, 64, 32, 32, requires_grad=True)
+    assert context.by_hand(x)
+
+    def step():
+        x.grad = None
+        block(x).sum().backward()
+
+    step()
+    assert peak_bytes(step, torch.device("cpu")) < 1.3 * x.nbytes

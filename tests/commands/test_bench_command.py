@@ -1,0 +1,86 @@
+"""`wholeframe bench`: what it writes down, prints and draws."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from wholeframe.commands import bench
+from wholeframe.study import sweep
+from wholeframe.study.bench import Case, Goal
+from wholeframe.study.race import Lap, Probe, Race
+
+
+def passes(factor):
+    """Two ways to the same number, of which the rival is taken to be the slower by `factor`."""
+    return Case("gc", (1, 2, 3, 3), "mmcv", lambda: (lambda x: 2 * x, lambda x: x + x), Goal(2, 2), quick=factor > 1)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """A race that takes no time: ours took 1 ms in every turn, the rival 3."""
+
+    def race(runs, device, rounds, budget):
+        laps = {name: Lap((0.001 if name == "ours" else 0.003,) * rounds) for name in runs}
+        return Race(laps, Probe(gemm=100, copy=20), rejected=0)
+
+    monkeypatch.setattr("wholeframe.study.bench.race", race)
+
+
+@pytest.fixture
+def told(capsys):
+    def told(*arguments):
+        bench.main([str(argument) for argument in arguments])
+        return " ".join(capsys.readouterr().out.split())
+
+    return told
+
+
+def test_every_line_says_what_was_measured_and_where(told, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "CASES", (passes(3),))
+    out = told("--out", tmp_path, "--rounds", "5")
+    assert "gc 1x2x3x3 f mmcv 3 / 2" in out and "2 of 2 goals for time and memory were reached" in out
+    (file,) = tmp_path.glob("*.jsonl")
+    forward, both = map(json.loads, file.read_text().splitlines())
+    wanted = {"commit", "torch", "machine", "device", "threads", "shape", "dtype", "backend", "ours_ms", "ours_spread"}
+    assert wanted <= forward.keys() and forward["torch"] == torch.__version__
+    assert (forward["ratio"], forward["rounds"], both["mode"]) == (pytest.approx(3), 5, "both")
+
+
+def test_quick_is_a_part(told, tmp_path, monkeypatch):
+    alone = dataclasses.replace(passes(1), block="nl", rival=None, build=lambda: (lambda x: 2 * x, None))
+    alone = dataclasses.replace(alone, goal=Goal(seconds=1, gib=1e-9))
+    monkeypatch.setattr(bench, "CASES", (passes(3), alone))
+    assert " nl " not in told("--quick", "--out", tmp_path)
+    out = told("--out", tmp_path)
+    assert "nl 1x2x3x3 f none 0.001 s / 1" in out and "3 of 4 goals" in out
+
+
+def test_an_unknown_block_is_refused():
+    with pytest.raises(ValueError, match="no case is left; --only takes cgnl"):
+        bench.main(["--only", "nl_dott"])
+
+
+def test_quick_and_sweep_are_two_questions():
+    with pytest.raises(ValueError, match="give one of them"):
+        bench.main(["--quick", "--sweep"])
+
+
+def test_a_peer_that_is_not_installed_is_named_once(told, tmp_path, monkeypatch):
+    def missing():
+        raise ImportError(name="mmcv")
+
+    monkeypatch.setattr(bench, "CASES", (dataclasses.replace(passes(3), build=missing),) * 2)
+    assert told("--out", tmp_path).count("left out, mmcv is not installed") == 1
+
+
+def test_a_sweep_tells_the_worst_and_draws_both_passes(told, tmp_path, monkeypatch):
+    shapes = [(2, 4, side, side) for side in (2, 4, 8)]
+    cases = [dataclasses.replace(passes(3), shape=shape) for shape in shapes]
+    alone = dataclasses.replace(cases[-1], rival=None, build=lambda: (lambda x: 2 * x, None), shape=(2, 4, 16, 16))
+    monkeypatch.setattr(sweep, "cases", lambda: iter([*cases, alone]))
+    out = told("--sweep", "--out", tmp_path)
+    assert "gc mmcv f 3 2x4x2x2" in out and "n^1.00" in out
+    assert "0 of 2 alternatives take less than 0.95 of our time at some size" in out
+    assert len(list(tmp_path.glob("*-forward.png"))) == len(list(tmp_path.glob("*-both.png"))) == 1

@@ -1,0 +1,149 @@
+"""Linear maps over channels, from a map `(b, c, n)` to positions `(b, n, d)` and back, in products alone.
+
+The numbers are those of `F.linear`. What differs is the layout of what comes out, here and in the gradients: maps stay
+maps, positions stay positions, and x is added within the product.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+class LinearMap(NamedTuple):
+    """W and b of a linear map over channels; b is None for none."""
+
+    weight: Float[Tensor, "d c"]
+    bias: Float[Tensor, "d"] | None
+
+
+def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor, "b n _"], ...]:
+    """W x + b of every layer, at every position, as one product. All layers have a bias, or none has."""
+    widths = [layer.weight.shape[0] for layer in layers]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    weight = layers[0].weight if len(layers) == 1 else torch.cat([layer.weight for layer in layers])
+    bias = torch.cat(biases) if biases else None
+    if _plainly(x):
+        return F.linear(x.mT, weight, bias).split(widths, dim=-1)
+    return _Project.apply(x, weight, bias, widths)
+
+
+def add_product(
+    x: Float[Tensor, "b c n"] | None, weight: Float[Tensor, "*b c d"], y: Float[Tensor, "b n d"], bias: Tensor | None
+) -> Float[Tensor, "b c n"]:
+    """x + W y + b in the layout of x, or W y + b where x is None; a W of its own for every sample, or one for all."""
+    if _plainly(y):
+        z = (y @ weight.mT.to(y.dtype)).mT
+        z = z if bias is None else z + bias[..., None].to(z.dtype)
+        return z if x is None else x + z
+    return _AddProduct.apply(x, weight, y, bias)
+
+
+def _plainly(x: Tensor) -> bool:
+    """Whether torch's own products serve: autocast chooses their precision, and an exported graph has no way back."""
+    return torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting()
+
+
+def gram(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
+    """x x^T; the lower left quarter is the upper right one turned, and is not computed."""
+    return _Gram.apply(x)
+
+
+def gram_macs(c: int, n: int) -> int:
+    """Multiply-adds of `gram` for one sample."""
+    half = c // 2
+    return n * (half * c + (c - half) ** 2)
+
+
+class _Project(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, weight, bias, widths):
+        return F.linear(x.mT, weight, bias).split(widths, dim=-1)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, weight, bias, ctx.widths = inputs
+        ctx.save_for_backward(x, weight)
+        ctx.biased = bias is not None
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        x, weight = ctx.saved_tensors
+        dx = dweight = dbias = None
+        if ctx.needs_input_grad[0]:
+            for dy, part in zip(gradients, weight.split(ctx.widths), strict=True):
+                part = part.mT.expand(len(x), -1, -1)
+                dx = torch.bmm(part, dy.mT) if dx is None else torch.baddbmm(dx, part, dy.mT)
+        if ctx.needs_input_grad[1]:
+            dweight = torch.cat([_over_samples(x, dy).mT for dy in gradients])
+        if ctx.biased and ctx.needs_input_grad[2]:
+            dbias = torch.cat([dy.sum(dim=(0, 1)) for dy in gradients])
+        return dx, dweight, dbias, None
+
+
+class _AddProduct(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, weight, y, bias):
+        weight = weight.expand(len(y), -1, -1)
+        if x is None:
+            z = torch.bmm(weight, y.mT)
+        elif x.stride(1) == 1:  # channels last
+            z = torch.baddbmm(x.mT, y, weight.mT).mT
+        else:
+            z = torch.baddbmm(x, weight, y.mT)
+        return z if bias is None else z.add_(bias[..., None])
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, weight, y, bias = inputs
+        ctx.save_for_backward(weight, y)
+        ctx.added, ctx.by_position = x is not None, y.stride(-1) == 1
+        ctx.bias_rank = 0 if bias is None else bias.ndim
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        (dz,) = gradients
+        weight, y = ctx.saved_tensors
+        dweight = dy = dbias = None
+        if ctx.needs_input_grad[1]:
+            dweight = _over_samples(dz, y) if weight.ndim == 2 else torch.bmm(dz, y)
+        if ctx.needs_input_grad[2]:
+            weight = weight.expand(len(y), -1, -1)
+            dy = torch.bmm(dz.mT, weight) if ctx.by_position else torch.bmm(weight.mT, dz).mT
+        if ctx.bias_rank and ctx.needs_input_grad[3]:
+            dbias = dz.sum(dim=(0, 2) if ctx.bias_rank == 1 else 2)
+        return dz if ctx.added else None, dweight, dy, dbias
+
+
+class _Gram(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        half = x.shape[1] // 2
+        upper, lower = x[:, :half], x[:, half:]
+        top, corner = torch.bmm(upper, x.mT), torch.bmm(lower, lower.mT)
+        return torch.cat([top, torch.cat([top[:, :, half:].mT, corner], dim=2)], dim=1)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        """Both factors at once: torch's own has a product for each."""
+        (ds,), (x,) = gradients, ctx.saved_tensors
+        return torch.bmm(ds + ds.mT, x)
+
+
+def _over_samples(a: Float[Tensor, "b c n"], b: Float[Tensor, "b n d"]) -> Float[Tensor, "c d"]:
+    """The sum over samples and positions; by whichever intermediate is the smaller."""
+    if b.shape[2] < a.shape[2]:
+        return torch.bmm(a, b).sum(dim=0)
+    return a.transpose(0, 1).flatten(1) @ b.flatten(0, 1)
