@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -124,6 +125,15 @@ def test_predict(call, capsys, clip_run, actions, tmp_path, suffix):
 def test_what_cannot_be_trained(refused, actions, tmp_path, arguments, sentence):
     assert sentence in refused("train", "clips", "--data", actions, "--out", tmp_path / "r", *SMALL, *arguments)
     assert not (tmp_path / "r").exists()
+
+
+def test_without_the_extra(refused, clip_run, actions, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    for name in ("train.videos", "data.clip_dataset", "data.clips", "data.video"):
+        monkeypatch.delitem(sys.modules, f"wholeframe.{name}", raising=False)
+    monkeypatch.delattr("wholeframe.train.videos")
+    told = refused("train", "clips", "--data", actions, "--out", tmp_path / "r", *SMALL)
+    assert "videos are decoded by PyAV, which is not installed" in told
 
 
 @pytest.mark.parametrize("views", ["10", "0x3", "10x2", "x", "tenx3"])

@@ -98,13 +98,30 @@ def test_a_norm_alone_has_no_place_to_be_replaced_in():
         (dataclasses.replace(CPU, devices=3), "a batch of 8 cannot be shared evenly by 3 devices"),
         (dataclasses.replace(CPU, devices=2, nodes=4), "4 samples to test on are fewer than the 8 devices"),
         (dataclasses.replace(CPU, sync_bn=True), "sync_bn takes GPUs"),
+        (Machines(accelerator="gpu"), "accelerator='gpu', and torch finds no GPU here"),
         (dataclasses.replace(CPU, strategy="fsdp"), "strategy='fsdp' takes GPUs; give ddp"),
     ],
 )
-def test_what_cannot_be_trained_together(machines, sentence):
+def test_what_cannot_be_trained_together(monkeypatch, machines, sentence):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     recipe = Recipe(data=Images(batch=8), schedule=Schedule(epochs=1))
     with pytest.raises(ValueError, match=sentence):
         machines.refuse(recipe, tested=4)
+
+
+@pytest.mark.parametrize(
+    ("machines", "sentence"),
+    [
+        (Machines(devices=3), "devices=3, and this machine has 2 GPUs"),
+        (Machines(strategy="fsdp"), "clip=1.0 needs the norm of all gradients"),
+    ],
+)
+def test_what_gpus_cannot_do(monkeypatch, machines, sentence):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match=sentence):
+        machines.refuse(Recipe(data=Images(batch=6), schedule=Schedule(clip=1.0)), tested=9)
+    assert Machines(devices=2, sync_bn=True).refuse(Recipe(data=Images(batch=6)), tested=9) is None
 
 
 def test_no_device():

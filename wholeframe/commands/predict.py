@@ -58,7 +58,10 @@ def main(arguments: list[str]) -> None:
 
 def table(answers: dict[str, Answer], classes, top: int) -> Table:
     """The most probable classes of every file."""
-    rows = Table("file", "class", "probability")
+    rows = Table()
+    rows.add_column("file", overflow="fold")
+    rows.add_column("class")
+    rows.add_column("probability")
     for file, answer in answers.items():
         best = answer.probabilities.topk(min(top, len(classes)))
         for number, (p, label) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):

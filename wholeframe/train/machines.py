@@ -39,12 +39,11 @@ class Machines:
 
     def refuse(self, recipe: Recipe, tested: int) -> None:
         """ValueError for what these machines cannot train or test."""
-        gpu = self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available())
-        available = torch.cuda.device_count() if gpu else self.devices
-        if self.devices > available:
-            raise ValueError(f"devices={self.devices}, and this machine has {available} GPUs")
         if self.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("accelerator='gpu', and torch finds no GPU here; leave it 'auto', or 'cpu'")
+        gpu = self.accelerator in ("auto", "gpu") and torch.cuda.is_available()
+        if gpu and self.devices > torch.cuda.device_count():
+            raise ValueError(f"devices={self.devices}, and this machine has {torch.cuda.device_count()} GPUs")
         if recipe.data.batch % self.ranks:
             near = max(recipe.data.batch // self.ranks, 1) * self.ranks
             raise ValueError(

@@ -18,6 +18,7 @@ from wholeframe.train.evaluate import probabilities_of
 from wholeframe.train.objective import OBJECTIVES
 from wholeframe.train.recipe import Clips
 from wholeframe.train.run import Run
+from wholeframe.train.source import videos_module
 from wholeframe.train.start import start
 from wholeframe.train.views import ONCE, Views
 
@@ -53,9 +54,8 @@ def of_run(run: Run, weights: str = "last", views: Views | None = None) -> Predi
     recipe, classes = run.recipe(), run.classes()
     data, network = recipe.data, run.network(weights)
     if isinstance(data, Clips):
-        from wholeframe.train.videos import reader  # videos are decoded by an extra
-
-        return Predictor(network, classes, reader(data, views), recipe.labels, data.size)
+        read = videos_module().reader(data, views)
+        return Predictor(network, classes, read, recipe.labels, data.size)
     _once(views)
     return Predictor(network, classes, _photograph(transforms(data.size, train=False, shorter=data.shorter)))
 

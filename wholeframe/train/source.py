@@ -1,6 +1,7 @@
 """What a recipe is fed with: a folder of photographs, or of videos."""
 
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 from wholeframe.data.tables import Unit
@@ -40,6 +41,18 @@ class Source(Protocol):
         ...
 
 
+def videos_module() -> ModuleType:
+    """`train.videos`, imported when it is needed: videos are decoded by an extra, which not everybody has.
+
+    ValueError, with what to install, where it is not there.
+    """
+    try:
+        from wholeframe.train import videos
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+    return videos
+
+
 def open_source(
     path: Path, recipe: Recipe, *, videos: Path | None = None, unit: Unit | None = None, strict: bool = False
 ) -> Source:
@@ -51,10 +64,7 @@ def open_source(
     ValueError for a folder that is no such thing, and for labels that are not those of the recipe.
     """
     if isinstance(recipe.data, Clips):
-        # Videos are decoded by an extra, and whoever trains on photographs need not have it.
-        from wholeframe.train.videos import Videos
-
-        return Videos(path, recipe, videos=videos, unit=unit, strict=strict)
+        return videos_module().Videos(path, recipe, videos=videos, unit=unit, strict=strict)
     if videos is not None or unit is not None:
         raise ValueError("--videos and --unit go with a list of videos, and this recipe is for photographs")
     return Photographs(path, recipe, strict=strict)
