@@ -116,7 +116,7 @@ def _places(size: int, side: int, crops: Crops, height: int, width: int) -> Call
 def _finish(colours: Colours, kept: Tensor) -> Tensor:
     """(x / 255 - mean) / std, in place, for clips are large."""
     mean, std = (torch.tensor(list(values))[:, None, None, None] for values in COLOURS[colours])
-    pixels = kept.movedim(0, -3).contiguous().to(torch.float32)
+    pixels = kept.movedim(0, -3).to(torch.float32, memory_format=torch.contiguous_format)
     return pixels.mul_(1 / (255 * std)).sub_(mean / std)
 
 
