@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("av")
 
-from wholeframe.data.clips import Action, open_clips
+from wholeframe.data.clips import open_clips
+from wholeframe.data.segments import Action
 
 
 @pytest.fixture
@@ -261,3 +262,11 @@ def test_one_video_only(folder):
     clips = open_clips(root)
     assert clips.train == clips.test
     assert "only one video: trained and tested on the same" in str(clips)
+
+
+def test_a_window_is_not_lost_to_rounding(folder):
+    """2.4 / 0.8 is a little less than 3 in floating point."""
+    root = folder("1.mp4", "2.mp4", count=60)
+    (root / "list.csv").write_text("video,start_time,end_time,label\n1.mp4,0,2.4,a\n2.mp4,0,2.4,a\n")
+    clips = open_clips(root, window=0.8)
+    assert [segment.end for segment in clips.train] == pytest.approx([0.8, 1.6, 2.4])

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from wholeframe.data.clips import ClipFolder, Segment
 from wholeframe.data.crops import Crop
 from wholeframe.data.sampling import Sampling
+from wholeframe.data.segments import ClipFolder, Segment
 from wholeframe.data.sentences import listed
 from wholeframe.data.video import Backend, VideoError, VideoInfo, probe, read_frames
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from wholeframe.data.clip_dataset import ClipDataset, frames_of
-from wholeframe.data.clips import ClipFolder
 from wholeframe.data.crops import Crop, random_crop
 from wholeframe.data.sampling import Sampling
+from wholeframe.data.segments import ClipFolder
 from wholeframe.data.video import probe
 
 NOTHING = torch.empty(0, 0, 0)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from wholeframe.data.clip_dataset import ClipDataset, ViewDataset
-from wholeframe.data.clips import ClipFolder, Segment, open_clips
+from wholeframe.data.clips import open_clips
 from wholeframe.data.crops import COLOURS, fixed_crops, random_crop
+from wholeframe.data.segments import ClipFolder, Segment
 from wholeframe.data.tables import Unit
 from wholeframe.data.video import probe, read_frames
 from wholeframe.train.loaders import Splits, refuse_batch
