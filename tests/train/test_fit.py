@@ -14,11 +14,12 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from wholeframe.data.sampling import Sampling
 from wholeframe.models.build import Model
 from wholeframe.train import fit as fitting
 from wholeframe.train.fit import Reseed, WholeFiles, fit, network_for
 from wholeframe.train.loaders import Splits, epoch_seed, marker_splits
-from wholeframe.train.recipe import SGD, AdamW, Cosine, Images, Recipe, Schedule
+from wholeframe.train.recipe import SGD, AdamW, Clips, Cosine, Images, Recipe, Schedule
 from wholeframe.train.run import Run, read_checkpoint
 
 DATA = Images(size=8, batch=16, workers=0)
@@ -219,3 +220,14 @@ def test_checkpoints_of_a_training_are_saved_that_way(tmp_path, splits, monkeypa
     monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", watch)
     fit(RECIPE, network_for(RECIPE, 2), splits, Run(tmp_path / "run"))
     assert set(saved) == {"last.part", "best.part"}
+
+
+def test_a_clip_network_of_torchvision_with_a_block():
+    recipe = Recipe(
+        model=Model(host="torchvision/r3d_18", block="gc", at=("layer3.1",)),
+        data=Clips(sampling=Sampling(frames=4, stride=1), size=32),
+    )
+    network = network_for(recipe, 3)
+    assert network(torch.randn(2, 3, 4, 32, 32)).shape == (2, 3)
+    with pytest.raises(ValueError, match="the recipe is for photographs, and 'torchvision/r3d_18' takes none"):
+        network_for(Recipe(model=Model(host="torchvision/r3d_18", block=None), data=Images(size=32)), 3)

@@ -17,7 +17,6 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from wholeframe.models.build import build
 from wholeframe.models.probe import evaluating
 from wholeframe.models.surgery import sync_batchnorm
-from wholeframe.models.video import VideoResNet
 from wholeframe.train.loaders import Splits, epoch_seed
 from wholeframe.train.machines import Machines
 from wholeframe.train.objective import OBJECTIVES
@@ -43,7 +42,7 @@ def network_for(recipe: Recipe, classes: int) -> nn.Module:
 def refuse_network(recipe: Recipe, network: nn.Module) -> None:
     """ValueError for a network that cannot be trained on the samples of this recipe."""
     clips = isinstance(recipe.data, Clips)
-    if clips != isinstance(network, VideoResNet):
+    if clips != any(isinstance(module, nn.Conv3d) for module in network.modules()):
         kind, other = ("clips", "c2d_r50") if clips else ("photographs", "torchvision/resnet50")
         raise ValueError(f"the recipe is for {kind}, and {recipe.model.host!r} takes none; take a host such as {other}")
     if getattr(network, "aux_logits", False):  # torchvision's GoogLeNet and Inception v3
