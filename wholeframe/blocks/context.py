@@ -103,7 +103,7 @@ class ContextBlock(nn.Module):
         return z.reshape(x.shape)
 
     def summary(
-        self, x: Float[Tensor, "b c n"], grid: Sequence[int]
+        self, x: Float[Tensor, "b c n"], grid: torch.Size
     ) -> tuple[Float[Tensor, "b *summary"], Float[Tensor, "b c n"]]:
         """The context, and x for the fusion."""
         context = self.context

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -151,7 +152,7 @@ class GSoPChannel(ContextBlock):
         self.stride = stride
 
     def summary(
-        self, x: Float[Tensor, "b c n"], grid: Sequence[int]
+        self, x: Float[Tensor, "b c n"], grid: torch.Size
     ) -> tuple[Float[Tensor, "b d d"], Float[Tensor, "b c n"]]:
         samples = x if self.stride == 1 else strided(x.unflatten(2, grid), self.stride).flatten(2)
         return self.context(samples.mT), x

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 
 class Sizes(NamedTuple):
@@ -42,7 +41,7 @@ def never(*_args: object) -> None:
     """The `refuse` of an implementation that always runs."""
 
 
-def choose(table: Mapping[str, Impl], backend: str, sizes: NamedTuple, *inputs: Tensor) -> Impl:
+def choose(table: Mapping[str, Impl], backend: str, sizes: tuple[int | torch.SymInt, ...], *inputs: Any) -> Impl:
     """The implementation called `backend`; for `"auto"`, the fastest that does not refuse, the first among equals."""
     if backend != "auto":
         if backend not in table:

@@ -111,7 +111,7 @@ def backends(kind: Kind) -> tuple[str, ...]:
     return tuple(DOT) if kind == "dot" else pairwise_backends(kind)
 
 
-def extent(grid: Sequence[int], keys: Keys, c: int, d: int) -> Extent:
+def extent(grid: torch.Size | Sequence[int], keys: Keys, c: int, d: int) -> Extent:
     """The extent of a map with this grid."""
     window = pool_window(keys.pool, len(grid))
     n, k = math.prod(grid), math.prod([size // width for size, width in zip(grid, window, strict=True)])
