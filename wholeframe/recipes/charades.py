@@ -8,7 +8,7 @@ from wholeframe.models.build import Model
 from wholeframe.recipes.kinetics import epochs
 from wholeframe.train.recipe import SGD, Clips, Recipe, Schedule, Steps
 
-VIDEOS = 7_985
+VIDEOS = 7_985  # to train on, as commonly given; not counted here
 
 
 def i3d_r101_nl5() -> Recipe:

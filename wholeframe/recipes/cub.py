@@ -1,4 +1,4 @@
-"""CUB-200-2011: 200 species of birds, 5,994 photographs to train on and 5,794 to test on.
+"""CUB-200-2011: photographs of 200 species of birds.
 
 Data: `train/CLASS/*` and `test/CLASS/*` by the list `train_test_split.txt` of the data set.
 """
