@@ -35,7 +35,6 @@ def test_a_card(capsys):
 
 
 def test_the_commands_train_the_networks():
-    pytest.importorskip("wholeframe.recipes.imagenet")
     for name, network in MODELS.items():
         if network.command:
             words = shlex.split(network.command)
