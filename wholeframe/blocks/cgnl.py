@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wholeframe import ops
 from wholeframe.blocks.birth import draw
 from wholeframe.blocks.options import one_of
-from wholeframe.ops.layout import wide
+from wholeframe.ops.layout import as_given, wide
 
 
 class CGNL(nn.Module):
@@ -147,7 +147,7 @@ class CGNL(nn.Module):
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         theta, phi, g = self.project(x)
         # One number stands for a whole map here: sums, W_z and the norm are in float32 or better.
-        with torch.autocast(x.device.type, enabled=False):
+        with as_given(x):
             theta, phi, g = wide(theta), wide(phi), wide(g)
             z = self._dot(theta, phi, g) if self.kernel == "dot" else self._series(theta, phi, g)
             return x + self._normalised(z).to(x.dtype).unflatten(2, x.shape[2:])

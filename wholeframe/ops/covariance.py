@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.layout import wide
+from wholeframe.ops.layout import as_given, wide
 
 Centring = Literal["exact", "released", "development"]
 Triangle = Literal["upper", "lower"]
@@ -21,19 +21,19 @@ Triangle = Literal["upper", "lower"]
 
 def dense_covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
     """Sigma as it is written, in float32 or better."""
-    with torch.autocast(x.device.type, enabled=False):
+    with as_given(x):
         return _quadratic(wide(x), 1 / x.shape[2], 1 / x.shape[2] ** 2)
 
 
 def covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
     """Sigma of m samples, in float32 or better: zero for one sample; the biased estimate, as in all references."""
-    with torch.autocast(x.device.type, enabled=False):
+    with as_given(x):
         return _Covariance.apply(wide(x))
 
 
 def dense_position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact") -> Float[Tensor, "b n n"]:
     """S = V^T J V with J = alpha I - beta 1 1^T: n positions vary together over d channels. See `CENTRINGS`."""
-    with torch.autocast(v.device.type, enabled=False):
+    with as_given(v):
         return _quadratic(wide(v).mT, *CENTRINGS[centring](v.shape[1], v.shape[2]))
 
 
@@ -47,7 +47,7 @@ def position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact")
         return sigma
     d = v.shape[1]
     alpha, beta = CENTRINGS[centring](d, v.shape[2])
-    with torch.autocast(v.device.type, enabled=False):
+    with as_given(v):
         mu = wide(v).mean(dim=1)
         return alpha * d * sigma + (alpha * d - beta * d**2) * mu[:, :, None] * mu[:, None, :]
 

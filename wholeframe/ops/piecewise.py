@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from wholeframe.ops.layout import as_given
+
 Sum = Literal["ramp", "step"]
 # Knots are taken in blocks of so many: pairs within a block are a matrix product, blocks see each other through
 # their sums alone. Of 16 to 128, the fastest on a CPU.
@@ -73,7 +75,7 @@ class PairSums(torch.autograd.Function):
 
 
 def _evaluate(a, b, value, sums, m):
-    with torch.autocast(value.device.type, enabled=False):
+    with as_given(value):
         knots, at, order = _sorted_knots(a, b)
         batch, k, _ = value.shape
         samples = torch.arange(batch, device=order.device)

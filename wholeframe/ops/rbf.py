@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.layout import wide
+from wholeframe.ops.layout import as_given, wide
 
 TRACED_REACH = 8.0
 # Mercer's terms grow with the square of the span, Fourier's with the span: from here on they are always more.
@@ -80,7 +80,7 @@ def rbf(
             raises RuntimeError for a span beyond its reach.
     """
     _check_gamma(gamma)
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         out = torch.promote_types(theta.dtype, torch.float32)
         theta, phi, value = wide(theta), wide(phi), wide(value)
         low, high = _ends(theta, phi)
