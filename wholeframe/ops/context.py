@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.gradients import signed
 from wholeframe.ops.layout import as_given, everywhere, wide
 
 LARGE = 2**17  # numbers in a map; measured, see `by_hand`
@@ -94,6 +95,7 @@ def _weights(x: Float[Tensor, "b c n"], weight: Float[Tensor, "c"], bias: Tensor
     return logits.softmax(dim=2)
 
 
+@signed
 class _AttentionContext(torch.autograd.Function):
     """c, x and a. The gradient is that of the map beside plus one product of rank two:
 
@@ -139,6 +141,7 @@ class _AttentionContext(torch.autograd.Function):
         return dx, dw, None if bias is None else torch.zeros_like(bias)
 
 
+@signed
 class _Gated(torch.autograd.Function):
     """x * gate. The map whose sum is the gate's gradient becomes that of x."""
 

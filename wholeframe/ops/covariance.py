@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.gradients import applied, signed
 from wholeframe.ops.layout import as_given, wide
 
 Centring = Literal["exact", "released", "development"]
@@ -28,7 +29,7 @@ def dense_covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
 def covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
     """Sigma of m samples, in float32 or better: zero for one sample; the biased estimate, as in all references."""
     with as_given(x):
-        return _Covariance.apply(wide(x))
+        return applied(_Covariance, wide(x))
 
 
 def dense_position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact") -> Float[Tensor, "b n n"]:
@@ -73,7 +74,7 @@ def row_conv(
     s: Float[Tensor, "b d d"], weight: Float[Tensor, "rd 1 d"], bias: Float[Tensor, "rd"]
 ) -> Float[Tensor, "b rd"]:
     """`dense_row_conv` as one product per row: grouped convolutions of a single output are slow everywhere."""
-    return _RowConv.apply(s, weight, bias)
+    return applied(_RowConv, s, weight, bias)
 
 
 def triangle(matrix: Float[Tensor, "b d d"], order: Triangle = "upper") -> Float[Tensor, "b t"]:
@@ -93,6 +94,7 @@ def _quadratic(x: Tensor, alpha: float, beta: float) -> Tensor:
     return x @ (alpha * torch.eye(m, dtype=x.dtype, device=x.device) - beta) @ x.mT
 
 
+@signed
 class _Covariance(torch.autograd.Function):
     """Centred once, one product. Only x is kept for the backward pass: the map before has kept it anyway.
 
@@ -117,6 +119,7 @@ class _Covariance(torch.autograd.Function):
         return (grad + grad.mT).div_(x.shape[2]) @ (x - x.mean(dim=2, keepdim=True))
 
 
+@signed
 class _RowConv(torch.autograd.Function):
     """Y_i = S_i W_i^T + b_i for every row i, S_i being row i of all samples.
 

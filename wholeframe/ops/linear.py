@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.gradients import applied, signed
+
 
 class LinearMap(NamedTuple):
     """W and b of a linear map over channels; b is None for none."""
@@ -27,7 +29,7 @@ def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor
     bias = torch.cat(biases) if biases else None
     if _plainly(x):
         return F.linear(x.mT, weight, bias).split(widths, dim=-1)
-    return _Project.apply(x, weight, bias, widths)
+    return applied(_Project, x, weight, bias, widths)
 
 
 def add_product(
@@ -38,7 +40,7 @@ def add_product(
         z = (y @ weight.mT.to(y.dtype)).mT
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
-    return _AddProduct.apply(x, weight, y, bias)
+    return applied(_AddProduct, x, weight, y, bias)
 
 
 def _plainly(x: Tensor) -> bool:
@@ -48,7 +50,7 @@ def _plainly(x: Tensor) -> bool:
 
 def gram(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
     """x x^T; the lower left quarter is the upper right one turned, and is not computed."""
-    return _Gram.apply(x)
+    return applied(_Gram, x)
 
 
 def gram_macs(c: int, n: int) -> int:
@@ -57,6 +59,7 @@ def gram_macs(c: int, n: int) -> int:
     return n * (half * c + (c - half) ** 2)
 
 
+@signed
 class _Project(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -85,6 +88,7 @@ class _Project(torch.autograd.Function):
         return dx, dweight, dbias, None
 
 
+@signed
 class _AddProduct(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -121,6 +125,7 @@ class _AddProduct(torch.autograd.Function):
         return dz if ctx.added else None, dweight, dy, dbias
 
 
+@signed
 class _Gram(torch.autograd.Function):
     generate_vmap_rule = True
 

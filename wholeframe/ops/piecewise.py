@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from wholeframe.ops.gradients import applied, signed
 from wholeframe.ops.layout import as_given
 
 Sum = Literal["ramp", "step"]
@@ -33,9 +34,10 @@ def pair_sums(
     Finite exactly where the sum over literal pairs is finite. Ties are no pairs, as the derivative of ReLU at 0
     is 0.
     """
-    return PairSums.apply(a, b, value, sums, m)
+    return applied(PairSums, a, b, value, sums, m)
 
 
+@signed
 class PairSums(torch.autograd.Function):
     """The derivatives of ramps are ramps and steps, of keys instead of queries; those of steps are steps."""
 
