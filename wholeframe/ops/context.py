@@ -118,6 +118,19 @@ class _AttentionContext(torch.autograd.Function):
         ctx.mark_non_differentiable(output[2])
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, weight, bias, output[2])
+        ctx.save_for_forward(x, weight, bias, output[2])
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        """dc = sum_j da_j x_j + a_j dx_j,    da_j = a_j (dl_j - sum_i a_i dl_i),    dl_j = dw . x_j + w . dx_j."""
+        x, weight, _, a = ctx.saved_tensors
+        dx, dweight = (torch.zeros_like(t) if dt is None else dt for t, dt in zip((x, weight), tangents, strict=False))
+        with as_given(x):
+            v, dv, b = wide(x), wide(dx), x.shape[0]
+            dl = torch.bmm(wide(dweight).expand(b, 1, -1), v) + torch.bmm(wide(weight).expand(b, 1, -1), dv)
+            da = a * (dl - (a * dl).sum(dim=2, keepdim=True))
+            dc = torch.bmm(da, v.mT) + torch.bmm(a, dv.mT)
+        return dc.squeeze(1).to(x.dtype), dx.view_as(dx), None
 
     @staticmethod
     def backward(ctx, *gradients):

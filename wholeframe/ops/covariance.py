@@ -112,6 +112,13 @@ class _Covariance(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx, *tangents: Tensor) -> Tensor:
+        (dx,), (x,) = tangents, ctx.saved_tensors
+        half = dx @ (x - x.mean(dim=2, keepdim=True)).mT / x.shape[2]
+        return half + half.mT
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor) -> Tensor:
@@ -138,6 +145,12 @@ class _RowConv(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
         ctx.save_for_backward(*inputs[:2])
+        ctx.save_for_forward(*inputs[:2])
+
+    @staticmethod
+    def jvp(ctx, *tangents: Tensor) -> Tensor:
+        (ds, dweight, dbias), (s, weight) = tangents, ctx.saved_tensors
+        return _RowConv.forward(ds, weight, dbias) + _RowConv.forward(s, dweight, torch.zeros_like(dbias))
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):

@@ -15,5 +15,8 @@ def signed(function: FunctionClass) -> FunctionClass:
 
 
 def applied(function: type[torch.autograd.Function], *inputs: Any) -> Any:
-    """What the function gives: of its `forward` alone, where nobody wants a gradient."""
+    """What the function gives; where nobody wants a gradient, of its `forward` alone.
+
+    That has to be made of what torch has forward-mode derivatives of, as these are wanted without gradients too.
+    """
     return function.apply(*inputs) if torch.is_grad_enabled() else function.forward(*inputs)

@@ -71,7 +71,13 @@ class _Project(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         x, weight, bias, ctx.widths = inputs
         ctx.save_for_backward(x, weight)
+        ctx.save_for_forward(x, weight)
         ctx.biased = bias is not None
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        (dx, dweight, dbias, _), (x, weight) = tangents, ctx.saved_tensors
+        return (F.linear(dx.mT, weight, dbias) + F.linear(x.mT, dweight)).split(ctx.widths, dim=-1)
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -107,8 +113,16 @@ class _AddProduct(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         x, weight, y, bias = inputs
         ctx.save_for_backward(weight, y)
+        ctx.save_for_forward(weight, y)
         ctx.added, ctx.by_position = x is not None, y.stride(-1) == 1
         ctx.bias_rank = 0 if bias is None else bias.ndim
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        (dx, dweight, dy, dbias), (weight, y) = tangents, ctx.saved_tensors
+        dz = weight @ dy.mT + dweight @ y.mT
+        dz = dz if dbias is None else dz + dbias[..., None]
+        return dz if dx is None else dx + dz
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -139,6 +153,13 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        (dx,), (x,) = tangents, ctx.saved_tensors
+        half = torch.bmm(dx, x.mT)
+        return half + half.mT
 
     @staticmethod
     def backward(ctx, *gradients):

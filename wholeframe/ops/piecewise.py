@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from wholeframe.ops.gradients import applied, signed
+from wholeframe.ops.gradients import signed
 from wholeframe.ops.layout import as_given
 
 Sum = Literal["ramp", "step"]
@@ -34,7 +34,7 @@ def pair_sums(
     Finite exactly where the sum over literal pairs is finite. Ties are no pairs, as the derivative of ReLU at 0
     is 0.
     """
-    return applied(PairSums, a, b, value, sums, m)
+    return PairSums.apply(a, b, value, sums, m)
 
 
 @signed
@@ -49,6 +49,18 @@ class PairSums(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         a, b, value, ctx.sums, ctx.m = inputs
         ctx.save_for_backward(a, b, value)
+        ctx.save_for_forward(a, b, value)
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        (da, db, dvalue, *_), (a, b, value) = tangents, ctx.saved_tensors
+        found = pair_sums(a, b, dvalue, ctx.sums, ctx.m)
+        if "ramp" not in ctx.sums:
+            return found
+        (slope_a,) = pair_sums(a, b, value, ("step",), ctx.m)
+        (by_b,) = pair_sums(a, b, db[..., None] * value, ("step",), ctx.m)
+        more = da[..., None] * slope_a + by_b
+        return tuple(dy + more if name == "ramp" else dy for name, dy in zip(ctx.sums, found, strict=True))
 
     @staticmethod
     def backward(ctx, *gradients):

@@ -188,11 +188,23 @@ class _Gauss(torch.autograd.Function):
     Left to autograd, every feature of every token would be kept for the backward pass.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, u, v, value, span, derivative):
-        ctx.save_for_backward(u, v, value)
-        ctx.span, ctx.derivative = span, derivative
+    def forward(u, v, value, span, derivative):
         return _transform(u, v, value, plan(span, u.dtype, derivative), derivative)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        u, v, value, ctx.span, ctx.derivative = inputs
+        ctx.save_for_backward(u, v, value)
+        ctx.save_for_forward(u, v, value)
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        (du, dv, dvalue, *_), (u, v, value), span, derivative = tangents, ctx.saved_tensors, ctx.span, ctx.derivative
+        slope = du * _apply(u, v, value, span, derivative + 1) - _apply(u, v, dv * value, span, derivative + 1)
+        return slope + _apply(u, v, dvalue, span, derivative)
 
     @staticmethod
     def backward(ctx, *grads):
