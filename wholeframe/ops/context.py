@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.gradients import signed
+from wholeframe.ops.gradients import applied, two_modes
 from wholeframe.ops.layout import as_given, everywhere, wide
 
 LARGE = 2**17  # numbers in a map; measured, see `by_hand`
@@ -65,14 +65,14 @@ def attention_context_beside(
     if not by_hand(x):
         return dense_attention_context(x, weight, bias), x
     with as_given(x):
-        context, beside, _ = _AttentionContext.apply(x.flatten(2), weight, bias)
+        context, beside, _ = applied(_AttentionContext, x.flatten(2), weight, bias)
         return context, beside.view_as(x)
 
 
 def gated(x: Float[Tensor, "b c *grid"], gate: Float[Tensor, "b c"]) -> Float[Tensor, "b c *grid"]:
     """x_i * gate, with a gradient that needs room for one map, where that of a product needs two."""
     gate = everywhere(gate, x)
-    return _Gated.apply(x, gate) if by_hand(x) else x * gate
+    return applied(_Gated, x, gate) if by_hand(x) else x * gate
 
 
 def by_hand(x: Tensor) -> bool:
@@ -95,7 +95,7 @@ def _weights(x: Float[Tensor, "b c n"], weight: Float[Tensor, "c"], bias: Tensor
     return logits.softmax(dim=2)
 
 
-@signed
+@two_modes
 class _AttentionContext(torch.autograd.Function):
     """c, x and a. The gradient is that of the map beside plus one product of rank two:
 
@@ -121,7 +121,7 @@ class _AttentionContext(torch.autograd.Function):
         ctx.save_for_forward(x, weight, bias, output[2])
 
     @staticmethod
-    def jvp(ctx, *tangents):
+    def tangents(ctx, *tangents):
         """dc = sum_j da_j x_j + a_j dx_j,    da_j = a_j (dl_j - sum_i a_i dl_i),    dl_j = dw . x_j + w . dx_j."""
         x, weight, _, a = ctx.saved_tensors
         dx, dweight = (torch.zeros_like(t) if dt is None else dt for t, dt in zip((x, weight), tangents, strict=False))
@@ -154,7 +154,7 @@ class _AttentionContext(torch.autograd.Function):
         return dx, dw, None if bias is None else torch.zeros_like(bias)
 
 
-@signed
+@two_modes
 class _Gated(torch.autograd.Function):
     """x * gate. The map whose sum is the gate's gradient becomes that of x."""
 
@@ -170,7 +170,7 @@ class _Gated(torch.autograd.Function):
         ctx.save_for_forward(*inputs)
 
     @staticmethod
-    def jvp(ctx, *tangents):
+    def tangents(ctx, *tangents):
         (dx, dgate), (x, gate) = tangents, ctx.saved_tensors
         return dx * gate + x * dgate
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.gradients import applied, signed
+from wholeframe.ops.gradients import applied, two_modes
 from wholeframe.ops.layout import as_given, wide
 
 Centring = Literal["exact", "released", "development"]
@@ -94,7 +94,7 @@ def _quadratic(x: Tensor, alpha: float, beta: float) -> Tensor:
     return x @ (alpha * torch.eye(m, dtype=x.dtype, device=x.device) - beta) @ x.mT
 
 
-@signed
+@two_modes
 class _Covariance(torch.autograd.Function):
     """Centred once, one product. Only x is kept for the backward pass: the map before has kept it anyway.
 
@@ -115,7 +115,7 @@ class _Covariance(torch.autograd.Function):
         ctx.save_for_forward(*inputs)
 
     @staticmethod
-    def jvp(ctx, *tangents: Tensor) -> Tensor:
+    def tangents(ctx, *tangents: Tensor) -> Tensor:
         (dx,), (x,) = tangents, ctx.saved_tensors
         half = dx @ (x - x.mean(dim=2, keepdim=True)).mT / x.shape[2]
         return half + half.mT
@@ -126,7 +126,7 @@ class _Covariance(torch.autograd.Function):
         return (grad + grad.mT).div_(x.shape[2]) @ (x - x.mean(dim=2, keepdim=True))
 
 
-@signed
+@two_modes
 class _RowConv(torch.autograd.Function):
     """Y_i = S_i W_i^T + b_i for every row i, S_i being row i of all samples.
 
@@ -148,7 +148,7 @@ class _RowConv(torch.autograd.Function):
         ctx.save_for_forward(*inputs[:2])
 
     @staticmethod
-    def jvp(ctx, *tangents: Tensor) -> Tensor:
+    def tangents(ctx, *tangents: Tensor) -> Tensor:
         (ds, dweight, dbias), (s, weight) = tangents, ctx.saved_tensors
         return _RowConv.forward(ds, weight, dbias) + _RowConv.forward(s, dweight, torch.zeros_like(dbias))
 

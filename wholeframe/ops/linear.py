@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.gradients import applied, signed
+from wholeframe.ops.gradients import applied, two_modes
 
 
 class LinearMap(NamedTuple):
@@ -59,7 +59,7 @@ def gram_macs(c: int, n: int) -> int:
     return n * (half * c + (c - half) ** 2)
 
 
-@signed
+@two_modes
 class _Project(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -75,7 +75,7 @@ class _Project(torch.autograd.Function):
         ctx.biased = bias is not None
 
     @staticmethod
-    def jvp(ctx, *tangents):
+    def tangents(ctx, *tangents):
         (dx, dweight, dbias, _), (x, weight) = tangents, ctx.saved_tensors
         return (F.linear(dx.mT, weight, dbias) + F.linear(x.mT, dweight)).split(ctx.widths, dim=-1)
 
@@ -94,7 +94,7 @@ class _Project(torch.autograd.Function):
         return dx, dweight, dbias, None
 
 
-@signed
+@two_modes
 class _AddProduct(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -118,7 +118,7 @@ class _AddProduct(torch.autograd.Function):
         ctx.bias_rank = 0 if bias is None else bias.ndim
 
     @staticmethod
-    def jvp(ctx, *tangents):
+    def tangents(ctx, *tangents):
         (dx, dweight, dy, dbias), (weight, y) = tangents, ctx.saved_tensors
         dz = weight @ dy.mT + dweight @ y.mT
         dz = dz if dbias is None else dz + dbias[..., None]
@@ -139,7 +139,7 @@ class _AddProduct(torch.autograd.Function):
         return dz if ctx.added else None, dweight, dy, dbias
 
 
-@signed
+@two_modes
 class _Gram(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -156,7 +156,7 @@ class _Gram(torch.autograd.Function):
         ctx.save_for_forward(*inputs)
 
     @staticmethod
-    def jvp(ctx, *tangents):
+    def tangents(ctx, *tangents):
         (dx,), (x,) = tangents, ctx.saved_tensors
         half = torch.bmm(dx, x.mT)
         return half + half.mT

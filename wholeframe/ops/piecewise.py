@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from wholeframe.ops.gradients import signed
+from wholeframe.ops.gradients import derived, two_modes
 from wholeframe.ops.layout import as_given
 
 Sum = Literal["ramp", "step"]
@@ -34,10 +34,10 @@ def pair_sums(
     Finite exactly where the sum over literal pairs is finite. Ties are no pairs, as the derivative of ReLU at 0
     is 0.
     """
-    return PairSums.apply(a, b, value, sums, m)
+    return derived(PairSums).apply(a, b, value, sums, m)
 
 
-@signed
+@two_modes
 class PairSums(torch.autograd.Function):
     """The derivatives of ramps are ramps and steps, of keys instead of queries; those of steps are steps."""
 
@@ -52,7 +52,7 @@ class PairSums(torch.autograd.Function):
         ctx.save_for_forward(a, b, value)
 
     @staticmethod
-    def jvp(ctx, *tangents):
+    def tangents(ctx, *tangents):
         (da, db, dvalue, *_), (a, b, value) = tangents, ctx.saved_tensors
         found = pair_sums(a, b, dvalue, ctx.sums, ctx.m)
         if "ramp" not in ctx.sums:

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.gradients import applied, two_modes
 from wholeframe.ops.layout import as_given, wide
 
 TRACED_REACH = 8.0
@@ -182,6 +183,7 @@ def _fourier(
     return y
 
 
+@two_modes
 class _Gauss(torch.autograd.Function):
     """sum_j k(u_i - v_j) value_j, whose own derivatives are of the same form with the next derivative of k.
 
@@ -201,7 +203,7 @@ class _Gauss(torch.autograd.Function):
         ctx.save_for_forward(u, v, value)
 
     @staticmethod
-    def jvp(ctx, *tangents):
+    def tangents(ctx, *tangents):
         (du, dv, dvalue, *_), (u, v, value), span, derivative = tangents, ctx.saved_tensors, ctx.span, ctx.derivative
         slope = du * _apply(u, v, value, span, derivative + 1) - _apply(u, v, dv * value, span, derivative + 1)
         return slope + _apply(u, v, dvalue, span, derivative)
@@ -222,9 +224,7 @@ def _gradients(u, v, value, grad, span, derivative, needed):
 
 
 def _apply(u: Tensor, v: Tensor, value: Tensor, span: float, derivative: int) -> Tensor:
-    y = _Gauss.apply(u, v, value, span, derivative)
-    assert isinstance(y, Tensor)
-    return y
+    return applied(_Gauss, u, v, value, span, derivative)
 
 
 # --------------------------------------------------------------------------------------------------------- gamma
