@@ -40,3 +40,9 @@ def test_gradients_of_every_sample(alive, name, x):
         block(sample[None]).square().sum().backward()
         for name, parameter in parameters.items():
             torch.testing.assert_close(found[name][index], parameter.grad, rtol=1e-9, atol=1e-9)
+
+
+def test_the_rbf_says_what_to_do_instead():
+    block = BLOCKS["cgnl_rbf"].make(8, groups=2)
+    with pytest.raises(ValueError, match="vmap cannot do: make what would be mapped over a longer"):
+        vmap(block)(torch.randn(3, 2, 8, 5))

@@ -77,8 +77,8 @@ def rbf(
             on the device.
 
     Raises:
-        ValueError: where the span exceeds `reach` or 1024, or gamma is not positive. A compiled or exported graph
-            raises RuntimeError for a span beyond its reach.
+        ValueError: where the span exceeds `reach` or 1024, where gamma is not positive, and under `vmap`. A compiled or
+            exported graph raises RuntimeError for a span beyond its reach.
     """
     _check_gamma(gamma)
     with as_given(theta):
@@ -284,7 +284,15 @@ def _ends(theta: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
 
 def _measured(spans: Tensor, reach: float | None) -> float:
     """The span to plan for. A group with a token that is not finite is not finite as a whole, and plans nothing."""
-    span = float(torch.where(spans.isfinite(), spans, 0).max()) if spans.numel() else 0.0
+    try:
+        span = float(torch.where(spans.isfinite(), spans, 0).max()) if spans.numel() else 0.0
+    except RuntimeError as error:
+        if "vmap" not in str(error):
+            raise
+        raise ValueError(
+            "the span of the embeddings is read back from the device, which torch.func.vmap cannot do: make what would "
+            "be mapped over a longer batch (samples do not see each other), or go through it in a loop"
+        ) from error
     limit = LARGEST_SPAN if reach is None else _check_reach(reach)
     if span > limit:
         raise ValueError(
