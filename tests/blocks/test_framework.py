@@ -75,7 +75,7 @@ def test_one_hidden_channel_is_refused_unless_asked_for():
 @pytest.mark.parametrize("fusion", ["add", "multiply", "multiply_add"])
 def test_the_product_of_parts_is_the_literal_formula(x, context, transform, fusion):
     block = ContextBlock(8, context=context, transform=transform, fusion=fusion, birth="random")
-    c = block.context(x.flatten(2).transpose(1, 2))
+    c = block.context(x)
     expected = x
     if fusion != "add":
         expected = expected * torch.sigmoid(block.multiply(c))[:, :, None, None]
@@ -113,7 +113,7 @@ def test_the_value_may_go_before_or_behind_the_sum(x):
     """SNL's hoisting: sum_j a_j (W_v x_j + b) = W_v sum_j a_j x_j + b, as the weights sum to one."""
     block = SimplifiedNonLocal(8, birth="random")
     positions = x.flatten(2).transpose(1, 2)
-    inside = (block.context.weights(positions)[:, None] @ block.add.expand(positions))[:, 0]
+    inside = (block.context.weights(x)[:, None] @ block.add.expand(positions))[:, 0]
     torch.testing.assert_close(block(x), x + inside[:, :, None, None])
 
 
@@ -235,12 +235,11 @@ def test_a_point_of_the_page_is_its_parts(call):
     ],
 )
 def test_poolings_are_their_formulas(x, context, formula):
-    positions = x.flatten(2).mT
-    torch.testing.assert_close(context(8)(positions), formula(positions))
+    torch.testing.assert_close(context(8)(x), formula(x.flatten(2).mT))
 
 
 def test_the_deviation_of_a_flat_map_has_a_gradient():
-    x = torch.ones(1, 5, 8, requires_grad=True)
+    x = torch.ones(1, 8, 5, requires_grad=True)
     StdContext(8)(x).sum().backward()
     assert torch.equal(x.grad, torch.zeros_like(x))
 
@@ -254,8 +253,8 @@ def test_heads_share_the_query_and_have_channels_of_their_own(x, scale, s):
     for head in positions.chunk(2, dim=2):
         weights.append((s * head @ w).softmax(dim=1))
         expected.append((weights[-1][..., None] * head).sum(dim=1))
-    torch.testing.assert_close(context(positions), torch.cat(expected, dim=1))
-    torch.testing.assert_close(context.weights(positions), sum(weights) / 2)
+    torch.testing.assert_close(context(x), torch.cat(expected, dim=1))
+    torch.testing.assert_close(context.weights(x), sum(weights) / 2)
 
 
 @pytest.mark.parametrize("heads", [0, 3])

@@ -20,7 +20,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop:User
 def test_vmap_is_a_loop(alive, name, x):
     block = alive(**FAST.get(name, {})).eval()
     several = torch.stack([x, x.flip(1), 2 * x])
-    torch.testing.assert_close(vmap(block)(several), torch.stack([block(t) for t in several]), rtol=1e-12, atol=1e-12)
+    expected = torch.stack([block(t) for t in several])
+    torch.testing.assert_close(vmap(block)(several), expected, rtol=1e-12, atol=1e-12)
+    with torch.no_grad():
+        torch.testing.assert_close(vmap(block)(several), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_of_every_sample(alive, name, x):
@@ -37,3 +40,9 @@ def test_gradients_of_every_sample(alive, name, x):
         block(sample[None]).square().sum().backward()
         for name, parameter in parameters.items():
             torch.testing.assert_close(found[name][index], parameter.grad, rtol=1e-9, atol=1e-9)
+
+
+def test_the_rbf_says_what_to_do_instead():
+    block = BLOCKS["cgnl_rbf"].make(8, groups=2)
+    with pytest.raises(ValueError, match="vmap cannot do: make what would be mapped over a longer"):
+        vmap(block)(torch.randn(3, 2, 8, 5))

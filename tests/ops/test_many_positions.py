@@ -84,8 +84,8 @@ def test_compact(kernel, i, j):
 
 
 def test_mean_context():
-    x, dy = torch.randn(2, N, WIDTH) + 1, torch.randn(2, WIDTH)
-    no_worse(ops.mean_context, lambda x: x.mean(dim=1), ["c", "x"], [x], dy)
+    x, dy = torch.randn(2, WIDTH, N) + 1, torch.randn(2, WIDTH)
+    no_worse(ops.mean_context, lambda x: x.mean(dim=2), ["c", "x"], [x], dy)
 
 
 def test_covariance():
@@ -100,10 +100,10 @@ def test_covariance():
 
 
 def test_attention_context():
-    x, w, dy = torch.randn(2, N, WIDTH) + 1, torch.randn(WIDTH) / 4, torch.randn(2, WIDTH)
+    x, w, dy = torch.randn(2, WIDTH, N) + 1, torch.randn(WIDTH) / 4, torch.randn(2, WIDTH)
 
     def pooled(x, w):
         """A product of matrices, as in every reference."""
-        return ((x @ w).softmax(dim=1)[:, None] @ x)[:, 0]
+        return ((x.mT @ w).softmax(dim=1)[:, None] @ x.mT)[:, 0]
 
     no_worse(ops.attention_context, pooled, ["c", "x", "w"], [x, w], dy)

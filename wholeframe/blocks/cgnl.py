@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wholeframe import ops
 from wholeframe.blocks.birth import draw
 from wholeframe.blocks.options import one_of
-from wholeframe.ops.layout import wide
+from wholeframe.ops.layout import as_given, wide
 
 
 class CGNL(nn.Module):
@@ -184,7 +184,7 @@ class CGNL(nn.Module):
     def _response(self, x: Tensor) -> Float[Tensor, "b c n"]:
         theta, phi, g = self.project(x)
         # One number stands for a whole map here: sums, W_z and the norm are in float32 or better.
-        with torch.autocast(x.device.type, enabled=False):
+        with as_given(x):
             theta, phi, g = wide(theta), wide(phi), wide(g)
             return self._dot(theta, phi, g) if self.kernel == "dot" else self._series(theta, phi, g)
 
@@ -204,7 +204,7 @@ class CGNL(nn.Module):
         return self.out(self._maps(y * self._scaling(phi)))
 
     def _normalised(self, z: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:
-        with torch.autocast(z.device.type, enabled=False):
+        with as_given(z):
             if isinstance(self.norm, nn.GroupNorm):
                 return F.group_norm(z, self.groups, wide(self.norm.weight), wide(self.norm.bias), self.norm.eps)
             return z if self.norm is None else self.norm(z.to(self.norm.weight.dtype))

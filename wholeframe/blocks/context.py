@@ -1,6 +1,5 @@
 """The three-step framework: context, transform, fusion (Cao et al., GCNet, 2019), and its named points."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -93,24 +92,16 @@ class ContextBlock(nn.Module):
         return isinstance(self.context, AttentionContext)
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        # One flat view for context and fusion: where two views meet, autograd adds their gradients in a new map.
-        context, z = self.summary(x.flatten(2), x.shape[2:])
-        multiply, add = self.multiply, self.add
-        if multiply is not None:
-            z = ops.gated(z, GATES[self.gate](multiply(context)).unsqueeze(2))
-        if add is not None:
-            z = z + add(context).unsqueeze(2)
-        return z.reshape(x.shape)
-
-    def summary(
-        self, x: Float[Tensor, "b c n"], grid: torch.Size
-    ) -> tuple[Float[Tensor, "b *summary"], Float[Tensor, "b c n"]]:
-        """The context, and x for the fusion."""
-        context = self.context
+        context, multiply, add = self.context, self.multiply, self.add
         if isinstance(context, AttentionContext):
-            summary, beside = context.beside(x.mT)
-            return summary, beside.mT
-        return context(x.mT), x
+            summary, z = context.beside(x)
+        else:
+            summary, z = context(x), x
+        if multiply is not None:
+            z = ops.gated(z, GATES[self.gate](multiply(summary)))
+        if add is not None:
+            z = z + ops.everywhere(add(summary), x)
+        return z
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
@@ -121,13 +112,13 @@ class ContextBlock(nn.Module):
                 f"{type(self.context).__name__} weighs all positions alike, so there is no attention to show; "
                 "take a context that attends, such as GlobalContext(channels)"
             )
-        weights = self.context.weights(ops.to_positions(x))
+        weights = self.context.weights(x)
         return weights[:, None].expand(-1, len(query), -1).unflatten(2, x.shape[2:])
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         """Multiply-adds of one sample: the context's products and the transforms (no broadcasting, as counters)."""
         parts = [part for part in (self.multiply, self.add) if part is not None]
-        return self.context.multiply_adds(math.prod(grid)) + sum(part.multiply_adds() for part in parts)
+        return self.context.multiply_adds(grid) + sum(part.multiply_adds() for part in parts)
 
     def extra_repr(self) -> str:
         return f"{self.channels}, fusion={self.fusion!r}, gate={self.gate!r}, birth={self.birth!r}"

@@ -1,5 +1,7 @@
 """Contexts: a whole map as one vector, the first step of the framework in `wholeframe.blocks.context`."""
 
+import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -10,11 +12,11 @@ from wholeframe import ops
 
 
 class Context(Protocol):
-    """A module from all positions to one summary: a vector, or a matrix where its transform takes one."""
+    """A module from a map to one summary: a vector, or a matrix where its transform takes one."""
 
-    def __call__(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b *summary"]: ...
+    def __call__(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b *summary"]: ...
     def reset_parameters(self) -> None: ...
-    def multiply_adds(self, n: int) -> int: ...
+    def multiply_adds(self, grid: Sequence[int]) -> int: ...
 
 
 class Pooling(nn.Module):
@@ -26,36 +28,36 @@ class Pooling(nn.Module):
     def reset_parameters(self) -> None:
         """Nothing to reset."""
 
-    def multiply_adds(self, n: int) -> int:
+    def multiply_adds(self, grid: Sequence[int]) -> int:
         return 0
 
 
 class MeanContext(Pooling):
     """c = mean of all positions."""
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
         return ops.mean_context(x)
 
 
 class MaxContext(Pooling):
     """c = the largest of all positions, for every channel."""
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
-        return x.amax(dim=1)
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
+        return ops.max_context(x)
 
 
 class MeanMaxContext(Pooling):
     """c = mean / 2 + max / 2 (timm's `add_maxpool`)."""
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
-        return (ops.mean_context(x) + x.amax(dim=1)) / 2
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
+        return (ops.mean_context(x) + ops.max_context(x)) / 2
 
 
 class MeanAndMaxContext(Pooling):
     """c = the mean and the maximum of all positions, as two vectors (CBAM)."""
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b 2 c"]:
-        return torch.stack([ops.mean_context(x), x.amax(dim=1)], dim=1)
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b 2 c"]:
+        return torch.stack([ops.mean_context(x), ops.max_context(x)], dim=1)
 
 
 class StdContext(Pooling):
@@ -65,7 +67,7 @@ class StdContext(Pooling):
         super().__init__(channels)
         self.eps = eps
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
         return ops.std_context(x, self.eps)
 
 
@@ -100,27 +102,28 @@ class AttentionContext(nn.Module):
         if self.logits.bias is not None:
             nn.init.zeros_(self.logits.bias)
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
         return self.beside(x)[0]
 
-    def beside(self, x: Float[Tensor, "b n c"]) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b n c"]]:
+    def beside(self, x: Float[Tensor, "b c *grid"]) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
         """The context, and x for the fusion: see `ops.attention_context_beside`."""
         if self.heads == 1:
             return ops.attention_context_beside(x, *self._query())
         heads = ops.attention_context(self._heads(x), *self._query())
         return heads.unflatten(0, (x.shape[0], self.heads)).flatten(1), x
 
-    def weights(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b n"]:
+    def weights(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n"]:
         """The weights of the positions, the mean over heads."""
         heads = ops.attention_weights(self._heads(x), *self._query())
         return heads.unflatten(0, (x.shape[0], self.heads)).mean(dim=1)
 
-    def multiply_adds(self, n: int) -> int:
-        return 2 * self.channels * n
+    def multiply_adds(self, grid: Sequence[int]) -> int:
+        return 2 * self.channels * math.prod(grid)
 
     def _heads(self, x):
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2).flatten(0, 1)
+        return x.unflatten(1, (self.heads, -1)).flatten(0, 1)
 
     def _query(self):
-        weight = self.logits.weight[0]
-        return weight if self.scale == 1 else self.scale * weight, self.logits.bias
+        logits = self.logits
+        weight = logits.weight.squeeze(0)
+        return weight if self.scale == 1 else self.scale * weight, logits.bias

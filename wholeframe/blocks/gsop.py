@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -32,21 +31,24 @@ class CovarianceContext(nn.Module):
         channels: c.
         inner: d.
         act: before the covariance, `"relu"` or None.
+        stride: keeps every so manieth position of each axis in space, and all in time.
     """
 
-    def __init__(self, channels: int, *, inner: int = 128, act: Literal["relu"] | None = "relu"):
+    def __init__(self, channels: int, *, inner: int = 128, act: Literal["relu"] | None = "relu", stride: int = 1):
         super().__init__()
-        self.inner = inner
+        refuse_stride(stride)
+        self.inner, self.stride = inner, stride
         self.reduce = Projection(channels, inner, act=act)
 
     def reset_parameters(self) -> None:
         self.reduce.reset_parameters()
 
-    def forward(self, x: Float[Tensor, "b n c"]) -> Float[Tensor, "b d d"]:
-        return ops.covariance(self.reduce(F.relu(x)))
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b d d"]:
+        return ops.covariance(self.reduce(ops.to_positions(F.relu(strided(x, self.stride)))))
 
-    def multiply_adds(self, n: int) -> int:
-        return self.reduce.multiply_adds(n) + self.inner**2 * n
+    def multiply_adds(self, grid: Sequence[int]) -> int:
+        kept = math.prod(strided_grid(grid, self.stride))
+        return self.reduce.multiply_adds(kept) + self.inner**2 * kept
 
 
 class RowConv(nn.Module):
@@ -140,32 +142,21 @@ class GSoPChannel(ContextBlock):
         gate: Gate = "sigmoid",
         birth: Literal["zero", "random"] = "random",
     ):
-        refuse_stride(stride)
         super().__init__(
             channels,
-            context=lambda c: CovarianceContext(c, inner=inner, act=reduce_act),
+            context=lambda c: CovarianceContext(c, inner=inner, act=reduce_act, stride=stride),
             transform=lambda c: RowConv(c, inner=inner, filters=filters, act=row_act),
             fusion="multiply",
             gate=gate,
             birth=birth,
         )
-        self.stride = stride
-
-    def summary(
-        self, x: Float[Tensor, "b c n"], grid: torch.Size
-    ) -> tuple[Float[Tensor, "b d d"], Float[Tensor, "b c n"]]:
-        samples = x if self.stride == 1 else strided(x.unflatten(2, grid), self.stride).flatten(2)
-        return self.context(samples.mT), x
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
         """What every channel of x is multiplied by: `Bottleneck.chan_att` of the reference."""
-        return GATES[self.gate](self.multiply(self.summary(x.flatten(2), x.shape[2:])[0]))
-
-    def multiply_adds(self, grid: Sequence[int]) -> int:
-        return super().multiply_adds(strided_grid(grid, self.stride))
+        return GATES[self.gate](self.multiply(self.context(x)))
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, inner={self.context.inner}, stride={self.stride}"
+        return f"{super().extra_repr()}, inner={self.context.inner}, stride={self.context.stride}"
 
 
 class GSoPPosition(nn.Module):

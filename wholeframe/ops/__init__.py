@@ -18,6 +18,7 @@ from wholeframe.ops.context import attention_context_beside as attention_context
 from wholeframe.ops.context import attention_weights as attention_weights
 from wholeframe.ops.context import dense_attention_context as dense_attention_context
 from wholeframe.ops.context import gated as gated
+from wholeframe.ops.context import max_context as max_context
 from wholeframe.ops.context import mean_context as mean_context
 from wholeframe.ops.context import std_context as std_context
 from wholeframe.ops.covariance import Centring as Centring
@@ -32,6 +33,7 @@ from wholeframe.ops.covariance import triangle as triangle
 from wholeframe.ops.layout import adaptive_mean as adaptive_mean
 from wholeframe.ops.layout import coordinates as coordinates
 from wholeframe.ops.layout import cut as cut
+from wholeframe.ops.layout import everywhere as everywhere
 from wholeframe.ops.layout import flat_index as flat_index
 from wholeframe.ops.layout import join as join
 from wholeframe.ops.layout import over_space as over_space

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wholeframe.ops.choose import Impl, Sizes, never
-from wholeframe.ops.layout import wide
+from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.linear import gram, gram_macs
 from wholeframe.ops.strips import STRIP, CrossAttention, SelfAttention
 
@@ -50,7 +50,7 @@ def _sdpa(theta, phi, value, kind, *, scale, w_f, beta):
     """
     if kind == "euclidean_gaussian":
         # The squared norms need the digits that half precision lacks.
-        with torch.autocast(theta.device.type, enabled=False):
+        with as_given(theta):
             theta, phi = distance_as_product(wide(theta), wide(phi), resolve_scale(scale, theta.shape[-1]))
             return _fused(theta, phi, wide(value), 1.0).to(value.dtype)
     return _fused(theta, phi, value, resolve_scale(scale, theta.shape[-1]))
@@ -73,7 +73,7 @@ def _of_width(x, width):
 def _in_strips(theta, phi, value, kind, *, scale, w_f, beta):
     """The definition for some queries at a time. Keeps the narrower values that fused kernels want padded."""
     s = resolve_scale(scale, theta.shape[-1])
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         dtype, theta, phi, value = value.dtype, wide(theta), wide(phi), wide(value)
         if kind == "euclidean_gaussian":
             (theta, phi), s = distance_as_product(theta, phi, s), 1.0
@@ -82,7 +82,7 @@ def _in_strips(theta, phi, value, kind, *, scale, w_f, beta):
 
 def _symmetric(theta, phi, value, kind, *, scale, w_f, beta):
     """In strips, with half the logits: theta is phi."""
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         y, _ = SelfAttention.apply(wide(theta), wide(value), resolve_scale(scale, theta.shape[-1]))
         return y.to(value.dtype)
 
@@ -90,7 +90,7 @@ def _symmetric(theta, phi, value, kind, *, scale, w_f, beta):
 def _gram(theta, phi, value, kind, *, scale, w_f, beta):
     """The definition, with three quarters of the logits and one product less in their gradient: theta is phi."""
     s = resolve_scale(scale, theta.shape[-1])
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         logits = gram(wide(theta))
         return ((logits if s == 1 else s * logits).softmax(dim=-1) @ wide(value)).to(value.dtype)
 

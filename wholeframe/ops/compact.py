@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.layout import wide
+from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.rbf import horner, plan, rbf
 
 Kernel = Literal["dot", "taylor", "rbf"]
@@ -38,7 +38,7 @@ def gnl_weights(
     order: int | None = ORDER,
 ) -> Float[Tensor, "b g i j"]:
     """f of every pair of tokens, in float32 or better. `order` is of `taylor`; None for its limit."""
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         theta, phi = wide(theta)[..., :, None], wide(phi)[..., None, :]
         if kernel == "dot":
             return theta * phi
@@ -62,7 +62,7 @@ def gnl(
 ) -> Float[Tensor, "b g i"]:
     """GNL, the dense generalized non-local operation: time and memory are the square of the tokens."""
     weights = gnl_weights(theta, phi, kernel, gamma=gamma, order=order)
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         return (weights @ wide(value)[..., None])[..., 0]
 
 
@@ -90,7 +90,7 @@ def compact(
         order: the highest power of `taylor`: order + 1 terms. With 0, theta and phi are not looked at.
         reach: of `rbf`, see `ops.rbf`.
     """
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         theta, phi, value = wide(theta), wide(phi), wide(value)
         if kernel == "dot":
             return theta * attention_scalar(phi, value)

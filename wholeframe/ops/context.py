@@ -1,67 +1,78 @@
 """Context modelling: a whole map summarised in one vector (Cao et al., GCNet, 2019, section 3)."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.layout import wide
+from wholeframe.ops.gradients import applied, two_modes
+from wholeframe.ops.layout import as_given, everywhere, wide
 
 LARGE = 2**17  # numbers in a map; measured, see `by_hand`
 
 
-def mean_context(x: Float[Tensor, "b n c"]) -> Float[Tensor, "b c"]:
+def mean_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
     """c = 1/n sum_j x_j, summed in float32 or better. Squeeze of SENet, average pooling of GCNet."""
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    if not by_hand(x):
-        return x.mean(dim=1, dtype=dtype).to(x.dtype)
-    # The gradient of a sum is a view of one vector; that of a mean would be a whole map, in positions' order.
-    return (x.sum(dim=1, dtype=dtype) / x.shape[1]).to(x.dtype)
+    grid, dtype = _grid(x), torch.promote_types(x.dtype, torch.float32)
+    if not torch.is_grad_enabled():
+        return x.mean(grid, dtype=dtype).type_as(x)
+    # The gradient of a sum is a view of one vector; that of a mean would be a whole map.
+    return (x.sum(grid, dtype=dtype) / math.prod(x.shape[2:])).type_as(x)
 
 
-def std_context(x: Float[Tensor, "b n c"], eps: float) -> Float[Tensor, "b c"]:
+def max_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
+    """c = the largest of all x_j, for every channel."""
+    return x.amax(dim=_grid(x))
+
+
+def std_context(x: Float[Tensor, "b c *grid"], eps: float) -> Float[Tensor, "b c"]:
     """c = sqrt(1/n sum_j (x_j - mean)^2 + eps), in float32 or better."""
-    return (wide(x).var(dim=1, correction=0) + eps).sqrt().to(x.dtype)
+    return (wide(x).var(dim=_grid(x), correction=0) + eps).sqrt().to(x.dtype)
 
 
 def attention_weights(
-    x: Float[Tensor, "b n c"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
+    x: Float[Tensor, "b c *grid"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
 ) -> Float[Tensor, "b n"]:
     """a_j = softmax_j(w . x_j + beta), in float32 or better; beta cancels and is there for checkpoints."""
-    with torch.autocast(x.device.type, enabled=False):
-        return _weights(wide(x), wide(weight), bias)
+    with as_given(x):
+        return _weights(wide(x.flatten(2)), wide(weight), bias).squeeze(1)
 
 
 def dense_attention_context(
-    x: Float[Tensor, "b n c"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
+    x: Float[Tensor, "b c *grid"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
 ) -> Float[Tensor, "b c"]:
     """c = sum_j a_j x_j with the weights of `attention_weights`: attention with one learned query."""
-    with torch.autocast(x.device.type, enabled=False):
-        return torch.bmm(_weights(wide(x), wide(weight), bias)[:, None], wide(x))[:, 0].to(x.dtype)
+    with as_given(x):
+        v = wide(x.flatten(2))
+        return torch.bmm(_weights(v, wide(weight), bias), v.mT).squeeze(1).to(x.dtype)
 
 
 def attention_context(
-    x: Float[Tensor, "b n c"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
+    x: Float[Tensor, "b c *grid"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
 ) -> Float[Tensor, "b c"]:
     """`dense_attention_context` with a gradient that keeps nothing but x and a."""
     return attention_context_beside(x, weight, bias)[0]
 
 
 def attention_context_beside(
-    x: Float[Tensor, "b n c"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
-) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b n c"]]:
+    x: Float[Tensor, "b c *grid"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
+) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
     """The context, and x again for what is to be done with both.
 
     Whoever takes x from here gets its two gradients, of the context and of the map beside it, in one map.
     """
     if not by_hand(x):
         return dense_attention_context(x, weight, bias), x
-    with torch.autocast(x.device.type, enabled=False):
-        return _AttentionContext.apply(x, weight, bias)[:2]
+    with as_given(x):
+        context, beside, _ = applied(_AttentionContext, x.flatten(2), weight, bias)
+        return context, beside.view_as(x)
 
 
-def gated(x: Float[Tensor, "b c n"], gate: Float[Tensor, "b c 1"]) -> Float[Tensor, "b c n"]:
+def gated(x: Float[Tensor, "b c *grid"], gate: Float[Tensor, "b c"]) -> Float[Tensor, "b c *grid"]:
     """x_i * gate, with a gradient that needs room for one map, where that of a product needs two."""
-    return _Gated.apply(x, gate) if by_hand(x) else x * gate
+    gate = everywhere(gate, x)
+    return applied(_Gated, x, gate) if by_hand(x) else x * gate
 
 
 def by_hand(x: Tensor) -> bool:
@@ -72,13 +83,19 @@ def by_hand(x: Tensor) -> bool:
     return torch.is_grad_enabled() and not torch.compiler.is_compiling() and x.numel() >= LARGE
 
 
-def _weights(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def _grid(x: Tensor) -> tuple[int, ...]:
+    return tuple(range(2, x.ndim))
+
+
+def _weights(x: Float[Tensor, "b c n"], weight: Float[Tensor, "c"], bias: Tensor | None = None) -> Tensor:
     # As a row times a matrix, here and below: columns are an order of magnitude slower, and a product with a vector
     # would first copy a map into positions' order.
-    logits = torch.bmm(weight.expand(x.shape[0], 1, -1), x.mT)[:, 0]
-    return (logits if bias is None else logits + bias).softmax(dim=1)
+    query = weight.expand(x.shape[0], 1, -1)
+    logits = torch.bmm(query, x) if bias is None else torch.baddbmm(wide(bias), query, x)
+    return logits.softmax(dim=2)
 
 
+@two_modes
 class _AttentionContext(torch.autograd.Function):
     """c, x and a. The gradient is that of the map beside plus one product of rank two:
 
@@ -91,8 +108,9 @@ class _AttentionContext(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        a = _weights(wide(x), wide(weight))
-        return torch.bmm(a[:, None], wide(x))[:, 0].to(x.dtype), x.view_as(x), a
+        v = wide(x)
+        a = _weights(v, wide(weight))
+        return torch.bmm(a, v.mT).squeeze(1).to(x.dtype), x.view_as(x), a
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -100,6 +118,19 @@ class _AttentionContext(torch.autograd.Function):
         ctx.mark_non_differentiable(output[2])
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, weight, bias, output[2])
+        ctx.save_for_forward(x, weight, bias, output[2])
+
+    @staticmethod
+    def tangents(ctx, *tangents):
+        """dc = sum_j da_j x_j + a_j dx_j,    da_j = a_j (dl_j - sum_i a_i dl_i),    dl_j = dw . x_j + w . dx_j."""
+        x, weight, _, a = ctx.saved_tensors
+        dx, dweight = (torch.zeros_like(t) if dt is None else dt for t, dt in zip((x, weight), tangents, strict=False))
+        with as_given(x):
+            v, dv, b = wide(x), wide(dx), x.shape[0]
+            dl = torch.bmm(wide(dweight).expand(b, 1, -1), v) + torch.bmm(wide(weight).expand(b, 1, -1), dv)
+            da = a * (dl - (a * dl).sum(dim=2, keepdim=True))
+            dc = torch.bmm(da, v.mT) + torch.bmm(a, dv.mT)
+        return dc.squeeze(1).to(x.dtype), dx.view_as(dx), None
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -107,22 +138,23 @@ class _AttentionContext(torch.autograd.Function):
         if dc is None:
             return beside, None, None
         x, weight, bias, a = ctx.saved_tensors
-        with torch.autocast(x.device.type, enabled=False):
+        with as_given(x):
             v, w, dc = wide(x), wide(weight), wide(dc)
             if torch.is_grad_enabled():
                 a = _weights(v, w)  # of x and w again, to be differentiated once more
-            s = torch.bmm(dc[:, None], v.mT)[:, 0]
-            dl = a * (s - (a * s).sum(dim=1, keepdim=True))
+            s = torch.bmm(dc[:, None], v)
+            dl = a * (s - (a * s).sum(dim=2, keepdim=True))
             # Passes over one map, in the order of x in memory: faster than a product of so low a rank.
-            turned = (lambda t: t) if v.is_contiguous() else (lambda t: t.mT)
-            dx = turned(a[:, :, None]) * turned(dc[:, None])
+            turned = (lambda t: t.mT) if v.mT.is_contiguous() else (lambda t: t)
+            dx = turned(a) * turned(dc[:, :, None])
             more = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
-            dx = turned(more(dx, turned(dl[:, :, None]), turned(w.expand_as(dc)[:, None])))
+            dx = turned(more(dx, turned(dl), turned(w.expand_as(dc)[:, :, None])))
             dx = dx.to(x.dtype) if beside is None else dx.add_(beside).to(x.dtype)
-            dw = torch.bmm(dl[:, None], v).sum(dim=(0, 1)).to(weight.dtype)
+            dw = torch.bmm(dl, v.mT).sum(dim=(0, 1)).to(weight.dtype)
         return dx, dw, None if bias is None else torch.zeros_like(bias)
 
 
+@two_modes
 class _Gated(torch.autograd.Function):
     """x * gate. The map whose sum is the gate's gradient becomes that of x."""
 
@@ -138,7 +170,7 @@ class _Gated(torch.autograd.Function):
         ctx.save_for_forward(*inputs)
 
     @staticmethod
-    def jvp(ctx, *tangents):
+    def tangents(ctx, *tangents):
         (dx, dgate), (x, gate) = tangents, ctx.saved_tensors
         return dx * gate + x * dgate
 
@@ -146,6 +178,6 @@ class _Gated(torch.autograd.Function):
     def backward(ctx, *gradients):
         (dz,), (x, gate) = gradients, ctx.saved_tensors
         product = dz * x
-        dgate = product.sum(dim=2, keepdim=True).to(gate.dtype)
+        dgate = product.sum(dim=_grid(x), keepdim=True).to(gate.dtype)
         dx = dz * gate if torch.is_grad_enabled() else product.copy_(dz).mul_(gate)
         return dx.to(x.dtype), dgate

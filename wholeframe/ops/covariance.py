@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.layout import wide
+from wholeframe.ops.gradients import applied, two_modes
+from wholeframe.ops.layout import as_given, wide
 
 Centring = Literal["exact", "released", "development"]
 Triangle = Literal["upper", "lower"]
@@ -21,19 +22,19 @@ Triangle = Literal["upper", "lower"]
 
 def dense_covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
     """Sigma as it is written, in float32 or better."""
-    with torch.autocast(x.device.type, enabled=False):
+    with as_given(x):
         return _quadratic(wide(x), 1 / x.shape[2], 1 / x.shape[2] ** 2)
 
 
 def covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
     """Sigma of m samples, in float32 or better: zero for one sample; the biased estimate, as in all references."""
-    with torch.autocast(x.device.type, enabled=False):
-        return _Covariance.apply(wide(x))
+    with as_given(x):
+        return applied(_Covariance, wide(x))
 
 
 def dense_position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact") -> Float[Tensor, "b n n"]:
     """S = V^T J V with J = alpha I - beta 1 1^T: n positions vary together over d channels. See `CENTRINGS`."""
-    with torch.autocast(v.device.type, enabled=False):
+    with as_given(v):
         return _quadratic(wide(v).mT, *CENTRINGS[centring](v.shape[1], v.shape[2]))
 
 
@@ -47,7 +48,7 @@ def position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact")
         return sigma
     d = v.shape[1]
     alpha, beta = CENTRINGS[centring](d, v.shape[2])
-    with torch.autocast(v.device.type, enabled=False):
+    with as_given(v):
         mu = wide(v).mean(dim=1)
         return alpha * d * sigma + (alpha * d - beta * d**2) * mu[:, :, None] * mu[:, None, :]
 
@@ -73,7 +74,7 @@ def row_conv(
     s: Float[Tensor, "b d d"], weight: Float[Tensor, "rd 1 d"], bias: Float[Tensor, "rd"]
 ) -> Float[Tensor, "b rd"]:
     """`dense_row_conv` as one product per row: grouped convolutions of a single output are slow everywhere."""
-    return _RowConv.apply(s, weight, bias)
+    return applied(_RowConv, s, weight, bias)
 
 
 def triangle(matrix: Float[Tensor, "b d d"], order: Triangle = "upper") -> Float[Tensor, "b t"]:
@@ -93,6 +94,7 @@ def _quadratic(x: Tensor, alpha: float, beta: float) -> Tensor:
     return x @ (alpha * torch.eye(m, dtype=x.dtype, device=x.device) - beta) @ x.mT
 
 
+@two_modes
 class _Covariance(torch.autograd.Function):
     """Centred once, one product. Only x is kept for the backward pass: the map before has kept it anyway.
 
@@ -110,6 +112,13 @@ class _Covariance(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def tangents(ctx, *tangents: Tensor) -> Tensor:
+        (dx,), (x,) = tangents, ctx.saved_tensors
+        half = dx @ (x - x.mean(dim=2, keepdim=True)).mT / x.shape[2]
+        return half + half.mT
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor) -> Tensor:
@@ -117,6 +126,7 @@ class _Covariance(torch.autograd.Function):
         return (grad + grad.mT).div_(x.shape[2]) @ (x - x.mean(dim=2, keepdim=True))
 
 
+@two_modes
 class _RowConv(torch.autograd.Function):
     """Y_i = S_i W_i^T + b_i for every row i, S_i being row i of all samples.
 
@@ -135,6 +145,12 @@ class _RowConv(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
         ctx.save_for_backward(*inputs[:2])
+        ctx.save_for_forward(*inputs[:2])
+
+    @staticmethod
+    def tangents(ctx, *tangents: Tensor) -> Tensor:
+        (ds, dweight, dbias), (s, weight) = tangents, ctx.saved_tensors
+        return _RowConv.forward(ds, weight, dbias) + _RowConv.forward(s, dweight, torch.zeros_like(dbias))
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor):

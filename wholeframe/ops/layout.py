@@ -13,6 +13,7 @@ A *grid* is what follows the channels of a map `(b, c, *grid)`: `(n,)` of a sequ
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -31,9 +32,24 @@ def to_grid(y: Float[Tensor, "b n c"], grid: Sequence[int]) -> Float[Tensor, "b 
     return y.transpose(1, 2).unflatten(2, tuple(grid))
 
 
+def everywhere(y: Float[Tensor, "b c"], x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *ones"]:
+    """One vector per sample as a map of one position, of x's rank: the same at every position."""
+    return y.view(*y.shape, *(1,) * (x.ndim - 2))
+
+
 def wide(x: Tensor) -> Tensor:
     """At least float32: sums overflow float16, and softmax weights lose their digits in bfloat16."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return x.float() if x.dtype.itemsize < 4 else x
+
+
+def as_given(x: Tensor) -> AbstractContextManager:
+    """Computes in the precision of what is given, whatever autocast would choose on the device of x.
+
+    Where autocast is off there is nothing to be done, except in a graph, which may run where it is on.
+    """
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return nullcontext()
 
 
 def pool_window(pool: int | Sequence[int], rank: int) -> tuple[int, ...]:

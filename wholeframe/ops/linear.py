@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.gradients import applied, two_modes
+
 
 class LinearMap(NamedTuple):
     """W and b of a linear map over channels; b is None for none."""
@@ -27,14 +29,14 @@ def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor
     bias = torch.cat(biases) if biases else None
     if _plainly(x):
         return F.linear(x.mT, weight, bias).split(widths, dim=-1)
-    return _Project.apply(x, weight, bias, widths)
+    return applied(_Project, x, weight, bias, widths)
 
 
 def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> tuple[Float[Tensor, "b _ n"], ...]:
     """W x of every weight as a map of its own; all gradients meet in one map."""
     if _plainly(x):
         return tuple(F.conv1d(x, weight[..., None]) for weight in weights)
-    return _ProjectMaps.apply(x, *weights)
+    return applied(_ProjectMaps, x, *weights)
 
 
 def add_product(
@@ -45,7 +47,7 @@ def add_product(
         z = (y @ weight.mT.to(y.dtype)).mT
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
-    return _AddProduct.apply(x, weight, y, bias)
+    return applied(_AddProduct, x, weight, y, bias)
 
 
 def _plainly(x: Tensor) -> bool:
@@ -55,7 +57,7 @@ def _plainly(x: Tensor) -> bool:
 
 def gram(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
     """x x^T; the lower left quarter is the upper right one turned, and is not computed."""
-    return _Gram.apply(x)
+    return applied(_Gram, x)
 
 
 def gram_macs(c: int, n: int) -> int:
@@ -64,6 +66,7 @@ def gram_macs(c: int, n: int) -> int:
     return n * (half * c + (c - half) ** 2)
 
 
+@two_modes
 class _Project(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -75,7 +78,13 @@ class _Project(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         x, weight, bias, ctx.widths = inputs
         ctx.save_for_backward(x, weight)
+        ctx.save_for_forward(x, weight)
         ctx.biased = bias is not None
+
+    @staticmethod
+    def tangents(ctx, *tangents):
+        (dx, dweight, dbias, _), (x, weight) = tangents, ctx.saved_tensors
+        return (F.linear(dx.mT, weight, dbias) + F.linear(x.mT, dweight)).split(ctx.widths, dim=-1)
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -92,6 +101,7 @@ class _Project(torch.autograd.Function):
         return dx, dweight, dbias, None
 
 
+@two_modes
 class _ProjectMaps(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -102,6 +112,12 @@ class _ProjectMaps(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def tangents(ctx, *tangents):
+        (dx, *dweights), (x, *weights) = tangents, ctx.saved_tensors
+        return tuple(weight @ dx + dweight @ x for weight, dweight in zip(weights, dweights, strict=True))
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -115,6 +131,7 @@ class _ProjectMaps(torch.autograd.Function):
         return dx, *(_over_samples(dy, x.mT) if need else None for dy, need in zip(gradients, needed, strict=True))
 
 
+@two_modes
 class _AddProduct(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -133,8 +150,16 @@ class _AddProduct(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         x, weight, y, bias = inputs
         ctx.save_for_backward(weight, y)
+        ctx.save_for_forward(weight, y)
         ctx.added, ctx.by_position = x is not None, y.stride(-1) == 1
         ctx.bias_rank = 0 if bias is None else bias.ndim
+
+    @staticmethod
+    def tangents(ctx, *tangents):
+        (dx, dweight, dy, dbias), (weight, y) = tangents, ctx.saved_tensors
+        dz = weight @ dy.mT + dweight @ y.mT
+        dz = dz if dbias is None else dz + dbias[..., None]
+        return dz if dx is None else dx + dz
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -151,6 +176,7 @@ class _AddProduct(torch.autograd.Function):
         return dz if ctx.added else None, dweight, dy, dbias
 
 
+@two_modes
 class _Gram(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -164,6 +190,13 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def tangents(ctx, *tangents):
+        (dx,), (x,) = tangents, ctx.saved_tensors
+        half = torch.bmm(dx, x.mT)
+        return half + half.mT
 
     @staticmethod
     def backward(ctx, *gradients):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from wholeframe.ops.attention import Scale
 from wholeframe.ops.choose import Impl, Sizes, choose, never
-from wholeframe.ops.layout import pool_keys, pool_window, to_grid, to_positions, wide
+from wholeframe.ops.layout import as_given, pool_keys, pool_window, to_grid, to_positions, wide
 from wholeframe.ops.linear import LinearMap, add_product, gram, gram_macs, project
 from wholeframe.ops.pairwise import Kind, mean_product, pairwise, pairwise_backends, pairwise_macs
 
@@ -150,7 +150,7 @@ def _scores(x, layers, keys):
     if keys.late:
         phi, value = (_pooled(y, x, keys) for y in project(x.flatten(2), layers.phi, layers.g))
         (query,) = _rows(x, (w_theta, layers.theta))
-        with torch.autocast(x.device.type, enabled=False):
+        with as_given(x):
             return query, wide(phi) @ w_phi.mT, value
     source = _key_map(x, keys)
     if source is x:
@@ -163,7 +163,7 @@ def _scores(x, layers, keys):
 
 def _rows(x, *pairs):
     """w (W x + b) at every position, in float32 or better, for pairs of a row w and a layer."""
-    with torch.autocast(x.device.type, enabled=False):
+    with as_given(x):
         rows = torch.cat([w @ wide(layer.weight) for w, layer in pairs])
         scores = (rows @ wide(x.flatten(2))).split(1, dim=1)
         biases = [0 if layer.bias is None else w @ wide(layer.bias) for w, layer in pairs]
@@ -213,7 +213,7 @@ def _mean_product_of_embedded(x, phi, g):
 
 def _of_sample(out, state):
     """W_z state^T: the linear map that one sample's keys make."""
-    with torch.autocast(state.device.type, enabled=False):
+    with as_given(state):
         return wide(out.weight) @ state.mT
 
 

@@ -32,7 +32,7 @@ from wholeframe.ops.attention import (
     resolve_scale,
 )
 from wholeframe.ops.choose import Impl, Sizes, choose, never
-from wholeframe.ops.layout import wide
+from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.piecewise import BLOCK, pair_sums
 
 Kind = Literal["gaussian", "embedded_gaussian", "euclidean_gaussian", "dot", "concatenation"]
@@ -55,7 +55,7 @@ def pairwise_weights(
     every reference. `w_f` and `beta` belong to `concatenation`: w_f over theta's channels first, then phi's; without
     w_f, theta and phi are the two scores themselves, of one channel each.
     """
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         theta, phi = wide(theta), wide(phi)
         if kind == "dot":
             return theta @ phi.mT / phi.shape[1]
@@ -101,7 +101,7 @@ def pairwise_macs(sizes: Sizes, kind: Kind, backend: str = "auto") -> int:
 
 def _dense(theta, phi, value, kind, **options):
     weights = pairwise_weights(theta, phi, kind, **options)
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         return (weights @ wide(value)).to(value.dtype)
 
 
@@ -117,19 +117,19 @@ def _rank_one(theta, phi, w_f, beta):
 
 def _associative(theta, phi, value, kind, **_options):
     """theta (phi^T value / k): the k keys become one d x v matrix."""
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         return (wide(theta) @ mean_product(phi, value)).to(value.dtype)
 
 
 def mean_product(phi: Float[Tensor, "b k d"], value: Float[Tensor, "b k v"]) -> Float[Tensor, "b d v"]:
     """phi^T value / k in float32 or better, where no sum over halves overflows."""
-    with torch.autocast(phi.device.type, enabled=False):
+    with as_given(phi):
         return wide(phi).mT @ wide(value) / phi.shape[1]
 
 
 def _sorted(theta, phi, value, kind, *, scale, w_f, beta):
     """A sum of ramps over the line of scores, read off at every query: see `wholeframe.ops.piecewise`."""
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         a, b = _rank_one(wide(theta), wide(phi), w_f, beta)
         (y,) = pair_sums(a, b, wide(value), ("ramp",), phi.shape[1])
         return y.to(value.dtype)

@@ -21,7 +21,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.layout import wide
+from wholeframe.ops.gradients import applied, two_modes
+from wholeframe.ops.layout import as_given, wide
 
 TRACED_REACH = 8.0
 # Mercer's terms grow with the square of the span, Fourier's with the span: from here on they are always more.
@@ -76,11 +77,11 @@ def rbf(
             on the device.
 
     Raises:
-        ValueError: where the span exceeds `reach` or 1024, or gamma is not positive. A compiled or exported graph
-            raises RuntimeError for a span beyond its reach.
+        ValueError: where the span exceeds `reach` or 1024, where gamma is not positive, and under `vmap`. A compiled or
+            exported graph raises RuntimeError for a span beyond its reach.
     """
     _check_gamma(gamma)
-    with torch.autocast(theta.device.type, enabled=False):
+    with as_given(theta):
         out = torch.promote_types(theta.dtype, torch.float32)
         theta, phi, value = wide(theta), wide(phi), wide(value)
         low, high = _ends(theta, phi)
@@ -182,17 +183,30 @@ def _fourier(
     return y
 
 
+@two_modes
 class _Gauss(torch.autograd.Function):
     """sum_j k(u_i - v_j) value_j, whose own derivatives are of the same form with the next derivative of k.
 
     Left to autograd, every feature of every token would be kept for the backward pass.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, u, v, value, span, derivative):
-        ctx.save_for_backward(u, v, value)
-        ctx.span, ctx.derivative = span, derivative
+    def forward(u, v, value, span, derivative):
         return _transform(u, v, value, plan(span, u.dtype, derivative), derivative)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        u, v, value, ctx.span, ctx.derivative = inputs
+        ctx.save_for_backward(u, v, value)
+        ctx.save_for_forward(u, v, value)
+
+    @staticmethod
+    def tangents(ctx, *tangents):
+        (du, dv, dvalue, *_), (u, v, value), span, derivative = tangents, ctx.saved_tensors, ctx.span, ctx.derivative
+        slope = du * _apply(u, v, value, span, derivative + 1) - _apply(u, v, dv * value, span, derivative + 1)
+        return slope + _apply(u, v, dvalue, span, derivative)
 
     @staticmethod
     def backward(ctx, *grads):
@@ -210,9 +224,7 @@ def _gradients(u, v, value, grad, span, derivative, needed):
 
 
 def _apply(u: Tensor, v: Tensor, value: Tensor, span: float, derivative: int) -> Tensor:
-    y = _Gauss.apply(u, v, value, span, derivative)
-    assert isinstance(y, Tensor)
-    return y
+    return applied(_Gauss, u, v, value, span, derivative)
 
 
 # --------------------------------------------------------------------------------------------------------- gamma
@@ -272,7 +284,15 @@ def _ends(theta: Tensor, phi: Tensor) -> tuple[Tensor, Tensor]:
 
 def _measured(spans: Tensor, reach: float | None) -> float:
     """The span to plan for. A group with a token that is not finite is not finite as a whole, and plans nothing."""
-    span = float(torch.where(spans.isfinite(), spans, 0).max()) if spans.numel() else 0.0
+    try:
+        span = float(torch.where(spans.isfinite(), spans, 0).max()) if spans.numel() else 0.0
+    except RuntimeError as error:
+        if "vmap" not in str(error):
+            raise
+        raise ValueError(
+            "the span of the embeddings is read back from the device, which torch.func.vmap cannot do: make what would "
+            "be mapped over a longer batch (samples do not see each other), or go through it in a loop"
+        ) from error
     limit = LARGEST_SPAN if reach is None else _check_reach(reach)
     if span > limit:
         raise ValueError(

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.layout import wide
+from wholeframe.ops.layout import as_given, wide
 
 
 def dense_newton_schulz(sigma: Float[Tensor, "b d d"], steps: int) -> Float[Tensor, "b d d"]:
@@ -17,7 +17,7 @@ def dense_newton_schulz(sigma: Float[Tensor, "b d d"], steps: int) -> Float[Tens
     converge; multiplying by its root (post-compensation) gives the magnitude back. In float32 or better.
     A covariance without variance, tau = 0, gives zero, with a gradient of zero.
     """
-    with torch.autocast(sigma.device.type, enabled=False):
+    with as_given(sigma):
         y, size, eye = _prepared(wide(sigma))
         z = eye
         for _ in range(steps):
@@ -28,7 +28,7 @@ def dense_newton_schulz(sigma: Float[Tensor, "b d d"], steps: int) -> Float[Tens
 
 def newton_schulz(sigma: Float[Tensor, "b d d"], steps: int) -> Float[Tensor, "b d d"]:
     """`dense_newton_schulz` without the products that are known: the first Z is I, the last is not needed."""
-    with torch.autocast(sigma.device.type, enabled=False):
+    with as_given(sigma):
         y, size, eye = _prepared(wide(sigma))
         if steps == 1:
             return size * torch.baddbmm(y, y, y, beta=1.5, alpha=-0.5)
@@ -53,7 +53,7 @@ def eigen_root(sigma: Float[Tensor, "b d d"]) -> Float[Tensor, "b d d"]:
     U (G'_ij / (lambda_i^1/2 + lambda_j^1/2)) U^T, since the differences cancel. Eigenvalues below d eps lambda_max
     are rounding errors of zero and count as zero; where both are, the root has no derivative and gets zero.
     """
-    with torch.autocast(sigma.device.type, enabled=False):
+    with as_given(sigma):
         return _EigenRoot.apply(wide(sigma))
 
 

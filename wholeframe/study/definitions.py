@@ -51,9 +51,9 @@ def plain_context(block: ContextBlock, x: Float[Tensor, "b c *grid"]) -> Float[T
     """The framework as its equation reads, with the gradients that autograd finds."""
     positions = ops.to_positions(x)
     if isinstance(block.context, AttentionContext):
-        context = torch.bmm(block.context.weights(positions)[:, None], positions)[:, 0]
+        context = torch.bmm(block.context.weights(x)[:, None], positions)[:, 0]
     else:
-        context = positions.mean(dim=1) if isinstance(block.context, MeanContext) else block.context(positions)
+        context = positions.mean(dim=1) if isinstance(block.context, MeanContext) else block.context(x)
     everywhere = (..., *[None] * (x.ndim - 2))
     if block.multiply is not None:
         x = x * GATES[block.gate](block.multiply(context))[everywhere]
