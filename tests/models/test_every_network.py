@@ -25,7 +25,7 @@ def case(request):
     torch.manual_seed(0)
     network = wf.model(request.param, 3).requires_grad_(False)
     frames = wf.MODELS[request.param].input[1:-2]
-    batch = torch.randn(2, 3, *((min(frames[0], 32), 32, 32) if frames else (64, 64)))
+    batch = torch.randn(2, 3, *((min(frames[0], 32), 48, 48) if frames else (64, 64)))
     for module in network.modules():
         if has_block(module):
             for parameter in module.wholeframe.parameters():
