@@ -11,8 +11,7 @@ from torch import nn
 
 import wholeframe as wf
 from wholeframe.models.counts import COUNTS
-from wholeframe.models.image import STAGES, ResNet, before_last, gsop_net1, gsop_net2, isqrt_net
-from wholeframe.models.image_zoo import IMAGES
+from wholeframe.models.image import STAGES, ResNet, gsop_net2, isqrt_net
 from wholeframe.models.places import has_block
 from wholeframe.models.zoo import card, model
 from wholeframe.study.cost import count
@@ -206,46 +205,6 @@ def test_wrong_names():
         wf.model("r50_gcc")
     with pytest.raises(ValueError, match="there is no network 'zzz'; there are r18, r34, r50"):
         wf.model("zzz")
-
-
-# ---------------------------------------------------------------------------------------------------- the whole zoo
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", IMAGES)
-def test_every_image_network_is_built_and_runs(name):
-    """`insert` proves on the way that blocks which claim it leave the output unchanged."""
-    network = model(name, 3).eval()
-    assert network(PHOTO).shape == (2, 3)
-
-
-# Of every family one in a ResNet-18, which is quick to trace; that of GSoP is our transfer, nobody published it.
-FAMILIES = {
-    **{name: card(name).make for name in ("r18_se", "r18_gc", "r18_snl", "r18_nl1", "r18_cgnl1")},
-    "cgnlx": ResNet(18, card("r50_cgnlx1").make.block, before_last(18)),
-    "gsop1_concat": gsop_net1(18, "concat"),
-    "gsop2": gsop_net2(18),
-    "isqrt": isqrt_net(18),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_is_exported(family):
-    network = FAMILIES[family](3).eval()
-    batch = torch.export.Dim("batch", min=1, max=64)
-    exported = torch.export.export(network, (PHOTO,), dynamic_shapes=({0: batch},)).module()
-    torch.testing.assert_close(exported(PHOTO[:1]), network(PHOTO[:1]))
-
-
-@pytest.mark.slow
-@pytest.mark.compiled
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_compiles(family):
-    network = FAMILIES[family](3).eval()
-    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(PHOTO), network(PHOTO))
-    torch.compiler.reset()
 
 
 def test_a_network_trains():

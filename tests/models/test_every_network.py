@@ -1,0 +1,55 @@
+"""Every named network is built, exported and compiled, and what comes of it answers as the network itself."""
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import wholeframe as wf
+from wholeframe.models.places import has_block
+
+pytestmark = pytest.mark.slow
+
+
+class Case(NamedTuple):
+    network: nn.Module
+    batch: Tensor
+    answers: Tensor
+
+
+@pytest.fixture(scope="module", params=wf.MODELS)
+def case(request):
+    """`insert` proves while building that blocks which claim it change nothing at birth; then no weight stays zero,
+    so that a block which were lost on the way would show, and the norms take their statistics from the batch."""
+    torch.manual_seed(0)
+    network = wf.model(request.param, 3).requires_grad_(False)
+    frames = wf.MODELS[request.param].input[1:-2]
+    batch = torch.randn(2, 3, *((min(frames[0], 32), 48, 48) if frames else (64, 64)))
+    for module in network.modules():
+        if has_block(module):
+            for parameter in module.wholeframe.parameters():
+                if not parameter.any():
+                    nn.init.normal_(parameter, std=0.1)
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 0.5  # maps stay of size one, and channels that hardly vary are not blown up
+    network(batch)
+    return Case(network.eval(), batch, network(batch))
+
+
+def alike(found, answers):
+    scale = answers.abs().max().item()
+    torch.testing.assert_close(found, answers, rtol=0, atol=1e-4 * scale)
+
+
+def test_every_network_is_exported(case):
+    size = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(case.network, (case.batch,), dynamic_shapes=({0: size},)).module()
+    alike(exported(case.batch[:1]), case.answers[:1])
+
+
+@pytest.mark.compiled
+def test_every_network_compiles(case):
+    compiled = torch.compile(case.network, fullgraph=True, backend="aot_eager")
+    alike(compiled(case.batch), case.answers)
+    torch.compiler.reset()
