@@ -151,12 +151,17 @@ class GSoPChannel(ContextBlock):
             birth=birth,
         )
 
+    @property
+    def stride(self) -> int:
+        """Of the covariance's samples."""
+        return self.context.stride
+
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
         """What every channel of x is multiplied by: `Bottleneck.chan_att` of the reference."""
         return GATES[self.gate](self.multiply(self.context(x)))
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, inner={self.context.inner}, stride={self.context.stride}"
+        return f"{super().extra_repr()}, inner={self.context.inner}, stride={self.stride}"
 
 
 class GSoPPosition(nn.Module):

@@ -76,7 +76,7 @@ def gated(x: Float[Tensor, "b c *grid"], gate: Float[Tensor, "b c"]) -> Float[Te
 
 
 def by_hand(x: Tensor) -> bool:
-    """Whether a gradient written by hand pays: it saves passes over maps, and costs a tenth of a millisecond in Python.
+    """Whether a gradient written by hand pays: it saves passes over maps, and takes its time in Python.
 
     A compiler does as well from the definition, and sees through it.
     """
