@@ -5,7 +5,7 @@ clip = read_frames("wave.mp4", [0, 2, 4])   # (3, 3, 256, 340) uint8
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -26,10 +26,10 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("videos are decoded by PyAV, which is not installed: pip install 'wholeframe[video]'") from error
 
-Backend = Literal["pyav", "torchcodec"]
+from wholeframe.data.cutting import Cutter
+from wholeframe.data.part import Part
 
-Keep = Callable[[Tensor], Tensor]
-"""What is kept of a frame `(3, h, w)`: of a large video, clips of whole frames fill the memory."""
+Backend = Literal["pyav", "torchcodec"]
 
 Timed = tuple[float, VideoFrame | None]
 """A frame, and when it is first shown by the clock of the file, seconds."""
@@ -120,7 +120,7 @@ def read_frames(
     indices: Sequence[int] | None = None,
     *,
     times: Sequence[float] | None = None,
-    each: Keep | None = None,
+    part: Part | None = None,
     backend: Backend = "pyav",
     info: VideoInfo | None = None,
 ) -> Tensor:
@@ -137,7 +137,8 @@ def read_frames(
         path: the file.
         indices: frames, from 0 to `info.frames - 1`; the same one may be asked for again.
         times: instead of `indices`, seconds from the first frame.
-        each: what to keep of a frame `(3, h, w)`, such as a part of it; by default all.
+        part: what to read of a frame; all of it if not given, and clips of whole frames fill the memory. A part is cut
+            and scaled before it becomes colours (`cutting`): `part.of` whole frames, but for a level or two of 255.
         backend: "torchcodec" gives the same frames; it has to be installed and takes FFmpeg's libraries.
         info: what `probe` said about the file, to save looking again.
 
@@ -155,29 +156,50 @@ def read_frames(
     if outside:
         raise ValueError(f"'{path}' is {info.seconds:g} s long, and has nothing at {outside[0]:g} s")
     if not times:
-        return torch.empty(0, 3, info.height, info.width, dtype=torch.uint8)
-    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, each or (lambda frame: frame))
+        return torch.empty(0, 3, *(part.size if part else (info.height, info.width)), dtype=torch.uint8)
+    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, part)
 
 
-def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], each: Keep) -> Tensor:
+def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], part: Part | None) -> Tensor:
     wanted = sorted(set(times))
-    rgb = VideoReformatter()  # one for all frames: setting it up takes longer than a frame
-    kept: dict[float, Tensor] = {}
-    shown, last = None, torch.empty(0)
+    write = Cutter(part, (info.height, info.width), info.rotation) if part else _Whole(info.rotation)
+    pictures = _room(len(wanted), part.size if part else (info.height, info.width), planes=part is not None)
+    shown = None
     with _opened(path) as (container, stream):
-        for time, frame in zip(wanted, _shown(container, stream, info, wanted), strict=True):
-            if frame is not shown:
-                picture = torch.from_numpy(rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
-                turned = torch.rot90(picture, info.rotation // 90) if info.rotation else picture
-                shown, last = frame, each(turned.permute(2, 0, 1))
-            kept[time] = last
-    pictures = [kept[time] for time in times]
-    if pictures[0].stride(-3) == 1:  # whole frames: colours stay innermost, which torchvision scales fastest
-        return torch.stack([picture.movedim(-3, -1) for picture in pictures]).movedim(-1, -3)
-    return torch.stack(pictures)
+        for number, frame in enumerate(_shown(container, stream, info, wanted)):
+            if frame is shown:
+                pictures[number] = pictures[number - 1]
+            else:
+                write(frame, pictures[number])
+            shown = frame
+    if wanted == list(times):
+        return pictures
+    place = {time: number for number, time in enumerate(wanted)}
+    return pictures[[place[time] for time in times]]
 
 
-def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], each: Keep) -> Tensor:
+class _Whole:
+    """Makes colours of frame after frame; one `VideoReformatter`: to set it up takes longer than a frame."""
+
+    def __init__(self, rotation: int):
+        self.turns, self.rgb = rotation // 90, VideoReformatter()
+
+    def __call__(self, frame: VideoFrame, into: Tensor) -> None:
+        picture = torch.from_numpy(self.rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
+        into.copy_(torch.rot90(picture, self.turns).permute(2, 0, 1))
+
+
+def _room(count: int, size: tuple[int, int], *, planes: bool) -> Tensor:
+    """For `(count, 3, *size)`: a plane for each colour of a clip, or the colours of each pixel side by side.
+
+    The first is what a network takes, the second what torchvision scales fastest.
+    """
+    if planes:
+        return torch.empty(3, count, *size, dtype=torch.uint8).transpose(0, 1)
+    return torch.empty(count, *size, 3, dtype=torch.uint8).movedim(-1, 1)
+
+
+def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], part: Part | None) -> Tensor:
     try:
         from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]  # an optional package
     except (ImportError, RuntimeError) as error:
@@ -188,7 +210,7 @@ def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequenc
         frames = decoder.get_frames_played_at([info.start + time for time in times]).data
     except (RuntimeError, ValueError, IndexError) as error:
         raise VideoError(path, str(error).strip().splitlines()[0]) from error
-    return torch.stack([each(frame) for frame in frames])
+    return part.of(frames) if part else frames
 
 
 # ------------------------------------------------------------------------------------ moving in a file
