@@ -11,7 +11,7 @@ import torch
 
 av = pytest.importorskip("av")
 
-from wholeframe.data import video  # noqa: E402  (takes av)
+from wholeframe.data import player, video  # noqa: E402  (they take av)
 from wholeframe.data.part import Part  # noqa: E402
 from wholeframe.data.video import VideoError, probe, read_frames  # noqa: E402
 
@@ -23,14 +23,15 @@ needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no folder ../shared/d
 def decoded(monkeypatch):
     """Counts frames that leave the decoder."""
     count = [0]
-    timed = video._timed
+    timed = player.timed
 
     def counting(*arguments):
         for pair in timed(*arguments):
             count[0] += 1
             yield pair
 
-    monkeypatch.setattr(video, "_timed", counting)
+    monkeypatch.setattr(player, "timed", counting)
+    monkeypatch.setattr(video, "timed", counting)
     return count
 
 
@@ -76,6 +77,28 @@ def test_a_frame_shown_for_long_is_found_though_no_other_needs_it(tmp_path, make
     info = probe(file)
     for second in (31, 32, 33, 34, 35, 36):
         assert number_in(read_frames(file, times=[second + 0.9], info=info)[0]) == second
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("pyramid", ["none", "normal"])
+def test_frames_that_no_other_refers_to_are_left_out(tmp_path, make_video, number_in, decoded, stride, pyramid):
+    coder = {"bf": "3", "x264-params": f"b-adapt=0:scenecut=0:b-pyramid={pyramid}"}  # one or two of four are needed
+    file = make_video(tmp_path / "a.mp4", 120, codec="libx264", gop=120, **coder)
+    info = probe(file)
+    for start in (0, 1, 14):
+        decoded[0], indices = 0, list(range(start, 120, stride))
+        assert [number_in(frame) for frame in read_frames(file, indices, info=info)] == indices
+        needed = set(indices) | {n for n in range(120) if n % (4 if pyramid == "none" else 2) == 0}
+        assert decoded[0] <= len(needed) + 4  # the last of a file are not all like that
+
+
+@pytest.mark.parametrize("last", [20, 21, 22, 23])
+def test_a_frame_that_lasts_is_not_mistaken_for_one_left_out(tmp_path, make_video, number_in, last):
+    """After one of the frames nothing comes for a second: asked late in it, the frame is one that seems not needed."""
+    stamps = [40 * n + (1000 if n > last else 0) for n in range(60)]
+    file = make_video(tmp_path / "a.mkv", 60, stamps=stamps, codec="libx264", gop=60, bf="3")
+    late = 0.04 * last + 0.51
+    assert [number_in(frame) for frame in read_frames(file, times=[late, late + 1])] == [last, last + 12]
 
 
 def test_what_is_kept_of_a_frame(tmp_path, make_video, number_in):

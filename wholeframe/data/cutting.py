@@ -45,12 +45,12 @@ class Cutter:
         if kind != self.kind:  # the first frame; or a file in which it changes
             self.kind, self.graph = kind, self._graph(*kind)
         self.graph.vpush(frame)
-        planes = self.graph.vpull().planes
+        planes, colours = self.graph.vpull().planes, into.numpy()
         height, width = self.part.size
         for colour, index in enumerate(RGB):
             plane = planes[index]
             rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-            into[colour].numpy()[:] = rows[:height, :width]
+            colours[colour] = rows[:height, :width]
 
     def _graph(self, width: int, height: int, kind: str) -> Graph:
         part, (tall, wide) = self.part, self.shown
