@@ -18,6 +18,16 @@ def outcome(block, x, backend):
     return y.detach(), {"x": x.grad, **{name: parameter.grad.clone() for name, parameter in block.named_parameters()}}
 
 
+def asymmetry(block, backend):
+    """Why pooled keys take x x^T away from a backend that is made of it."""
+    if block.pool > 1 and backend in ("symmetric", "gram"):
+        if block.kind == "gaussian":
+            return "its queries are its keys, and here they are two tensors"
+        if block.pool_order == "after":
+            return "a maximum over phi and g is no product with x"
+    return None
+
+
 @pytest.mark.parametrize(
     ("pool", "pool_order"), [(1, "after"), (2, "after"), (2, "before")], ids=["all_keys", "pool_after", "pool_before"]
 )
@@ -25,8 +35,8 @@ def test_every_backend_agrees_with_dense(alive, x, pool, pool_order):
     block = alive(pool=pool, pool_order=pool_order)
     y, gradients = outcome(block, x, "dense")
     for backend in ("auto", *ops.backends(block.kind)):
-        if backend == "gram" and pool > 1 and pool_order == "after":
-            with pytest.raises(ValueError, match="a maximum over phi and g is no product with x"):
+        if reason := asymmetry(block, backend):
+            with pytest.raises(ValueError, match=reason):
                 outcome(block, x, backend)
             continue
         other, others = outcome(block, x, backend)

@@ -5,7 +5,7 @@ import torch
 
 from wholeframe import ops
 from wholeframe.ops.choose import Impl, Sizes, choose, never
-from wholeframe.ops.pairwise import CONCATENATION, DOT, SOFTMAX
+from wholeframe.ops.pairwise import CONCATENATION, DOT, TABLES
 
 ANY = Sizes(q=9, k=9, d=4, v=4)
 
@@ -52,7 +52,7 @@ def test_a_named_backend_that_refuses_says_why():
 
 def test_an_unknown_backend_is_refused_with_those_there_are():
     x = torch.randn(1, 3, 2)
-    with pytest.raises(ValueError, match="backend='flash' is not one of auto, sdpa, strips, dense"):
+    with pytest.raises(ValueError, match="backend='flash' is not one of auto, sdpa, strips, symmetric, gram, dense"):
         ops.pairwise(x, x, x, "gaussian", backend="flash")
 
 
@@ -72,9 +72,11 @@ def test_concatenation_is_sorted_from_about_400_positions(width):
     assert taken == [CONCATENATION["dense"], CONCATENATION["sorted"]]
 
 
-def taken_of_softmax(n, d, v, x):
-    impl = choose(SOFTMAX, "auto", Sizes(q=n, k=n, d=d, v=v), x)
-    return next(name for name in SOFTMAX if SOFTMAX[name] is impl)
+def taken_of_softmax(n, d, v, theta, phi=None):
+    """Among the ways of `gaussian`, which `embedded_gaussian` has but for those where theta is phi."""
+    table = TABLES["gaussian"]
+    impl = choose(table, "auto", Sizes(q=n, k=n, d=d, v=v), theta, theta.clone() if phi is None else phi)
+    return next(name for name in table if table[name] is impl)
 
 
 def test_softmax_is_fused_where_the_matrix_would_outgrow_what_it_is_made_of():
@@ -96,11 +98,20 @@ def test_softmax_of_a_small_map_is_dense_for_gradients_or_for_unequal_widths():
         assert taken_of_softmax(196, 256, 256, x.clone().requires_grad_()) == "sdpa"
 
 
+def test_symmetric_logits_are_computed_once():
+    """As most of a matrix while it is small (of a tiny one, only for the product that its gradient spares)."""
+    x = torch.zeros(1)
+    assert [taken_of_softmax(n, 512, 256, x, x) for n in (49, 784, 1281)] == ["dense", "gram", "symmetric"]
+    x.requires_grad_()
+    assert [taken_of_softmax(n, 512, 256, x, x) for n in (49, 784, 1281)] == ["gram", "gram", "symmetric"]
+
+
 def test_softmax_of_halves_is_fused():
     x = torch.zeros(1, requires_grad=True)
-    assert taken_of_softmax(196, 512, 256, x.half()) == "sdpa"
+    half = x.half()
+    assert taken_of_softmax(196, 512, 256, half, half) == "sdpa"
     with torch.autocast("cpu"):
-        assert taken_of_softmax(3136, 512, 256, x) == "sdpa"
+        assert taken_of_softmax(3136, 512, 256, x, x) == "sdpa"
 
 
 def test_never_refuses():

@@ -1,5 +1,7 @@
 """Pure functions of tensors: the mathematics of every block, without weights."""
 
+from wholeframe.ops.attention import Scale as Scale
+from wholeframe.ops.attention import resolve_scale as resolve_scale
 from wholeframe.ops.compact import GAMMA as GAMMA
 from wholeframe.ops.compact import KERNELS as KERNELS
 from wholeframe.ops.compact import ORDER as ORDER
@@ -49,12 +51,10 @@ from wholeframe.ops.non_local import non_local as non_local
 from wholeframe.ops.non_local import non_local_macs as non_local_macs
 from wholeframe.ops.pairwise import KINDS as KINDS
 from wholeframe.ops.pairwise import Kind as Kind
-from wholeframe.ops.pairwise import Scale as Scale
 from wholeframe.ops.pairwise import pairwise as pairwise
 from wholeframe.ops.pairwise import pairwise_backends as pairwise_backends
 from wholeframe.ops.pairwise import pairwise_macs as pairwise_macs
 from wholeframe.ops.pairwise import pairwise_weights as pairwise_weights
-from wholeframe.ops.pairwise import resolve_scale as resolve_scale
 from wholeframe.ops.rbf import rbf as rbf
 from wholeframe.ops.root import dense_newton_schulz as dense_newton_schulz
 from wholeframe.ops.root import eigen_root as eigen_root

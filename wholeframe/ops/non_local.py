@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.attention import Scale
 from wholeframe.ops.choose import Impl, Sizes, choose, never
 from wholeframe.ops.layout import pool_keys, pool_window, to_grid, to_positions, wide
 from wholeframe.ops.linear import LinearMap, add_product, gram, gram_macs, project
-from wholeframe.ops.pairwise import Kind, Scale, mean_product, pairwise, pairwise_backends, pairwise_macs
+from wholeframe.ops.pairwise import Kind, mean_product, pairwise, pairwise_backends, pairwise_macs
 
 PoolOrder = Literal["before", "after"]
 

@@ -13,7 +13,6 @@
 `pairwise_weights` is the definition: it builds f / C. `pairwise` gives the same y by the cheapest exact way.
 """
 
-import math
 from typing import Literal, get_args
 
 import torch
@@ -21,15 +20,23 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.attention import (
+    EUCLIDEAN,
+    SELF_SOFTMAX,
+    SOFTMAX,
+    Scale,
+    both_products,
+    distance_as_product,
+    distances,
+    matrix_slowness,
+    resolve_scale,
+)
 from wholeframe.ops.choose import Impl, Sizes, choose, never
 from wholeframe.ops.layout import wide
 from wholeframe.ops.piecewise import BLOCK, pair_sums
 
 Kind = Literal["gaussian", "embedded_gaussian", "euclidean_gaussian", "dot", "concatenation"]
-Scale = float | Literal["sqrt_dim"] | None
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# Queries of which weights are held at a time: from 128 to 512 a forward pass takes as long.
-STRIP = 192
 
 
 def pairwise_weights(
@@ -56,7 +63,7 @@ def pairwise_weights(
             a, b = _rank_one(theta, phi, w_f, beta)
             return F.relu(a[:, :, None] + b[:, None, :]) / phi.shape[1]
         if kind == "euclidean_gaussian":
-            theta, phi = _distance_as_product(theta, phi, resolve_scale(scale, theta.shape[-1]))
+            theta, phi = distance_as_product(theta, phi, resolve_scale(scale, theta.shape[-1]))
             scale = None
         return (resolve_scale(scale, theta.shape[-1]) * theta @ phi.mT).softmax(dim=-1)
 
@@ -75,8 +82,9 @@ def pairwise(
     """y of the non-local operation; arguments as in `pairwise_weights`.
 
     The three gaussians run as fused attention unless the matrix of weights is faster and no larger than what it is
-    made of (memory stays linear in positions), `dot` by associativity wherever that needs fewer multiply-adds,
-    `concatenation` by sorting the keys wherever that is faster. `backend` names one way: see `backends`.
+    made of (memory stays linear in positions), `gaussian` with half the logits where theta and phi are one tensor,
+    `dot` by associativity wherever that needs fewer multiply-adds, `concatenation` by sorting the keys wherever that
+    is faster. `backend` names one way: see `backends`.
     """
     sizes = Sizes(theta.shape[1], phi.shape[1], theta.shape[2], value.shape[2])
     impl = choose(TABLES[kind], backend, sizes, theta, phi, value)
@@ -86,13 +94,6 @@ def pairwise(
 def pairwise_macs(sizes: Sizes, kind: Kind, backend: str = "auto") -> int:
     """Multiply-adds of `pairwise` for one sample (softmax, ReLU and divisions not counted, as counters do)."""
     return choose(TABLES[kind], backend, sizes).macs(sizes)
-
-
-def resolve_scale(scale: Scale, d: int) -> float:
-    """The number that `scale` stands for with `d` channels."""
-    if scale is None:
-        return 1.0
-    return d**-0.5 if scale == "sqrt_dim" else float(scale)
 
 
 # ------------------------------------------------------------------------------------------ dense: the definition
@@ -111,92 +112,7 @@ def _rank_one(theta, phi, w_f, beta):
     return (a if beta is None else a + wide(beta)), b
 
 
-def _distance_as_product(theta, phi, s):
-    """-s/2 |theta - phi|^2 as one inner product, up to a term per query, which a softmax cancels.
-
-    Distances do not change when both sides are shifted; shifting by the keys' mean keeps digits that a common
-    offset would eat.
-    """
-    mean = phi.mean(dim=1, keepdim=True)
-    theta, phi = theta - mean, phi - mean
-    one = torch.ones_like(theta[..., :1])
-    square = phi.square().sum(dim=-1, keepdim=True)
-    return torch.cat([s * theta, one], dim=-1), torch.cat([phi, -s / 2 * square], dim=-1)
-
-
 # ------------------------------------------------------------------------------------------------------ fast paths
-
-
-def _sdpa(theta, phi, value, kind, *, scale, w_f, beta):
-    """softmax(theta phi^T) value without the q x k matrix.
-
-    The fused kernels accumulate logits and softmax in float32 for half inputs. They need equal widths and a unit
-    last stride, and silently build the whole matrix otherwise: so the narrower side is padded with zeros.
-    """
-    if kind == "euclidean_gaussian":
-        # The squared norms need the digits that half precision lacks.
-        with torch.autocast(theta.device.type, enabled=False):
-            theta, phi = _distance_as_product(wide(theta), wide(phi), resolve_scale(scale, theta.shape[-1]))
-            return _fused(theta, phi, wide(value), 1.0).to(value.dtype)
-    return _fused(theta, phi, value, resolve_scale(scale, theta.shape[-1]))
-
-
-def _fused(theta, phi, value, s):
-    v = value.shape[-1]
-    width = max(theta.shape[-1], v)
-    theta, phi, value = (_of_width(x, width) for x in (theta, phi, value))
-    y = F.scaled_dot_product_attention(theta[:, None], phi[:, None], value[:, None], scale=s)
-    return y[:, 0, :, :v]
-
-
-def _of_width(x, width):
-    if x.shape[-1] < width:
-        return F.pad(x, (0, width - x.shape[-1]))
-    return x if x.stride(-1) == 1 else x.contiguous()
-
-
-def _in_strips(theta, phi, value, kind, *, scale, w_f, beta):
-    """The definition for some queries at a time. Keeps the narrower values that fused kernels want padded."""
-    s = resolve_scale(scale, theta.shape[-1])
-    with torch.autocast(theta.device.type, enabled=False):
-        dtype, theta, phi, value = value.dtype, wide(theta), wide(phi), wide(value)
-        if kind == "euclidean_gaussian":
-            (theta, phi), s = _distance_as_product(theta, phi, s), 1.0
-        return _Strips.apply(theta, phi, value, s).to(dtype)
-
-
-class _Strips(torch.autograd.Function):
-    """Saves no weights: the backward pass computes them again."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(theta, phi, value, s):
-        return torch.cat([_softmax(strip, phi, s) @ value for strip in theta.split(STRIP, dim=1)], dim=1)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        *tensors, ctx.s = inputs
-        ctx.save_for_backward(*tensors)
-
-    @staticmethod
-    def backward(ctx, *gradients):
-        (dy,) = gradients
-        theta, phi, value = ctx.saved_tensors
-        dtheta, dphi, dvalue = [], torch.zeros_like(phi), torch.zeros_like(value)
-        for strip, d in zip(theta.split(STRIP, dim=1), dy.split(STRIP, dim=1), strict=True):
-            weights = _softmax(strip, phi, ctx.s)
-            dvalue = torch.baddbmm(dvalue, weights.mT, d)
-            dweights = d @ value.mT
-            mean = (dweights * weights).sum(dim=-1, keepdim=True)
-            dlogits = (dweights - mean).mul_(weights)
-            dtheta.append(ctx.s * dlogits @ phi)
-            dphi = torch.baddbmm(dphi, dlogits.mT, ctx.s * strip)
-        return torch.cat(dtheta, dim=1), dphi, dvalue, None
-
-
-def _softmax(theta, phi, s):
-    return (s * theta @ phi.mT).softmax(dim=-1)
 
 
 def _associative(theta, phi, value, kind, **_options):
@@ -227,68 +143,14 @@ def _no_sorting(*inputs: Tensor) -> str | None:
     return None
 
 
-def _both_products(s: Sizes) -> int:
-    return s.q * s.k * (s.d + s.v)
-
-
-def _distances(s: Sizes) -> int:
-    """The keys' squared norms are one more channel of the first product."""
-    return s.q * s.k * (s.d + 1 + s.v)
-
-
 def _knots(s: Sizes) -> int:
     """Two scores, the products within blocks, two lines per knot, interpolation between two rows per query."""
     return (s.q + s.k) * s.d + (s.k * (BLOCK + 4) + 2 * s.q) * s.v
 
 
-def _frozen_by_tracing(*_inputs: Tensor) -> str | None:
-    if torch.compiler.is_compiling() or torch.compiler.is_exporting():
-        return "its strips are counted in Python, and a graph would keep their number; leave backend='auto'"
-    return None
-
-
-def _gradients(inputs: tuple[Tensor, ...]) -> bool:
-    return torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
-
-
-def _fused_slowness(s: Sizes, *inputs: Tensor) -> float:
-    """Zeros up to equal widths are multiplied as well, and the backward pass computes the logits anew: five products
-    where the dense way has four."""
-    return 2 * max(s.d, s.v) / (s.d + s.v) * (7 / 6 if _gradients(inputs) else 1)
-
-
-def _strips_slowness(s: Sizes, *inputs: Tensor) -> float:
-    """A strip leaves the registers between its products, which fused kernels spare."""
-    if _fused_at_their_best(inputs):
-        return math.inf
-    return 1.15 * ((4 * s.d + 3 * s.v) / (3 * (s.d + s.v)) if _gradients(inputs) else 1)
-
-
-def _matrix_slowness(s: Sizes, *inputs: Tensor) -> float:
-    """Out of the question where the matrix outgrows what it is made of: memory would be linear no longer."""
-    return math.inf if _fused_at_their_best(inputs) or s.q * s.k > s.q * s.d + s.k * (s.d + s.v) else 1.05
-
-
-def _fused_at_their_best(inputs: tuple[Tensor, ...]) -> bool:
-    """On other devices than a CPU, and in half precision."""
-    return any(
-        x.device.type != "cpu" or x.dtype.itemsize < 4 or torch.is_autocast_enabled(x.device.type) for x in inputs
-    )
-
-
-SOFTMAX = {
-    "sdpa": Impl(_sdpa, never, _both_products, _fused_slowness),
-    "strips": Impl(_in_strips, _frozen_by_tracing, _both_products, _strips_slowness),
-    "dense": Impl(_dense, never, _both_products, _matrix_slowness),
-}
-EUCLIDEAN = {
-    "sdpa": Impl(_sdpa, never, _distances, _fused_slowness),
-    "strips": Impl(_in_strips, _frozen_by_tracing, _distances, _strips_slowness),
-    "dense": Impl(_dense, never, _distances, _matrix_slowness),
-}
 DOT = {
     "associative": Impl(_associative, never, lambda s: (s.q + s.k) * s.d * s.v),
-    "dense": Impl(_dense, never, _both_products),
+    "dense": Impl(_dense, never, both_products),
 }
 CONCATENATION = {
     # Sorting and gathering take the time of ten times its products: measured, it overtakes `dense` at 400 positions.
@@ -296,9 +158,9 @@ CONCATENATION = {
     "dense": Impl(_dense, never, lambda s: (s.q + s.k) * s.d + s.q * s.k * s.v),
 }
 TABLES = {
-    "gaussian": SOFTMAX,
-    "embedded_gaussian": SOFTMAX,
-    "euclidean_gaussian": EUCLIDEAN,
+    "gaussian": {**SELF_SOFTMAX, "dense": Impl(_dense, never, both_products, matrix_slowness)},
+    "embedded_gaussian": {**SOFTMAX, "dense": Impl(_dense, never, both_products, matrix_slowness)},
+    "euclidean_gaussian": {**EUCLIDEAN, "dense": Impl(_dense, never, distances, matrix_slowness)},
     "dot": DOT,
     "concatenation": CONCATENATION,
 }
