@@ -1,8 +1,8 @@
 """A part of a decoded frame, cut and scaled on the planes that it was decoded into, before they become colours.
 
-A frame of a video is stored as brightness and, at half the resolution, two differences of colour. To make colours of
-all of it, and then scale a part of them, is three times the work; and swscale's fast way to colours, which that takes,
-repeats the colour differences instead of interpolating them, and rounds everything down.
+A frame of a video is stored as brightness and, mostly at half the resolution, two differences of colour. To make
+colours of all of it and then to scale a part of them is more work, and further from the exact result: swscale's fast
+way to colours of the same size repeats the differences instead of interpolating them, and rounds down.
 """
 
 import numpy as np
@@ -16,12 +16,11 @@ Filter = tuple[str, str]
 """Its name in libavfilter, and its options."""
 
 TURNS: dict[int, list[Filter]] = {
-    0: [],
     90: [("transpose", "cclock")],
     180: [("hflip", ""), ("vflip", "")],
     270: [("transpose", "clock")],
 }
-"""From the picture as stored to the one shown, by degrees counter-clockwise."""
+"""From the picture as stored to the one shown, by degrees counter-clockwise; any other angle is not turned."""
 
 RGB = (2, 0, 1)  # of the planes green, blue, red
 
@@ -54,11 +53,11 @@ class Cutter:
 
     def _graph(self, width: int, height: int, kind: str) -> Graph:
         part, (tall, wide) = self.part, self.shown
-        stored = (wide, tall) if self.rotation % 180 == 0 else (tall, wide)
+        stored = (tall, wide) if self.rotation % 180 == 90 else (wide, tall)
         scale = "{}:{}:flags=bilinear+accurate_rnd+full_chroma_int"
         filters = [
             *([("scale", scale.format(*stored))] if (width, height) != stored else []),
-            *TURNS[self.rotation],
+            *TURNS.get(self.rotation, []),
             ("crop", f"{part.width}:{part.height}:{part.left}:{part.top}:exact=1"),  # colours up to half a pixel off
             ("scale", scale.format(*part.size[::-1])),
             ("format", "gbrp"),

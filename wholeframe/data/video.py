@@ -182,7 +182,7 @@ class _Whole:
     """Makes colours of frame after frame; one `VideoReformatter`: to set it up takes longer than a frame."""
 
     def __init__(self, rotation: int):
-        self.turns, self.rgb = rotation // 90, VideoReformatter()
+        self.turns, self.rgb = rotation // 90 if rotation % 90 == 0 else 0, VideoReformatter()
 
     def __call__(self, frame: VideoFrame, into: Tensor) -> None:
         picture = torch.from_numpy(self.rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
