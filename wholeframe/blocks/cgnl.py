@@ -145,18 +145,12 @@ class CGNL(nn.Module):
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        theta, phi, g = self.project(x)
-        # One number stands for a whole map here: sums, W_z and the norm are in float32 or better.
-        with torch.autocast(x.device.type, enabled=False):
-            theta, phi, g = wide(theta), wide(phi), wide(g)
-            z = self._dot(theta, phi, g) if self.kernel == "dot" else self._series(theta, phi, g)
-            return x + self._normalised(z).to(x.dtype).unflatten(2, x.shape[2:])
+        return x + self._normalised(self._response(x)).to(x.dtype).unflatten(2, x.shape[2:])
 
     def project(self, x: Float[Tensor, "b c *grid"]) -> tuple[Tensor, Tensor, Tensor]:
         """Theta, phi and g as tokens: `(b, groups, inner / groups * positions)` each, x being read once."""
-        weight = torch.cat([self.theta.weight, self.phi.weight, self.g.weight])
-        embedded = F.conv1d(x.flatten(2), weight[:, :, None])
-        theta, phi, g = (ops.grouped_tokens(y, self.groups) for y in embedded.chunk(3, dim=1))
+        maps = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
+        theta, phi, g = (ops.grouped_tokens(y, self.groups) for y in maps)
         return theta, phi, g
 
     def attention(
@@ -187,6 +181,13 @@ class CGNL(nn.Module):
 
     # ------------------------------------------------------------------------------------------------- W_z y
 
+    def _response(self, x: Tensor) -> Float[Tensor, "b c n"]:
+        theta, phi, g = self.project(x)
+        # One number stands for a whole map here: sums, W_z and the norm are in float32 or better.
+        with torch.autocast(x.device.type, enabled=False):
+            theta, phi, g = wide(theta), wide(phi), wide(g)
+            return self._dot(theta, phi, g) if self.kernel == "dot" else self._series(theta, phi, g)
+
     def _dot(self, theta: Tensor, phi: Tensor, g: Tensor) -> Float[Tensor, "b c n"]:
         """W_z (a theta) = (a W_z) theta: the scalar goes to the smaller of the two, never mind which."""
         a = ops.attention_scalar(phi, g) * self._scaling(phi)
@@ -203,9 +204,10 @@ class CGNL(nn.Module):
         return self.out(self._maps(y * self._scaling(phi)))
 
     def _normalised(self, z: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:
-        if isinstance(self.norm, nn.GroupNorm):
-            return F.group_norm(z, self.groups, wide(self.norm.weight), wide(self.norm.bias), self.norm.eps)
-        return z if self.norm is None else self.norm(z.to(self.norm.weight.dtype))
+        with torch.autocast(z.device.type, enabled=False):
+            if isinstance(self.norm, nn.GroupNorm):
+                return F.group_norm(z, self.groups, wide(self.norm.weight), wide(self.norm.bias), self.norm.eps)
+            return z if self.norm is None else self.norm(z.to(self.norm.weight.dtype))
 
     def _maps(self, y: Float[Tensor, "b g l"]) -> Float[Tensor, "b d n"]:
         return y.unflatten(2, (self.inner // self.groups, -1)).flatten(1, 2)

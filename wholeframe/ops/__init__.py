@@ -41,6 +41,7 @@ from wholeframe.ops.layout import to_grid as to_grid
 from wholeframe.ops.layout import to_positions as to_positions
 from wholeframe.ops.layout import wide as wide
 from wholeframe.ops.linear import LinearMap as LinearMap
+from wholeframe.ops.linear import project_maps as project_maps
 from wholeframe.ops.non_local import Keys as Keys
 from wholeframe.ops.non_local import Layers as Layers
 from wholeframe.ops.non_local import PoolOrder as PoolOrder

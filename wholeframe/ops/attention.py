@@ -61,7 +61,7 @@ def _fused(theta, phi, value, s):
     width = max(theta.shape[-1], v)
     theta, phi, value = (_of_width(x, width) for x in (theta, phi, value))
     y = F.scaled_dot_product_attention(theta[:, None], phi[:, None], value[:, None], scale=s)
-    return y[:, 0, :, :v]
+    return y.squeeze(1)[..., :v]  # a view again in the backward pass, which selecting fills a map of zeros for
 
 
 def _of_width(x, width):

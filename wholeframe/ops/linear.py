@@ -30,6 +30,13 @@ def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor
     return _Project.apply(x, weight, bias, widths)
 
 
+def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> tuple[Float[Tensor, "b _ n"], ...]:
+    """W x of every weight as a map of its own; all gradients meet in one map."""
+    if _plainly(x):
+        return tuple(F.conv1d(x, weight[..., None]) for weight in weights)
+    return _ProjectMaps.apply(x, *weights)
+
+
 def add_product(
     x: Float[Tensor, "b c n"] | None, weight: Float[Tensor, "*b c d"], y: Float[Tensor, "b n d"], bias: Tensor | None
 ) -> Float[Tensor, "b c n"]:
@@ -83,6 +90,29 @@ class _Project(torch.autograd.Function):
         if ctx.biased and ctx.needs_input_grad[2]:
             dbias = torch.cat([dy.sum(dim=(0, 1)) for dy in gradients])
         return dx, dweight, dbias, None
+
+
+class _ProjectMaps(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, *weights):
+        return tuple(torch.bmm(weight.expand(len(x), -1, -1), x) for weight in weights)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        x, *weights = ctx.saved_tensors
+        dx = None
+        if ctx.needs_input_grad[0]:
+            for dy, weight in zip(gradients, weights, strict=True):
+                turned = weight.mT.expand(len(x), -1, -1)
+                dx = torch.bmm(turned, dy) if dx is None else torch.baddbmm(dx, turned, dy)
+        needed = ctx.needs_input_grad[1:]
+        return dx, *(_over_samples(dy, x.mT) if need else None for dy, need in zip(gradients, needed, strict=True))
 
 
 class _AddProduct(torch.autograd.Function):
