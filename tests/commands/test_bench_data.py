@@ -26,7 +26,7 @@ def test_bench_data(folder, monkeypatch, capsys):
     main()
     out = capsys.readouterr().out
     assert out.startswith("2 train and 2 test clips of 2 classes")
-    assert all(way in out for way in ("loader", "decoding only", "PyAV alone"))
+    assert all(way in out for way in ("loader, float32", "loader ", "decoding only", "PyAV alone"))
     assert "4 clips of 4 x 2 frames at 16" in out
     assert "(goal: 0.8)" in out
 

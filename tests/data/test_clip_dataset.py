@@ -11,6 +11,7 @@ pytest.importorskip("av")
 from wholeframe.data.clip_dataset import ClipDataset, ViewDataset
 from wholeframe.data.clips import open_clips
 from wholeframe.data.crops import Crop, fixed_crops, random_crop
+from wholeframe.data.part import Part
 from wholeframe.data.sampling import Sampling
 
 
@@ -25,8 +26,12 @@ def actions(tmp_path, make_video):
 
 
 # Nothing is cut: the frames can still be read.
-FRAMES = Crop(lambda height, width: lambda frame: frame, lambda kept: kept.transpose(0, 1))
-VIEW = Crop(lambda height, width: lambda frame: frame, lambda kept: kept.transpose(0, 1)[None])
+def everything(height, width):
+    return Part(0, 0, height, width, (height, width))
+
+
+FRAMES = Crop(everything, lambda frames: frames.transpose(0, 1))
+VIEW = Crop(everything, lambda frames: frames.transpose(0, 1)[None])
 
 
 @pytest.fixture
@@ -66,9 +71,9 @@ def test_views_are_spread_over_the_part(actions, numbers_in):
 def test_shapes_and_types(actions):
     folder = open_clips(actions)
     clip, label = ClipDataset(folder, folder.train, Sampling(4, 3), random_crop(16))[0]
-    assert (clip.shape, clip.dtype, label) == ((3, 4, 16, 16), torch.float32, 1)
+    assert (clip.shape, clip.dtype, label) == ((3, 4, 16, 16), torch.uint8, 1)
     views, label = ViewDataset(folder, folder.test, Sampling(4, 3), fixed_crops(16, crops="three"), clips=10)[0]
-    assert (views.shape, views.dtype, label) == ((30, 3, 4, 18, 18), torch.float32, 1)
+    assert (views.shape, views.dtype, label) == ((30, 3, 4, 18, 18), torch.uint8, 1)
 
 
 def test_a_clip_has_the_labels_of_what_it_shows(actions, numbers_in):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wholeframe.data.crops import COLOURS, fixed_crops, random_crop, sides
+from wholeframe.data.crops import COLOURS, fixed_crops, normalised, random_crop, sides
 
 
 def ramp(height=40, width=60, frames=3):
@@ -13,11 +13,6 @@ def ramp(height=40, width=60, frames=3):
     clip[:, 1] = torch.arange(height)[:, None] * 4
     clip[:, 2] = 115
     return clip
-
-
-def pixels(view):
-    """Back to 0..255."""
-    return view * 255 * 0.225 + 255 * 0.45
 
 
 def test_sides_are_those_of_the_paper():
@@ -31,10 +26,10 @@ def test_random_crop_is_one_for_all_frames():
     for _ in range(60):
         view = random_crop(28)(ramp())
         assert view.shape == (3, 3, 28, 28)
-        assert view.dtype == torch.float32
+        assert view.dtype == torch.uint8
         assert torch.equal(view[:, 0], view[:, 1])
         assert torch.equal(view[:, 0], view[:, 2])
-        red = pixels(view)[0, 0, 14]
+        red = view[0, 0, 14].float()
         step = (red[20] - red[8]) / 12
         mirrored.add(bool(step < 0))
         scales.add(round(40 * 4 / abs(float(step))))
@@ -56,28 +51,36 @@ def test_random_crop_unmirrored_and_replayed():
 def test_three_crops_lie_along_the_longer_side():
     views = fixed_crops(40, side=40, crops="three")(ramp())
     assert views.shape == (3, 3, 3, 40, 40)
-    columns = [pixels(view)[0, 0, 0, 0] / 4 for view in views]
-    assert torch.stack(columns).round().tolist() == [0, 10, 20]
+    assert (views[:, 0, 0, 0, 0] / 4).round().tolist() == [0, 10, 20]
     rows = fixed_crops(40, side=40, crops="three")(ramp(60, 40))[:, 1, 0, 0, 0]
-    assert (pixels(rows) / 4).round().tolist() == [0, 10, 20]
+    assert (rows / 4).round().tolist() == [0, 10, 20]
 
 
 def test_centre_and_full():
     centre = fixed_crops(20, side=40)(ramp())
     assert centre.shape == (1, 3, 3, 20, 20)
-    assert (pixels(centre[0])[:2, 0, 0, 0] / 4).round().tolist() == [20, 10]
+    assert (centre[0, :2, 0, 0, 0] / 4).round().tolist() == [20, 10]
     full = fixed_crops(20, side=40, crops="full")(ramp())
     assert full.shape == (1, 3, 3, 40, 60)
     assert fixed_crops(112, crops="full")(ramp()).shape == (1, 3, 3, 128, 192)
 
 
 def test_colours():
-    grey = torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)
+    levels = torch.arange(256, dtype=torch.uint8).expand(2, 3, 1, 1, 256)
     for colours, (mean, std) in COLOURS.items():
-        view = fixed_crops(8, side=8, colours=colours)(grey)[0, :, 0, 0, 0]
-        assert torch.allclose(view, (1 - torch.tensor(mean)) / torch.tensor(std))
+        clips = normalised(levels, colours)
+        assert (clips.dtype, clips.shape) == (torch.float32, levels.shape)
+        for colour in range(3):
+            expected = (levels[:, colour].double() / 255 - mean[colour]) / std[colour]
+            assert torch.allclose(clips[:, colour].double(), expected, rtol=0, atol=1e-6)
     assert COLOURS["nonlocal"][0][0] * 255 == pytest.approx(114.75)
     assert COLOURS["nonlocal"][1][0] * 255 == pytest.approx(57.375)
+
+
+def test_what_is_normalised_is_not_normalised_again():
+    clips = normalised(ramp().transpose(0, 1), "nonlocal")
+    with pytest.raises(ValueError, match=r"torch.float32 and not 8-bit, so they may be normalised already"):
+        normalised(clips, "nonlocal")
 
 
 def test_impossible_sizes():

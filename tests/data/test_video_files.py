@@ -11,7 +11,8 @@ import torch
 
 av = pytest.importorskip("av")
 
-from wholeframe.data import video  # noqa: E402  (takes av)
+from wholeframe.data import player, video  # noqa: E402  (they take av)
+from wholeframe.data.part import Part  # noqa: E402
 from wholeframe.data.video import VideoError, probe, read_frames  # noqa: E402
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"
@@ -22,14 +23,15 @@ needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no folder ../shared/d
 def decoded(monkeypatch):
     """Counts frames that leave the decoder."""
     count = [0]
-    timed = video._timed
+    timed = player.timed
 
     def counting(*arguments):
         for pair in timed(*arguments):
             count[0] += 1
             yield pair
 
-    monkeypatch.setattr(video, "_timed", counting)
+    monkeypatch.setattr(player, "timed", counting)
+    monkeypatch.setattr(video, "timed", counting)
     return count
 
 
@@ -77,12 +79,34 @@ def test_a_frame_shown_for_long_is_found_though_no_other_needs_it(tmp_path, make
         assert number_in(read_frames(file, times=[second + 0.9], info=info)[0]) == second
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("pyramid", ["none", "normal"])
+def test_frames_that_no_other_refers_to_are_left_out(tmp_path, make_video, number_in, decoded, stride, pyramid):
+    coder = {"bf": "3", "x264-params": f"b-adapt=0:scenecut=0:b-pyramid={pyramid}"}  # one or two of four are needed
+    file = make_video(tmp_path / "a.mp4", 120, codec="libx264", gop=120, **coder)
+    info = probe(file)
+    for start in (0, 1, 14):
+        decoded[0], indices = 0, list(range(start, 120, stride))
+        assert [number_in(frame) for frame in read_frames(file, indices, info=info)] == indices
+        needed = set(indices) | {n for n in range(120) if n % (4 if pyramid == "none" else 2) == 0}
+        assert decoded[0] <= len(needed) + 4  # the last of a file are not all like that
+
+
+@pytest.mark.parametrize("last", [20, 21, 22, 23])
+def test_a_frame_that_lasts_is_not_mistaken_for_one_left_out(tmp_path, make_video, number_in, last):
+    """After one of the frames nothing comes for a second: asked late in it, the frame is one that seems not needed."""
+    stamps = [40 * n + (1000 if n > last else 0) for n in range(60)]
+    file = make_video(tmp_path / "a.mkv", 60, stamps=stamps, codec="libx264", gop=60, bf="3")
+    late = 0.04 * last + 0.51
+    assert [number_in(frame) for frame in read_frames(file, times=[late, late + 1])] == [last, last + 12]
+
+
 def test_what_is_kept_of_a_frame(tmp_path, make_video, number_in):
     file = make_video(tmp_path / "a.mp4", turned=180)
     upright = read_frames(file, [3, 9, 3])
     assert [number_in(frame.rot90(2, dims=(1, 2))) for frame in upright] == [3, 9, 3]
-    kept = read_frames(file, [3, 9, 3], each=lambda frame: frame[:, :4, 8:20])
-    assert torch.equal(kept, upright[:, :, :4, 8:20])
+    kept = read_frames(file, [3, 9, 3], part=Part(0, 8, 4, 12, (4, 12)))
+    assert (kept.int() - upright[:, :, :4, 8:20].int()).abs().max() <= 3
 
 
 def test_only_what_is_needed_is_decoded(tmp_path, make_video, number_in, decoded):

@@ -57,11 +57,13 @@ def main(arguments: list[str]) -> None:
             rounds=options.rounds,
         )
     console.print(_table(loading))
+    whole, floats, alone = loading.whole, loading.floats, loading.alone
     console.print(
         f"{loading.clips} clips of {options.frames} x {options.stride} frames at {options.size}, {options.workers} "
-        f"worker processes with one thread each. Decoding is {loading.decoding.cpu / loading.whole.cpu:.0%} of the "
-        f"loader's CPU time. The loader gives {loading.alone.cpu / loading.whole.cpu:.2f} of the clips that PyAV alone "
-        f"reads in the same CPU time, and {loading.alone.wall / loading.whole.wall:.2f} on the wall (goal: {GOAL}).",
+        f"worker processes with one thread each. Decoding is {loading.decoding.cpu / whole.cpu:.0%} of the loader's "
+        f"CPU time. The loader gives {alone.cpu / whole.cpu:.2f} of the clips that PyAV alone reads in the same CPU "
+        f"time, and {alone.wall / whole.wall:.2f} on the wall (goal: {GOAL}); with float32 made of them in this "
+        f"process, as without an accelerator, {alone.cpu / floats.cpu:.2f} and {alone.wall / floats.wall:.2f}.",
         soft_wrap=True,
     )
 
@@ -71,6 +73,7 @@ def _table(loading: Loading) -> Table:
     for name in ("", "clips/s", "clips per CPU s"):
         table.add_column(name, justify="right" if name else "left")
     ways: dict[str, Time] = {
+        "loader, float32": loading.floats,
         "loader": loading.whole,
         "decoding only": loading.decoding,
         "PyAV alone": loading.alone,

@@ -59,7 +59,8 @@ def main(arguments: list[str]) -> None:
             f"the run knows the classes {', '.join(classes)}; '{options.folder}' has {', '.join(source.classes)}"
         )
     if options.precise_bn:
-        used = precise_bn(network, source.splits().train_dataloader(), options.precise_bn)
+        batches = source.splits().train_dataloader()
+        used = precise_bn(network, (recipe.data.as_input(samples) for samples, _ in batches), options.precise_bn)
         print(f"statistics of the batch norms from {used} training batches")
     samples = Drawn(source.samples(options.split, views), recipe.seed)
     batches = DataLoader(samples, 1 if clips else recipe.data.batch, num_workers=recipe.data.workers)
@@ -70,6 +71,7 @@ def main(arguments: list[str]) -> None:
             batches,
             OBJECTIVES[recipe.labels],
             size=recipe.data.size,
+            as_input=recipe.data.as_input,
             after_batch=lambda: progress.advance(bar),
         )
 

@@ -22,8 +22,9 @@ Target = int | Tensor
 
 
 class ClipDataset(Dataset[tuple[Tensor, Target]]):
-    """One random clip of each segment, `(3, t, h, w)` float32, and its label; drawn from torch's generator.
+    """One random clip of each segment, `(3, t, h, w)` uint8, and its label; drawn from torch's generator.
 
+    What a network takes is made of it where the network is: `normalised`.
     In a multi-label folder whose list says when things happen, a clip has the labels of the time it shows.
 
     Args:
@@ -58,12 +59,12 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
                 info = segment.info or probe(segment.path)
                 first, total = frames_of(segment, info)
                 indices = [first + frame for frame in self.sampling.random(total)]
-                keep = self.crop.draw(info.height, info.width)
-                kept = read_frames(segment.path, indices, each=keep, backend=self.backend, info=info)
+                part = self.crop.draw(info.height, info.width)
+                frames = read_frames(segment.path, indices, part=part, backend=self.backend, info=info)
             except (VideoError, OSError):
                 self.failed[number] += 1
                 continue
-            return self.crop.finish(kept), target(self.folder, _shown(segment, info, indices))
+            return self.crop.views(frames), target(self.folder, _shown(segment, info, indices))
         raise ValueError(f"none of the {len(self)} clips of '{self.folder.root}' can be decoded any more")
 
     def _from(self, index: int) -> Iterator[int]:
@@ -75,7 +76,7 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
 
 
 class ViewDataset(Dataset[tuple[Tensor, Target]]):
-    """Several views of each segment, `(views, 3, t, h, w)` float32: clips spread over it, times the crops of each.
+    """Several views of each segment, `(views, 3, t, h, w)` uint8: clips spread over it, times the crops of each.
 
     Args:
         folder: where the classes are from, and whether there may be several labels.
@@ -113,13 +114,13 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
             first, total = frames_of(segment, info)
             clips = self.sampling.evenly(self.clips, total)
             needed = sorted({frame for clip in clips for frame in clip})
-            keep = self.crop.draw(info.height, info.width)
-            kept = read_frames(segment.path, [first + n for n in needed], each=keep, backend=self.backend, info=info)
+            part = self.crop.draw(info.height, info.width)
+            frames = read_frames(segment.path, [first + n for n in needed], part=part, backend=self.backend, info=info)
         except (VideoError, OSError):
             self.failed[index] += 1
             return self._nothing(segment), _no_label(self.folder)
         place = {frame: number for number, frame in enumerate(needed)}
-        views = [self.crop.finish(kept[[place[frame] for frame in clip]]) for clip in clips]
+        views = [self.crop.views(frames[[place[frame] for frame in clip]]) for clip in clips]
         return torch.cat(views), target(self.folder, segment.labels)
 
     def _nothing(self, segment: Segment) -> Tensor:

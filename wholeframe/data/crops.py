@@ -1,7 +1,8 @@
-"""From the frames of a clip to what a network sees: the same scale, crop and mirror for all of its frames.
+"""What a network sees of the frames of a clip: the same scale, crop and mirror for all of them, and the colours.
 
-train = random_crop(112)                       # (t, 3, h, w) uint8 -> (3, t, 112, 112) float32
+train = random_crop(112)                       # (t, 3, h, w) uint8 -> (3, t, 112, 112) uint8
 test = fixed_crops(112, crops="three")         # (t, 3, h, w) uint8 -> (3, 3, t, 128, 128): a view for each crop
+clips = normalised(clips, "nonlocal")          # uint8 -> float32 as a network takes it, on the device of the clips
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from wholeframe.data.images import MEAN, STD
+from wholeframe.data.part import Part
 
 Crops = Literal["centre", "three", "full"]
 Colours = Literal["nonlocal", "torchvision"]
@@ -26,18 +28,19 @@ the released Caffe2 code and PySlowFast do; `torchvision`: ImageNet's, as MMActi
 
 
 class Crop(NamedTuple):
-    """What a network sees of a clip, in two steps, so that no more of a frame is kept than that.
+    """What a network sees of a clip, in two steps, so that no more of a frame is read than that.
 
-    `crop(clip)` does both to a clip that is there as a whole.
+    `crop(clip)` does both to a clip that is there as a whole. Colours stay 8-bit: a quarter of what has to be sent from
+    the processes that decode to the one that trains, and on to its device.
     """
 
-    draw: Callable[[int, int], Callable[[Tensor], Tensor]]
-    """for one clip of frames of this height and width: from frames `(..., 3, h, w)` uint8 to what is kept of them"""
-    finish: Callable[[Tensor], Tensor]
-    """from what is kept, `(t, ..., 3, h, w)` uint8, to `(..., 3, t, h, w)` float32"""
+    draw: Callable[[int, int], Part]
+    """for one clip of frames of this height and width: the part that is read of all of them"""
+    views: Callable[[Tensor], Tensor]
+    """from that part of the frames, `(t, 3, h, w)`, to what is seen of it, `(..., 3, t, h', w')`"""
 
     def __call__(self, clip: Tensor) -> Tensor:
-        return self.finish(self.draw(*clip.shape[-2:])(clip))
+        return self.views(self.draw(*clip.shape[-2:]).of(clip))
 
 
 def sides(size: int) -> tuple[int, int]:
@@ -45,8 +48,8 @@ def sides(size: int) -> tuple[int, int]:
     return round(size * 256 / 224), round(size * 320 / 224)
 
 
-def random_crop(size: int, *, flip: bool = True, colours: Colours = "nonlocal") -> Crop:
-    """To `(3, t, size, size)` float32, drawn from torch's generator.
+def random_crop(size: int, *, flip: bool = True) -> Crop:
+    """To `(3, t, size, size)`, drawn from torch's generator.
 
     The shorter side becomes a whole number of pixels from U{256 .. 320} where size is 224 (in proportion elsewhere,
     `sides`), a random square of `size` is cut out, and half of the clips are mirrored. (The square is cut out of the
@@ -55,14 +58,13 @@ def random_crop(size: int, *, flip: bool = True, colours: Colours = "nonlocal") 
     Args:
         size: side of the result, pixels.
         flip: mirror half of the clips. False where left and right differ in meaning.
-        colours: what is taken out, see `COLOURS`.
     """
     _refuse_size(size)
-    return Crop(partial(_draw_square, size, flip), partial(_finish, colours))
+    return Crop(partial(_draw_square, size, flip), _clip)
 
 
-def fixed_crops(size: int, *, crops: Crops = "centre", side: int | None = None, colours: Colours = "nonlocal") -> Crop:
-    """To `(crops, 3, t, h', w')` float32; nothing is drawn.
+def fixed_crops(size: int, *, crops: Crops = "centre", side: int | None = None) -> Crop:
+    """To `(crops, 3, t, h', w')`; nothing is drawn.
 
     The shorter side becomes `side`. Then
 
@@ -75,49 +77,53 @@ def fixed_crops(size: int, *, crops: Crops = "centre", side: int | None = None, 
         size: side of the square that the network was trained on, pixels.
         crops: which of the above.
         side: shorter side of the frame; 256 for a network that was trained on 224, in proportion for any other.
-        colours: what is taken out, see `COLOURS`.
     """
     _refuse_size(size)
     side = sides(size)[0] if side is None else side
     if side < size:
         raise ValueError(f"side={side} is smaller than size={size}: there is no such square in the frame")
-    return Crop(partial(_places, size, side, crops), partial(_finish, colours))
+    return Crop(partial(_whole, side), partial(_places, size, side, crops))
 
 
-def _draw_square(size: int, flip: bool, height: int, width: int) -> Callable[[Tensor], Tensor]:
+def normalised(clips: Tensor, colours: Colours) -> Tensor:
+    """Clips `(..., 3, t, h, w)` uint8 as a network takes them, float32:
+
+        (x / 255 - mean) / std
+
+    colours: whose mean and standard deviation are taken out, see `COLOURS`.
+
+    ValueError for clips that are not 8-bit: they may be normalised already.
+    """
+    if clips.dtype != torch.uint8:
+        raise ValueError(f"these clips are {clips.dtype} and not 8-bit, so they may be normalised already")
+    mean, std = (torch.tensor(values, device=clips.device)[:, None, None, None] for values in COLOURS[colours])
+    return clips.to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)  # in place, for clips are large
+
+
+def _draw_square(size: int, flip: bool, height: int, width: int) -> Part:
     shortest, longest = sides(size)
     side = int(torch.randint(shortest, longest + 1, ()))
     square = round(size * min(height, width) / side)  # of the frame as it is: what is cut off need not be scaled
     top, left = (int(torch.randint(extent - square + 1, ())) for extent in (height, width))
-    mirrored = flip and bool(torch.rand(()) < 0.5)
-
-    def keep(frame: Tensor) -> Tensor:
-        frame = F.resized_crop(frame, top, left, square, square, [size, size], antialias=True)
-        return F.horizontal_flip(frame) if mirrored else frame
-
-    return keep
+    return Part(top, left, square, square, (size, size), mirrored=flip and bool(torch.rand(()) < 0.5))
 
 
-def _places(size: int, side: int, crops: Crops, height: int, width: int) -> Callable[[Tensor], Tensor]:
+def _whole(side: int, height: int, width: int) -> Part:
     scale = side / min(height, width)
-    height, width = max(round(height * scale), side), max(round(width * scale), side)
+    return Part(0, 0, height, width, (max(round(height * scale), side), max(round(width * scale), side)))
+
+
+def _clip(frames: Tensor) -> Tensor:
+    return frames.transpose(0, 1)
+
+
+def _places(size: int, side: int, crops: Crops, frames: Tensor) -> Tensor:
+    clip = _clip(frames)
+    if crops == "full":
+        return clip[None]
     square, steps = (size, (1,)) if crops == "centre" else (side, (0, 1, 2))
-    down, right = (height - square) // 2, (width - square) // 2
-
-    def keep(frame: Tensor) -> Tensor:
-        frame = F.resize(frame, [height, width], antialias=True)
-        if crops == "full":
-            return frame.unsqueeze(-4)
-        return torch.stack([F.crop(frame, step * down, step * right, square, square) for step in steps], dim=-4)
-
-    return keep
-
-
-def _finish(colours: Colours, kept: Tensor) -> Tensor:
-    """(x / 255 - mean) / std, in place, for clips are large."""
-    mean, std = (torch.tensor(list(values))[:, None, None, None] for values in COLOURS[colours])
-    pixels = kept.movedim(0, -3).to(torch.float32, memory_format=torch.contiguous_format)
-    return pixels.mul_(1 / (255 * std)).sub_(mean / std)
+    down, right = ((extent - square) // 2 for extent in clip.shape[-2:])
+    return torch.stack([F.crop(clip, step * down, step * right, square, square) for step in steps])
 
 
 def _refuse_size(size: int) -> None:

@@ -5,9 +5,8 @@ clip = read_frames("wave.mp4", [0, 2, 4])   # (3, 3, 256, 340) uint8
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -26,17 +25,13 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("videos are decoded by PyAV, which is not installed: pip install 'wholeframe[video]'") from error
 
+from wholeframe.data.cutting import Cutter
+from wholeframe.data.part import Part
+from wholeframe.data.player import END, Player, rate, seek, tick, timed
+
 Backend = Literal["pyav", "torchcodec"]
 
-Keep = Callable[[Tensor], Tensor]
-"""What is kept of a frame `(3, h, w)`: of a large video, clips of whole frames fill the memory."""
-
-Timed = tuple[float, VideoFrame | None]
-"""A frame, and when it is first shown by the clock of the file, seconds."""
-
-END: Timed = (float("inf"), None)
 EPSILON = 1e-6  # seconds; below any clock of a container
-WORTH = 0.5  # seconds; less is not worth a jump to another key frame
 
 
 class VideoError(ValueError):
@@ -95,17 +90,17 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         VideoError: it holds no video that can be decoded; names the file and the reason.
     """
     with _opened(path) as (container, stream):
-        rate = _rate(stream)
-        start, first = next(_timed(container, stream), END)
+        fps = rate(stream)
+        start, first = next(timed(container, stream), END)
         if first is None:
             raise VideoError(path, "it holds no frame")
         end = _end(container, stream)
-        seconds = max(end - start, 1 / rate)
+        seconds = max(end - start, 1 / fps)
         turned = first.rotation % 180 == 90
         return VideoInfo(
             path=Path(path),
-            frames=max(round(seconds * rate), 1),
-            fps=rate,
+            frames=max(round(seconds * fps), 1),
+            fps=fps,
             seconds=seconds,
             height=first.width if turned else first.height,
             width=first.height if turned else first.width,
@@ -120,7 +115,7 @@ def read_frames(
     indices: Sequence[int] | None = None,
     *,
     times: Sequence[float] | None = None,
-    each: Keep | None = None,
+    part: Part | None = None,
     backend: Backend = "pyav",
     info: VideoInfo | None = None,
 ) -> Tensor:
@@ -137,7 +132,8 @@ def read_frames(
         path: the file.
         indices: frames, from 0 to `info.frames - 1`; the same one may be asked for again.
         times: instead of `indices`, seconds from the first frame.
-        each: what to keep of a frame `(3, h, w)`, such as a part of it; by default all.
+        part: what to read of a frame; all of it if not given, and clips of whole frames fill the memory. A part is cut
+            and scaled before it becomes colours (`cutting`): `part.of` whole frames, but for a level or two of 255.
         backend: "torchcodec" gives the same frames; it has to be installed and takes FFmpeg's libraries.
         info: what `probe` said about the file, to save looking again.
 
@@ -155,29 +151,55 @@ def read_frames(
     if outside:
         raise ValueError(f"'{path}' is {info.seconds:g} s long, and has nothing at {outside[0]:g} s")
     if not times:
-        return torch.empty(0, 3, info.height, info.width, dtype=torch.uint8)
-    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, each or (lambda frame: frame))
+        return torch.empty(0, 3, *(part.size if part else (info.height, info.width)), dtype=torch.uint8)
+    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, part)
 
 
-def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], each: Keep) -> Tensor:
+def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], part: Part | None) -> Tensor:
     wanted = sorted(set(times))
-    rgb = VideoReformatter()  # one for all frames: setting it up takes longer than a frame
-    kept: dict[float, Tensor] = {}
-    shown, last = None, torch.empty(0)
+    write = Cutter(part, (info.height, info.width), info.rotation) if part else _Whole(info.rotation)
+    pictures = _room(len(wanted), part.size if part else (info.height, info.width), planes=part is not None)
+    moments, shown = [info.start + time + EPSILON for time in wanted], None
     with _opened(path) as (container, stream):
-        for time, frame in zip(wanted, _shown(container, stream, info, wanted), strict=True):
-            if frame is not shown:
-                picture = torch.from_numpy(rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
-                turned = torch.rot90(picture, info.rotation // 90) if info.rotation else picture
-                shown, last = frame, each(turned.permute(2, 0, 1))
-            kept[time] = last
-    pictures = [kept[time] for time in times]
-    if pictures[0].stride(-3) == 1:  # whole frames: colours stay innermost, which torchvision scales fastest
-        return torch.stack([picture.movedim(-3, -1) for picture in pictures]).movedim(-1, -3)
-    return torch.stack(pictures)
+        player = Player(container, stream, moments, info.fps)
+        for number, moment in enumerate(moments):
+            player.move(moment)
+            frame = player.frame
+            if frame is None or (player.following is None and moment > player.began + 2.5 / info.fps):
+                raise VideoError(path, f"it ends before {wanted[number]:.2f} s, and should last {info.seconds:.2f} s")
+            if frame is shown:
+                pictures[number] = pictures[number - 1]
+            else:
+                write(frame, pictures[number])
+            shown = frame
+    if wanted == list(times):
+        return pictures
+    place = {time: number for number, time in enumerate(wanted)}
+    return pictures[[place[time] for time in times]]
 
 
-def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], each: Keep) -> Tensor:
+class _Whole:
+    """Makes colours of frame after frame; one `VideoReformatter`: to set it up takes longer than a frame."""
+
+    def __init__(self, rotation: int):
+        self.turns, self.rgb = rotation // 90 if rotation % 90 == 0 else 0, VideoReformatter()
+
+    def __call__(self, frame: VideoFrame, into: Tensor) -> None:
+        picture = torch.from_numpy(self.rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
+        into.copy_(torch.rot90(picture, self.turns).permute(2, 0, 1))
+
+
+def _room(count: int, size: tuple[int, int], *, planes: bool) -> Tensor:
+    """For `(count, 3, *size)`: a plane for each colour of a clip, or the colours of each pixel side by side.
+
+    The first is what a network takes, the second what torchvision scales fastest.
+    """
+    if planes:
+        return torch.empty(3, count, *size, dtype=torch.uint8).transpose(0, 1)
+    return torch.empty(count, *size, 3, dtype=torch.uint8).movedim(-1, 1)
+
+
+def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], part: Part | None) -> Tensor:
     try:
         from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]  # an optional package
     except (ImportError, RuntimeError) as error:
@@ -188,83 +210,7 @@ def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequenc
         frames = decoder.get_frames_played_at([info.start + time for time in times]).data
     except (RuntimeError, ValueError, IndexError) as error:
         raise VideoError(path, str(error).strip().splitlines()[0]) from error
-    return torch.stack([each(frame) for frame in frames])
-
-
-# ------------------------------------------------------------------------------------ moving in a file
-
-
-def _shown(
-    container: InputContainer, stream: VideoStream, info: VideoInfo, times: Sequence[float]
-) -> Iterator[VideoFrame]:
-    """For ascending times, the frame shown then: always one frame ahead, to know when the next begins."""
-    began, frame, begins, following, decoded = _enter(container, stream, info.start + times[0])
-    for time in times:
-        clock = info.start + time + EPSILON
-        if begins + WORTH < clock and begins < _key_before(stream, clock):
-            began, frame, begins, following, decoded = _enter(container, stream, clock)
-        while begins <= clock:
-            (began, frame), (begins, following) = (begins, following), next(decoded, END)
-        if frame is None or (following is None and clock > began + 2.5 / info.fps):
-            raise VideoError(info.path, f"it ends before {time:.2f} s, and should last {info.seconds:.2f} s")
-        yield frame
-
-
-def _enter(
-    container: InputContainer, stream: VideoStream, clock: float, skim: bool = True
-) -> tuple[float, VideoFrame | None, float, VideoFrame | None, Iterator[Timed]]:
-    """The frame shown at `clock` and the one after it, when they begin, and those that follow.
-
-    On the way there from the key frame, frames that no other frame refers to are left out up to a moment before. If
-    nothing begins in that moment, one of them may have been the frame shown: then once more, with all of them.
-    """
-    moment = clock - WORTH if skim else -np.inf
-    decoded = _from(container, stream, clock, moment)
-    (began, frame), (begins, following) = next(decoded, END), next(decoded, END)
-    while begins <= clock:
-        (began, frame), (begins, following) = (begins, following), next(decoded, END)
-    if began < moment:
-        return _enter(container, stream, clock, skim=False)
-    return began, frame, begins, following, decoded
-
-
-def _from(container: InputContainer, stream: VideoStream, clock: float, skim: float) -> Iterator[Timed]:
-    """Frames in order, the first of them shown no later than `clock` (if there is one)."""
-    back = 0.0
-    while True:
-        _seek(container, stream, clock - back)
-        frames = _timed(container, stream, skim)
-        first = next(frames, END)
-        if first[0] <= clock or clock - back < 0:
-            return chain([first], frames)
-        back = max(2 * back, 1.0)  # some files are entered at a key frame that is shown too late
-
-
-def _timed(container: InputContainer, stream: VideoStream, skim: float = -np.inf) -> Iterator[Timed]:
-    """Frames with the time at which they are first shown, by the clock of the file; before `skim` not all of them."""
-    stored = container.format.name != "avi"  # AVI knows when frames are decoded, not when they are shown
-    before, step, tick = -np.inf, 1 / _rate(stream), _tick(stream)
-    for packet in container.demux(stream):
-        if packet.is_corrupt:  # the last of a broken file is
-            continue
-        skips = stored and packet.pts is not None and packet.pts * tick < skim
-        stream.codec_context.skip_frame = "NONREF" if skips else "DEFAULT"
-        for frame in packet.decode():
-            stamp = frame.pts if stored else frame.dts
-            clock = before + step if stamp is None else stamp * tick
-            if clock > before:
-                yield clock, frame
-                before = clock
-
-
-def _seek(container: InputContainer, stream: VideoStream, clock: float) -> None:
-    container.seek(max(round(clock / _tick(stream)), stream.start_time or 0), stream=stream)
-
-
-def _key_before(stream: VideoStream, clock: float) -> float:
-    """The time of the last key frame that the file's own index has before `clock`; -inf if it does not say."""
-    index = stream.index_entries.search_timestamp(int(clock / _tick(stream)))
-    return stream.index_entries[index].timestamp * _tick(stream) if index >= 0 else -np.inf
+    return part.of(frames) if part else frames
 
 
 # -------------------------------------------------------------------------------------- what is there
@@ -275,7 +221,7 @@ def _end(container: InputContainer, stream: VideoStream) -> float:
     for clock in (_promised(container, stream), 0.0):
         end = -np.inf
         try:
-            _seek(container, stream, clock)
+            seek(container, stream, clock)
             for packet in container.demux(stream):
                 end = max(end, _ending(packet, stream))
         except FFmpegError:  # broken off: what came before it counts
@@ -288,14 +234,14 @@ def _end(container: InputContainer, stream: VideoStream) -> float:
 def _ending(packet: av.Packet, stream: VideoStream) -> float:
     if packet.pts is None or packet.is_corrupt or not packet.size:
         return -np.inf
-    return (packet.pts + (packet.duration or 0)) * _tick(stream)
+    return (packet.pts + (packet.duration or 0)) * tick(stream)
 
 
 def _promised(container: InputContainer, stream: VideoStream) -> float:
     """The end of the video that the header gives; that of the sound, if it lasts longer, where there is no other."""
-    begin = (stream.start_time or 0) * _tick(stream)
+    begin = (stream.start_time or 0) * tick(stream)
     if stream.duration:
-        return begin + stream.duration * _tick(stream)
+        return begin + stream.duration * tick(stream)
     return begin + (container.duration or 0) / av.time_base
 
 
@@ -303,20 +249,9 @@ def _lost(container: InputContainer, stream: VideoStream, end: float) -> float:
     """Seconds that were promised, by the length or by the number of frames, and are not there."""
     if not stream.duration and len(container.streams) > 1:
         return 0.0  # nothing was promised for the video alone
-    counted = (stream.start_time or 0) * _tick(stream) + stream.frames / _rate(stream)  # AVI corrects only the length
+    counted = (stream.start_time or 0) * tick(stream) + stream.frames / rate(stream)  # AVI corrects only the length
     lost = max(_promised(container, stream), counted) - end
     return lost if lost > 0.5 else 0.0
-
-
-def _tick(stream: VideoStream) -> float:
-    return float(stream.time_base or 1)
-
-
-def _rate(stream: VideoStream) -> float:
-    rate = stream.average_rate or stream.guessed_rate
-    if not rate:
-        raise ValueError("it does not say how many frames it has per second")
-    return float(rate)
 
 
 class _opened:

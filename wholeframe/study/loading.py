@@ -4,6 +4,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import torch
@@ -11,12 +12,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from wholeframe.data.clip_dataset import ClipDataset, frames_of
-from wholeframe.data.crops import Crop, random_crop
+from wholeframe.data.crops import Crop, normalised, random_crop
+from wholeframe.data.part import Part
 from wholeframe.data.sampling import Sampling
 from wholeframe.data.segments import ClipFolder
 from wholeframe.data.video import probe
 
 NOTHING = torch.empty(0, 0, 0)
+CORNER = Crop(lambda height, width: Part(0, 0, 16, 16, (16, 16)), lambda frames: frames)
 
 
 @dataclass
@@ -32,13 +35,15 @@ class Loading:
     """What one way took for `clips` clips, and the same clips in the others.
 
     Attributes:
-        clips: clips in each of the three.
-        whole: our loader: frames, scale and crop, batches of float32.
-        decoding: our loader without what comes after the frames.
+        clips: clips in each of the ways.
+        floats: our loader, and batches of float32 made here of what it gives, as without an accelerator.
+        whole: our loader: frames, scale and crop, 8-bit batches.
+        decoding: our loader without what comes after decoding: of every frame a corner is kept.
         alone: seek, decode and `to_ndarray` of PyAV, in as many processes.
     """
 
     clips: int
+    floats: Time
     whole: Time
     decoding: Time
     alone: Time
@@ -48,20 +53,23 @@ def measure(
     folder: ClipFolder, sampling: Sampling, *, size: int, clips: int, batch: int, workers: int, rounds: int = 3
 ) -> Loading:
     """Read random clips of the training segments, the same ones in the same order in each way, in turns."""
-    frames = ClipDataset(
-        folder, folder.train, sampling, Crop(lambda height, width: lambda _: NOTHING, lambda _: NOTHING)
-    )
-    ways: dict[str, Dataset] = {
-        "whole": Replay(
-            ClipDataset(folder, folder.train, sampling, random_crop(size)).__getitem__, len(folder.train), clips
-        ),
-        "decoding": Replay(frames.__getitem__, len(folder.train), clips),
-        "alone": Replay(lambda index: by_pyav_alone(folder, sampling, index), len(folder.train), clips),
+    whole = ClipDataset(folder, folder.train, sampling, random_crop(size)).__getitem__
+    decoding = ClipDataset(folder, folder.train, sampling, CORNER).__getitem__
+
+    def alone(index: int) -> Tensor:
+        return by_pyav_alone(folder, sampling, index)
+
+    ways: dict[str, tuple[Callable[[int], object], Callable[[Any], object]]] = {
+        "floats": (whole, lambda batch: normalised(batch[0], "nonlocal")),
+        "whole": (whole, lambda batch: None),
+        "decoding": (decoding, lambda batch: None),
+        "alone": (alone, lambda batch: None),
     }
     times = {name: Time() for name in ways}
     for _ in range(rounds):
-        for name, way in ways.items():
-            _add(times[name], DataLoader(way, batch_size=batch, num_workers=workers))
+        for name, (read, use) in ways.items():
+            replay = Replay(read, len(folder.train), clips)
+            _add(times[name], DataLoader(replay, batch_size=batch, num_workers=workers), use)
     return Loading(clips * rounds, **times)
 
 
@@ -100,10 +108,10 @@ def by_pyav_alone(folder: ClipFolder, sampling: Sampling, index: int) -> Tensor:
     return NOTHING
 
 
-def _add(spent: Time, loader: DataLoader) -> None:
+def _add(spent: Time, loader: DataLoader, use: Callable[[Any], object]) -> None:
     wall, cpu = time.perf_counter(), _cpu()
-    for _ in loader:
-        pass
+    for batch in loader:
+        use(batch)
     spent.wall += time.perf_counter() - wall
     spent.cpu += _cpu() - cpu
 

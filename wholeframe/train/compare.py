@@ -66,7 +66,7 @@ def train_one(
     start = time.perf_counter()
     trainer = fit(recipe, network, splits, callbacks=callbacks)
     train_s = time.perf_counter() - start
-    example = next(iter(splits.val_dataloader()))[0][:1]
+    example = splits.data.as_input(next(iter(splits.val_dataloader()))[0][:1])
     new = sum(p.numel() for name, p in network.named_parameters() if in_block(name))
     result = Result(
         task=task,

@@ -15,6 +15,9 @@ from wholeframe.train.objective import OBJECTIVES, Objective, average_precision
 
 AT_ONCE = 8  # views in one forward pass: those of one video, 30 and more, may not fit into memory together
 
+AsInput = Callable[[Tensor], Tensor]
+"""From samples on the device of a network to what it takes, such as `recipe.data.as_input`."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -64,6 +67,7 @@ def evaluate(
     objective: Objective = OBJECTIVES["one"],
     *,
     size: int = 224,
+    as_input: AsInput = lambda samples: samples,
     after_batch: Callable[[], None] = lambda: None,
 ) -> Scores:
     """Probabilities for images `(b, 3, h, w)`, or for videos as views `(b, v, 3, t, h, w)`, in eval mode.
@@ -72,7 +76,7 @@ def evaluate(
     """
     probabilities, labels = [], []
     for samples, label in batches:
-        probabilities.append(probabilities_of(network, samples, objective, size).cpu())
+        probabilities.append(probabilities_of(network, samples, objective, size, as_input).cpu())
         labels.append(label)
         after_batch()
     scores = Scores(torch.cat(probabilities), torch.cat(labels))
@@ -82,7 +86,13 @@ def evaluate(
 
 
 @torch.no_grad()
-def probabilities_of(network: nn.Module, samples: Tensor, objective: Objective, size: int = 224) -> Tensor:
+def probabilities_of(
+    network: nn.Module,
+    samples: Tensor,
+    objective: Objective,
+    size: int = 224,
+    as_input: AsInput = lambda samples: samples,
+) -> Tensor:
     """`(b, k)` for images `(b, 3, h, w)` or views of videos `(b, v, 3, t, h, w)`.
 
         p = mean over views, mean over places, of softmax(logits)        (or of a sigmoid per class)
@@ -97,7 +107,7 @@ def probabilities_of(network: nn.Module, samples: Tensor, objective: Objective, 
     parts = samples.flatten(0, 1).split(AT_ONCE) if videos else [samples]
     cells = math.ceil(size / 32)  # of the last map, 7 where size is 224
     forward = partial(network.windows, side=cells) if isinstance(network, VideoResNet) else network
-    each = torch.cat([objective.probabilities(forward(part.to(device))) for part in parts])
+    each = torch.cat([objective.probabilities(forward(as_input(part.to(device)))) for part in parts])
     each = each.flatten(2).mean(dim=2) if each.ndim > 2 else each
     return each.unflatten(0, samples.shape[:2]).mean(dim=1) if videos else each
 

@@ -68,6 +68,10 @@ class Splits(L.LightningDataModule):
             num_workers=self.data.workers,
         )
 
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        samples, labels = batch
+        return self.data.as_input(samples), labels
+
     def picture(self, image: Tensor) -> np.ndarray:
         """An image `(3, h, w)` of these sets as 8-bit RGB `(h, w, 3)`."""
         colours = image.permute(1, 2, 0) * torch.tensor(self.std) + torch.tensor(self.mean)

@@ -14,7 +14,7 @@ from wholeframe.data.images import read_image, transforms
 from wholeframe.models.build import HOSTS, host, refuse_timm
 from wholeframe.models.zoo import MODELS
 from wholeframe.study.features import features
-from wholeframe.train.evaluate import probabilities_of
+from wholeframe.train.evaluate import AsInput, probabilities_of
 from wholeframe.train.objective import OBJECTIVES
 from wholeframe.train.recipe import Clips
 from wholeframe.train.run import Run
@@ -40,12 +40,13 @@ class Predictor:
     """a file as `(3, h, w)`, or as views `(v, 3, t, h, w)`"""
     labels: str = "one"
     size: int = 224
+    as_input: AsInput = lambda sample: sample
 
     def __call__(self, file: Path) -> Answer:
         """ValueError for a file that does not decode."""
         with features(self.network) as seen:
             sample = self.read(file)[None]
-            probabilities = probabilities_of(self.network, sample, OBJECTIVES[self.labels], self.size)
+            probabilities = probabilities_of(self.network, sample, OBJECTIVES[self.labels], self.size, self.as_input)
         return Answer(probabilities[0].cpu(), torch.cat(seen).mean(dim=0).cpu())
 
 
@@ -55,7 +56,7 @@ def of_run(run: Run, weights: str = "last", views: Views | None = None) -> Predi
     data, network = recipe.data, run.network(weights)
     if isinstance(data, Clips):
         read = videos_module().reader(data, views)
-        return Predictor(network, classes, read, recipe.labels, data.size)
+        return Predictor(network, classes, read, recipe.labels, data.size, data.as_input)
     _once(views)
     return Predictor(network, classes, _photograph(transforms(data.size, train=False, shorter=data.shorter)))
 

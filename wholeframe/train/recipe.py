@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wholeframe.data.crops import Colours
+from torch import Tensor
+
+from wholeframe.data.crops import Colours, normalised
 from wholeframe.data.sampling import Sampling
 from wholeframe.models.build import Model
 
@@ -35,6 +37,10 @@ class Images:
         """Of one sample."""
         return 3, self.size, self.size
 
+    def as_input(self, images: Tensor) -> Tensor:
+        """What a network takes of a batch: images are normalised when they are read."""
+        return images
+
 
 @dataclass(frozen=True)
 class Clips:
@@ -65,6 +71,10 @@ class Clips:
     def shape(self) -> tuple[int, ...]:
         """Of one sample."""
         return 3, self.sampling.frames, self.size, self.size
+
+    def as_input(self, clips: Tensor) -> Tensor:
+        """What a network takes of a batch of 8-bit clips, made where they are: they are sent before."""
+        return normalised(clips, self.colours)
 
 
 @dataclass(frozen=True)

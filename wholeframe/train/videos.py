@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wholeframe.data.clip_dataset import ClipDataset, ViewDataset
 from wholeframe.data.clips import open_clips
-from wholeframe.data.crops import COLOURS, fixed_crops, random_crop
+from wholeframe.data.crops import fixed_crops, random_crop
 from wholeframe.data.segments import ClipFolder, Segment
 from wholeframe.data.tables import Unit
 from wholeframe.data.video import probe, read_frames
@@ -47,15 +47,14 @@ class Videos:
 
     def splits(self) -> Splits:
         refuse_batch(self.folder.root, len(self.folder.train), "clips", self.data.batch)
-        crop = random_crop(self.data.size, flip=self.data.flip, colours=self.data.colours)
+        crop = random_crop(self.data.size, flip=self.data.flip)
         train = ClipDataset(self.folder, self.folder.train, self.data.sampling, crop)
         test = Middle(self)
         self.opened += [train, test.views]
-        mean, std = COLOURS[self.data.colours]
-        return Splits(train, test, self.classes, self.data, self.seed, mean, std)
+        return Splits(train, test, self.classes, self.data, self.seed)
 
     def samples(self, split: str, views: Views) -> ViewDataset:
-        crop = fixed_crops(self.data.size, crops=views.crops, colours=self.data.colours)
+        crop = fixed_crops(self.data.size, crops=views.crops)
         viewed = ViewDataset(self.folder, self._segments(split), self.data.sampling, crop, clips=views.clips)
         self.opened.append(viewed)
         return viewed
@@ -71,15 +70,15 @@ class Videos:
 
 
 def reader(data: Clips, views: Views | None) -> Callable[[Path], Tensor]:
-    """From a whole video to its views `(v, 3, t, h, w)`; VideoError if it does not decode."""
+    """From a whole video to its views `(v, 3, t, h, w)` uint8; VideoError if it does not decode."""
     views = views or PUBLISHED
-    crop = fixed_crops(data.size, crops=views.crops, colours=data.colours)
+    crop = fixed_crops(data.size, crops=views.crops)
 
     def read(file: Path) -> Tensor:
         info = probe(file)
-        keep = crop.draw(info.height, info.width)
+        part = crop.draw(info.height, info.width)
         clips = data.sampling.evenly(views.clips, info.frames)
-        return torch.cat([crop.finish(read_frames(file, clip, each=keep, info=info)) for clip in clips])
+        return torch.cat([crop.views(read_frames(file, clip, part=part, info=info)) for clip in clips])
 
     return read
 
@@ -89,7 +88,7 @@ class Middle:
 
     def __init__(self, videos: Videos):
         sampling = dataclasses.replace(videos.data.sampling, views="middle")
-        crop = fixed_crops(videos.data.size, colours=videos.data.colours)
+        crop = fixed_crops(videos.data.size)
         self.views = ViewDataset(videos.folder, videos.folder.test, sampling, crop)
 
     def __len__(self) -> int:
