@@ -14,7 +14,7 @@ from torch import Tensor
 from wholeframe.ops.choose import Impl, Sizes, never
 from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.linear import gram, gram_macs
-from wholeframe.ops.strips import STRIP, CrossAttention, SelfAttention
+from wholeframe.ops.strips import STRIP, CrossAttention, SelfAttention, strip_width
 
 Scale = float | Literal["sqrt_dim"] | None
 
@@ -109,7 +109,8 @@ def distances(s: Sizes) -> int:
 
 def _half_of_logits(s: Sizes) -> int:
     """Every strip of queries with itself and what comes after it; all pairs with the values."""
-    logits = sum(min(STRIP, s.k - i) * (s.k - i) for i in range(0, s.k, STRIP))
+    strip = strip_width(s.k)
+    logits = sum(min(strip, s.k - i) * (s.k - i) for i in range(0, s.k, strip))
     return logits * s.d + s.q * s.k * s.v
 
 
