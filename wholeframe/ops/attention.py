@@ -16,6 +16,8 @@ from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.linear import gram, gram_macs
 from wholeframe.ops.strips import STRIP, CrossAttention, SelfAttention, strip_width
 
+PASS = 100  # multiply-adds for every logit, in the time of a pass over them
+
 Scale = float | Literal["sqrt_dim"] | None
 
 
@@ -152,10 +154,10 @@ def _strips_slowness(s: Sizes, *inputs: Tensor) -> float:
 
 
 def _symmetric_slowness(s: Sizes, *inputs: Tensor) -> float:
-    """Every strip passes once over all that later positions have seen."""
+    """Every strip passes once over all that later positions have seen, and logits are used in two ways."""
     if _fused_at_their_best(inputs) or s.q != s.k:
         return math.inf
-    return 1.05 * (1 + STRIP / s.k) * (1.1 if _gradients(inputs) else 1)
+    return 1.05 * (1 + STRIP / s.k) + PASS / s.d
 
 
 def matrix_slowness(s: Sizes, *inputs: Tensor) -> float:
@@ -167,7 +169,7 @@ def _gram_slowness(s: Sizes, *inputs: Tensor) -> float:
     """Its quarters are put together in one pass more. Of the three products of the gradients one is spared."""
     if s.q != s.k:
         return math.inf
-    return matrix_slowness(s, *inputs) * (0.9 if _gradients(inputs) else 1.08 + 10 / s.k)
+    return matrix_slowness(s, *inputs) * (0.9 if _gradients(inputs) else 0.92 + PASS / s.d + 20 / s.k)
 
 
 def _fused_at_their_best(inputs: tuple[Tensor, ...]) -> bool:
