@@ -23,7 +23,7 @@ POINTS = {
     "eSE": "EffectiveSqueezeExcite(c)",
     "ECA": "EfficientChannelAttention(c)",
     "gather-excite, theta minus": (
-        'ContextBlock(c, context=MeanContext, transform=IdentityTransform, fusion="multiply", birth="random")'
+        'ContextBlock(c, context=MeanContext, transform=IdentityTransform, fusion="multiply", init="random")'
     ),
     "CBAM, its first half": "CBAM(c).channel",
     "SNL": "SimplifiedNonLocal(c)",
@@ -36,9 +36,7 @@ POINTS = {
         for fusion, words in (("add", "add"), ("multiply", "scale"), ("multiply_add", "scale and add"))
         if (context, fusion) != ("attention", "add")
     },
-    "MASTER's GC": (
-        'ContextBlock(c, context=partial(AttentionContext, heads=8), transform=Bottleneck, birth="random")'
-    ),
+    "MASTER's GC": ('ContextBlock(c, context=partial(AttentionContext, heads=8), transform=Bottleneck, init="random")'),
     "GSoP, channel-wise": "GSoPChannel(c)",
 }
 PAGE = """\
@@ -107,12 +105,21 @@ def row(name: str, call: str) -> tuple[str, ...]:
         fusion,
         f"{sum(parameter.numel() for parameter in block.parameters()):,}",
         f"{block.multiply_adds(GRID):,}",
-        "yes" if block.identity_at_birth else "no",
+        "yes" if block.identity_at_init else "no",
     )
 
 
 def page() -> str:
-    columns = ("block", "call", "context", "transform", "fusion", "parameters", "multiply-adds", "identity at birth")
+    columns = (
+        "block",
+        "call",
+        "context",
+        "transform",
+        "fusion",
+        "parameters",
+        "multiply-adds",
+        "identity at initialisation",
+    )
     return PAGE.format(
         gates=", ".join(f'`"{gate}"`' for gate in GATES),
         size=" x ".join(map(str, (CHANNELS, *GRID))),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wholeframe.models.zoo import MODELS
-from wholeframe.study.published import counted, figures
+from wholeframe.models.zoo.published import counted, figures
 
 ROOT = Path(__file__).parent.parent
 PAGE = """\

@@ -3,7 +3,7 @@
 import torch
 
 from wholeframe import ops
-from wholeframe.ops.rbf import Mercer, plan
+from wholeframe.ops.cgnl.gaussian_rbf import Mercer, plan
 
 GAMMAS = (1e-4, 0.05, 1.0)
 RANGES = (1, 5, 20, 40)
@@ -11,7 +11,7 @@ ORDERS = (1, 3, 8, 20)
 PAGE = """\
 # The Gaussian RBF of CGNL: gamma and the range are free
 
-`CGNL(channels, kernel="rbf")` and `ops.rbf` compute y_i = sum_j exp(-gamma (theta_i - phi_j)^2) g_j in time and memory
+`CGNL(channels, kernel="rbf")` and `ops.gauss_transform` compute y_i = sum_j exp(-gamma (theta_i - phi_j)^2) g_j in time and memory
 linear in the tokens, to rounding, with every gradient. So gamma, which may be learned, and the range of the embeddings
 become free. Nothing is claimed here about the accuracy of a trained network.
 
@@ -27,7 +27,7 @@ forward pass in float64 and float32: M of Mercer's series, F of Fourier's, and t
 {table}
 
 Spans, which are sqrt(gamma) times the range, beyond 1024 are refused. A call measures the span of its data and plans
-for it. A compiled or exported graph cannot: it is planned for `reach` (8 where nothing is declared), checks the span
+for it. A compiled or exported graph cannot: it is planned for `max_span` (8 where nothing is declared), checks the span
 when it runs, and raises beyond it. Its size and the time to build it grow with the reach.
 """
 
@@ -63,13 +63,13 @@ def row(gamma: float, span: float, n: int) -> list[str]:
     inputs = tokens(span, n)
     expected = outcome(lambda *t: ops.gnl(*t, "rbf", gamma=gamma), inputs, torch.float64)
     ours = [
-        errors(outcome(lambda *t: ops.rbf(*t, gamma), inputs, dtype), expected)
+        errors(outcome(lambda *t: ops.gauss_transform(*t, gamma), inputs, dtype), expected)
         for dtype in (torch.float64, torch.float32)
     ]
     dense = errors(outcome(lambda *t: ops.gnl(*t, "rbf", gamma=gamma), inputs, torch.float32), expected)
     series = []
     for order in ORDERS:
-        away = outcome(lambda *t, p=order: ops.compact(*t, "taylor", gamma=gamma, order=p), inputs, torch.float64)
+        away = outcome(lambda *t, p=order: ops.compact_gnl(*t, "taylor", gamma=gamma, order=p), inputs, torch.float64)
         series.append(errors(away, expected)[0])
     pairs = [f"{y:.0e} / {gradient:.0e}" for y, gradient in (*ours, dense)]
     return [f"{gamma:g}", f"{span:g}", features(gamma**0.5 * span), *pairs, *(f"{away:.0e}" for away in series)]

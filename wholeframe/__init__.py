@@ -32,10 +32,10 @@ from wholeframe.blocks import SimplifiedNonLocal as SimplifiedNonLocal
 from wholeframe.blocks import SqueezeExcite as SqueezeExcite
 from wholeframe.blocks import StdContext as StdContext
 from wholeframe.blocks import reset_blocks as reset_blocks
-from wholeframe.models.surgery import Report as Report
-from wholeframe.models.surgery import Site as Site
-from wholeframe.models.surgery import insert as insert
-from wholeframe.models.surgery import remove as remove
-from wholeframe.models.surgery import sites as sites
 from wholeframe.models.zoo import MODELS as MODELS
-from wholeframe.models.zoo import model as model
+from wholeframe.models.zoo import create_model as create_model
+from wholeframe.surgery.insert import Report as Report
+from wholeframe.surgery.insert import Site as Site
+from wholeframe.surgery.insert import insert as insert
+from wholeframe.surgery.insert import remove as remove
+from wholeframe.surgery.insert import sites as sites

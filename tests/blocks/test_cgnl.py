@@ -106,17 +106,17 @@ def test_gamma_can_be_learned(kernel):
 def test_a_range_beyond_the_declared_one_raises_and_an_undeclared_one_is_measured():
     x = 100 * torch.randn(1, 12, 4, 4, dtype=torch.float64)
     assert torch.isfinite(alive(**RBF)(x)).all()
-    with pytest.raises(ValueError, match="beyond the declared reach=2; give reach="):
-        alive(**RBF, reach=2.0)(x)
+    with pytest.raises(ValueError, match="beyond the declared max_span=2; give max_span="):
+        alive(**RBF, max_span=2.0)(x)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kernel": "rfb"}, "kernel='rfb' is none of 'dot', 'taylor', 'rbf'; did you mean 'rbf'?"),
-        ({"norm": "group"}, "norm='group' is none of 'gn', 'bn', None"),
-        ({"birth": "zeros"}, "birth='zeros' is none of 'zero', 'random'; did you mean 'zero'?"),
-        ({"scale": "sqrt_dim"}, "scale='sqrt_dim' is none of 'sqrt_length', None"),
+        ({"kernel": "rfb"}, "kernel='rfb' is not one of 'dot', 'taylor', 'rbf'; did you mean 'rbf'?"),
+        ({"norm": "group"}, "norm='group' is not one of 'gn', 'bn', None"),
+        ({"init": "zeros"}, "init='zeros' is not one of 'identity', 'random'"),
+        ({"scale": "sqrt_dim"}, "scale='sqrt_dim' is not one of 'sqrt_length', None"),
         ({}, "groups=8 does not divide channels=100; divisors near 8 are 5 and 10"),
         ({"groups": 0}, "groups=0 does not divide channels=100; the divisor nearest to 0 is 1"),
         ({"groups": 200}, "groups=200 does not divide channels=100; the divisor nearest to 200 is 100"),
@@ -128,7 +128,7 @@ def test_a_range_beyond_the_declared_one_raises_and_an_undeclared_one_is_measure
             {"kernel": "rbf", "order": 2},
             "order=2 does not apply to kernel='rbf'; leave it out, or take kernel='taylor'",
         ),
-        ({"kernel": "taylor", "reach": 2.0}, "reach=2.0 does not apply to kernel='taylor'"),
+        ({"kernel": "taylor", "max_span": 2.0}, "max_span=2.0 does not apply to kernel='taylor'"),
         ({"kernel": "taylor", "groups": 1, "order": -1}, "order=-1 is no power; give a number from 0, such as 3"),
         ({"kernel": "rbf", "groups": 1, "gamma": 0.0}, "gamma=0 is no width of a kernel; give a positive number"),
     ],
@@ -142,7 +142,7 @@ def test_an_option_that_cannot_be_is_refused(options, message):
 
 def test_there_is_no_attention_to_show():
     block = alive()
-    assert not block.attends
+    assert not block.has_attention
     with pytest.raises(ValueError, match="there is no map over the grid to show; NonLocal has one"):
         block.attention(torch.randn(1, 12, 4, 4), [0])
 
@@ -157,7 +157,7 @@ def test_the_weights_at_birth():
     for name in ("theta", "phi", "g", "out"):
         assert abs(getattr(released, name).weight.std() - 0.01) < 1e-3
     assert abs(he.theta.weight.std() - (2 / 128) ** 0.5) < 5e-3
-    assert not released.norm.weight.any() and CGNL(256, birth="random").norm.weight.all()
+    assert not released.norm.weight.any() and CGNL(256, init="random").norm.weight.all()
     assert not CGNL(256, norm=None).out.weight.any()
 
 
@@ -177,12 +177,12 @@ def test_multiply_adds_count_the_kernel_at_its_reach():
     projections, kernel, out = 3 * 12 * 6 * 20, 6 * 20, 12 * 2 * 20
     assert alive().multiply_adds((4, 5)) == projections + kernel + out
     assert alive(kernel="taylor", order=5).multiply_adds((4, 5)) == projections + 10 * kernel + out
-    near, far = (alive(kernel="rbf", reach=reach).multiply_adds((4, 5)) for reach in (0.1, 30.0))
+    near, far = (alive(kernel="rbf", max_span=max_span).multiply_adds((4, 5)) for max_span in (0.1, 30.0))
     assert near < far
 
 
 def test_repr_tells_the_options():
     text = "12, inner=6, groups=3, kernel="
-    assert text + "'dot', scale=None, birth='zero'" in repr(alive())
-    assert text + "'taylor', gamma=0.05, order=2, scale=None, birth='zero'" in repr(alive(**TAYLOR))
-    assert text + "'rbf', gamma=0.05, reach=None, scale=None, birth='zero'" in repr(alive(**RBF))
+    assert text + "'dot', scale=None, init='identity'" in repr(alive())
+    assert text + "'taylor', gamma=0.05, order=2, scale=None, init='identity'" in repr(alive(**TAYLOR))
+    assert text + "'rbf', gamma=0.05, max_span=None, scale=None, init='identity'" in repr(alive(**RBF))

@@ -3,19 +3,19 @@
 import pytest
 import torch
 
+from wholeframe.bench.references import plain_context
 from wholeframe.blocks import BLOCKS, ContextBlock, GlobalContext, LinearTransform, StdContext
+from wholeframe.models.measure import peak_bytes
 from wholeframe.ops import context
-from wholeframe.study.definitions import plain_context
-from wholeframe.study.race import peak_bytes
 
 MADE = {
-    "gc": lambda: GlobalContext(8, ratio=1 / 2, birth="random"),
-    "gc, multiply": lambda: GlobalContext(8, ratio=1 / 2, fusion="multiply", birth="random"),
-    "gc, multiply_add": lambda: GlobalContext(8, ratio=1 / 2, fusion="multiply_add", birth="random"),
-    "snl": lambda: BLOCKS["snl"].make(8, birth="random"),
+    "gc": lambda: GlobalContext(8, ratio=1 / 2, init="random"),
+    "gc, multiply": lambda: GlobalContext(8, ratio=1 / 2, fusion="multiply", init="random"),
+    "gc, multiply_add": lambda: GlobalContext(8, ratio=1 / 2, fusion="multiply_add", init="random"),
+    "snl": lambda: BLOCKS["snl"].make(8, init="random"),
     "se": lambda: BLOCKS["se"].make(8, ratio=1 / 2),
     "eca": lambda: BLOCKS["eca"].make(8),
-    "std": lambda: ContextBlock(8, context=StdContext, transform=LinearTransform, fusion="multiply", birth="random"),
+    "std": lambda: ContextBlock(8, context=StdContext, transform=LinearTransform, fusion="multiply", init="random"),
 }
 LAYOUTS = {
     "contiguous": lambda x: x,

@@ -76,7 +76,7 @@ def test_the_covariance_is_a_part_like_any_other(x):
         context=partial(CovarianceContext, inner=8),
         transform=partial(RowConv, inner=8, act="leaky_relu"),
         fusion="add",
-        birth="random",
+        init="random",
     ).double()
     expected = block.add(block.context(x))[:, :, None, None]
     torch.testing.assert_close(block(x), x + expected)
@@ -133,15 +133,15 @@ def test_concat_on_sequences_and_clips():
 
 
 def test_the_maximum_of_two_identities_is_one(x):
-    born = {"gate": "twice_sigmoid", "birth": "zero"}
+    neutral = {"gate": "twice_sigmoid", "init": "zero"}
     for out_act, identity in ((None, True), ("relu", False)):
         block = GSoP(
             16,
-            channel=partial(CHANNEL, **born),
-            position=partial(POSITION, **born, out_act=out_act),
+            channel=partial(CHANNEL, **neutral),
+            position=partial(POSITION, **neutral, out_act=out_act),
             fusion="max",
         ).double()
-        assert block.identity_at_birth == identity == torch.equal(block(x), x)
+        assert block.identity_at_init == identity == torch.equal(block(x), x)
 
 
 def test_fusions_reset(x):
@@ -150,7 +150,7 @@ def test_fusions_reset(x):
         nn.init.constant_(parameter, 7)
     block.reset_parameters()
     assert not any((parameter == 7).any() for parameter in block.parameters())
-    assert not block.attends
+    assert not block.has_attention
 
 
 # ------------------------------------------------------------------------------------------------- in a host, and costs
@@ -217,14 +217,14 @@ def test_the_covariance_stays_in_float32_under_autocast():
             lambda: GSoPChannel(16, filters=0),
             "filters=0 leaves a row of the covariance unseen; give a number from 1, such as 4",
         ),
-        (lambda: GSoPChannel(16, row_act="leaky"), "row_act='leaky' is none of .*; did you mean 'leaky_relu'?"),
-        (lambda: GSoPChannel(16, reduce_act="gelu"), "reduce_act='gelu' is none of 'relu', None"),
-        (lambda: GSoPPosition(16, centring="true"), "centring='true' is none of 'released', 'development', 'exact'"),
-        (lambda: GSoPPosition(16, out_act="silu"), "out_act='silu' is none of 'relu', None"),
-        (lambda: GSoPPosition(16, gate="tanh"), "gate='tanh' is none of 'sigmoid'"),
-        (lambda: GSoPPosition(16, birth="one"), "birth='one' is none of 'zero', 'random'"),
+        (lambda: GSoPChannel(16, row_act="leaky"), "row_act='leaky' is not one of .*; did you mean 'leaky_relu'?"),
+        (lambda: GSoPChannel(16, reduce_act="gelu"), "reduce_act='gelu' is not one of 'relu', None"),
+        (lambda: GSoPPosition(16, centring="true"), "centring='true' is not one of 'released', 'development', 'exact'"),
+        (lambda: GSoPPosition(16, out_act="silu"), "out_act='silu' is not one of 'relu', None"),
+        (lambda: GSoPPosition(16, gate="tanh"), "gate='tanh' is not one of 'sigmoid'"),
+        (lambda: GSoPPosition(16, init="one"), "init='one' is not one of 'zero', 'random'"),
         (lambda: GSoPPosition(16, size=(8, 0)), r"size=\(8, 0\) is no grid; give one to three numbers from 1, such as"),
-        (lambda: GSoP(16, fusion="avg"), "fusion='avg' is none of 'sum', 'max', 'concat'"),
+        (lambda: GSoP(16, fusion="avg"), "fusion='avg' is not one of 'sum', 'max', 'concat'"),
         (lambda: GSoP(16, fusion="concat"), "concat.* has channels / 64 groups, which channels=16 does not give; give"),
         (
             lambda: GSoP(16, fusion="concat", groups=3, kernel=5),
@@ -246,12 +246,12 @@ def test_a_map_of_another_rank_is_refused():
 
 @pytest.mark.parametrize("make", [CHANNEL, POSITION, partial(GSoP, channel=CHANNEL, position=POSITION)])
 def test_gates_are_no_attention(make, x):
-    assert not make(16).attends
+    assert not make(16).has_attention
     with pytest.raises(ValueError, match="there is no attention to show; "):
         make(16).double().attention(x, [0])
 
 
 def test_repr_tells_the_options():
-    assert "16, fusion='multiply', gate='sigmoid', birth='random', inner=8, stride=2" in repr(CHANNEL(16, stride=2))
+    assert "16, fusion='multiply', gate='sigmoid', init='random', inner=8, stride=2" in repr(CHANNEL(16, stride=2))
     assert "16, inner=8, size=(4, 4), stride=1, centring='released', out_act='relu'" in repr(POSITION(16))
     assert "16, fusion='sum'" in repr(GSoP(16, channel=CHANNEL, position=POSITION))

@@ -173,8 +173,8 @@ def test_reset_undoes_an_initialisation_of_everything():
             "steps=0 of Newton-Schulz cannot be: 3 and 5 are published, and in float32 rounding errors",
         ),
         ({"steps": 21}, 'steps=21 .*; give 1 to 20, or root="eigen" for the exact root'),
-        ({"root": "svd"}, "root='svd' is none of 'newton_schulz', 'eigen'"),
-        ({"triangle": "uper"}, "triangle='uper' is none of 'upper', 'lower'; did you mean 'upper'?"),
+        ({"root": "svd"}, "root='svd' is not one of 'newton_schulz', 'eigen'"),
+        ({"triangle": "uper"}, "triangle='uper' is not one of 'upper', 'lower'; did you mean 'upper'?"),
         ({"inner": 0}, "inner=0 is no width; give a number from 1"),
     ],
 )

@@ -14,21 +14,21 @@ def x():
 
 def alive(**options):
     torch.manual_seed(0)
-    return NonLocal(8, std=0.5, birth="random", concatenation_bias=options.get("kind") == "concatenation", **options)
+    return NonLocal(8, std=0.5, init="random", concatenation_bias=options.get("kind") == "concatenation", **options)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "embeded_gaussian"}, "kind='embeded_gaussian' is none of .*; did you mean 'embedded_gaussian'?"),
-        ({"pool_order": "first"}, "pool_order='first' is none of 'before', 'after'"),
-        ({"norm": "batch"}, "norm='batch' is none of 'bn', 'affine', None"),
-        ({"birth": "zeros"}, "birth='zeros' is none of 'zero', 'random'; did you mean 'zero'?"),
-        ({"backend": "associative"}, "backend='associative' is none of 'auto', 'sdpa', 'strips', 'dense'"),
-        ({"kind": "dot", "backend": "sdpa"}, "backend='sdpa' is none of 'auto', 'associative', 'gram', 'dense'"),
+        ({"kind": "embeded_gaussian"}, "kind='embeded_gaussian' is not one of .*; did you mean 'embedded_gaussian'?"),
+        ({"pool_order": "first"}, "pool_order='first' is not one of 'before', 'after'"),
+        ({"norm": "batch"}, "norm='batch' is not one of 'bn', 'affine', None"),
+        ({"init": "zeros"}, "init='zeros' is not one of 'identity', 'random'"),
+        ({"backend": "associative"}, "backend='associative' is not one of 'auto', 'sdpa', 'strips', 'dense'"),
+        ({"kind": "dot", "backend": "sdpa"}, "backend='sdpa' is not one of 'auto', 'associative', 'gram', 'dense'"),
         ({"kind": "dot", "scale": "sqrt_dim"}, "scale='sqrt_dim' does not apply to kind='dot', .*leave scale=None"),
         ({"kind": "concatenation", "scale": 0.5}, "scale=0.5 does not apply to kind='concatenation'"),
-        ({"scale": "sqrt_dims"}, "scale='sqrt_dims' is none of 'sqrt_dim', None; did you mean 'sqrt_dim'?"),
+        ({"scale": "sqrt_dims"}, "scale='sqrt_dims' is not one of 'sqrt_dim', None; did you mean 'sqrt_dim'?"),
         ({"inner": 0}, "inner=0 is no width; give a number from 1, such as 4"),
     ],
 )
@@ -147,4 +147,4 @@ def test_the_gaussian_of_raw_maps_pools_the_map_itself(x):
 
 def test_repr_tells_the_options():
     text = repr(NonLocal(8, kind="dot", pool=2))
-    assert "8, inner=4, kind='dot', scale=None, pool=2, pool_order='after', birth='zero'" in text
+    assert "8, inner=4, kind='dot', scale=None, pool=2, pool_order='after', init='identity'" in text

@@ -6,10 +6,10 @@ import json
 import pytest
 import torch
 
+from wholeframe.bench import sweep
+from wholeframe.bench.case import Case, Goal
+from wholeframe.bench.timing import Lap, Probe, Race
 from wholeframe.commands import bench
-from wholeframe.study import sweep
-from wholeframe.study.bench import Case, Goal
-from wholeframe.study.race import Lap, Probe, Race
 
 
 def passes(factor):
@@ -25,7 +25,7 @@ def clock(monkeypatch):
         laps = {name: Lap((0.001 if name == "ours" else 0.003,) * rounds) for name in runs}
         return Race(laps, Probe(gemm=100, copy=20), rejected=0)
 
-    monkeypatch.setattr("wholeframe.study.bench.race", race)
+    monkeypatch.setattr("wholeframe.bench.case.race", race)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import torch
 
 pytest.importorskip("av")
 
+from wholeframe.bench import clip_loading
 from wholeframe.cli import main
-from wholeframe.data.clips import open_clips
-from wholeframe.data.sampling import Sampling
-from wholeframe.study import loading
+from wholeframe.data.video.clip_folder import open_clips
+from wholeframe.data.video.sampling import Sampling
 
 
 @pytest.fixture
@@ -44,11 +44,14 @@ def test_every_way_reads_the_same_clips(folder, monkeypatch):
         return draw
 
     for way, read in (
-        ("ours", loading.ClipDataset(clips, clips.train, Sampling(4, 2), loading.random_crop(16)).__getitem__),
-        ("alone", lambda index: loading.by_pyav_alone(clips, Sampling(4, 2), index)),
+        (
+            "ours",
+            clip_loading.ClipDataset(clips, clips.train, Sampling(4, 2), clip_loading.random_crop(16)).__getitem__,
+        ),
+        ("alone", lambda index: clip_loading.by_pyav_alone(clips, Sampling(4, 2), index)),
     ):
         monkeypatch.setattr(Sampling, "random", noting(way))
-        replay = loading.Replay(read, len(clips.train), 6)
+        replay = clip_loading.Replay(read, len(clips.train), 6)
         for index in range(len(replay)):
             replay[index]
     assert drawn["ours"] == drawn["alone"]

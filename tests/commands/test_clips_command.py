@@ -65,7 +65,7 @@ def test_evaluate_what_was_trained_on_with_statistics_of_its_own(call, capsys, c
 
 def test_a_video_that_is_lost_later_counts_nowhere(call, capsys, clip_run, actions, tmp_path, monkeypatch):
     shutil.copytree(actions, tmp_path / "actions")
-    from wholeframe.train import videos
+    from wholeframe.train.inputs import videos
 
     def then_lose(*arguments, **options):
         folder = videos_open(*arguments, **options)
@@ -116,7 +116,10 @@ def test_predict(call, capsys, clip_run, actions, tmp_path, suffix):
     [
         (("--window", 0.75), "may have any number of labels, and the recipe has one for each: give --labels many"),
         (("--labels", "many"), "has one label: give --labels one; or, where a list says when things happen, --window"),
-        (("--host", "resnet18"), "the recipe is for clips, and 'resnet18' takes none; take a host such as c2d_r50"),
+        (
+            ("--backbone", "resnet18"),
+            "the recipe is for clips, and 'resnet18' takes none; take a backbone such as c2d_r50",
+        ),
         (("--frames", 4), "'c2d_r18_nl1' does not run on a sample of 3 x 4 x 32 x 32"),
         (("--batch", 3), "has 2 training clips, fewer than one batch of 3; give --batch 2 or less"),
         (("--epochs", 0), "epochs=0 trains nothing"),
@@ -129,9 +132,9 @@ def test_what_cannot_be_trained(refused, actions, tmp_path, arguments, sentence)
 
 def test_without_the_extra(refused, clip_run, actions, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    for name in ("train.videos", "data.clip_dataset", "data.clips", "data.video"):
+    for name in ("train.inputs.videos", "data.video.dataset", "data.video.clip_folder", "data.video.file"):
         monkeypatch.delitem(sys.modules, f"wholeframe.{name}", raising=False)
-    monkeypatch.delattr("wholeframe.train.videos")
+    monkeypatch.delattr("wholeframe.train.inputs.videos")
     told = refused("train", "clips", "--data", actions, "--out", tmp_path / "r", *SMALL)
     assert "videos are decoded by PyAV, which is not installed" in told
 

@@ -64,7 +64,7 @@ def test_the_record_tells_how_it_was_made(compared):
     folder, _ = compared
     record = json.loads((folder / "recipe.json").read_text())
     assert record["options"]["steps"] == "4" and record["blocks"]["gc"] == {"ratio": 0.25}
-    assert record["recipes"]["gist"]["model"]["host"] == "small_dense" and "torch" in record["environment"]
+    assert record["recipes"]["gist"]["model"]["backbone"] == "small_dense" and "torch" in record["environment"]
     assert (
         f"`wholeframe compare --steps 4 --tasks gist --blocks none nl gc --seeds 2 --out {folder}`"
         in (folder / "results.md").read_text()

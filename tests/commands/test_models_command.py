@@ -6,8 +6,8 @@ import shlex
 import pytest
 
 from wholeframe.commands import cost, models, train
-from wholeframe.models.counts import COUNTS
 from wholeframe.models.zoo import MODELS
+from wholeframe.models.zoo.sizes import COUNTS
 
 
 def test_all_networks_are_listed(capsys):
@@ -25,8 +25,8 @@ def test_a_card(capsys):
     for fact in (
         "paper Cao et al., GCNet",
         "input 3 x 224 x 224, 1000 classes",
-        "weights of the host: torchvision's, BSD-3-Clause",
-        "train wholeframe train imagenet --host r50_gc --data DIR --out runs/r50_gc",
+        "weights of the backbone: torchvision's, BSD-3-Clause",
+        "train wholeframe train imagenet --backbone r50_gc --data DIR --out runs/r50_gc",
         "77.70 top-1 %",
         "28,078,773 28,078,773 parameters",
         "3.87 3.87 G multiply-adds Cao et al., GCNet (arXiv 1904.11492), table 4 stride 1x1",
@@ -39,7 +39,7 @@ def test_the_commands_train_the_networks():
         if network.command:
             words = shlex.split(network.command)
             model = train.parse(words[2:]).recipe.model
-            assert words[:2] == ["wholeframe", "train"] and (model.host, model.block) == (name, None)
+            assert words[:2] == ["wholeframe", "train"] and (model.backbone, model.block) == (name, None)
 
 
 def test_what_is_unverified_is_labelled(capsys):

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from wholeframe.models.build import host
+from wholeframe.models.build import create_backbone
 
 
 def test_predict_with_a_run(call, capsys, run, photo, photos, tmp_path):
@@ -35,7 +35,7 @@ def test_predictions_are_those_of_evaluate(call, capsys, run, photos):
 def weights(tmp_path_factory):
     """A state dict of torchvision's ResNet-18 that calls everything a goldfish."""
     torch.manual_seed(0)
-    network = host("torchvision/resnet18", 1000)
+    network = create_backbone("torchvision/resnet18", 1000)
     torch.nn.init.zeros_(network.fc.weight)
     network.fc.bias.data = torch.eye(1000)[1] * 20
     file = tmp_path_factory.mktemp("weights") / "r18.safetensors"
@@ -63,7 +63,7 @@ def test_weights_that_do_not_fit(refused, weights, photo, tmp_path):
     [
         (("r50_gc", "PHOTO"), "no weights of 'r50_gc' can be fetched; train it and give the run"),
         (("resnet81", "PHOTO"), "neither torchvision nor timm has a model 'resnet81'; the nearest are"),
-        (("resnet18", "PHOTO", "--weights", "X"), "weights='X' is none of 'IMAGENET1K_V1', 'DEFAULT'"),
+        (("resnet18", "PHOTO", "--weights", "X"), "weights='X' is not one of 'IMAGENET1K_V1', 'DEFAULT'"),
         (("RUN", "PHOTO", "--weights", "X"), "weights='X': a run has the weights last and best"),
         (("RUN", "PHOTO", "--views", "10x3"), "--views 10x3 is for videos; a photograph is looked at once"),
         (("RUN", "PHOTO", "--features", "f.csv"), "features are written as .npy or .safetensors, and not as 'f.csv'"),

@@ -113,7 +113,7 @@ def test_a_broken_image_under_strict(refused, with_broken, run, tmp_path, comman
     [
         (("--block", "nll"), "wholeframe: there is no block 'nll'; the nearest are nl"),
         (
-            ("--host", "resnet81"),
+            ("--backbone", "resnet81"),
             "wholeframe: neither torchvision nor timm has a model 'resnet81'; the nearest are resn",
         ),
         (("--at", "stage9"), "wholeframe: at='stage9' matches no module"),
@@ -121,7 +121,10 @@ def test_a_broken_image_under_strict(refused, with_broken, run, tmp_path, comman
         (("--batch", 21), "has 20 training images, fewer than one batch of 21; give --batch 10 or less"),
         (("--batch", 0), "batch=0 is no number of samples"),
         (("--epochs", 0), "epochs=0 trains nothing"),
-        (("--host", "resnet18", "--weights", "X"), "wholeframe: weights='X' is none of 'IMAGENET1K_V1', 'DEFAULT'"),
+        (
+            ("--backbone", "resnet18", "--weights", "X"),
+            "wholeframe: weights='X' is not one of 'IMAGENET1K_V1', 'DEFAULT'",
+        ),
         (("--test-fraction", 1.5), "wholeframe: test_fraction=1.5 is not between 0 and 1"),
         (("--epoch", 3), "--epoch"),
     ],

@@ -19,7 +19,7 @@ def test_killed_and_resumed(tmp_path, make_photos):
     whole, killed = Run(tmp_path / "whole"), Run(tmp_path / "killed")
 
     def command(run):
-        options = {"data": photos, "out": run.folder, "host": "small", "size": 16, "batch": 8, "workers": 0}
+        options = {"data": photos, "out": run.folder, "backbone": "small", "size": 16, "batch": 8, "workers": 0}
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         return ["small_nl", *given, "--epochs", str(EPOCHS), "--flip"]
 

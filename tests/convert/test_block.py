@@ -239,14 +239,14 @@ def test_without_a_state_a_block_is_born_as_the_reference_is(reference):
     torch.manual_seed(0)
     constructor = next(arguments for prefix, arguments in MINIMAL.items() if reference.startswith(prefix))
     block, x = convert.block(reference, constructor), torch.randn(2, 8, 3, 4, 5)
-    assert torch.equal(block(x), x) == block.identity_at_birth == reference.startswith(BORN_AS_IDENTITIES)
+    assert torch.equal(block(x), x) == block.identity_at_init == reference.startswith(BORN_AS_IDENTITIES)
 
 
 def test_zeros_init_of_mmcv_is_the_birth():
     for norm_cfg in (None, {"type": "BN"}):
         arguments = {"in_channels": 8, "norm_cfg": norm_cfg}
-        assert convert.block("mmcv.NonLocal2d", arguments).birth == "zero"
-        assert convert.block("mmcv.NonLocal2d", {**arguments, "zeros_init": False}).birth == "random"
+        assert convert.block("mmcv.NonLocal2d", arguments).init == "identity"
+        assert convert.block("mmcv.NonLocal2d", {**arguments, "zeros_init": False}).init == "random"
 
 
 def test_cgnl_takes_the_order_of_the_released_class_and_scales_by_the_tokens():

@@ -37,7 +37,7 @@ def test_without_a_state_a_gate_is_born_as_in_the_reference(reference):
     """At random around one half, with He initialisation: no identity."""
     torch.manual_seed(0)
     block, x = convert.block(f"gsop.Bottleneck.{reference}", {"planes": 16, "att_dim": 8}), torch.randn(2, 64, 6, 5)
-    assert not block.identity_at_birth
+    assert not block.identity_at_init
     assert not torch.equal(block(x), x)
     assert (block.gates(x).mean() - 0.5).abs() < 0.2
 

@@ -31,12 +31,12 @@ def test_a_convention_is_the_default_of_its_reference(name, channels):
 def test_slowfast_and_caffe2_differ_by_what_the_configurations_set():
     """`NONLOCAL.POOL: [1, 2, 2]` and `ZERO_INIT_FINAL_BN`, and the standard deviation that the model overwrites."""
     caffe2, slowfast = (settings(block) for block in (NonLocal.like("caffe2", 64), NonLocal.like("slowfast", 64)))
-    assert {name for name in caffe2 if caffe2[name] != slowfast[name]} == {"pool", "pool_order", "std", "birth"}
+    assert {name for name in caffe2 if caffe2[name] != slowfast[name]} == {"pool", "pool_order", "std", "init"}
 
 
 def test_the_paper_is_unscaled_and_pools_its_projections():
     paper = NonLocal.like("paper", 64)
-    assert (paper.scale, paper.pool, paper.pool_order, paper.std, paper.birth) == (None, 2, "after", None, "zero")
+    assert (paper.scale, paper.pool, paper.pool_order, paper.std, paper.init) == (None, 2, "after", None, "identity")
 
 
 @pytest.mark.parametrize("kind", ops.KINDS)
@@ -56,5 +56,5 @@ def test_the_table_is_whole():
 
 
 def test_an_unknown_convention_is_refused():
-    with pytest.raises(ValueError, match=r"convention='slow_fast' is none of .*; did you mean 'slowfast'?"):
+    with pytest.raises(ValueError, match=r"convention='slow_fast' is not one of .*; did you mean 'slowfast'?"):
         NonLocal.like("slow_fast", 64)

@@ -32,7 +32,7 @@ def seed():
 
 
 def alive(network):
-    """In float64, nothing at birth."""
+    """In float64, nothing at initialisation."""
     for tensor in network.state_dict().values():
         if tensor.is_floating_point():
             nn.init.uniform_(tensor, 0.1, 1)
@@ -81,7 +81,7 @@ def test_the_non_local_block_of_a_stage_stands_where_insert_puts_it():
 
 def test_a_fresh_stage_has_a_block_that_is_born_at_random_as_in_the_reference():
     block = convert.block("slowfast.ResStage", STAGE).pathway0_nonlocal1
-    assert isinstance(block, NonLocal) and not block.identity_at_birth
+    assert isinstance(block, NonLocal) and not block.identity_at_init
 
 
 @pytest.mark.parametrize(

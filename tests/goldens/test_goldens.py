@@ -85,7 +85,7 @@ def cases() -> list[tuple[str, str]]:
     for name in NAMES:
         if source := reference(name):
             block = convert.block(source, constructor(name))
-            backends = ops.backends(block.kind) if isinstance(block, NonLocal) else ()
+            backends = ops.backend_names(block.kind) if isinstance(block, NonLocal) else ()
             refused = ("symmetric", "gram") if isinstance(block, NonLocal) and block.keys.late else ()
             pairs += [(name, backend) for backend in ("auto", *backends) if backend not in refused]
     return pairs

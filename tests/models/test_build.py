@@ -10,8 +10,8 @@ import torchvision
 from torch import nn
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.models.build import HOSTS, Model, block_maker, build, host
-from wholeframe.models.small import SmallNet
+from wholeframe.models.build import BACKBONES, ModelConfig, block_maker, build, create_backbone
+from wholeframe.models.toy import ToyNet
 
 IMAGE = torch.randn(2, 3, 32, 24, generator=torch.Generator().manual_seed(0))
 
@@ -33,17 +33,17 @@ def unreachable(*_args, **_kwargs):
     ],
 )
 def test_small_net_shapes(options, shape):
-    assert SmallNet(5, **options)(IMAGE).shape == shape
+    assert ToyNet(5, **options)(IMAGE).shape == shape
 
 
 def test_small_net_is_the_mean_of_its_dense_self():
-    image_wise, dense = SmallNet(5, strides=(2, 2, 1)).eval(), SmallNet(5, strides=(2, 2, 1), dense=True).eval()
+    image_wise, dense = ToyNet(5, strides=(2, 2, 1)).eval(), ToyNet(5, strides=(2, 2, 1), dense=True).eval()
     dense.load_state_dict(image_wise.state_dict())
     assert torch.allclose(image_wise(IMAGE), dense(IMAGE).mean(dim=(2, 3)), atol=1e-6)
 
 
 def test_small_net_depth_and_width():
-    network = SmallNet(5, strides=(2, 2, 2), depth=2, width=16)
+    network = ToyNet(5, strides=(2, 2, 2), depth=2, width=16)
     convolutions = [m for m in network.stage2 if isinstance(m, nn.Conv2d)]
     assert [c.stride for c in convolutions] == [(2, 2), (1, 1)] and {c.out_channels for c in convolutions} == {16}
 
@@ -51,14 +51,16 @@ def test_small_net_depth_and_width():
 # ------------------------------------------------------------------------------------------------------ hosts
 
 
-@pytest.mark.parametrize("name", [*HOSTS, "torchvision/resnet18", "resnet18", "timm/convnext_atto", "convnext_atto"])
+@pytest.mark.parametrize(
+    "name", [*BACKBONES, "torchvision/resnet18", "resnet18", "timm/convnext_atto", "convnext_atto"]
+)
 def test_hosts_have_as_many_outputs_as_classes(name):
-    assert host(name, 7).eval()(torch.zeros(1, 3, 64, 64)).shape[1] == 7
+    assert create_backbone(name, 7).eval()(torch.zeros(1, 3, 64, 64)).shape[1] == 7
 
 
 def test_a_bare_name_is_torchvisions_first():
-    assert type(host("resnet18", 2)) is torchvision.models.ResNet
-    assert type(host("timm/resnet18", 2)) is timm.models.ResNet
+    assert type(create_backbone("resnet18", 2)) is torchvision.models.ResNet
+    assert type(create_backbone("timm/resnet18", 2)) is timm.models.ResNet
 
 
 @pytest.mark.parametrize(
@@ -70,28 +72,28 @@ def test_a_bare_name_is_torchvisions_first():
             "neither torchvision nor timm has a model 'convnext_atom'; the nearest are convnext_atto",
         ),
         ("resnett18", "neither torchvision nor timm has a model 'resnett18'; the nearest are resnet18"),
-        ("keras/resnet18", "there is no library 'keras' of hosts; write torchvision/resnet18 or timm/resnet18"),
+        ("keras/resnet18", "there is no library 'keras' of backbones; write torchvision/resnet18 or timm/resnet18"),
         ("torchvision/small", "torchvision has no model 'small'"),
         ("r50_gcc", "neither torchvision nor timm has a model 'r50_gcc'; the nearest are r50_gc"),
     ],
 )
 def test_unknown_hosts(name, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
-        host(name, 2)
+        create_backbone(name, 2)
 
 
 def test_timm_may_be_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ValueError, match="no model 'resnet19t', and timm is not installed; `uv sync --extra timm`"):
-        host("resnet19t", 2)
-    assert host("resnet18", 2).fc.out_features == 2
+        create_backbone("resnet19t", 2)
+    assert create_backbone("resnet18", 2).fc.out_features == 2
 
 
 @pytest.mark.parametrize("name", ["r18_gc", "r34_cgnl1"])
 def test_networks_of_the_zoo_are_hosts(name):
-    network = host(name, 7)
+    network = create_backbone(name, 7)
     assert network.fc.out_features == 7 and any("wholeframe" in key for key in network.state_dict())
-    assert build(Model(host=name, block=None), 7).state_dict().keys() == network.state_dict().keys()
+    assert build(ModelConfig(backbone=name, block=None), 7).state_dict().keys() == network.state_dict().keys()
 
 
 # ------------------------------------------------------------------------------------------ pretrained weights
@@ -99,7 +101,7 @@ def test_networks_of_the_zoo_are_hosts(name):
 
 @pytest.mark.parametrize("name", ["r18_gc", "r50_gc"])
 def test_the_host_of_a_named_network_can_be_pretrained(monkeypatch, name):
-    """The blocks are put into the host that the weights are of; the blocks themselves start at birth."""
+    """The blocks are put into the host that the weights are of; the blocks themselves start at initialisation."""
     get_model = torchvision.models.get_model
     pretrained = []
 
@@ -110,7 +112,7 @@ def test_the_host_of_a_named_network_can_be_pretrained(monkeypatch, name):
         return network
 
     monkeypatch.setattr(torchvision.models, "get_model", fetched)
-    network = host(name, 3, "DEFAULT")
+    network = create_backbone(name, 3, "DEFAULT")
     ((asked, weights, before),) = pretrained
     assert (asked, weights) == (f"resnet{name[1:3]}", "DEFAULT")
     state = network.state_dict()
@@ -120,14 +122,14 @@ def test_the_host_of_a_named_network_can_be_pretrained(monkeypatch, name):
 
 def test_our_hosts_have_no_pretrained_weights():
     with pytest.raises(ValueError, match="no pretrained weights of 'small'"):
-        host("small", 2, "DEFAULT")
+        create_backbone("small", 2, "DEFAULT")
 
 
 def test_unreachable_weights_of_torchvision(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("torch.hub.urlopen", unreachable)
     monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path))
     with pytest.raises(ValueError, match=r"'DEFAULT' of 'resnet18' could not be fetched .*no route to host") as refused:
-        host("torchvision/resnet18", 2, "DEFAULT")
+        create_backbone("torchvision/resnet18", 2, "DEFAULT")
     assert f"{tmp_path}/checkpoints" in str(refused.value)
 
 
@@ -135,19 +137,22 @@ def test_unreachable_weights_of_timm(monkeypatch):
     monkeypatch.setattr("timm.models._hub.hf_hub_download", unreachable)
     monkeypatch.setattr("timm.models._hub.download_cached_file", unreachable)
     with pytest.raises(ValueError, match=r"'DEFAULT' of 'convnext_atto' could not be fetched .*no route to host"):
-        host("timm/convnext_atto", 2, "DEFAULT")
+        create_backbone("timm/convnext_atto", 2, "DEFAULT")
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("torchvision/resnet18", "weights='IMAGENET1K_V9' is none of 'IMAGENET1K_V1', 'DEFAULT'; did you mean 'IMAGE"),
-        ("timm/convnext_atto", "weights='IMAGENET1K_V9' is none of 'DEFAULT', 'd2_in1k'"),
+        (
+            "torchvision/resnet18",
+            "weights='IMAGENET1K_V9' is not one of 'IMAGENET1K_V1', 'DEFAULT'; did you mean 'IMAGE",
+        ),
+        ("timm/convnext_atto", "weights='IMAGENET1K_V9' is not one of 'DEFAULT', 'd2_in1k'"),
     ],
 )
 def test_unknown_weights(name, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
-        host(name, 2, "IMAGENET1K_V9")
+        create_backbone(name, 2, "IMAGENET1K_V9")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +168,7 @@ def test_the_head_of_pretrained_networks_is_replaced(monkeypatch, name, head):
 
     monkeypatch.setattr(torchvision.models, "get_model", get_model)
     before = {key: value.clone() for key, value in pretrained.state_dict().items()}
-    network = host(name, 3, "DEFAULT")
+    network = create_backbone(name, 3, "DEFAULT")
     assert network.get_submodule(head).out_features == 3
     for key, value in network.state_dict().items():
         assert key.startswith(f"{head}.") or torch.equal(value, before[key])
@@ -175,7 +180,7 @@ def test_a_network_without_a_linear_head_is_refused(monkeypatch):
     with pytest.raises(
         ValueError, match="'squeezenet1_1' ends in no linear layer that could be replaced for 3 classes"
     ):
-        host("squeezenet1_1", 3, "DEFAULT")
+        create_backbone("squeezenet1_1", 3, "DEFAULT")
 
 
 # ----------------------------------------------------------------------------------------------------- blocks
@@ -183,8 +188,8 @@ def test_a_network_without_a_linear_head_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_blocks_stand_at_their_sites(name):
-    bare = {key for key, _ in build(Model(host="small", block=None), 3).named_parameters()}
-    network = build(Model(host="small", block=name, at=("stage[23]",)), 3, IMAGE)
+    bare = {key for key, _ in build(ModelConfig(backbone="small", block=None), 3).named_parameters()}
+    network = build(ModelConfig(backbone="small", block=name, at=("stage[23]",)), 3, IMAGE)
     new = {key for key, _ in network.named_parameters()} - bare
     assert new and bare <= {key for key, _ in network.named_parameters()}
     assert all("wholeframe" in key.split(".") for key in new)
@@ -194,7 +199,7 @@ def test_blocks_stand_at_their_sites(name):
 
 def test_the_classes_of_pretrained_placements():
     network = build(
-        Model(host="torchvision/resnet18", block="gc", at=("layer[2-4].*.bn2",)), 4, torch.zeros(1, 3, 64, 64)
+        ModelConfig(backbone="torchvision/resnet18", block="gc", at=("layer[2-4].*.bn2",)), 4, torch.zeros(1, 3, 64, 64)
     )
     assert sum(type(m).__name__ == "GlobalContext" for m in network.modules()) == 6
 
@@ -211,14 +216,14 @@ def test_options_reach_the_block():
         ("nl_dott", {}, "there is no block 'nl_dott'; the nearest are nl_dot"),
         ("zzz", {}, "there is no block 'zzz'; there are nl, "),
         ("gc", {"ration": 0.25}, "the block 'gc' does not take these options: .*'ration'"),
-        ("nl", {"pool_order": "first"}, "pool_order='first' is none of 'before', 'after'"),
+        ("nl", {"pool_order": "first"}, "pool_order='first' is not one of 'before', 'after'"),
     ],
 )
 def test_refused_blocks(block, options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        build(Model(host="small", block=block, options=options), 2, IMAGE)
+        build(ModelConfig(backbone="small", block=block, options=options), 2, IMAGE)
 
 
 def test_refused_sites():
     with pytest.raises(ValueError, match=r"at='stage9' matches no module; the nearest names are 'stage"):
-        build(Model(host="small", at=("stage9",)), 2, IMAGE)
+        build(ModelConfig(backbone="small", at=("stage9",)), 2, IMAGE)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import wholeframe as wf
-from wholeframe.models.places import has_block
+from wholeframe.surgery.sites import has_block
 
 pytestmark = pytest.mark.slow
 
@@ -20,10 +20,10 @@ class Case(NamedTuple):
 
 @pytest.fixture(scope="module", params=wf.MODELS)
 def case(request):
-    """`insert` proves while building that blocks which claim it change nothing at birth; then no weight stays zero,
+    """`insert` proves while building that blocks which claim it change nothing at initialisation; then no weight stays zero,
     so that a block which were lost on the way would show, and the norms take their statistics from the batch."""
     torch.manual_seed(0)
-    network = wf.model(request.param, 3).requires_grad_(False)
+    network = wf.create_model(request.param, 3).requires_grad_(False)
     frames = wf.MODELS[request.param].input[1:-2]
     batch = torch.randn(2, 3, *((min(frames[0], 32), 48, 48) if frames else (64, 64)))
     for module in network.modules():

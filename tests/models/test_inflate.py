@@ -10,7 +10,7 @@ from torch import nn
 
 import wholeframe as wf
 from wholeframe.models.inflate import inflate
-from wholeframe.models.video import VideoResNet
+from wholeframe.models.resnet_video import VideoResNet
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -62,10 +62,10 @@ def test_c2d_on_a_still_clip_is_its_parent(convention):
         assert close(child(still(image, 8)), parent(18)(image))
 
 
-@pytest.mark.parametrize(("host", "depth"), [("i3d", 50), ("i3d333", 18)])
-def test_i3d_on_a_still_clip_is_its_parent_away_from_the_border(host, depth):
+@pytest.mark.parametrize(("backbone", "depth"), [("i3d", 50), ("i3d333", 18)])
+def test_i3d_on_a_still_clip_is_its_parent_away_from_the_border(backbone, depth):
     """Zeros beyond the first frame are not still. They reach two frames by conv1, one by every inflated block."""
-    child, below = VideoResNet.like("slowfast", host, depth, 7).eval(), parent(depth)
+    child, below = VideoResNet.like("slowfast", backbone, depth, 7).eval(), parent(depth)
     blocks = [block for stage in (child.layer2, child.layer3, child.layer4) for block in stage]
     before = 2 + len(child.layer1)
     behind = sum(max(block.conv1.kernel_size[0], block.conv2.kernel_size[0]) == 3 for block in blocks)
@@ -84,7 +84,7 @@ def test_a_block_of_the_parent_comes_along():
     """A non-local block that sees the same frame eight times averages what it sees in one."""
 
     def alive(channels):
-        return wf.NonLocal(channels, std=None, birth="random")
+        return wf.NonLocal(channels, std=None, init="random")
 
     image, below, child = (
         torch.randn(1, 3, 64, 64),

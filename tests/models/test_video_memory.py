@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from wholeframe.models.video_zoo import NL_FROZEN
-from wholeframe.study.race import peak_bytes
+from wholeframe.models.measure import peak_bytes
+from wholeframe.models.zoo.video import NL_FROZEN
 
 
 @pytest.mark.slow
@@ -14,7 +14,7 @@ def test_res3_of_128_frames_needs_a_quarter_of_explicit_attention():
     clip = torch.randn(1, 512, 16, 28, 28, requires_grad=True)
 
     def peak(backend):
-        block = NL_FROZEN(512, birth="random", backend=backend)
+        block = NL_FROZEN(512, init="random", backend=backend)
 
         def run():
             clip.grad = None

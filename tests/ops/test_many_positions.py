@@ -46,24 +46,24 @@ def test_pairwise(kind, q, k):
 
     def run(backend):
         def function(theta, phi, value, w_f=None, beta=None):
-            return ops.pairwise(theta, phi, value, kind, w_f=w_f, beta=beta, backend=backend)
+            return ops.non_local_operation(theta, phi, value, kind, w_f=w_f, beta=beta, backend=backend)
 
         return function
 
     names = ["y", "theta", "phi", "value", "w_f", "beta"]
     dy = torch.randn(1, q, WIDTH)
-    no_worse(run(ops.backends(kind)[0]), run("dense"), names[: 4 + len(extra)], [*inputs, *extra], dy)
+    no_worse(run(ops.backend_names(kind)[0]), run("dense"), names[: 4 + len(extra)], [*inputs, *extra], dy)
 
 
 def test_all_pairs_of_a_concatenation():
     """Ten thousand million pairs, by sorting; the definition for some of the queries."""
     theta, phi, value = torch.randn(1, N, WIDTH), torch.randn(1, N, WIDTH), torch.randn(1, N, WIDTH)
     w_f, some = torch.randn(2 * WIDTH), torch.randperm(N)[:FEW]
-    fast = ops.pairwise(theta, phi, value, "concatenation", w_f=w_f, backend="sorted")[:, some]
+    fast = ops.non_local_operation(theta, phi, value, "concatenation", w_f=w_f, backend="sorted")[:, some]
 
     def dense(dtype):
         few = [t.to(dtype) for t in (theta[:, some], phi, value)]
-        return ops.pairwise(*few, "concatenation", w_f=w_f.to(dtype), backend="dense")
+        return ops.non_local_operation(*few, "concatenation", w_f=w_f.to(dtype), backend="dense")
 
     exact = dense(torch.float64)
     assert error(fast, exact) <= max(1.1 * error(dense(torch.float32), exact), ROUNDING)
@@ -75,7 +75,7 @@ def test_compact(kernel, i, j):
     inputs = [torch.randn(1, 1, i), torch.randn(1, 1, j), torch.randn(1, 1, j)]
     options = {"gamma": 0.3, "order": 3}
     no_worse(
-        lambda *t: ops.compact(*t, kernel, **options),
+        lambda *t: ops.compact_gnl(*t, kernel, **options),
         lambda *t: ops.gnl(*t, kernel, **options),
         ["y", "theta", "phi", "value"],
         inputs,

@@ -8,10 +8,10 @@ import torch
 import torchvision
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.models.build import HOSTS, build
+from wholeframe.explain.attention import attending
+from wholeframe.models.build import BACKBONES, build
 from wholeframe.models.zoo import MODELS
-from wholeframe.recipes import RECIPES, folder, kinetics, markers
-from wholeframe.study.explain import attending
+from wholeframe.recipes import RECIPES, folder, kinetics, synthetic
 from wholeframe.train.fit import network_for
 from wholeframe.train.recipe import Recipe
 from wholeframe.train.run import Run
@@ -43,24 +43,24 @@ def test_a_run_gives_it_back(recipe, tmp_path):
 
 
 def test_its_host_and_block_exist(recipe):
-    library, _, bare = recipe.model.host.rpartition("/")
-    if recipe.model.host in MODELS:
+    library, _, bare = recipe.model.backbone.rpartition("/")
+    if recipe.model.backbone in MODELS:
         assert recipe.model.block is None, "the named networks have theirs"
         return
-    assert recipe.model.host in HOSTS or (library == "torchvision" and bare in torchvision.models.list_models())
+    assert recipe.model.backbone in BACKBONES or (library == "torchvision" and bare in torchvision.models.list_models())
     assert recipe.model.block in BLOCKS
     if recipe.model.weights is not None:
         assert recipe.model.weights in torchvision.models.get_model_weights(bare).__members__
 
 
-@pytest.mark.parametrize("name", [name for name, make in RECIPES.items() if make().model.host not in MODELS])
+@pytest.mark.parametrize("name", [name for name, make in RECIPES.items() if make().model.backbone not in MODELS])
 def test_its_network_can_be_built(recipe):
     """At random, since nothing here reaches a network; at 64 pixels, since sites do not depend on the size."""
     network = build(dataclasses.replace(recipe.model, weights=None), 3, torch.zeros(1, 3, 64, 64))
     assert attending(network)
-    if recipe.model.host == "torchvision/resnet50":
+    if recipe.model.backbone == "torchvision/resnet50":
         assert list(attending(network)) == ["layer3.4.wholeframe"]
-    if recipe.model.host == "torchvision/resnet18":
+    if recipe.model.backbone == "torchvision/resnet18":
         places = [f"layer{layer}.{block}.bn2.wholeframe" for layer in (2, 3, 4) for block in (0, 1)]
         assert list(attending(network)) == places
 
@@ -73,8 +73,8 @@ def test_its_network_takes_its_samples(recipe):
 
 def test_clips_of_a_recipe_are_what_its_network_takes(recipe):
     """Named networks say how many frames they are for; ours is small enough for fewer."""
-    if recipe.model.host in MODELS and recipe.model.host not in ("c2d_r18_nl1", "i3d_r101_nl5"):
-        assert recipe.data.shape[1:-2] == MODELS[recipe.model.host].input[1:-2]
+    if recipe.model.backbone in MODELS and recipe.model.backbone not in ("c2d_r18_nl1", "i3d_r101_nl5"):
+        assert recipe.data.shape[1:-2] == MODELS[recipe.model.backbone].input[1:-2]
 
 
 def test_iterations_as_epochs():
@@ -87,8 +87,8 @@ def test_the_command_in_a_docstring_names_the_recipe(name):
     assert "wholeframe train" not in text or f"wholeframe train {name} " in text
 
 
-@pytest.mark.parametrize("make", [folder.small, markers.small_dense])
+@pytest.mark.parametrize("make", [folder.small, synthetic.small_dense])
 def test_the_networks_of_compare_are_bare(make):
     recipe = make(seed=3)
-    assert recipe.model.block is None and recipe.seed == 3 and recipe.model.host in HOSTS
+    assert recipe.model.block is None and recipe.seed == 3 and recipe.model.backbone in BACKBONES
     build(dataclasses.replace(recipe.model, block="nl"), 2, torch.zeros(1, 3, 32, 32))

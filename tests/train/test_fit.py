@@ -14,8 +14,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from wholeframe.data.sampling import Sampling
-from wholeframe.models.build import Model
+from wholeframe.data.video.sampling import Sampling
+from wholeframe.models.build import ModelConfig
 from wholeframe.train import fit as fitting
 from wholeframe.train.fit import Reseed, WholeFiles, fit, network_for
 from wholeframe.train.loaders import Splits, epoch_seed, marker_splits
@@ -23,7 +23,9 @@ from wholeframe.train.recipe import SGD, AdamW, Clips, Cosine, Images, Recipe, S
 from wholeframe.train.run import Run, read_checkpoint
 
 DATA = Images(size=8, batch=16, workers=0)
-RECIPE = Recipe(Model(host="small", block="gc", options={"ratio": 0.25}), DATA, Schedule(epochs=3, lr=0.01, clip=1.0))
+RECIPE = Recipe(
+    ModelConfig(backbone="small", block="gc", options={"ratio": 0.25}), DATA, Schedule(epochs=3, lr=0.01, clip=1.0)
+)
 IMAGE = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(5))
 
 
@@ -105,7 +107,9 @@ def test_stopped_by_hand(tmp_path, splits):
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization of GoogleNet:FutureWarning")
 def test_a_network_of_several_outputs_is_refused():
-    recipe = dataclasses.replace(RECIPE, model=Model(host="torchvision/googlenet", block=None), data=Images(size=64))
+    recipe = dataclasses.replace(
+        RECIPE, model=ModelConfig(backbone="torchvision/googlenet", block=None), data=Images(size=64)
+    )
     with pytest.raises(ValueError, match="'torchvision/googlenet' gives auxiliary logits beside its own"):
         network_for(recipe, 2)
 
@@ -162,7 +166,7 @@ def test_untrained_networks_depend_on_the_seed_alone():
 def test_labels_at_every_position():
     """Only the positions that ask count: with all others right or wrong, the accuracy is that of the markers."""
     data = Images(size=32, batch=8, workers=0)
-    recipe = Recipe(Model(host="small_dense", block=None), data, Schedule(epochs=1))
+    recipe = Recipe(ModelConfig(backbone="small_dense", block=None), data, Schedule(epochs=1))
     splits = marker_splits("gist", data, 0, steps=4, test=16)
     trainer = fit(recipe, network := network_for(recipe, 2), splits)
     images, labels = splits.test.tensors
@@ -173,7 +177,7 @@ def test_labels_at_every_position():
 
 
 def test_half_precision_is_finite(splits):
-    recipe = dataclasses.replace(RECIPE, precision="bf16-mixed", model=Model(host="small", block="nl"))
+    recipe = dataclasses.replace(RECIPE, precision="bf16-mixed", model=ModelConfig(backbone="small", block="nl"))
     trainer = fit(recipe, network := network_for(recipe, 2), splits)
     assert all(parameter.isfinite().all() and parameter.dtype == torch.float32 for parameter in network.parameters())
     assert math.isfinite(trainer.callback_metrics["test/loss"]) and fitting.final_score(trainer, RECIPE) > 0.9
@@ -224,10 +228,10 @@ def test_checkpoints_of_a_training_are_saved_that_way(tmp_path, splits, monkeypa
 
 def test_a_clip_network_of_torchvision_with_a_block():
     recipe = Recipe(
-        model=Model(host="torchvision/r3d_18", block="gc", at=("layer3.1",)),
+        model=ModelConfig(backbone="torchvision/r3d_18", block="gc", at=("layer3.1",)),
         data=Clips(sampling=Sampling(frames=4, stride=1), size=32),
     )
     network = network_for(recipe, 3)
     assert network(torch.randn(2, 3, 4, 32, 32)).shape == (2, 3)
     with pytest.raises(ValueError, match="the recipe is for photographs, and 'torchvision/r3d_18' takes none"):
-        network_for(Recipe(model=Model(host="torchvision/r3d_18", block=None), data=Images(size=32)), 3)
+        network_for(Recipe(model=ModelConfig(backbone="torchvision/r3d_18", block=None), data=Images(size=32)), 3)

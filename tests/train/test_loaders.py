@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch.utils.data import TensorDataset
 
-from wholeframe.data.folders import open_folder
+from wholeframe.data.image_folder import open_folder
 from wholeframe.data.images import transforms
 from wholeframe.train.loaders import Splits, epoch_seed, folder_splits, marker_splits
 from wholeframe.train.recipe import Images

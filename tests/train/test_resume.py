@@ -5,7 +5,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
-from wholeframe.data.folders import open_folder
+from wholeframe.data.image_folder import open_folder
 from wholeframe.train.fit import fit
 from wholeframe.train.loaders import folder_splits
 from wholeframe.train.recipe import Images, Recipe, Schedule

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from wholeframe.data.sampling import Sampling
-from wholeframe.models.build import Model
+from wholeframe.data.video.sampling import Sampling
+from wholeframe.models.build import ModelConfig
 from wholeframe.train.fit import network_for
 from wholeframe.train.recipe import SGD, AdamW, Clips, Cosine, Images, Recipe, Schedule, Steps
 from wholeframe.train.run import Run, read_checkpoint, write_json
 
 RECIPE = Recipe(
-    model=Model(host="small", block="gc", at=("stage2", "stage3"), options={"ratio": 0.25}),
+    model=ModelConfig(backbone="small", block="gc", at=("stage2", "stage3"), options={"ratio": 0.25}),
     data=Images(size=16, batch=4, flip=True, workers=0),
     schedule=Schedule(epochs=3, lr=0.1, clip=None),
     seed=7,
@@ -55,7 +55,7 @@ def test_the_network_comes_back_in_eval_mode(run):
 
 def test_pretrained_weights_are_not_fetched_again(run, monkeypatch):
     monkeypatch.setattr("torch.hub.urlopen", None)
-    model = Model(host="torchvision/resnet18", weights="DEFAULT", block="gc", at=("layer4",))
+    model = ModelConfig(backbone="torchvision/resnet18", weights="DEFAULT", block="gc", at=("layer4",))
     bare = dataclasses.replace(RECIPE, model=dataclasses.replace(model, weights=None))
     run.write(dataclasses.replace(RECIPE, model=model), ("cat", "dog"), "photos")
     state = {f"network.{key}": value for key, value in network_for(bare, 2).state_dict().items()}
@@ -69,7 +69,7 @@ def test_pretrained_weights_are_not_fetched_again(run, monkeypatch):
         Recipe(schedule=Schedule(90, optimizer=SGD(nesterov=False), rate=Steps(drops=(30, 60.5), warmup=5))),
         Recipe(schedule=Schedule(optimizer=AdamW(betas=(0.5, 0.9)), rate=Cosine(warmup=1)), labels="many"),
         Recipe(data=Clips(Sampling(8, 8, short="clamp", views="pyslowfast"), window=math.inf, colours="torchvision")),
-        Recipe(model=Model(options={"pool": (1, 2, 2), "kind": "dot", "norm": None})),
+        Recipe(model=ModelConfig(options={"pool": (1, 2, 2), "kind": "dot", "norm": None})),
     ],
     ids=("steps", "cosine", "clips", "options"),
 )

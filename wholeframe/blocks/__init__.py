@@ -4,10 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from wholeframe.blocks.affine import Affine as Affine
-from wholeframe.blocks.bat import BAT as BAT
-from wholeframe.blocks.birth import reset_blocks as reset_blocks
-from wholeframe.blocks.cbam import CBAM as CBAM
 from wholeframe.blocks.cgnl import CGNL as CGNL
 from wholeframe.blocks.context import ContextBlock as ContextBlock
 from wholeframe.blocks.context import EffectiveSqueezeExcite as EffectiveSqueezeExcite
@@ -21,14 +17,19 @@ from wholeframe.blocks.contexts import MeanAndMaxContext as MeanAndMaxContext
 from wholeframe.blocks.contexts import MeanContext as MeanContext
 from wholeframe.blocks.contexts import MeanMaxContext as MeanMaxContext
 from wholeframe.blocks.contexts import StdContext as StdContext
-from wholeframe.blocks.gather_excite import GatherExcite as GatherExcite
+from wholeframe.blocks.frozen_norm import Affine as Affine
 from wholeframe.blocks.gsop import CovarianceContext as CovarianceContext
 from wholeframe.blocks.gsop import GSoPChannel as GSoPChannel
 from wholeframe.blocks.gsop import GSoPPosition as GSoPPosition
 from wholeframe.blocks.gsop import RowConv as RowConv
 from wholeframe.blocks.gsop_fusion import GSoP as GSoP
+from wholeframe.blocks.init import reset_blocks as reset_blocks
 from wholeframe.blocks.isqrt import ISqrtCov as ISqrtCov
 from wholeframe.blocks.non_local import NonLocal as NonLocal
+from wholeframe.blocks.others.bat import BAT as BAT
+from wholeframe.blocks.others.cbam import CBAM as CBAM
+from wholeframe.blocks.others.gather_excite import GatherExcite as GatherExcite
+from wholeframe.blocks.protocol import Block as Block
 from wholeframe.blocks.transforms import Bottleneck as Bottleneck
 from wholeframe.blocks.transforms import ChannelConv as ChannelConv
 from wholeframe.blocks.transforms import IdentityTransform as IdentityTransform

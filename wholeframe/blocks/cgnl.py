@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
-from wholeframe.blocks.birth import draw
-from wholeframe.blocks.options import one_of
+from wholeframe.blocks.init import init_weight
+from wholeframe.messages import one_of
 from wholeframe.ops.layout import as_given, wide
 
 
@@ -21,7 +21,7 @@ class CGNL(nn.Module):
         y_i = sum_j f(theta_i, phi_j) g_j,    i, j over channels and positions,        z = x + GN(W_z y)
 
     Input and output `(b, c, *grid)`, any rank of grid. Time and memory are linear in channels times positions; f by
-    `kernel`: see `wholeframe.ops.compact`. theta, phi, g and W_z have no biases, and W_z is one matrix per group.
+    `kernel`: see `wholeframe.ops.cgnl.compact`. theta, phi, g and W_z have no biases, and W_z is one matrix per group.
     Source: Yue, Sun, Yuan, Zhou, Ding, Xu, "Compact Generalized Non-local Network", NeurIPS 2018 (arXiv 1810.13125);
     released code KaiyuYue/cgnl-network.pytorch@33e348b.
 
@@ -41,10 +41,10 @@ class CGNL(nn.Module):
     - `scale`: `"sqrt_length"` divides by the root of a group's tokens (`use_scale`); released networks do not.
     - `groups`: 8 in the released networks, 1 in the Caffe file.
     - `std`: 0.01 in the released networks with one block, He initialisation (None) with more.
-    - `birth`: the released networks start the norm at zero, the Caffe file at one.
+    - `init`: the released networks start the norm at zero, the Caffe file at one.
 
     With `kernel="rbf"` gamma and the range of the embeddings are free: the sum is that of the kernel to rounding,
-    whatever they are, and a range that was not planned for raises (`reach`).
+    whatever they are, and a range that was not planned for raises (`max_span`).
 
     Args:
         channels: c.
@@ -54,17 +54,17 @@ class CGNL(nn.Module):
         gamma: of `"taylor"` and `"rbf"`; None for 1e-4.
         learn_gamma: whether gamma is a parameter, kept as `log_gamma`; `gamma` is then its start.
         order: of `"taylor"`, the highest power; None for 3. With 0 the block does not look at theta and phi.
-        reach: of `"rbf"`, the largest difference of sqrt(gamma) theta and sqrt(gamma) phi to plan for. None measures
+        max_span: of `"rbf"`, the largest difference of sqrt(gamma) theta and sqrt(gamma) phi to plan for. None measures
             it at every call; a compiled or exported graph cannot and is planned for 8.
         scale: None or `"sqrt_length"`.
         norm: `"gn"` (with `groups` groups), `"bn"` or None.
         eps, momentum: of the norm; group norm has no momentum.
         std: of all initial weights; None for He initialisation.
-        birth: `"zero"` for an identity at birth (the norm's gain, or W_z without a norm), `"random"` otherwise.
+        init: `"identity"` for an identity at initialisation (the norm's gain, or W_z without a norm), `"random"` otherwise.
 
     Raises:
         ValueError: for groups that do not divide the channels, an option that the kernel does not have, an unknown
-            one, and in the forward pass for a range beyond `reach`.
+            one, and in the forward pass for a range beyond `max_span`.
     """
 
     def __init__(
@@ -77,23 +77,23 @@ class CGNL(nn.Module):
         gamma: float | None = None,
         learn_gamma: bool = False,
         order: int | None = None,
-        reach: float | None = None,
+        max_span: float | None = None,
         scale: Literal["sqrt_length"] | None = None,
         norm: Literal["gn", "bn"] | None = "gn",
         eps: float = 1e-5,
         momentum: float = 0.1,
         std: float | None = 0.01,
-        birth: Literal["zero", "random"] = "zero",
+        init: Literal["identity", "random"] = "identity",
     ):
         super().__init__()
         one_of("kernel", kernel, ops.KERNELS)
         one_of("scale", scale, ("sqrt_length", None))
         one_of("norm", norm, ("gn", "bn", None))
-        one_of("birth", birth, ("zero", "random"))
+        one_of("init", init, ("identity", "random"))
         _of_kernel("gamma", gamma, kernel, ("taylor", "rbf"))
         _of_kernel("learn_gamma", learn_gamma or None, kernel, ("taylor", "rbf"))
         _of_kernel("order", order, kernel, ("taylor",))
-        _of_kernel("reach", reach, kernel, ("rbf",))
+        _of_kernel("max_span", max_span, kernel, ("rbf",))
         inner = max(channels // 2, 1) if inner is None else inner
         if inner < 1:
             raise ValueError(f"inner={inner} is no width; give a number from 1, such as {max(channels // 2, 1)}")
@@ -108,8 +108,8 @@ class CGNL(nn.Module):
 
         self.channels, self.inner, self.groups = channels, inner, groups
         self.kernel: ops.Kernel = kernel
-        self.gamma, self.order, self.reach, self.scale = gamma, order, reach, scale
-        self.std, self.birth = std, birth
+        self.gamma, self.order, self.max_span, self.scale = gamma, order, max_span, scale
+        self.std, self.init = std, init
         self.theta = nn.Linear(channels, inner, bias=False)
         self.phi = nn.Linear(channels, inner, bias=False)
         self.g = nn.Linear(channels, inner, bias=False)
@@ -124,23 +124,23 @@ class CGNL(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Back to birth: what a model-wide initialisation may have overwritten."""
+        """Return to the initial state, which a model-wide initialisation may have overwritten."""
         for linear in (self.theta, self.phi, self.g, self.out):
-            draw(linear.weight, self.std)
+            init_weight(linear.weight, self.std)
         if self.log_gamma is not None:
             nn.init.constant_(self.log_gamma, math.log(self.gamma))
         if self.norm is not None:
             self.norm.reset_parameters()
-        if self.birth == "zero":
+        if self.init == "identity":
             nn.init.zeros_(self.out.weight if self.norm is None else self.norm.weight)
 
     @property
-    def identity_at_birth(self) -> bool:
+    def identity_at_init(self) -> bool:
         """Whether a fresh block returns its input."""
-        return self.birth == "zero"
+        return self.init == "identity"
 
     @property
-    def attends(self) -> bool:
+    def has_attention(self) -> bool:
         """Whether `attention` has something to show: no, channels look at channels, and not over the grid."""
         return False
 
@@ -163,20 +163,20 @@ class CGNL(nn.Module):
         )
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample: the projections, the kernel's own products (`ops.compact_macs`), W_z.
+        """Multiply-adds of one sample: the projections, the kernel's own products (`ops.compact_gnl_macs`), W_z.
 
         Counters of matrix products see the first and the last, never the kernel's: they are elementwise.
         """
         n = math.prod(grid)
-        kernel = ops.compact_macs(self.inner * n, self.kernel, order=self.order, reach=self.reach)
+        kernel = ops.compact_gnl_macs(self.inner * n, self.kernel, order=self.order, max_span=self.max_span)
         return 3 * self.channels * self.inner * n + kernel + self.channels * self.inner // self.groups * n
 
     def extra_repr(self) -> str:
         options = {"dot": "", "taylor": f"gamma={self.gamma:g}, order={self.order}, "}
-        options["rbf"] = f"gamma={self.gamma:g}, reach={self.reach}, "
+        options["rbf"] = f"gamma={self.gamma:g}, max_span={self.max_span}, "
         return (
             f"{self.channels}, inner={self.inner}, groups={self.groups}, kernel={self.kernel!r}, "
-            f"{options[self.kernel]}scale={self.scale!r}, birth={self.birth!r}"
+            f"{options[self.kernel]}scale={self.scale!r}, init={self.init!r}"
         )
 
     # ------------------------------------------------------------------------------------------------- W_z y
@@ -200,7 +200,7 @@ class CGNL(nn.Module):
 
     def _series(self, theta: Tensor, phi: Tensor, g: Tensor) -> Float[Tensor, "b c n"]:
         gamma = self.gamma if self.log_gamma is None else wide(self.log_gamma).exp()
-        y = ops.compact(theta, phi, g, self.kernel, gamma=gamma, order=self.order, reach=self.reach)
+        y = ops.compact_gnl(theta, phi, g, self.kernel, gamma=gamma, order=self.order, max_span=self.max_span)
         return self.out(self._maps(y * self._scaling(phi)))
 
     def _normalised(self, z: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:

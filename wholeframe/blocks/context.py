@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from wholeframe import ops
 from wholeframe.blocks.contexts import AttentionContext, Context, MeanContext, MeanMaxContext
-from wholeframe.blocks.options import one_of
 from wholeframe.blocks.transforms import Activation, Bottleneck, ChannelConv, LinearTransform, Transform
+from wholeframe.messages import one_of
 
 Fusion = Literal["add", "multiply", "multiply_add"]
 Gate = Literal["sigmoid", "hard_sigmoid", "twice_sigmoid"]
@@ -40,7 +40,7 @@ class ContextBlock(nn.Module):
         fusion: `"add"`, `"multiply"` or `"multiply_add"`.
         gate: what a multiplying fusion applies to its transform; `"sigmoid"` and `"hard_sigmoid"` are 1/2 at
             zero, `"twice_sigmoid"` is 1 at zero.
-        birth: `"zero"` starts `expand`, the transform's last layer, at zero: adding is then an identity, multiplying
+        init: `"zero"` starts `expand`, the transform's last layer, at zero: adding is then an identity, multiplying
             by `"twice_sigmoid"` too, and multiplying by a sigmoid halves the map exactly. `"random"` leaves it
             random.
     """
@@ -53,41 +53,41 @@ class ContextBlock(nn.Module):
         transform: Callable[[int], Transform],
         fusion: Fusion = "add",
         gate: Gate = "sigmoid",
-        birth: Literal["zero", "random"] = "zero",
+        init: Literal["zero", "random"] = "zero",
     ):
         super().__init__()
         one_of("fusion", fusion, ("add", "multiply", "multiply_add"))
         one_of("gate", gate, tuple(GATES))
-        one_of("birth", birth, ("zero", "random"))
-        self.channels, self.fusion, self.gate, self.birth = channels, fusion, gate, birth
+        one_of("init", init, ("zero", "random"))
+        self.channels, self.fusion, self.gate, self.init = channels, fusion, gate, init
         self.context = context(channels)
         self.multiply = transform(channels) if fusion != "add" else None
         self.add = transform(channels) if fusion != "multiply" else None
         weights = [p for t in (self.multiply, self.add) if t is not None for p in t.expand.parameters()]
-        if birth == "zero" and not weights:
+        if init == "zero" and not weights:
             raise ValueError(
-                "birth='zero' starts the transform's last layer at zero, and this transform has none; birth='random'"
+                "init='zero' starts the transform's last layer at zero, and this transform has none; init='random'"
             )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Back to birth: what a model-wide initialisation may have overwritten."""
+        """Return to the initial state, which a model-wide initialisation may have overwritten."""
         for part in (self.context, self.multiply, self.add):
             if part is not None:
                 part.reset_parameters()
-        if self.birth == "zero":
+        if self.init == "zero":
             for transform in (self.multiply, self.add):
                 if transform is not None:
                     for parameter in transform.expand.parameters():
                         nn.init.zeros_(parameter)
 
     @property
-    def identity_at_birth(self) -> bool:
+    def identity_at_init(self) -> bool:
         """Whether a fresh block returns its input."""
-        return self.birth == "zero" and (self.fusion == "add" or self.gate == "twice_sigmoid")
+        return self.init == "zero" and (self.fusion == "add" or self.gate == "twice_sigmoid")
 
     @property
-    def attends(self) -> bool:
+    def has_attention(self) -> bool:
         """Whether `attention` has something to show."""
         return isinstance(self.context, AttentionContext)
 
@@ -121,7 +121,7 @@ class ContextBlock(nn.Module):
         return self.context.multiply_adds(grid) + sum(part.multiply_adds() for part in parts)
 
     def extra_repr(self) -> str:
-        return f"{self.channels}, fusion={self.fusion!r}, gate={self.gate!r}, birth={self.birth!r}"
+        return f"{self.channels}, fusion={self.fusion!r}, gate={self.gate!r}, init={self.init!r}"
 
 
 # --------------------------------------------------------------------------------------------------- named points
@@ -134,14 +134,14 @@ class GlobalContext(ContextBlock):
     c3, c4 and c5 (`layer[2-4].*.bn3` of a torchvision ResNet-50).
 
     Where references disagree (each is an argument): timm multiplies by default (`fusion="multiply"`), takes
-    `ratio=1/8`, `eps=1e-6` and random biases at birth; mmcv and GCNet have no default ratio, papers use 1/16 and 1/4.
+    `ratio=1/8`, `eps=1e-6` and random biases at initialisation; mmcv and GCNet have no default ratio, papers use 1/16 and 1/4.
 
     Args:
         channels: c.
         ratio, hidden, norm, eps: of the bottleneck transform, see `Bottleneck`.
         context: `"attention"`, or `"mean"` (the paper's average pooling).
         activation: of the bottleneck transform; timm's EfficientNets take `"silu"`.
-        fusion, gate, birth: see `ContextBlock`.
+        fusion, gate, init: see `ContextBlock`.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class GlobalContext(ContextBlock):
         norm: Literal["ln", "bn"] | None = "ln",
         eps: float = 1e-5,
         activation: Activation = "relu",
-        birth: Literal["zero", "random"] = "zero",
+        init: Literal["zero", "random"] = "zero",
     ):
         one_of("context", context, ("attention", "mean"))
         super().__init__(
@@ -165,7 +165,7 @@ class GlobalContext(ContextBlock):
             transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, eps=eps, activation=activation),
             fusion=fusion,
             gate=gate,
-            birth=birth,
+            init=init,
         )
 
 
@@ -178,11 +178,11 @@ class SimplifiedNonLocal(ContextBlock):
 
     Args:
         channels: c.
-        birth: see `ContextBlock`.
+        init: see `ContextBlock`.
     """
 
-    def __init__(self, channels: int, *, birth: Literal["zero", "random"] = "zero"):
-        super().__init__(channels, context=AttentionContext, transform=LinearTransform, fusion="add", birth=birth)
+    def __init__(self, channels: int, *, init: Literal["zero", "random"] = "zero"):
+        super().__init__(channels, context=AttentionContext, transform=LinearTransform, fusion="add", init=init)
 
 
 class SqueezeExcite(ContextBlock):
@@ -199,8 +199,8 @@ class SqueezeExcite(ContextBlock):
         channels: c.
         ratio, hidden, norm, bias, activation: of the bottleneck transform, see `Bottleneck`.
         context: `"mean"`, or `"mean_max"` (timm's `add_maxpool`).
-        gate, birth: see `ContextBlock`. The papers' gate halves a fresh branch, more or less;
-            `gate="twice_sigmoid", birth="zero"` starts as an identity.
+        gate, init: see `ContextBlock`. The papers' gate halves a fresh branch, more or less;
+            `gate="twice_sigmoid", init="zero"` starts as an identity.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class SqueezeExcite(ContextBlock):
         activation: Activation = "relu",
         context: Literal["mean", "mean_max"] = "mean",
         gate: Gate = "sigmoid",
-        birth: Literal["zero", "random"] = "random",
+        init: Literal["zero", "random"] = "random",
     ):
         one_of("context", context, ("mean", "mean_max"))
         super().__init__(
@@ -223,7 +223,7 @@ class SqueezeExcite(ContextBlock):
             transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, bias=bias, activation=activation),
             fusion="multiply",
             gate=gate,
-            birth=birth,
+            init=init,
         )
 
 
@@ -234,12 +234,12 @@ class EffectiveSqueezeExcite(ContextBlock):
 
     Args:
         channels: c.
-        gate, birth: see `ContextBlock`; timm lets the gate be chosen.
+        gate, init: see `ContextBlock`; timm lets the gate be chosen.
     """
 
-    def __init__(self, channels: int, *, gate: Gate = "hard_sigmoid", birth: Literal["zero", "random"] = "random"):
+    def __init__(self, channels: int, *, gate: Gate = "hard_sigmoid", init: Literal["zero", "random"] = "random"):
         super().__init__(
-            channels, context=MeanContext, transform=LinearTransform, fusion="multiply", gate=gate, birth=birth
+            channels, context=MeanContext, transform=LinearTransform, fusion="multiply", gate=gate, init=init
         )
 
 
@@ -251,7 +251,7 @@ class EfficientChannelAttention(ContextBlock):
     Args:
         channels: c.
         kernel: its width, odd; None for that of the paper's formula, see `ChannelConv`.
-        gate, birth: see `ContextBlock`.
+        gate, init: see `ContextBlock`.
     """
 
     def __init__(
@@ -260,7 +260,7 @@ class EfficientChannelAttention(ContextBlock):
         *,
         kernel: int | None = None,
         gate: Gate = "sigmoid",
-        birth: Literal["zero", "random"] = "random",
+        init: Literal["zero", "random"] = "random",
     ):
         super().__init__(
             channels,
@@ -268,5 +268,5 @@ class EfficientChannelAttention(ContextBlock):
             transform=lambda c: ChannelConv(c, kernel=kernel),
             fusion="multiply",
             gate=gate,
-            birth=birth,
+            init=init,
         )

@@ -9,15 +9,15 @@ from typing import Any, Literal, get_args
 Convention = Literal["paper", "caffe2", "slowfast", "mmcv", "alexhex7", "timm"]
 CONVENTIONS: dict[Convention, dict[str, Any]] = {
     # Wang et al., CVPR 2018, section 3.3: no scale, keys pooled after phi and g, He initialisation, BN gain 0.
-    "paper": {"scale": None, "pool": 2, "pool_order": "after", "norm": "bn", "std": None, "birth": "zero"},
+    "paper": {"scale": None, "pool": 2, "pool_order": "after", "norm": "bn", "std": None, "init": "identity"},
     # facebookresearch/video-nonlocal-net@c253ed5: USE_SCALE, USE_MAXPOOL on x, N(0, 0.01), BN_INIT_GAMMA 0.
-    "caffe2": {"scale": "sqrt_dim", "pool": 2, "pool_order": "before", "norm": "bn", "std": 0.01, "birth": "zero"},
+    "caffe2": {"scale": "sqrt_dim", "pool": 2, "pool_order": "before", "norm": "bn", "std": 0.01, "init": "identity"},
     # facebookresearch/SlowFast@287ec00, the module's defaults; its configurations pool with pool=2.
-    "slowfast": {"scale": "sqrt_dim", "pool": 1, "pool_order": "before", "norm": "bn", "std": None, "birth": "random"},
+    "slowfast": {"scale": "sqrt_dim", "pool": 1, "pool_order": "before", "norm": "bn", "std": None, "init": "random"},
     # open-mmlab/mmcv 2.2.0: no norm unless told so, and then out_bias=False.
-    "mmcv": {"scale": "sqrt_dim", "pool": 1, "pool_order": "after", "norm": None, "std": 0.01, "birth": "zero"},
+    "mmcv": {"scale": "sqrt_dim", "pool": 1, "pool_order": "after", "norm": None, "std": 0.01, "init": "identity"},
     # AlexHex7/Non-local_pytorch@ec15789: sub_sample=True, bn_layer=True.
-    "alexhex7": {"scale": None, "pool": 2, "pool_order": "after", "norm": "bn", "std": None, "birth": "zero"},
+    "alexhex7": {"scale": None, "pool": 2, "pool_order": "after", "norm": "bn", "std": None, "init": "identity"},
     # timm 1.0.31: the root of the map's channels, an eighth of them inside in multiples of 8.
     "timm": {
         "inner": lambda channels: rounded(channels / 8, 8, least=0.9),
@@ -25,7 +25,7 @@ CONVENTIONS: dict[Convention, dict[str, Any]] = {
         "pool": 1,
         "norm": "bn",
         "std": None,
-        "birth": "zero",
+        "init": "identity",
     },
 }
 NAMES: tuple[Convention, ...] = get_args(Convention)

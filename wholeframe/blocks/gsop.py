@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from wholeframe import ops
 from wholeframe.blocks.context import GATES, ContextBlock, Gate
-from wholeframe.blocks.options import one_of
-from wholeframe.blocks.projection import Projection, born
+from wholeframe.blocks.conv_norm import ConvNorm
+from wholeframe.blocks.init import init_conv
+from wholeframe.messages import one_of
 
 RowAct = Literal["relu", "leaky_relu"] | None
 ROW_ACTS: dict[RowAct, Callable[[Tensor], Tensor]] = {
@@ -38,7 +39,7 @@ class CovarianceContext(nn.Module):
         super().__init__()
         refuse_stride(stride)
         self.inner, self.stride = inner, stride
-        self.reduce = Projection(channels, inner, act=act)
+        self.reduce = ConvNorm(channels, inner, act=act)
 
     def reset_parameters(self) -> None:
         self.reduce.reset_parameters()
@@ -76,8 +77,8 @@ class RowConv(nn.Module):
 
     def reset_parameters(self) -> None:
         self.row_norm.reset_parameters()
-        born(self.row_conv)
-        born(self.expand)
+        init_conv(self.row_conv)
+        init_conv(self.expand)
 
     def forward(self, s: Float[Tensor, "b d d"]) -> Float[Tensor, "b c"]:
         rows = self.row_norm(s.to(self.row_norm.weight.dtype))
@@ -120,8 +121,8 @@ class GSoPChannel(ContextBlock):
         filters: per row of the covariance.
         reduce_act: before the covariance, `"relu"` or None.
         row_act: between row convolution and W_2: None, `"relu"` or `"leaky_relu"`.
-        gate, birth: see `ContextBlock`. The published gate halves a fresh branch, more or less;
-            `gate="twice_sigmoid", birth="zero"` starts as an identity.
+        gate, init: see `ContextBlock`. The published gate halves a fresh branch, more or less;
+            `gate="twice_sigmoid", init="zero"` starts as an identity.
 
     Raises:
         ValueError: for an unknown option, or a width, stride or number of filters below 1.
@@ -140,7 +141,7 @@ class GSoPChannel(ContextBlock):
         reduce_act: Literal["relu"] | None = "relu",
         row_act: RowAct = None,
         gate: Gate = "sigmoid",
-        birth: Literal["zero", "random"] = "random",
+        init: Literal["zero", "random"] = "random",
     ):
         super().__init__(
             channels,
@@ -148,7 +149,7 @@ class GSoPChannel(ContextBlock):
             transform=lambda c: RowConv(c, inner=inner, filters=filters, act=row_act),
             fusion="multiply",
             gate=gate,
-            birth=birth,
+            init=init,
         )
 
     @property
@@ -184,7 +185,7 @@ class GSoPPosition(nn.Module):
     - `stride`: 1 as released, 2 in the first stage of the development file.
     - `size`: 8 x 8 in the code, 14 x 14 in an older README.
     - `out_act`: the released code has a ReLU after the gate, here and not in the channel block. With it the block is
-      no identity at birth, whatever its gate; None leaves the plain product.
+      no identity at initialisation, whatever its gate; None leaves the plain product.
 
     Args:
         channels: c.
@@ -195,7 +196,7 @@ class GSoPPosition(nn.Module):
         row_act: between row convolution and W_2: None, `"relu"` or `"leaky_relu"`.
         centring: of the covariance, `"released"`, `"development"` or `"exact"`.
         out_act: `"relu"` or None.
-        gate, birth: see `ContextBlock`; with `out_act=None`, `gate="twice_sigmoid", birth="zero"` starts as an
+        gate, init: see `ContextBlock`; with `out_act=None`, `gate="twice_sigmoid", init="zero"` starts as an
             identity.
 
     Raises:
@@ -215,39 +216,39 @@ class GSoPPosition(nn.Module):
         centring: ops.Centring = "released",
         out_act: Literal["relu"] | None = "relu",
         gate: Gate = "sigmoid",
-        birth: Literal["zero", "random"] = "random",
+        init: Literal["zero", "random"] = "random",
     ):
         super().__init__()
         one_of("centring", centring, ("released", "development", "exact"))
         one_of("out_act", out_act, ("relu", None))
         one_of("gate", gate, tuple(GATES))
-        one_of("birth", birth, ("zero", "random"))
+        one_of("init", init, ("zero", "random"))
         refuse_stride(stride)
         if not 1 <= len(size) <= 3 or min(size) < 1:
             raise ValueError(f"size={tuple(size)} is no grid; give one to three numbers from 1, such as (8, 8)")
         n = math.prod(size)
         self.channels, self.inner, self.size, self.stride = channels, inner, tuple(size), stride
         self.centring: ops.Centring = centring
-        self.out_act, self.gate, self.birth = out_act, gate, birth
-        self.reduce = Projection(channels, inner, act=None)
+        self.out_act, self.gate, self.init = out_act, gate, init
+        self.reduce = ConvNorm(channels, inner, act=None)
         self.transform = RowConv(n, inner=n, filters=filters, act=row_act)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Back to birth: what a model-wide initialisation may have overwritten."""
+        """Return to the initial state, which a model-wide initialisation may have overwritten."""
         self.reduce.reset_parameters()
         self.transform.reset_parameters()
-        if self.birth == "zero":
+        if self.init == "zero":
             for parameter in self.transform.expand.parameters():
                 nn.init.zeros_(parameter)
 
     @property
-    def identity_at_birth(self) -> bool:
+    def identity_at_init(self) -> bool:
         """Whether a fresh block returns its input."""
-        return self.birth == "zero" and self.gate == "twice_sigmoid" and self.out_act is None
+        return self.init == "zero" and self.gate == "twice_sigmoid" and self.out_act is None
 
     @property
-    def attends(self) -> bool:
+    def has_attention(self) -> bool:
         """Whether `attention` has something to show."""
         return False
 
@@ -286,7 +287,7 @@ class GSoPPosition(nn.Module):
     def extra_repr(self) -> str:
         return (
             f"{self.channels}, inner={self.inner}, size={self.size}, stride={self.stride}, "
-            f"centring={self.centring!r}, out_act={self.out_act!r}, gate={self.gate!r}, birth={self.birth!r}"
+            f"centring={self.centring!r}, out_act={self.out_act!r}, gate={self.gate!r}, init={self.init!r}"
         )
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from wholeframe import ops
 from wholeframe.blocks.gsop import GSoPChannel, GSoPPosition
-from wholeframe.blocks.options import one_of
-from wholeframe.blocks.projection import born
+from wholeframe.blocks.init import init_conv
+from wholeframe.messages import one_of
 
 
 class GSoP(nn.Module):
@@ -71,18 +71,18 @@ class GSoP(nn.Module):
         self._reset_fusion()
 
     def reset_parameters(self) -> None:
-        """Back to birth: what a model-wide initialisation may have overwritten."""
+        """Return to the initial state, which a model-wide initialisation may have overwritten."""
         self.channel.reset_parameters()
         self.position.reset_parameters()
         self._reset_fusion()
 
     @property
-    def identity_at_birth(self) -> bool:
+    def identity_at_init(self) -> bool:
         """Whether a fresh block returns its input: the maximum of two identities does."""
-        return self.fusion == "max" and self.channel.identity_at_birth and self.position.identity_at_birth
+        return self.fusion == "max" and self.channel.identity_at_init and self.position.identity_at_init
 
     @property
-    def attends(self) -> bool:
+    def has_attention(self) -> bool:
         """Whether `attention` has something to show."""
         return False
 
@@ -116,7 +116,7 @@ class GSoP(nn.Module):
     def _reset_fusion(self) -> None:
         for layer in (self.out_channel, self.out_position):
             if layer is not None:
-                born(layer)
+                init_conv(layer)
         if self.norm is not None:
             self.norm.reset_parameters()
 

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe import ops
-from wholeframe.blocks.options import one_of
-from wholeframe.blocks.projection import Projection
+from wholeframe.blocks.conv_norm import ConvNorm
+from wholeframe.messages import one_of
 
 Root = Literal["newton_schulz", "eigen"]
 
@@ -68,10 +68,10 @@ class ISqrtCov(nn.Module):
         self.channels, self.inner = channels, inner
         self.steps, self.root = steps, root
         self.triangle: ops.Triangle = triangle
-        self.reduce = None if inner is None else Projection(channels, inner, bias=False)
+        self.reduce = None if inner is None else ConvNorm(channels, inner, bias=False)
 
     def reset_parameters(self) -> None:
-        """Back to birth: what a model-wide initialisation may have overwritten."""
+        """Return to the initial state, which a model-wide initialisation may have overwritten."""
         if self.reduce is not None:
             self.reduce.reset_parameters()
 

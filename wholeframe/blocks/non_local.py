@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # also what SyncBatchNorm is
 
 from wholeframe import ops
-from wholeframe.blocks import conventions
-from wholeframe.blocks import reach as reaches
-from wholeframe.blocks.affine import Affine
-from wholeframe.blocks.birth import draw
+from wholeframe.blocks import conventions, spacetime
 from wholeframe.blocks.conventions import Convention
-from wholeframe.blocks.options import one_of
-from wholeframe.blocks.reach import Reach
+from wholeframe.blocks.frozen_norm import Affine
+from wholeframe.blocks.init import init_weight
+from wholeframe.blocks.spacetime import Reach
+from wholeframe.messages import one_of
 
 
 class NonLocal(nn.Module):
@@ -24,7 +23,7 @@ class NonLocal(nn.Module):
 
         y_i = 1/C_i  sum_j f(theta x_i, phi x_j) g x_j,        z_i = x_i + BN(W_z y_i)
 
-    Input and output `(b, c, *grid)`, any rank of grid. f and C_i by `kind`: see `wholeframe.ops.pairwise`.
+    Input and output `(b, c, *grid)`, any rank of grid. f and C_i by `kind`: see `wholeframe.ops.non_local.dense`.
     Source: Wang, Girshick, Gupta, He, "Non-local Neural Networks", CVPR 2018 (arXiv 1711.07971).
 
     Where references disagree (each is an argument):
@@ -40,8 +39,8 @@ class NonLocal(nn.Module):
     - `norm`: batch norm after W_z, or none (mmcv by default, Caffe2's frozen nets); Caffe2's `USE_AFFINE` is
       `"affine"`, batch norm frozen to y = s x + b, neither of them trained.
     - `out_bias`: mmcv drops the bias of W_z where a norm follows, the others keep it.
-    - `std` of theta, phi and g at birth: 0.01 in the released code, He initialisation (None) in the paper.
-    - `birth`: the paper starts the norm's gain (or W_z, where there is no norm) at zero, so that the block is an
+    - `std` of theta, phi and g at initialisation: 0.01 in the released code, He initialisation (None) in the paper.
+    - `init`: the paper starts the norm's gain (or W_z, where there is no norm) at zero, so that the block is an
       identity; PyTorchVideo, and PySlowFast unless told otherwise, start at random.
 
     Args:
@@ -61,9 +60,9 @@ class NonLocal(nn.Module):
         out_bias: of W_z.
         concatenation_bias: of w_f (tea1528 has one, mmcv and AlexHex7 have none).
         std: of the initial weights of theta, phi and g; None for He initialisation.
-        birth: `"zero"` for an identity at birth (the batch norm's gain, or W_z where there is none to train),
+        init: `"identity"` for an identity at initialisation (the batch norm's gain, or W_z where there is none to train),
             `"random"` otherwise.
-        backend: how it is computed; `"auto"`, or a name of `wholeframe.ops.backends(kind)`.
+        backend: how it is computed; `"auto"`, or a name of `wholeframe.ops.backend_names(kind)`.
 
     Raises:
         ValueError: for a scale with a kind that has none, an unknown option, a pool larger than the grid, or a clip
@@ -79,9 +78,9 @@ class NonLocal(nn.Module):
         scale: ops.Scale = None,
         pool: int | Sequence[int] = 1,
         pool_order: ops.PoolOrder = "after",
-        reach: Reach = "spacetime",
-        groups: int | None = None,
-        frames: int | None = None,
+        attend_over: Reach = "spacetime",
+        frame_groups: int | None = None,
+        frames_per_group: int | None = None,
         norm: Literal["bn", "affine"] | None = "bn",
         eps: float = 1e-5,
         momentum: float = 0.1,
@@ -89,16 +88,16 @@ class NonLocal(nn.Module):
         out_bias: bool = True,
         concatenation_bias: bool = False,
         std: float | None = 0.01,
-        birth: Literal["zero", "random"] = "zero",
+        init: Literal["identity", "random"] = "identity",
         backend: str = "auto",
     ):
         super().__init__()
         one_of("kind", kind, ops.KINDS)
         one_of("pool_order", pool_order, ("before", "after"))
-        reaches.check(reach, groups, frames, pool)
+        spacetime.check(attend_over, frame_groups, frames_per_group, pool)
         one_of("norm", norm, ("bn", "affine", None))
-        one_of("birth", birth, ("zero", "random"))
-        one_of("backend", backend, ("auto", *ops.backends(kind)))
+        one_of("init", init, ("identity", "random"))
+        one_of("backend", backend, ("auto", *ops.backend_names(kind)))
         if scale is not None and kind in ("dot", "concatenation"):
             raise ValueError(
                 f"scale={scale!r} does not apply to kind={kind!r}, which is divided by the number of keys; "
@@ -114,10 +113,10 @@ class NonLocal(nn.Module):
         self.kind: ops.Kind = kind
         self.scale: ops.Scale = scale
         self.pool = pool if isinstance(pool, int) else tuple(pool)
-        self.reach: Reach = reach
-        self.groups, self.frames = groups, frames
+        self.attend_over: Reach = attend_over
+        self.frame_groups, self.frames_per_group = frame_groups, frames_per_group
         self.pool_order: ops.PoolOrder = pool_order
-        self.std, self.birth, self.backend = std, birth, backend
+        self.std, self.init, self.backend = std, init, backend
 
         embedded = kind != "gaussian"
         self.theta = nn.Linear(channels, inner, bias=bias) if embedded else None
@@ -145,25 +144,25 @@ class NonLocal(nn.Module):
         return cls(channels, **{**conventions.expand(convention, channels, kind), **overrides})
 
     def reset_parameters(self) -> None:
-        """Back to birth: what a model-wide initialisation may have overwritten."""
+        """Return to the initial state, which a model-wide initialisation may have overwritten."""
         for linear in (self.theta, self.phi, self.g, self.w_f, self.out):
             if linear is None:
                 continue
-            draw(linear.weight, None if linear is self.out else self.std)
+            init_weight(linear.weight, None if linear is self.out else self.std)
             if linear.bias is not None:
                 nn.init.zeros_(linear.bias)
         if self.norm is not None:
             self.norm.reset_parameters()
-        if self.birth == "zero":
+        if self.init == "identity":
             nn.init.zeros_(self.norm.weight if isinstance(self.norm, _BatchNorm) else self.out.weight)
 
     @property
-    def identity_at_birth(self) -> bool:
+    def identity_at_init(self) -> bool:
         """Whether a fresh block returns its input."""
-        return self.birth == "zero"
+        return self.init == "identity"
 
     @property
-    def attends(self) -> bool:
+    def has_attention(self) -> bool:
         """Whether `attention` has something to show."""
         return True
 
@@ -174,7 +173,7 @@ class NonLocal(nn.Module):
         if fixed is not None:
             layers = layers._replace(out=_then(layers.out, *fixed))
         norm = self.norm if fixed is None else None
-        z = ops.non_local(
+        z = ops.non_local_block(
             part, layers, self.kind, self.keys, scale=self.scale, residual=norm is None, backend=self.backend
         )
         z = ops.join(z, parts) if self.cuts else z
@@ -208,11 +207,11 @@ class NonLocal(nn.Module):
     @property
     def cuts(self) -> bool:
         """Whether a query may not see every key. A question about options, not sizes, so that it exports."""
-        return self.reach != "spacetime" or self.groups is not None or self.frames is not None
+        return self.attend_over != "spacetime" or self.frame_groups is not None or self.frames_per_group is not None
 
     def parts(self, grid: Sequence[int]) -> tuple[int, ...]:
         """Into how many parts each axis is cut; a query looks at the keys of its own part."""
-        return reaches.parts_of(grid, self.reach, self.groups, self.frames)
+        return spacetime.parts_of(grid, self.attend_over, self.frame_groups, self.frames_per_group)
 
     def project(self, x: Float[Tensor, "b c *grid"]) -> tuple[Tensor, Tensor, Tensor]:
         """Theta of all queries, phi and g of all keys, each as `(b, positions, channels)`."""
@@ -265,9 +264,9 @@ class NonLocal(nn.Module):
     def extra_repr(self) -> str:
         return (
             f"{self.channels}, inner={self.inner}, kind={self.kind!r}, scale={self.scale!r}, "
-            f"pool={self.pool!r}, pool_order={self.pool_order!r}, birth={self.birth!r}, reach={self.reach!r}"
-            + (f", groups={self.groups}" if self.groups else "")
-            + (f", frames={self.frames}" if self.frames else "")
+            f"pool={self.pool!r}, pool_order={self.pool_order!r}, init={self.init!r}, attend_over={self.attend_over!r}"
+            + (f", frame_groups={self.frame_groups}" if self.frame_groups else "")
+            + (f", frames_per_group={self.frames_per_group}" if self.frames_per_group else "")
         )
 
     def _w_f(self) -> dict[str, Tensor | None]:

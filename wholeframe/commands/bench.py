@@ -17,10 +17,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from wholeframe.study import sweep
-from wholeframe.study.bench import Case, Outcome, run_case
-from wholeframe.study.cases import CASES
-from wholeframe.study.figures import draw_scaling
+from wholeframe.bench import sweep
+from wholeframe.bench.case import Case, Outcome, run_case
+from wholeframe.bench.goals import CASES
+from wholeframe.explain.figures import draw_scaling
 from wholeframe.train.run import environment
 
 COLUMNS = ("block", "size", "", "rival", "time", "memory", "ours ms", "ours MiB", "spread", "gemm", "copy")

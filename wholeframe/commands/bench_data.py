@@ -9,10 +9,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from wholeframe.data.clips import open_clips
-from wholeframe.data.sampling import Sampling
-from wholeframe.data.tables import Unit
-from wholeframe.study.loading import Loading, Time, measure
+from wholeframe.bench.clip_loading import Loading, Time, measure
+from wholeframe.data.video.clip_folder import open_clips
+from wholeframe.data.video.csv_lists import Unit
+from wholeframe.data.video.sampling import Sampling
 
 GOAL = 0.8
 

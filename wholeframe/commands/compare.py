@@ -15,15 +15,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.blocks.options import nearest
-from wholeframe.data.folders import open_folder
-from wholeframe.data.markers import TASKS
-from wholeframe.recipes import folder, markers
-from wholeframe.study.figures import draw_accuracy
+from wholeframe.data.image_folder import open_folder
+from wholeframe.data.synthetic import TASKS
+from wholeframe.explain.figures import draw_accuracy
+from wholeframe.messages import nearest
+from wholeframe.recipes import folder, synthetic
 from wholeframe.train.compare import HEADER, Result, cells, picture, summarise, train_one, write_csv, write_markdown
 from wholeframe.train.loaders import Splits, folder_splits, marker_splits
-from wholeframe.train.recipe import Recipe
-from wholeframe.train.record import described
+from wholeframe.train.recipe import Recipe, described
 from wholeframe.train.run import environment, write_json
 
 BLOCKS_BY_DEFAULT = ("none", "nl", "nl_dot", "snl", "gc", "se")
@@ -161,8 +160,8 @@ def _arenas(options: Options) -> Iterator[Arena]:
         if task not in TASKS:
             raise ValueError(f"there is no embedded task {task!r}; {nearest(task, TASKS)}")
         for seed in range(options.seeds):
-            recipe = markers.small_dense(seed)
-            yield Arena(task, recipe, marker_splits(task, markers.DATA, seed, steps=options.steps))
+            recipe = synthetic.small_dense(seed)
+            yield Arena(task, recipe, marker_splits(task, synthetic.DATA, seed, steps=options.steps))
 
 
 def _record(options: Options, blocks: list[str], arenas: list[Arena]) -> dict[str, object]:

@@ -8,10 +8,10 @@ import tyro
 from rich.console import Console
 
 from wholeframe.commands.models import table
-from wholeframe.models.build import host
+from wholeframe.models.build import create_backbone
+from wholeframe.models.cost import count, measure
 from wholeframe.models.zoo import MODELS
-from wholeframe.study.cost import count, measure
-from wholeframe.study.published import SIZES, figures
+from wholeframe.models.zoo.published import SIZES, figures
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Options:
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe cost")
     named = MODELS.get(options.name)
-    classes, sample = (named.classes, named.input) if named else (1000, (3, 224, 224))
+    classes, sample = (named.num_classes, named.input) if named else (1000, (3, 224, 224))
     sample = options.input or sample
     shape = " x ".join(map(str, sample))
     try:
-        cost = count(lambda: host(options.name, classes), sample)
+        cost = count(lambda: create_backbone(options.name, classes), sample)
     except RuntimeError as error:
         raise ValueError(
             f"{options.name} does not run on {shape} ({str(error).splitlines()[0]}); "
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
         console.print(table(sizes) if sizes else "  no published size is known")
     if options.measure:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network, example = host(options.name, classes).to(device), torch.randn(1, *sample, device=device)
+        network, example = create_backbone(options.name, classes).to(device), torch.randn(1, *sample, device=device)
         for what, run in measure(network, example).items():
             print(f"  {what}: {run.ms:,.0f} ms, {run.mib:,.0f} MiB above the weights")
         print(f"  one sample, {device.type}, {torch.get_num_threads()} threads, float32")

@@ -10,15 +10,15 @@ from rich.progress import Progress
 from rich.table import Table
 from torch.utils.data import DataLoader
 
-from wholeframe.data.tables import Unit
-from wholeframe.models.norms import precise_bn
+from wholeframe.data.video.csv_lists import Unit
+from wholeframe.data.video.views import ONCE, PUBLISHED, read_views
+from wholeframe.surgery.norms import precise_bn
 from wholeframe.train.evaluate import Scores, evaluate, write_scores
+from wholeframe.train.inputs import open_source
 from wholeframe.train.loaders import Drawn
-from wholeframe.train.objective import OBJECTIVES
 from wholeframe.train.recipe import Clips
 from wholeframe.train.run import Run
-from wholeframe.train.source import open_source
-from wholeframe.train.views import ONCE, PUBLISHED, read_views
+from wholeframe.train.tasks.objective import OBJECTIVES
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import numpy as np
 import tyro
 
 from wholeframe.data.images import read_image, whole_image
-from wholeframe.study.explain import attention_of, check_query
-from wholeframe.study.figures import draw_attention
+from wholeframe.explain.attention import attention_of, check_query
+from wholeframe.explain.figures import draw_attention
 from wholeframe.train.run import Run
 
 

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from wholeframe.models.card import Network
-from wholeframe.models.counts import COUNTS
-from wholeframe.models.zoo import MODELS, card
-from wholeframe.study.published import Beside, figures
+from wholeframe.models.zoo import MODELS, card_of
+from wholeframe.models.zoo.card import Card
+from wholeframe.models.zoo.published import Beside, figures
+from wholeframe.models.zoo.sizes import COUNTS
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
         console.print(_list())
         console.print("published figures, not ours; `wholeframe models NAME` gives sources and what else is known")
     else:
-        show(console, options.name, card(options.name))
+        show(console, options.name, card_of(options.name))
 
 
 def _list() -> Table:
@@ -47,7 +47,7 @@ def _list() -> Table:
     return table
 
 
-def _accuracy(network: Network) -> str:
+def _accuracy(network: Card) -> str:
     """The first accuracy of the card."""
     for figure in network.published:
         if "%" in figure.unit:
@@ -55,13 +55,13 @@ def _accuracy(network: Network) -> str:
     return ""
 
 
-def show(console: Console, name: str, network: Network) -> None:
+def show(console: Console, name: str, network: Card) -> None:
     """The whole card."""
     sample = " x ".join(map(str, network.input))
     facts = {
         "paper": network.paper,
-        "input": f"{sample}, {network.classes} classes",
-        "host": network.host,
+        "input": f"{sample}, {network.num_classes} classes",
+        "backbone": network.backbone,
         "weights": network.weights,
         "train": network.command,
     }

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save_file
 
+from wholeframe.data.video.views import read_views
 from wholeframe.train.predict import Answer, of_model, of_run
 from wholeframe.train.run import Run
-from wholeframe.train.views import read_views
 
 SUFFIXES = (".npy", ".safetensors")
 

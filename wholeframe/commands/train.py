@@ -9,17 +9,16 @@ from typing import Annotated
 import tyro
 from lightning.pytorch.callbacks import RichProgressBar
 
-from wholeframe.blocks.options import nearest
-from wholeframe.data.tables import Unit
+from wholeframe.data.video.csv_lists import Unit
+from wholeframe.messages import nearest
 from wholeframe.recipes import RECIPES
+from wholeframe.train.devices import Machines, is_first
 from wholeframe.train.fit import final_score, fit, network_for
-from wholeframe.train.machines import Machines, is_first
-from wholeframe.train.objective import OBJECTIVES
-from wholeframe.train.recipe import Recipe
-from wholeframe.train.record import described
+from wholeframe.train.initial_weights import start
+from wholeframe.train.inputs import open_source
+from wholeframe.train.recipe import Recipe, described
 from wholeframe.train.run import Run
-from wholeframe.train.source import open_source
-from wholeframe.train.start import start
+from wholeframe.train.tasks.objective import OBJECTIVES
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from wholeframe.blocks.options import nearest
 from wholeframe.convert import (
     alexhex7,
     cgnl,
@@ -26,6 +25,7 @@ from wholeframe.convert import (
 )
 from wholeframe.convert.rename import Source as Source
 from wholeframe.convert.rename import call, load
+from wholeframe.messages import nearest
 
 SOURCES: dict[str, Source] = {
     "mmcv.NonLocal1d": Source(partial(mmcv.non_local, 1), mmcv.NON_LOCAL),

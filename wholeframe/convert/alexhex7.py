@@ -44,5 +44,5 @@ def non_local(
         pool_order="after",
         norm="bn" if bn_layer else None,
         std=None,
-        birth="zero",
+        init="identity",
     )

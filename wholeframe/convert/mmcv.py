@@ -70,7 +70,7 @@ def non_local(
         pool=2 if sub_sample else 1,
         pool_order="after",
         std=std,
-        birth="zero" if zeros_init else "random",
+        init="identity" if zeros_init else "random",
         **norm,
     )
 

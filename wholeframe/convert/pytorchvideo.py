@@ -32,5 +32,5 @@ def non_local(
         eps=norm_eps,
         momentum=norm_momentum,
         std=None,
-        birth="random",
+        init="random",
     )

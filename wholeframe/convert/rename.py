@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from wholeframe.blocks.options import nearest
+from wholeframe.messages import nearest, quoted
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Source:
         for prefix, ours in self.names.items():
             if exchanged(key, prefix, ours or "") is not None:
                 return None if ours is None else exchanged(key, prefix, ours)
-        raise ValueError(f"the state has {key!r}, but this reference's names start with {listed(self.names)}")
+        raise ValueError(f"the state has {key!r}, but this reference's names start with {quoted(self.names)}")
 
     def theirs(self, name: str) -> list[str]:
         """What the reference may call one of our tensors."""
@@ -55,7 +55,7 @@ def call(what: str, function: Callable[..., T], arguments: Mapping[str, object])
             raise ValueError(f"{what} has no argument {name!r}; {nearest(name, parameters)}")
     for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in arguments:
-            raise ValueError(f"{what} needs {name!r}, which was not given; it has {listed(parameters)}")
+            raise ValueError(f"{what} needs {name!r}, which was not given; it has {quoted(parameters)}")
     return function(**arguments)
 
 
@@ -68,7 +68,7 @@ def meaning(argument: str, value: object, meanings: Mapping[str | None, T]) -> T
         value = value.func
     name = value if value is None or isinstance(value, str) else getattr(value, "__name__", repr(value))
     if name not in meanings:
-        raise ValueError(f"{argument}={name!r} has no counterpart here; those that have one are {listed(meanings)}")
+        raise ValueError(f"{argument}={name!r} has no counterpart here; those that have one are {quoted(meanings)}")
     return meanings[name]
 
 
@@ -110,7 +110,3 @@ def _without_ones(shape: torch.Size) -> tuple[int, ...]:
     while sizes and sizes[-1] == 1:
         sizes.pop()
     return tuple(sizes)
-
-
-def listed(names: Collection[str | None]) -> str:
-    return ", ".join(map(repr, names))

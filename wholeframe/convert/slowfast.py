@@ -46,12 +46,12 @@ def non_local(
         scale=scale(instantiation),
         pool=pool(pool_size),
         pool_order="before",
-        groups=None if nonlocal_group == 1 else nonlocal_group,
+        frame_groups=None if nonlocal_group == 1 else nonlocal_group,
         norm=meaning("norm_module", norm_module, {"BatchNorm3d": "bn"}),
         eps=norm_eps,
         momentum=norm_momentum,
         std=None,
-        birth="random",
+        init="random",
     )
 
 

@@ -72,7 +72,7 @@ def non_local(
         inner=rounded(in_channels * rd_ratio, rd_divisor, least=0.9) if rd_channels is None else rd_channels,
         scale=in_channels**-0.5 if use_scale else None,
         std=None,
-        birth="zero",
+        init="identity",
     )
 
 
@@ -100,7 +100,7 @@ def global_context(
         gate=meaning("gate_layer", gate_layer, GATES),
         eps=1e-6,
         activation=meaning("act_layer", act_layer, ACTIVATIONS),
-        birth="random",
+        init="random",
     )
 
 
@@ -183,7 +183,7 @@ def gather_excite(
         transform=IdentityTransform,
         fusion="multiply",
         gate=gate,
-        birth="random",
+        init="random",
     )
 
 

@@ -1,4 +1,4 @@
-"""A model by name: a host network, a block, the sites where it is attached."""
+"""A model by name: a backbone network, a block, the sites where it is attached."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -11,39 +11,39 @@ import torchvision
 from torch import nn
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.blocks.options import nearest, one_of
+from wholeframe.messages import nearest, one_of
 from wholeframe.models.inflate import inflate
-from wholeframe.models.small import SmallNet
-from wholeframe.models.surgery import Example, insert
-from wholeframe.models.video import VideoResNet
+from wholeframe.models.resnet_video import VideoResNet
+from wholeframe.models.toy import ToyNet
 from wholeframe.models.zoo import MODELS
+from wholeframe.surgery.insert import Example, insert
 
-HOSTS: dict[str, Callable[[int], nn.Module]] = {
-    "small": partial(SmallNet, strides=(2, 2, 2), depth=2),
-    "small_dense": partial(SmallNet, strides=(1, 2, 1), dense=True),
+BACKBONES: dict[str, Callable[[int], nn.Module]] = {
+    "small": partial(ToyNet, strides=(2, 2, 2), depth=2),
+    "small_dense": partial(ToyNet, strides=(1, 2, 1), dense=True),
 }
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelConfig:
     """Which network is trained."""
 
-    host: str = "small"
+    backbone: str = "small"
     """small, small_dense, a network of `wholeframe models`, torchvision/NAME or timm/NAME (a bare NAME is looked for in
     torchvision, then in timm)"""
     weights: str | None = None
     """None to start at random; "DEFAULT" or a name for pretrained weights of torchvision, a tag or "DEFAULT" of timm"""
     block: str | None = "nl"
-    """a name of `wholeframe blocks`, or None for the bare host"""
+    """a name of `wholeframe blocks`, or None for the bare backbone"""
     at: tuple[str, ...] = ("stage3",)
-    """globs over module names of the host: where the block is attached"""
+    """globs over module names of the backbone: where the block is attached"""
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of the block; on the command line, --block-options"""
 
 
-def build(model: Model, classes: int, example: Example = None) -> nn.Module:
-    """The network: host for `classes`, with its blocks inserted and proved."""
-    network = host(model.host, classes, model.weights)
+def build(model: ModelConfig, num_classes: int, example: Example = None) -> nn.Module:
+    """The network: backbone for `classes`, with its blocks inserted and proved."""
+    network = create_backbone(model.backbone, num_classes, model.weights)
     if model.block is not None:
         insert(network, block_maker(model.block, model.options), model.at, example)
     return network
@@ -63,61 +63,61 @@ def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module
     return make
 
 
-def host(name: str, classes: int, weights: str | None = None) -> nn.Module:
-    """A host network by name; pretrained weights come through the loaders of their own library.
+def create_backbone(name: str, num_classes: int, weights: str | None = None) -> nn.Module:
+    """A backbone network by name; pretrained weights come through the loaders of their own library.
 
     Their last layer is kept where it has as many classes, and otherwise begins anew.
     """
-    if name in HOSTS:
+    if name in BACKBONES:
         if weights is not None:
             raise ValueError(f"there are no pretrained weights of {name!r}; give weights None")
-        return HOSTS[name](classes)
+        return BACKBONES[name](num_classes)
     if name in MODELS:
-        return _named(name, classes, weights)
+        return _named(name, num_classes, weights)
     library, _, bare = name.rpartition("/")
     if library not in ("", "torchvision", "timm"):
-        raise ValueError(f"there is no library {library!r} of hosts; write torchvision/{bare} or timm/{bare}")
+        raise ValueError(f"there is no library {library!r} of backbones; write torchvision/{bare} or timm/{bare}")
     if library != "timm" and bare in torchvision.models.list_models():
-        return _torchvision(bare, classes, weights)
+        return _torchvision(bare, num_classes, weights)
     if library == "torchvision":
         raise ValueError(f"torchvision has no model {bare!r}; {nearest(bare, torchvision.models.list_models())}")
-    return _timm(bare, classes, weights)
+    return _timm(bare, num_classes, weights)
 
 
-def _named(name: str, classes: int, weights: str | None) -> nn.Module:
-    """A network of the zoo; pretrained weights are those of the host under its blocks."""
+def _named(name: str, num_classes: int, weights: str | None) -> nn.Module:
+    """A network of the zoo; pretrained weights are those of the backbone under its blocks."""
     network = MODELS[name]
     if weights is None:
-        return network.make(classes)
+        return network.make(num_classes)
     if len(network.input) == 4:  # a network for clips begins as its 2-D parent, repeated over time
-        made = network.make(classes)
+        made = network.make(num_classes)
         assert isinstance(made, VideoResNet)
-        inflate(made, host(f"torchvision/resnet{made.depth}", classes, weights).state_dict())
+        inflate(made, create_backbone(f"torchvision/resnet{made.depth}", num_classes, weights).state_dict())
         return made
-    if not network.host or network.attach is None:
+    if not network.backbone or network.attach is None:
         raise ValueError(f"there are no pretrained weights for what stands under {name!r}; give weights None")
-    below = host(network.host, classes, weights)
+    below = create_backbone(network.backbone, num_classes, weights)
     network.attach(below)
     return below
 
 
-def _torchvision(name: str, classes: int, weights: str | None) -> nn.Module:
+def _torchvision(name: str, num_classes: int, weights: str | None) -> nn.Module:
     if weights is None:
-        return torchvision.models.get_model(name, num_classes=classes)
+        return torchvision.models.get_model(name, num_classes=num_classes)
     one_of("weights", weights, list(torchvision.models.get_model_weights(name).__members__))
     with _reachable(name, weights):
         network = torchvision.models.get_model(name, weights=weights)
     linears = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linears:
-        raise ValueError(f"{name!r} ends in no linear layer that could be replaced for {classes} classes")
+        raise ValueError(f"{name!r} ends in no linear layer that could be replaced for {num_classes} classes")
     path, last = linears[-1]
-    if last.out_features != classes:
+    if last.out_features != num_classes:
         parent, _, child = path.rpartition(".")
-        setattr(network.get_submodule(parent), child, nn.Linear(last.in_features, classes))
+        setattr(network.get_submodule(parent), child, nn.Linear(last.in_features, num_classes))
     return network
 
 
-def _timm(name: str, classes: int, weights: str | None) -> nn.Module:
+def _timm(name: str, num_classes: int, weights: str | None) -> nn.Module:
     refuse_timm(name)
     import timm
 
@@ -126,7 +126,7 @@ def _timm(name: str, classes: int, weights: str | None) -> nn.Module:
         one_of("weights", weights, ["DEFAULT", *tags])
     tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
     with _reachable(name, weights):
-        return timm.create_model(tagged, pretrained=weights is not None, num_classes=classes)
+        return timm.create_model(tagged, pretrained=weights is not None, num_classes=num_classes)
 
 
 def refuse_timm(name: str) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from wholeframe.models.places import in_block, listed
+from wholeframe.messages import quoted
+from wholeframe.surgery.sites import in_block
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Inflated:
     """left as they were: inserted blocks, and a classifier of other width"""
 
     def __str__(self) -> str:
-        left = f", {len(self.fresh)} left as they were: {listed(self.fresh)}" if self.fresh else ""
+        left = f", {len(self.fresh)} left as they were: {quoted(self.fresh)}" if self.fresh else ""
         return f"{len(self.repeated)} kernels repeated over time, {len(self.copied)} tensors copied{left}"
 
 
@@ -75,8 +76,8 @@ def _other_width(key: str, child: Mapping[str, Tensor], parent: Mapping[str, Ten
 def _same_names(child: set[str], parent: set[str]) -> None:
     missing, unknown = sorted(child - parent), sorted(parent - child)
     if missing or unknown:
-        sentences = [f"the parent lacks {listed(missing[:3])}"] if missing else []
-        sentences += [f"the network has no {listed(unknown[:3])}"] if unknown else []
+        sentences = [f"the parent lacks {quoted(missing[:3])}"] if missing else []
+        sentences += [f"the network has no {quoted(unknown[:3])}"] if unknown else []
         raise ValueError(
             f"these are no weights of the same network: {' and '.join(sentences)} "
             f"({len(missing)} missing, {len(unknown)} left over)"

@@ -1,11 +1,11 @@
 """What the references mean by "C2D" and "I3D": two tables of explicit arguments of `VideoResNet`.
 
-A convention says where a network strides and pools, a host which kernels look at time.
+A convention says where a network strides and pools, a backbone which kernels look at time.
 """
 
 from typing import Any, Literal, get_args
 
-from wholeframe.blocks.options import one_of
+from wholeframe.messages import one_of
 
 Convention = Literal["paper", "caffe2_org", "caffe2", "slowfast", "mmaction2", "nopool"]
 CONVENTIONS: dict[Convention, dict[str, Any]] = {
@@ -59,8 +59,8 @@ CONVENTIONS: dict[Convention, dict[str, Any]] = {
     },
 }
 
-Host = Literal["c2d", "i3d", "i3d333", "slowonly"]
-HOSTS: dict[Host, dict[str, Any]] = {
+VideoBackbone = Literal["c2d", "i3d", "i3d333", "slowonly"]
+BACKBONES: dict[VideoBackbone, dict[str, Any]] = {
     "c2d": {"conv1_time": 1, "inflated": ((0,), (0,), (0,), (0,))},
     # The flags of all released code; the paper's text has one of two blocks in res2 as well.
     "i3d": {"conv1_time": 5, "inflated": ((1,), (1, 0), (1, 0), (0, 1)), "inflation": "3x1x1"},
@@ -71,8 +71,8 @@ HOSTS: dict[Host, dict[str, Any]] = {
 }
 
 
-def expand(convention: Convention, host: Host) -> dict[str, Any]:
+def expand(convention: Convention, backbone: VideoBackbone) -> dict[str, Any]:
     """The arguments of `VideoResNet` that two names stand for."""
     one_of("convention", convention, get_args(Convention))
-    one_of("host", host, get_args(Host))
-    return {**CONVENTIONS[convention], **HOSTS[host]}
+    one_of("backbone", backbone, get_args(VideoBackbone))
+    return {**CONVENTIONS[convention], **BACKBONES[backbone]}

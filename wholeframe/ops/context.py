@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.gradients import applied, two_modes
+from wholeframe.ops.autograd import applied, two_modes
 from wholeframe.ops.layout import as_given, everywhere, wide
 
 LARGE = 2**17  # numbers in a map; measured, see `by_hand`

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.gradients import applied, two_modes
+from wholeframe.ops.autograd import applied, two_modes
 
 
 class LinearMap(NamedTuple):

@@ -3,8 +3,8 @@
 Data: the authors' lists (`Charades_v1_train.csv`, `Charades_v1_test.csv`) beside the videos; see `data.tables`.
 """
 
-from wholeframe.data.sampling import Sampling
-from wholeframe.models.build import Model
+from wholeframe.data.video.sampling import Sampling
+from wholeframe.models.build import ModelConfig
 from wholeframe.recipes.kinetics import epochs
 from wholeframe.train.recipe import SGD, Clips, Recipe, Schedule, Steps
 
@@ -21,12 +21,12 @@ def i3d_r101_nl5() -> Recipe:
     Published, not ours: mAP 37.5 % (train / val), 39.5 % (trainval / test), of the baseline 35.5 and 37.2 (table 4);
     re-implementations with ResNet-50 are reported to reach 30 to 32.
 
-    wholeframe train kinetics --host i3d_r101_nl5 --data KINETICS --out runs/kinetics_r101 --devices 8
+    wholeframe train kinetics --backbone i3d_r101_nl5 --data KINETICS --out runs/kinetics_r101 --devices 8
     wholeframe train charades --data DIR --out runs/charades --start runs/kinetics_r101 --devices 8
     wholeframe evaluate runs/charades --data DIR --views 10x3
     """
     return Recipe(
-        model=Model(host="i3d_r101_nl5", block=None),
+        model=ModelConfig(backbone="i3d_r101_nl5", block=None),
         data=Clips(sampling=Sampling(frames=128, stride=1), size=288, batch=8, workers=8),
         schedule=Schedule(
             epochs=200,

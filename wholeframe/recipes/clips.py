@@ -1,7 +1,7 @@
 """Your own videos: one folder per class, a list, or single files."""
 
-from wholeframe.data.sampling import Sampling
-from wholeframe.models.build import Model
+from wholeframe.data.video.sampling import Sampling
+from wholeframe.models.build import ModelConfig
 from wholeframe.train.recipe import Clips, Recipe, Schedule
 
 
@@ -11,7 +11,7 @@ def small() -> Recipe:
     wholeframe train clips --data DIR --out runs/clips
     """
     return Recipe(
-        model=Model(host="c2d_r18_nl1", block=None),
+        model=ModelConfig(backbone="c2d_r18_nl1", block=None),
         data=Clips(sampling=Sampling(frames=16, stride=4), size=112, colours="torchvision", batch=8),
         schedule=Schedule(epochs=25, lr=1e-3, weight_decay=0.05, clip=1.0),
     )

@@ -5,7 +5,7 @@ Data: `train/CLASS/*` and `test/CLASS/*` by the list `train_test_split.txt` of t
 
 from dataclasses import replace
 
-from wholeframe.models.build import Model
+from wholeframe.models.build import ModelConfig
 from wholeframe.train.recipe import SGD, Images, Recipe, Schedule, Steps
 
 WARMUP = 10  # epochs before the 100 of the schedule, by which its drops come later
@@ -18,12 +18,12 @@ def r50_cgnl1() -> Recipe:
     a tenth after 31, 61 and 81, and ten epochs of warm-up before them. Their norms have statistics per GPU, of eight.
 
     Published, not ours: top-1 85.14, top-5 96.88 % (paper, table 4b); 87.06, 96.91 % (their README, where a reader
-    reports 86.4 from four runs). With --host r101_cgnl1 86.35, 97.86 (paper), 87.28, 97.20 (README).
+    reports 86.4 from four runs). With --backbone r101_cgnl1 86.35, 97.86 (paper), 87.28, 97.20 (README).
 
     wholeframe train cub --data DIR --out runs/cub --devices 8
     """
     return Recipe(
-        model=Model(host="r50_cgnl1", weights="DEFAULT", block=None),
+        model=ModelConfig(backbone="r50_cgnl1", weights="DEFAULT", block=None),
         data=Images(size=448, shorter=512, area=0.08, flip=True, batch=256, workers=8),
         schedule=Schedule(
             epochs=100 + WARMUP,
@@ -43,7 +43,7 @@ def r50_nl1() -> Recipe:
     wholeframe train cub_nl --data DIR --out runs/cub_nl --devices 8
     """
     recipe = r50_cgnl1()
-    return replace(recipe, model=replace(recipe.model, host="r50_nl1"))
+    return replace(recipe, model=replace(recipe.model, backbone="r50_nl1"))
 
 
 def r50() -> Recipe:
@@ -55,4 +55,4 @@ def r50() -> Recipe:
     """
     recipe = r50_cgnl1()
     schedule = replace(recipe.schedule, epochs=100, rate=Steps(drops=(31, 61, 81)))
-    return replace(recipe, model=replace(recipe.model, host="r50"), schedule=schedule)
+    return replace(recipe, model=replace(recipe.model, backbone="r50"), schedule=schedule)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from wholeframe.models.build import Model
+from wholeframe.models.build import ModelConfig
 from wholeframe.train.recipe import Images, Recipe, Schedule
 
 SMALL_DATA = Images(size=64, batch=32, flip=False)
@@ -11,7 +11,7 @@ SMALL_DATA = Images(size=64, batch=32, flip=False)
 def small(seed: int = 0, epochs: int = 12) -> Recipe:
     """The bare network of `wholeframe compare --data DIR`, from scratch."""
     return Recipe(
-        model=Model(host="small", block=None, at=("stage3",)),
+        model=ModelConfig(backbone="small", block=None, at=("stage3",)),
         data=SMALL_DATA,
         schedule=Schedule(epochs=epochs, lr=4e-3, weight_decay=0.05, clip=1.0),
         seed=seed,
@@ -31,7 +31,7 @@ def r18_gc() -> Recipe:
     Weights are fetched by torchvision. The new blocks start as identities and learn at ten times the rate.
     """
     return Recipe(
-        model=Model(host="torchvision/resnet18", weights="DEFAULT", block="gc", at=("layer[2-4].*.bn2",)),
+        model=ModelConfig(backbone="torchvision/resnet18", weights="DEFAULT", block="gc", at=("layer[2-4].*.bn2",)),
         data=Images(size=224, batch=32, flip=True),
         schedule=Schedule(epochs=10, lr=1e-4, block_lr=10.0, weight_decay=0.05, clip=1.0),
     )
@@ -43,7 +43,7 @@ def r50_nl() -> Recipe:
     The placement of Wang et al. (CVPR 2018), table 2a. Weights are fetched by torchvision.
     """
     return Recipe(
-        model=Model(host="torchvision/resnet50", weights="DEFAULT", block="nl", at=("layer3.4",)),
+        model=ModelConfig(backbone="torchvision/resnet50", weights="DEFAULT", block="nl", at=("layer3.4",)),
         data=Images(size=224, batch=32, flip=True),
         schedule=Schedule(epochs=10, lr=1e-4, block_lr=10.0, weight_decay=0.05, clip=1.0),
     )

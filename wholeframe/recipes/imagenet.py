@@ -6,7 +6,7 @@ where the shorter side is 256.
 
 from dataclasses import replace
 
-from wholeframe.models.build import Model
+from wholeframe.models.build import ModelConfig
 from wholeframe.train.recipe import SGD, Cosine, Images, Recipe, Schedule, Steps
 
 DATA = Images(size=224, shorter=256, area=0.08, flip=True, batch=256, workers=8)
@@ -21,10 +21,10 @@ def r50_gc() -> Recipe:
 
     Published, not ours: top-1 77.70, top-5 93.66 %, their ResNet-50 under the same two phases 76.88, 93.16 (table 4).
 
-    wholeframe train imagenet --data DIR --out runs/r50_gc --devices 8         (--host r50_se, r50_gc1, r50_snl1 ...)
+    wholeframe train imagenet --data DIR --out runs/r50_gc --devices 8         (--backbone r50_se, r50_gc1, r50_snl1 ...)
     """
     return Recipe(
-        model=Model(host="r50_gc", weights="DEFAULT", block=None),
+        model=ModelConfig(backbone="r50_gc", weights="DEFAULT", block=None),
         data=replace(DATA, batch=512),
         schedule=Schedule(epochs=40, lr=0.02, weight_decay=1e-4, optimizer=SGD(nesterov=False), rate=Cosine()),
     )
@@ -41,7 +41,7 @@ def r50_cgnl1() -> Recipe:
     wholeframe train imagenet_cgnl --data DIR --out runs/r50_cgnl1 --devices 8
     """
     return Recipe(
-        model=Model(host="r50_cgnl1", weights="DEFAULT", block=None),
+        model=ModelConfig(backbone="r50_cgnl1", weights="DEFAULT", block=None),
         data=DATA,
         schedule=Schedule(
             epochs=110,
@@ -90,9 +90,9 @@ def isqrt_r50() -> Recipe:
     return _from_scratch("isqrt_r50", batch=160, epochs=65, drops=(30, 45, 60))
 
 
-def _from_scratch(host: str, *, batch: int, epochs: int, drops: tuple[float, ...]) -> Recipe:
+def _from_scratch(backbone: str, *, batch: int, epochs: int, drops: tuple[float, ...]) -> Recipe:
     return Recipe(
-        model=Model(host=host, block=None),
+        model=ModelConfig(backbone=backbone, block=None),
         data=replace(DATA, batch=batch),
         schedule=Schedule(
             epochs=epochs, lr=0.1, weight_decay=1e-4, optimizer=SGD(nesterov=False), rate=Steps(drops=drops)

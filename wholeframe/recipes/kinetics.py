@@ -4,8 +4,8 @@ Data: a list `label,youtube_id,time_start,time_end,split` and the videos by thei
 schedules count iterations; here they are passes over the 234,643 videos that Wang et al. had to train on.
 """
 
-from wholeframe.data.sampling import Sampling
-from wholeframe.models.build import Model
+from wholeframe.data.video.sampling import Sampling
+from wholeframe.models.build import ModelConfig
 from wholeframe.train.recipe import SGD, Clips, Recipe, Schedule, Steps
 
 VIDEOS = 234_643
@@ -23,14 +23,14 @@ def i3d_r50_nl5() -> Recipe:
     64 clips, the rate a tenth after 150,000 and 300,000; norms trained, without decay; dropout 0.5. Tested on 10 clips
     with three crops each, statistics of the norms taken anew (`--precise-bn 200`).
 
-    Published, not ours: top-1 74.9, top-5 91.6 % (table 2f); with --host c2d_r50 71.8, 89.7; i3d_r50 73.3, 90.7;
+    Published, not ours: top-1 74.9, top-5 91.6 % (table 2f); with --backbone c2d_r50 71.8, 89.7; i3d_r50 73.3, 90.7;
     c2d_r50_nl5 73.8, 91.0.
 
     wholeframe train kinetics --data DIR --out runs/kinetics --devices 8
     wholeframe evaluate runs/kinetics --data DIR --views 10x3 --precise-bn 200
     """
     return Recipe(
-        model=Model(host="i3d_r50_nl5", weights="DEFAULT", block=None),
+        model=ModelConfig(backbone="i3d_r50_nl5", weights="DEFAULT", block=None),
         data=Clips(sampling=Sampling(frames=32, stride=2), batch=64, workers=8),
         schedule=Schedule(
             epochs=109,
@@ -45,7 +45,7 @@ def i3d_r50_nl5() -> Recipe:
 def i3d_r50_nl5_8x8() -> Recipe:
     """NL I3D on clips of 8 x 8 frames, the cheap one of the released code.
 
-    Everything else as `kinetics`. Published by the released code, not ours: top-1 74.7, top-5 91.6 %; with --host
+    Everything else as `kinetics`. Published by the released code, not ours: top-1 74.7, top-5 91.6 %; with --backbone
     i3d_r50_8x8 73.4, 90.9; c2d_r50_8x8 71.9, 90.0.
 
     wholeframe train kinetics_8x8 --data DIR --out runs/kinetics_8x8 --devices 8
@@ -53,7 +53,7 @@ def i3d_r50_nl5_8x8() -> Recipe:
     """
     recipe = i3d_r50_nl5()
     return Recipe(
-        model=Model(host="i3d_r50_nl5_8x8", weights="DEFAULT", block=None),
+        model=ModelConfig(backbone="i3d_r50_nl5_8x8", weights="DEFAULT", block=None),
         data=Clips(sampling=Sampling(frames=8, stride=8), batch=64, workers=8),
         schedule=recipe.schedule,
     )
@@ -62,16 +62,16 @@ def i3d_r50_nl5_8x8() -> Recipe:
 def i3d_r50_nl5_128x1() -> Recipe:
     """NL I3D on clips of 128 frames, norms frozen, begun from the network for 32 frames without blocks.
 
-    Wang et al. (CVPR 2018), section 4.1: first `kinetics --host i3d_r50`, then this, with its norms as affine maps that
+    Wang et al. (CVPR 2018), section 4.1: first `kinetics --backbone i3d_r50`, then this, with its norms as affine maps that
     are not trained; 400,000 iterations of 16 clips.
 
-    Published, not ours: top-1 76.5, top-5 92.6 % (table 2g); with --host i3d_r50_128x1 74.9, 91.7.
+    Published, not ours: top-1 76.5, top-5 92.6 % (table 2g); with --backbone i3d_r50_128x1 74.9, 91.7.
 
-    wholeframe train kinetics --host i3d_r50 --data DIR --out runs/kinetics_i3d --devices 8
+    wholeframe train kinetics --backbone i3d_r50 --data DIR --out runs/kinetics_i3d --devices 8
     wholeframe train kinetics_128 --data DIR --out runs/kinetics_128 --start runs/kinetics_i3d --devices 8
     """
     return Recipe(
-        model=Model(host="i3d_r50_nl5_128x1", block=None),
+        model=ModelConfig(backbone="i3d_r50_nl5_128x1", block=None),
         data=Clips(sampling=Sampling(frames=128, stride=1), batch=16, workers=8),
         schedule=Schedule(
             epochs=27,

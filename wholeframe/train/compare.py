@@ -12,11 +12,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
-from wholeframe.data.markers import IGNORE
-from wholeframe.models.places import in_block
-from wholeframe.study.cost import cost, inference_ms
-from wholeframe.study.explain import attending, attention_of
-from wholeframe.study.figures import draw_attention
+from wholeframe.data.synthetic import IGNORE
+from wholeframe.explain.attention import attending, attention_of
+from wholeframe.explain.figures import draw_attention
+from wholeframe.models.cost import cost, inference_ms
+from wholeframe.surgery.sites import in_block
 from wholeframe.train.fit import final_score, fit, network_for
 from wholeframe.train.loaders import Splits
 from wholeframe.train.recipe import Recipe

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wholeframe.models.video import VideoResNet
-from wholeframe.train.objective import OBJECTIVES, Objective, average_precision
+from wholeframe.models.resnet_video import VideoResNet
+from wholeframe.train.tasks.objective import OBJECTIVES, Objective, average_precision
 
 AT_ONCE = 8  # views in one forward pass: those of one video, 30 and more, may not fit into memory together
 

@@ -15,14 +15,14 @@ from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from wholeframe.models.build import build
-from wholeframe.models.probe import evaluating
-from wholeframe.models.surgery import sync_batchnorm
+from wholeframe.surgery.insert import sync_batchnorm
+from wholeframe.surgery.probe import evaluating
+from wholeframe.train.devices import Machines
 from wholeframe.train.loaders import Splits, epoch_seed
-from wholeframe.train.machines import Machines
-from wholeframe.train.objective import OBJECTIVES
 from wholeframe.train.recipe import Clips, Recipe
 from wholeframe.train.run import Run, read_checkpoint
-from wholeframe.train.task import Classification
+from wholeframe.train.tasks.classification import Classification
+from wholeframe.train.tasks.objective import OBJECTIVES
 
 ONE_DEVICE = Machines()
 
@@ -44,11 +44,13 @@ def refuse_network(recipe: Recipe, network: nn.Module) -> None:
     clips = isinstance(recipe.data, Clips)
     if clips != any(isinstance(module, nn.Conv3d) for module in network.modules()):
         kind, other = ("clips", "c2d_r50") if clips else ("photographs", "torchvision/resnet50")
-        raise ValueError(f"the recipe is for {kind}, and {recipe.model.host!r} takes none; take a host such as {other}")
+        raise ValueError(
+            f"the recipe is for {kind}, and {recipe.model.backbone!r} takes none; take a backbone such as {other}"
+        )
     if getattr(network, "aux_logits", False):  # torchvision's GoogLeNet and Inception v3
         raise ValueError(
-            f"{recipe.model.host!r} gives auxiliary logits beside its own while training, and this training has one "
-            "loss for one output; take a host without them, such as torchvision/resnet50"
+            f"{recipe.model.backbone!r} gives auxiliary logits beside its own while training, and this training has one "
+            "loss for one output; take a backbone without them, such as torchvision/resnet50"
         )
     shape = recipe.data.shape
     log = logging.getLogger("torch._subclasses.fake_tensor")
@@ -61,7 +63,7 @@ def refuse_network(recipe: Recipe, network: nn.Module) -> None:
         return  # an operation that needs values; it may still run
     except (RuntimeError, ValueError, AssertionError) as error:
         raise ValueError(
-            f"{recipe.model.host!r} does not run on a sample of {' x '.join(map(str, shape))}: {error}"
+            f"{recipe.model.backbone!r} does not run on a sample of {' x '.join(map(str, shape))}: {error}"
         ) from error
     finally:
         log.disabled = False

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, TensorDataset
 
-from wholeframe.data.folders import ImageFolder
+from wholeframe.data.image_folder import ImageFolder
 from wholeframe.data.images import MEAN, STD, ImageDataset, transforms
-from wholeframe.data.markers import TASKS
+from wholeframe.data.synthetic import TASKS
 from wholeframe.train.recipe import Clips, Images
 
 

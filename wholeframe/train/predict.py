@@ -9,18 +9,18 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from wholeframe.blocks.options import one_of
 from wholeframe.data.images import read_image, transforms
-from wholeframe.models.build import HOSTS, host, refuse_timm
+from wholeframe.data.video.views import ONCE, Views
+from wholeframe.explain.features import features
+from wholeframe.messages import one_of
+from wholeframe.models.build import BACKBONES, create_backbone, refuse_timm
 from wholeframe.models.zoo import MODELS
-from wholeframe.study.features import features
 from wholeframe.train.evaluate import AsInput, probabilities_of
-from wholeframe.train.objective import OBJECTIVES
+from wholeframe.train.initial_weights import start
+from wholeframe.train.inputs import videos_module
 from wholeframe.train.recipe import Clips
 from wholeframe.train.run import Run
-from wholeframe.train.source import videos_module
-from wholeframe.train.start import start
-from wholeframe.train.views import ONCE, Views
+from wholeframe.train.tasks.objective import OBJECTIVES
 
 
 class Answer(NamedTuple):
@@ -69,12 +69,12 @@ def of_model(name: str, weights: str = "DEFAULT", views: Views | None = None) ->
     _once(views)
     library, _, bare = name.rpartition("/")
     if Path(weights).exists():
-        network = host(name, 1000)
+        network = create_backbone(name, 1000)
         loaded = start(network, Path(weights))
         if loaded.fresh:
             raise ValueError(f"'{weights}' is not all of {name!r}: it lacks {', '.join(loaded.fresh[:3])}")
         return Predictor(network, _imagenet(), _photograph(transforms(224, train=False, shorter=256)))
-    if name in HOSTS or name in MODELS:
+    if name in BACKBONES or name in MODELS:
         raise ValueError(
             f"no weights of {name!r} can be fetched; train it and give the run, or --weights FILE with its state dict "
             "for the 1000 classes of ImageNet"
@@ -83,7 +83,7 @@ def of_model(name: str, weights: str = "DEFAULT", views: Views | None = None) ->
         known = torchvision.models.get_model_weights(bare)
         one_of("weights", weights, list(known.__members__))
         chosen = known[weights]
-        network = host(name, len(chosen.meta["categories"]), weights)
+        network = create_backbone(name, len(chosen.meta["categories"]), weights)
         return Predictor(network, chosen.meta["categories"], _photograph(chosen.transforms()))
     return _timm(bare, weights)
 
@@ -96,7 +96,7 @@ def _timm(name: str, weights: str) -> Predictor:
     from timm.models import get_pretrained_cfg_value
 
     count = get_pretrained_cfg_value(name if weights == "DEFAULT" else f"{name}.{weights}", "num_classes")
-    network = host(f"timm/{name}", count or 1000, weights)
+    network = create_backbone(f"timm/{name}", count or 1000, weights)
     subset = infer_imagenet_subset(network)
     info = ImageNetInfo(subset) if subset else None
     classes = [info.index_to_description(k) if info else f"class {k}" for k in range(count or 1000)]

@@ -1,13 +1,14 @@
-"""A recipe: everything that decides the outcome of a training, in one value."""
+"""A recipe: everything that decides the outcome of a training, in one value; as JSON and back."""
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
-from wholeframe.data.crops import Colours, normalised
-from wholeframe.data.sampling import Sampling
-from wholeframe.models.build import Model
+from wholeframe.data.video.crops import Colours, normalised
+from wholeframe.data.video.sampling import Sampling
+from wholeframe.models.build import ModelConfig
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Schedule:
     lr: float = 4e-3
     """peak learning rate"""
     block_lr: float = 1.0
-    """factor on the learning rate of inserted blocks; above 1 when the host is pretrained"""
+    """factor on the learning rate of inserted blocks; above 1 when the backbone is pretrained"""
     weight_decay: float = 0.05
     """of weights; norms and biases have none"""
     clip: float | None = None
@@ -167,7 +168,7 @@ class Schedule:
 class Recipe:
     """Model, data, schedule, what is asked, and the seed."""
 
-    model: Model = field(default_factory=Model)
+    model: ModelConfig = field(default_factory=ModelConfig)
     data: Images | Clips = field(default_factory=Images)
     schedule: Schedule = field(default_factory=Schedule)
     labels: Literal["one", "many"] = "one"
@@ -181,3 +182,25 @@ class Recipe:
 def _refuse_batch(batch: int) -> None:
     if batch < 1:
         raise ValueError(f"batch={batch} is no number of samples; 32 is usual")
+
+
+PARTS = (Recipe, ModelConfig, Images, Clips, Sampling, Schedule, AdamW, SGD, OneCycle, Steps, Cosine)
+TYPES = {kind.__name__: kind for kind in PARTS}
+
+
+def described(value: Any) -> Any:
+    """What JSON can hold of a recipe."""
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: described(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    return value
+
+
+def restored(value: Any) -> Any:
+    """The recipe that was described. JSON has no tuples; a recipe has no lists."""
+    if isinstance(value, list):
+        return tuple(map(restored, value))
+    if isinstance(value, dict):
+        fields = {name: restored(part) for name, part in value.items()}
+        return TYPES[fields.pop("type")](**fields) if fields.get("type") in TYPES else fields
+    return value

@@ -22,8 +22,7 @@ import torchvision
 from torch import nn
 
 from wholeframe.models.build import build
-from wholeframe.train.recipe import Recipe
-from wholeframe.train.record import described, restored
+from wholeframe.train.recipe import Recipe, described, restored
 
 
 @dataclass(frozen=True)

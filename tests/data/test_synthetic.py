@@ -1,0 +1,153 @@
+"""The embedded tasks: what is asked, what can be seen, and that nobody can see it from where it is asked."""
+
+import colorsys
+
+import pytest
+import torch
+from torch import nn
+
+from wholeframe.data.synthetic import CELL, IGNORE, SIZE, STRIDE, TASKS, gist, recall
+from wholeframe.models.build import BACKBONES
+
+QUERIES = {"recall": 6, "gist": 8}
+COUNT = 64
+
+
+@pytest.fixture(params=TASKS, scope="module")
+def task(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def made(task):
+    return TASKS[task](COUNT, 3)
+
+
+def at(index: int) -> slice:
+    return slice(index - 1, index + 2)
+
+
+def squares(image):
+    """The centres of all markers: where the middle of a cell's 3 x 3 squares is without noise."""
+    found = []
+    for top in range(0, SIZE, CELL):
+        for left in range(0, SIZE, CELL):
+            for y in range(top + 1, top + CELL - 1):
+                for x in range(left + 1, left + CELL - 1):
+                    ring = image[:, at(y), at(x)].flatten(1)[:, [0, 1, 2, 3, 5, 6, 7, 8]]
+                    if (ring == ring[:, :1]).all():
+                        found.append((y, x))
+    return found
+
+
+def asked(labels):
+    """The cells of one label map that ask."""
+    return [tuple(cell) for cell in (labels != IGNORE).nonzero().tolist()]
+
+
+def test_the_seed_is_all_there_is(task, made):
+    torch.manual_seed(123)  # the global random state has no part in it
+    again, other = TASKS[task](COUNT, 3), TASKS[task](COUNT, 4)
+    assert all(torch.equal(first, second) for first, second in zip(made, again, strict=True))
+    assert not any(torch.equal(first, second) for first, second in zip(made, other, strict=True))
+
+
+def test_the_global_random_state_is_left_alone(task):
+    state = torch.get_rng_state()
+    TASKS[task](2, 0)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_shapes(made):
+    images, labels = made
+    assert images.shape == (COUNT, 3, SIZE, SIZE) and images.dtype == torch.float32
+    assert labels.shape == (COUNT, SIZE // STRIDE, SIZE // STRIDE) and labels.dtype == torch.int64
+    assert images.abs().max() < 0.7
+
+
+def test_exactly_the_queries_ask(task, made):
+    _, labels = made
+    assert ((labels != IGNORE).sum(dim=(1, 2)) == QUERIES[task]).all()
+    assert set(labels.unique().tolist()) == {IGNORE, 0, 1}
+
+
+def test_the_two_answers_are_about_as_frequent(task):
+    _, labels = TASKS[task](500, 0)
+    assert labels[labels != IGNORE].float().mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_recall_asks_at_solid_squares_for_the_core_of_the_twin():
+    images, labels = recall(16, 0)
+    for image, label in zip(images, labels, strict=True):
+        centres = squares(image)
+        assert len(centres) == 12
+        solid = {
+            c: image[:, c[0], c[1]] for c in centres if torch.equal(image[:, c[0], c[1]], image[:, c[0] - 1, c[1]])
+        }
+        assert sorted((y // STRIDE, x // STRIDE) for y, x in solid) == sorted(asked(label))
+        twins = [c for c in centres if c not in solid]
+        for (y, x), colour in solid.items():
+            (twin,) = [t for t in twins if torch.equal(image[:, t[0] - 1, t[1] - 1], colour)]
+            core = image[:, twin[0], twin[1]] + 0.5
+            assert core.tolist() == [float(label[y // STRIDE, x // STRIDE])] * 3
+
+
+def test_hues_of_pairs_are_apart():
+    images, labels = recall(16, 1)
+    for image, label in zip(images, labels, strict=True):
+        colours = [image[:, y, x] + 0.5 for y, x in squares(image) if (y // STRIDE, x // STRIDE) in asked(label)]
+        hues = sorted(colorsys.rgb_to_hsv(*colour.tolist())[0] for colour in colours)
+        steps = [after - before for before, after in zip(hues, [*hues[1:], hues[0] + 1], strict=True)]
+        assert min(steps) > 1 / 12 - 1e-4
+
+
+def test_gist_asks_every_marker_whether_it_is_brighter_than_the_mean():
+    images, labels = gist(16, 0)
+    for image, label in zip(images, labels, strict=True):
+        centres = squares(image)
+        bright = torch.stack([image[:, y, x] for y, x in centres])
+        assert (bright == bright[:, :1]).all(), "markers are grey"
+        answers = [int(label[y // STRIDE, x // STRIDE]) for y, x in centres]
+        assert answers == (bright[:, 0] > bright[:, 0].mean()).long().tolist()
+        assert sorted((y // STRIDE, x // STRIDE) for y, x in centres) == sorted(asked(label))
+
+
+def test_gist_cannot_be_told_from_one_marker():
+    """The same brightness is above the mean in one image and below it in another."""
+    images, labels = gist(500, 0)
+    brightness = {0: [], 1: []}
+    for image, label in zip(images[:100], labels[:100], strict=True):
+        for y, x in squares(image):
+            brightness[int(label[y // STRIDE, x // STRIDE])].append(float(image[0, y, x]))
+    darker, brighter = (torch.tensor(brightness[k]) for k in (0, 1))
+    assert (darker > brighter.median()).float().mean() > 0.1 and (brighter < darker.median()).float().mean() > 0.1
+
+
+def field_of(cell) -> torch.Tensor:
+    """Which input pixels the small dense network sees at one position of its output."""
+    network = BACKBONES["small_dense"](2).eval()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 0.01)  # positive throughout: no ReLU hides a path
+    image = torch.ones(1, 3, SIZE, SIZE, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(image)[0, :, cell[0], cell[1]].sum(), image)
+    return gradient[0].abs().sum(dim=0) > 0
+
+
+def test_the_receptive_field_is_the_one_computed_by_hand():
+    """3 x 3 at strides 1, 2, 1: nine pixels, around twice the cell."""
+    seen = field_of((8, 5)).nonzero()
+    assert seen.min(dim=0).values.tolist() == [12, 6] and seen.max(dim=0).values.tolist() == [20, 14]
+
+
+def test_no_position_that_asks_sees_a_pixel_of_another_marker(made):
+    images, labels = made
+    fields = {cell: field_of(cell) for cell in {cell for label in labels for cell in asked(label)}}
+    for image, label in zip(images, labels, strict=True):
+        centres = squares(image)
+        for cell in asked(label):
+            own = [(y, x) for y, x in centres if (y // STRIDE, x // STRIDE) == cell]
+            assert len(own) == 1 and fields[cell][at(own[0][0]), at(own[0][1])].all()
+            for y, x in centres:
+                if (y, x) not in own:
+                    assert not fields[cell][at(y), at(x)].any(), f"{cell} sees the marker at {y, x}"

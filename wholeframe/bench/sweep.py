@@ -1,0 +1,150 @@
+"""Every block at every size against every alternative: whether there is one to be preferred anywhere.
+
+Two samples of 256 channels, from 7 x 7 to 112 x 112 positions. The alternatives are the peers that are installed and
+our own definitions, all as wide as ours. What builds a matrix of all pairs stops where a pass would not fit into a
+few GiB; ours goes on alone.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from wholeframe.bench import references
+from wholeframe.bench.case import Case, Forward, Outcome, against, against_backend, against_definition, alone
+from wholeframe.blocks import BLOCKS
+
+BATCH, CHANNELS, SIDES = 2, 256, (7, 14, 28, 56, 112)
+PAIRS = 56  # the largest side at which the pairs of all positions fit
+CONCATENATED = 28  # where each pair is a vector
+TOLERATED = 0.95  # an alternative may be so much faster before it should have been chosen
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """What one might use instead of a block of ours."""
+
+    block: str
+    rival: str
+    build: Callable[[], tuple[Forward, Forward]]
+    largest: int = SIDES[-1]
+    """side of the largest map that it is asked for"""
+    clips: bool = False
+    """whether it takes clips only: it gets an image as a clip of one frame"""
+
+    def case(self, side: int) -> Case:
+        grid = (1, side, side) if self.clips else (side, side)
+        return Case(self.block, (BATCH, CHANNELS, *grid), self.rival, self.build)
+
+
+def _make(block: str) -> Callable[..., nn.Module]:
+    return partial(BLOCKS[block].make, CHANNELS)
+
+
+def _dense(block: str) -> Alternative:
+    return Alternative(block, "dense", against_backend(_make(block), "dense"), PAIRS)
+
+
+def _mmcv(block: str, mode: str) -> Alternative:
+    return Alternative(block, "mmcv", against("mmcv.NonLocal2d", in_channels=CHANNELS, mode=mode), PAIRS)
+
+
+def _defined(block: str, definition: Callable, largest: int = SIDES[-1]) -> Alternative:
+    return Alternative(block, "definition", against_definition(_make(block), definition), largest)
+
+
+ALTERNATIVES: tuple[Alternative, ...] = (
+    _mmcv("nl", "embedded_gaussian"),
+    Alternative("nl", "timm", against("timm.NonLocalAttn", in_channels=CHANNELS, rd_ratio=1 / 2), PAIRS),
+    Alternative(
+        "nl",
+        "pytorchvideo",
+        against("pytorchvideo.create_nonlocal", dim_in=CHANNELS, dim_inner=CHANNELS // 2, pool_size=None),
+        PAIRS,
+        clips=True,
+    ),
+    _dense("nl"),
+    _mmcv("nl_gaussian", "gaussian"),
+    _dense("nl_gaussian"),
+    _dense("nl_euclidean"),
+    _mmcv("nl_dot", "dot_product"),
+    _dense("nl_dot"),
+    _dense("nl_concatenation"),
+    _defined("nl_concatenation", references.pairs_concatenated, CONCATENATED),
+    _defined("snl", references.plain_context),
+    Alternative("gc", "mmcv", against("mmcv.ContextBlock", in_channels=CHANNELS, ratio=1 / 16)),
+    Alternative(
+        "gc",
+        "timm",
+        against("timm.GlobalContext", channels=CHANNELS, fuse_add=True, fuse_scale=False, rd_ratio=1 / 16),
+    ),
+    _defined("gc", references.plain_context),
+    Alternative("se", "timm", against("timm.SEModule", channels=CHANNELS)),
+    _defined("se", references.plain_context),
+    Alternative("ese", "timm", against("timm.EffectiveSEModule", channels=CHANNELS)),
+    _defined("ese", references.plain_context),
+    Alternative("eca", "timm", against("timm.EcaModule", channels=CHANNELS)),
+    _defined("eca", references.plain_context),
+    _defined("cgnl", references.cgnl_in_a_loop),
+    _defined("cgnl_taylor", references.cgnl_in_a_loop),
+    _defined("gsop_channel", references.gsop_channel_as_released, PAIRS),
+    _defined("gsop_position", references.gsop_position_as_released),
+)
+
+
+def cases(alternatives: Sequence[Alternative] = ALTERNATIVES, sides: Sequence[int] = SIDES) -> Iterator[Case]:
+    """Block by block and size by size: every alternative that is asked for there, or ours alone."""
+    for block in dict.fromkeys([*(other.block for other in alternatives), *BLOCKS]):
+        others = [other for other in alternatives if other.block == block]
+        for side in sides:
+            asked = [other.case(side) for other in others if side <= other.largest]
+            yield from asked or [Case(block, (BATCH, CHANNELS, side, side), None, alone(_make(block)))]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A block and one alternative over all sizes, in one pass."""
+
+    block: str
+    rival: str
+    mode: str
+    slowest: Outcome
+    """where ours does worst in time"""
+    largest: Outcome
+    """where ours does worst in memory"""
+
+    @property
+    def preferred(self) -> bool:
+        """Whether there is a size at which the alternative is to be preferred for its time."""
+        return self.slowest.ratio is not None and self.slowest.ratio < TOLERATED
+
+
+def verdicts(outcomes: Iterable[Outcome]) -> list[Verdict]:
+    """The worst of every block against every alternative."""
+    against: dict[tuple[str, str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.rival is not None:
+            against.setdefault((outcome.block, outcome.rival, outcome.mode), []).append(outcome)
+    return [
+        Verdict(
+            *key,
+            slowest=min(group, key=lambda o: o.ratio or math.inf),
+            largest=min(group, key=lambda o: o.memory_ratio or math.inf),
+        )
+        for key, group in against.items()
+    ]
+
+
+def growth(outcomes: Iterable[Outcome], block: str, mode: str) -> float | None:
+    """p of memory ~ positions^p between the two largest sizes of ours: 1 is linear. None for a single size."""
+    ours = {positions(o): o.ours_mib for o in outcomes if o.block == block and o.mode == mode}
+    if len(ours) < 2:
+        return None
+    below, above = sorted(ours)[-2:]
+    return math.log(ours[above] / ours[below]) / math.log(above / below)
+
+
+def positions(outcome: Outcome) -> int:
+    return math.prod(outcome.shape[2:])

@@ -1,0 +1,91 @@
+"""Gather-excite over windows (Hu et al., NeurIPS 2018): a context for every neighbourhood instead of one for all."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from wholeframe import ops
+from wholeframe.blocks.context import GATES, Gate
+from wholeframe.messages import one_of
+
+
+class GatherExcite(nn.Module):
+    """Every position is gated by the mean of a window around it, channel by channel, without weights.
+
+        z_i = x_i * sigmoid(c_i),    c = nearest(mean of windows of 2e - 1 positions, one every e)
+
+    Input and output `(b, c, *grid)`; windows span space and never time. At the border they are cut off. It is not in
+    `BLOCKS`, since a window is not the whole map: over that, it is the point (`MeanContext`, `IdentityTransform`,
+    multiply) of `ContextBlock`.
+    Source: Hu, Shen, Albanie, Sun, Vedaldi, "Gather-Excite: Exploiting Feature Context in Convolutional Neural
+    Networks", NeurIPS 2018 (arXiv 1810.12348), theta minus; windows as in timm 1.0.31.
+
+    Args:
+        channels: c.
+        extent: e.
+        context: `"mean"`, or `"mean_max"` for the mean of mean and maximum (timm's `add_maxpool`).
+        gate: see `ContextBlock`. Without weights there is no init to choose: a fresh block is no identity.
+
+    Raises:
+        ValueError: for an unknown option and an extent below 2.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        extent: int,
+        context: Literal["mean", "mean_max"] = "mean",
+        gate: Gate = "sigmoid",
+    ):
+        super().__init__()
+        one_of("context", context, ("mean", "mean_max"))
+        one_of("gate", gate, tuple(GATES))
+        if extent < 2:
+            raise ValueError(
+                f"extent={extent} is no neighbourhood; give a number from 2, or take "
+                "ContextBlock(channels, context=MeanContext, transform=IdentityTransform, fusion='multiply', "
+                "init='random') for the whole map"
+            )
+        self.channels, self.extent, self.context, self.gate = channels, extent, context, gate
+
+    def reset_parameters(self) -> None:
+        """Nothing to reset."""
+
+    @property
+    def identity_at_init(self) -> bool:
+        """Whether a fresh block returns its input."""
+        return False
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether `attention` has something to show."""
+        return False
+
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        return x * GATES[self.gate](ops.over_space(self._windows, x))
+
+    def _windows(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        width, step, border = 2 * self.extent - 1, self.extent, self.extent - 1
+        context = F.avg_pool2d(image, width, step, border, count_include_pad=False)
+        if self.context == "mean_max":
+            context = (context + F.max_pool2d(image, width, step, border)) / 2
+        return F.interpolate(context, size=image.shape[2:])
+
+    def attention(
+        self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
+    ) -> Float[Tensor, "b q *grid"]:
+        raise ValueError(
+            f"GatherExcite weighs all positions of a window of {2 * self.extent - 1} alike, so there is no attention "
+            "to show; take a block that attends, such as GlobalContext(channels)"
+        )
+
+    def multiply_adds(self, grid: Sequence[int]) -> int:
+        """None: means and products with gates, as counters."""
+        return 0
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, extent={self.extent}, context={self.context!r}, gate={self.gate!r}"

@@ -1,0 +1,1 @@
+"""Videos: files, frames, clips and their lists. Needs PyAV (the extra `video`)."""

@@ -1,0 +1,90 @@
+"""What a block looks at: the attention of chosen queries, recomputed for them alone."""
+
+import contextlib
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wholeframe import ops
+from wholeframe.blocks.protocol import Block
+from wholeframe.surgery.probe import evaluating
+from wholeframe.surgery.sites import CHILD
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Weights `(h, w)` over the keys of one block for one query; `cell` is the query on the block's own grid."""
+
+    site: str
+    block: str
+    cell: tuple[int, ...]
+    weights: Tensor
+
+
+def attending(network: nn.Module) -> dict[str, Block]:
+    """The blocks of a network that have attention to show, by name."""
+    return {name: block for name, block in network.named_modules() if isinstance(block, Block) and block.has_attention}
+
+
+@torch.no_grad()
+def attention_of(network: nn.Module, image: Tensor, query: tuple[int, int], site: str | None = None) -> list[Attention]:
+    """The attention of the pixel `query = (y, x)` of one image `(1, 3, h, w)`, in every block or in one.
+
+    The pixel stands for the cell of a block's grid that it falls into. Nothing of size n x n is built.
+
+    Raises:
+        ValueError: where the query lies outside the image, no block attends, or the site has none that does.
+    """
+    size = (image.shape[-2], image.shape[-1])
+    check_query(query, size)
+    blocks = _chosen(attending(network), site)
+    found = []
+    for name, x in inputs_of(network, image, blocks).items():
+        grid = x.shape[2:]
+        cell = tuple(pixel * cells // side for pixel, cells, side in zip(query, grid, size, strict=True))
+        weights = blocks[name].attention(x, [ops.flat_index(cell, grid)])[0, 0]
+        found.append(Attention(site_of(name), type(blocks[name]).__name__, cell, weights.float().cpu()))
+    return found
+
+
+def check_query(query: tuple[int, int], size: tuple[int, int]) -> None:
+    """Refuse a pixel `(y, x)` outside an image of `(height, width)`."""
+    if not all(0 <= pixel < side for pixel, side in zip(query, size, strict=True)):
+        raise ValueError(
+            f"the query y={query[0]} x={query[1]} lies outside the image of {size[0]} x {size[1]} pixels: y counts "
+            f"rows from the top, 0 to {size[0] - 1}, x columns from the left, 0 to {size[1] - 1}"
+        )
+
+
+def _chosen(blocks: dict[str, Block], site: str | None) -> dict[str, Block]:
+    if not blocks:
+        raise ValueError(
+            "no block of this network attends, so there is nothing to show; blocks that weigh positions are nl, gc, snl"
+        )
+    if site is None:
+        return blocks
+    chosen = {name: block for name, block in blocks.items() if site in (name, site_of(name))}
+    if not chosen:
+        raise ValueError(f"there is no block that attends at {site!r}; there are {', '.join(map(site_of, blocks))}")
+    return chosen
+
+
+def site_of(name: str) -> str:
+    """The site of the block with this name."""
+    return name.removesuffix(f".{CHILD}")
+
+
+def inputs_of(network: nn.Module, image: Tensor, blocks: dict[str, Block]) -> dict[str, Tensor]:
+    """What every block is fed when the network sees the image, or a batch of them."""
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str, _module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        seen[name] = args[0]
+
+    with evaluating(network), contextlib.ExitStack() as hooks:
+        for name in blocks:
+            hooks.enter_context(network.get_submodule(name).register_forward_pre_hook(functools.partial(keep, name)))
+        network(image)
+    return seen

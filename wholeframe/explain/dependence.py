@@ -1,0 +1,145 @@
+"""How much a block's answer depends on who asks: the query-independence statistics of GCNet (Cao et al., 2019).
+
+Each is a mean of distances over all ordered pairs of positions, a position with itself included:
+
+| statistic    | a vector per position            | distance                                            |
+|--------------|----------------------------------|-----------------------------------------------------|
+| `input`      | x_i                              | d_cos(u, v) = (1 - cos(u, v)) / 2, between 0 and 1  |
+| `output`     | z_i - x_i, what the block adds   | d_cos                                               |
+| `attention`  | w_i, the weights of query i      | d_cos                                               |
+| `divergence` | w_i as a distribution            | Jensen-Shannon, natural logarithm, 0 to ln 2        |
+
+Where `output` is small beside `input`, the block tells every position nearly the same. That is found in trained
+networks, not in fresh ones, whose attention depends on the query: measure, and do not assume.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wholeframe.blocks.protocol import Block
+from wholeframe.explain.attention import inputs_of, site_of
+from wholeframe.ops import to_positions
+from wholeframe.surgery.probe import evaluating
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """The four statistics of every sample, `(b,)` each, in float64.
+
+    `attention` is None for a block that has none to show, `divergence` also where the weights of a query are no
+    distribution: the kinds `dot` and `concatenation`. A statistic is nan where no position has a direction, as that
+    of the output of a block which is an identity.
+    """
+
+    input: Tensor
+    output: Tensor
+    attention: Tensor | None
+    divergence: Tensor | None
+
+
+@torch.no_grad()
+def dependence(
+    block: nn.Module, x: Tensor, *, queries: Sequence[int] | Tensor | None = None, chunk: int = 32
+) -> Dependence:
+    """The statistics of one block on what it is fed, `x` of `(b, c, *grid)`: `dependence(wf.NonLocal(64), x).output`.
+
+    Cosines take time linear in the positions, those of attention as long as attention itself. A divergence takes
+    pairs times keys: 784 positions take seconds, 3136 minutes. `queries` are positions, each once, to estimate it
+    from, such as `torch.randperm(3136)[:128]`; without a bias, and None takes all. Memory is chunk^2 rows of weights.
+
+    Raises:
+        ValueError: for a module that is no block, and fewer than two queries.
+    """
+    if not isinstance(block, Block):
+        raise ValueError(f"{type(block).__name__} is no wholeframe block; give one, such as model.layer3[4].wholeframe")
+    n = math.prod(x.shape[2:])
+    with evaluating(block):
+        attention = divergence = None
+        if block.has_attention:
+
+            def rows(index: Tensor) -> Tensor:
+                return block.attention(x, index).flatten(2).double()
+
+            everybody = torch.arange(n, device=x.device)
+            attention = cosine_distance(map(rows, everybody.split(chunk)))
+            if getattr(block, "kind", None) not in ("dot", "concatenation"):
+                asked = everybody if queries is None else torch.as_tensor(queries, device=x.device)
+                divergence = _unbiased(len(asked), n) * jensen_shannon(rows, asked, chunk)
+        added = block(x) - x
+    return Dependence(cosine_distance([to_positions(x)]), cosine_distance([to_positions(added)]), attention, divergence)
+
+
+def dependence_of(network: nn.Module, images: Tensor) -> dict[str, Dependence]:
+    """The statistics of every block of a network, by its site, on what it is fed when the network sees the images."""
+    blocks = {name: block for name, block in network.named_modules() if isinstance(block, Block)}
+    if not blocks:
+        raise ValueError(f"{type(network).__name__} has no wholeframe block to measure; insert one first")
+    with torch.no_grad():
+        inputs = inputs_of(network, images, blocks)
+    return {site_of(name): dependence(network.get_submodule(name), x) for name, x in inputs.items()}
+
+
+def cosine_distance(chunks: Iterable[Tensor]) -> Tensor:
+    """1/n^2 sum_ij (1 - cos(v_i, v_j)) / 2 = (1 - |mean of v_i / |v_i| |^2) / 2: linear in n, `(b,)`.
+
+    The vectors come in chunks `(b, some, c)`. Zeros have no direction and are left out.
+    """
+    total, count = torch.zeros(()), torch.zeros(())
+    for v in chunks:
+        v = v.double()
+        length = v.norm(dim=-1, keepdim=True)
+        total = total.to(v.device) + (v / length.where(length > 0, 1)).sum(dim=1)
+        count = count.to(v.device) + (length > 0).sum(dim=1)
+    return ((1 - (total / count).square().sum(dim=-1)) / 2).clamp(min=0)
+
+
+def dense_cosine_distance(v: Tensor) -> Tensor:
+    """The definition of `cosine_distance` of `(b, n, c)`: it builds the n x n cosines."""
+    distances = []
+    for vectors in v.double():
+        vectors = vectors[vectors.any(dim=-1)]
+        cosines = torch.nn.functional.cosine_similarity(vectors[:, None], vectors[None], dim=-1)
+        distances.append((1 - cosines).mean() / 2)
+    return torch.stack(distances)
+
+
+def jensen_shannon(rows: Callable[[Tensor], Tensor], queries: Tensor, chunk: int) -> Tensor:
+    """The mean Jensen-Shannon divergence over all ordered pairs of queries, `(b,)`.
+
+    `rows(index)` are distributions `(b, q, k)`. With the entropy H, a pair is H((u + v) / 2) - (H(u) + H(v)) / 2; a
+    pair of chunks stands for its mirror image too.
+    """
+    total = torch.zeros((), dtype=torch.float64, device=queries.device)
+    chunks = queries.split(chunk)
+    for place, one in enumerate(chunks):
+        u = rows(one)
+        for other in chunks[place:]:
+            v = u if other is one else rows(other)
+            half = (_entropy(u)[:, :, None] + _entropy(v)[:, None]) / 2
+            pairs = _entropy((u[:, :, None] + v[:, None]) / 2) - half
+            total = total + (1 if other is one else 2) * pairs.sum(dim=(1, 2))
+    return total / len(queries) ** 2
+
+
+def dense_jensen_shannon(w: Tensor) -> Tensor:
+    """The definition of `jensen_shannon` of `(b, n, k)`: 1/2 sum_k (u ln(2u / (u + v)) + v ln(2v / (u + v)))."""
+    u, v = w.double()[:, :, None], w.double()[:, None]
+    terms = torch.xlogy(u, u) + torch.xlogy(v, v) - torch.xlogy(u + v, (u + v) / 2)
+    return terms.sum(dim=-1).mean(dim=(1, 2)) / 2
+
+
+def _entropy(w: Tensor) -> Tensor:
+    return torch.special.entr(w).sum(dim=-1)
+
+
+def _unbiased(q: int, n: int) -> float:
+    """Pairs of a position with itself are 1/q of a sample's and 1/n of all."""
+    if q == n:
+        return 1.0
+    if q < 2:
+        raise ValueError(f"queries has {q} of {n} positions, which make no pair; give two at least, or None for all")
+    return (q / (q - 1)) * ((n - 1) / n)

@@ -1,0 +1,43 @@
+"""What a network knows of a sample just before it chooses a class."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from wholeframe.surgery.sites import in_block
+
+Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+
+def classifier(network: nn.Module) -> Layer:
+    """The last layer with weights, inserted blocks aside. ValueError if there is none."""
+    layers = [m for name, m in network.named_modules() if isinstance(m, Layer) and not in_block(name)]
+    if not layers:
+        raise ValueError(f"this {type(network).__name__} ends in no linear layer or convolution")
+    return layers[-1]
+
+
+@contextmanager
+def features(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Within this context every forward pass adds a `(b, d)`: what goes into the classifier, its mean over positions.
+
+        with features(network) as seen:
+            network(images)
+        seen[0]
+
+    Of a linear layer the last axis is that of the features, of a convolution the second.
+    """
+    layer = classifier(network)
+    seen: list[Tensor] = []
+
+    def keep(_layer: nn.Module, args: tuple[Tensor, ...]) -> None:
+        x = args[0].detach()
+        rows = x.movedim(-1, 1) if isinstance(layer, nn.Linear) else x
+        seen.append(rows.flatten(2).mean(dim=2) if rows.ndim > 2 else rows)
+
+    handle = layer.register_forward_pre_hook(keep)
+    try:
+        yield seen
+    finally:
+        handle.remove()

@@ -1,0 +1,120 @@
+"""Pictures. Every function draws on a figure of its own and saves it as a PNG."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+
+from wholeframe.explain.attention import Attention
+
+INK, QUERY = "#222222", "#00e5ff"
+OTHERS = ("#00798c", "#edae49", "#2e4057", "#8c8c8c", "#66a182")
+PALETTE = ("#8c8c8c", "#d1495b", "#edae49", "#00798c", "#66a182", "#2e4057", "#9c6ade", "#c97b63", "#5b8e7d")
+
+Scaling = Sequence[tuple[int, float, float]]
+"""points of a line: positions, ms, MiB"""
+
+
+def draw_attention(
+    picture: np.ndarray, query: tuple[int, int], found: Sequence[Attention], file: Path, title: str | None = None
+) -> None:
+    """A photograph `(h, w, 3)` with the query on it, and the heat map of every block over the same photograph."""
+    height, width = picture.shape[:2]
+    panel = 4.2
+    tall = min(max(panel * height / width, 1.8), 8)
+    figure = Figure(figsize=(panel * (1 + len(found)), tall + 0.7), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 1 + len(found), squeeze=False)[0]
+    axes[0].imshow(picture, interpolation="nearest")
+    axes[0].set_title(title or f"query y={query[0]} x={query[1]}", fontsize=10, color=INK)
+    grey = picture.mean(axis=2) / 255
+    for axis, attention in zip(axes[1:], found, strict=True):
+        weights = attention.weights
+        heat = F.interpolate(weights[None, None], size=(height, width), mode="nearest")[0, 0].numpy()
+        limit = float(abs(heat).max()) or 1.0
+        signed = heat.min() < 0
+        axis.imshow(grey, cmap="gray", vmin=-0.15, vmax=1.15, interpolation="nearest")
+        # Where there is no weight, the photograph shows through.
+        drawn = axis.imshow(
+            heat,
+            cmap="RdBu_r" if signed else "plasma",
+            vmin=-limit if signed else 0,
+            vmax=limit,
+            alpha=0.9 * (abs(heat) / limit) ** 0.5,
+        )
+        bar = figure.colorbar(ScalarMappable(drawn.norm, drawn.cmap), ax=axis, fraction=0.046, pad=0.03)
+        bar.ax.tick_params(labelsize=7)
+        grid = " x ".join(map(str, weights.shape))
+        axis.set_title(f"{attention.block} at {attention.site}\nweights over {grid} keys", fontsize=10, color=INK)
+    for axis in axes:
+        axis.plot(query[1], query[0], "+", color="black", markersize=17, markeredgewidth=4)
+        axis.plot(query[1], query[0], "+", color=QUERY, markersize=15, markeredgewidth=2)
+        axis.set_axis_off()
+    figure.savefig(file, bbox_inches="tight")
+
+
+def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: Path) -> None:
+    """Bars of accuracy, one panel per task and one bar per block, with a dot for every seed."""
+    panel = max(4.2, 0.5 * max(map(len, accuracy.values())))
+    figure = Figure(figsize=(1.2 + panel * len(accuracy), 3.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, (task, blocks) in zip(figure.subplots(1, len(accuracy), squeeze=False)[0], accuracy.items(), strict=True):
+        for index, values in enumerate(blocks.values()):
+            mean = sum(values) / len(values)
+            axis.bar(index, mean, color=PALETTE[index % len(PALETTE)], width=0.72)
+            axis.text(index, mean + 0.01, f"{mean:.2f}", ha="center", va="bottom", fontsize=8, color=INK)
+            if len(values) > 1:
+                axis.plot([index] * len(values), values, ".", color=INK, markersize=4)
+        axis.set_xticks(range(len(blocks)), list(blocks), rotation=35, ha="right", fontsize=8)
+        axis.set_title(task, fontsize=11, color=INK)
+        axis.set_ylim(0, 1.08)
+        axis.set_ylabel("test accuracy", fontsize=9)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file)
+
+
+def draw_scaling(lines: Mapping[str, Mapping[str, Scaling]], file: Path, title: str) -> None:
+    """Time and memory against positions, log-log: two panels per block, one line for ours and for every other.
+
+    `lines` is block -> name -> its points; the name `ours` is drawn on top.
+    """
+    columns = min(5, len(lines))
+    rows = -(-len(lines) // columns)
+    figure = Figure(figsize=(max(3.1 * columns, 5), 4.4 * rows + 0.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=11, color=INK)
+    panels = figure.subplots(2 * rows, columns, squeeze=False)
+    names = list(dict.fromkeys(name for drawn in lines.values() for name in drawn if name != "ours"))
+    for panel in panels.flat:
+        panel.set_visible(False)
+    for index, (block, drawn) in enumerate(lines.items()):
+        row, column = divmod(index, columns)
+        above, below = panels[2 * row, column], panels[2 * row + 1, column]
+        for axis, unit in ((above, "ms"), (below, "MiB")):
+            axis.set_visible(True)
+            for name in sorted(drawn, key=lambda name: name == "ours"):
+                points = sorted((at, time if unit == "ms" else memory) for at, time, memory in drawn[name])
+                color = PALETTE[1] if name == "ours" else OTHERS[names.index(name) % len(OTHERS)]
+                axis.plot(*zip(*points, strict=True), color=color, label=name, **_stroke(name))
+            axis.set_xscale("log")
+            axis.set_yscale("log")
+            axis.grid(True, which="major", color="#dddddd", linewidth=0.6)
+            axis.tick_params(labelsize=7)
+            axis.spines[["top", "right"]].set_visible(False)
+            if column == 0:
+                axis.set_ylabel(unit, fontsize=9)
+        above.set_title(block, fontsize=10, color=INK)
+        above.legend(fontsize=7, frameon=False, loc="upper left")
+        below.set_xlabel("positions", fontsize=8)
+    figure.savefig(file)
+
+
+def _stroke(name: str) -> dict[str, Any]:
+    """Ours is the line to look for."""
+    width, marker, size = (2.2, "o", 4) if name == "ours" else (1.3, ".", 5)
+    return {"linewidth": width, "marker": marker, "markersize": size}

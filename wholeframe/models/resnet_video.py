@@ -1,0 +1,212 @@
+"""A residual network for clips, with the module names of torchvision's ResNet.
+
+The names (`conv1 bn1 layer1 ... layer4 fc`, and `conv1 bn1 ... downsample.0` within a block) are those of the 2-D
+parent, so that `wholeframe.models.inflate` finds its weights and blocks are inserted at the same sites: after block 4
+of res4 is `layer3.4`, before its residual sum is `layer3.4.bn3`.
+"""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any, Literal
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from wholeframe.messages import one_of
+from wholeframe.models import video_conventions as conventions
+from wholeframe.models.resnet_image import STAGES, Depth, Stride
+
+Inflation = Literal["3x1x1", "3x3x3"]
+Triple = tuple[int, int, int]
+
+
+class VideoResNet(nn.Module):
+    """ResNet-18, -34, -50, -101 or -152 over clips `(b, 3, t, h, w)`, giving logits `(b, classes)`.
+
+        conv1, pool1, layer1 (res2), pool2, layer2 ... layer4 (res5), mean over the grid, dropout, fc
+
+    C2D (no temporal kernel: time meets in the pools alone) and I3D of Wang et al., CVPR 2018 (arXiv 1711.07971), table
+    1 and section 4; Slow-only of Feichtenhofer et al., ICCV 2019. Every convolution is without bias and followed by a
+    batch norm; a shortcut is a 1x1x1 convolution where width or stride changes.
+
+    Where references disagree, each is an argument, and `VideoResNet.like` knows what each reference takes:
+
+    - `conv1_stride`: (2, 2, 2) in the paper, the released `resnet_video_org` and MMAction2's I3D; (1, 2, 2) in
+      the released `resnet_video` and PySlowFast.
+    - `pool1`: 3x3x3 in the paper; 2x3x3 without padding in `resnet_video_org` (56 x 56 becomes 55 x 55), 1x3x3
+      without padding in `resnet_video`; 1x3x3 with padding in PySlowFast and in MMAction2, whose stride of 2 drops
+      every other frame.
+    - `pool2`: 3 frames in the paper, 2 in every code, none in Slow-only and the "nopool" networks.
+    - `stride`: a stage halves the map in the 3x3 of its first block in every released code (torchvision's too), in
+      the first 1x1 where the paper's multiply-adds were counted (inferred: they fit no other way).
+    - `inflated`: every second block in the paper's text; in every code all of res2 and every second block after it.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        num_classes: width of the output.
+        conv1_time: frames that conv1 sees, odd.
+        conv1_stride: (t, h, w).
+        pool1, pool1_stride, pool1_padding: window, stride and padding of the max pooling after conv1.
+        pool2: frames in the window of the temporal max pooling of stride 2 after layer1, None for no pooling.
+        inflated: for each stage which blocks have a temporal kernel, as a pattern that is repeated.
+        inflation: `"3x1x1"` inflates the first 1x1 of a bottleneck, `"3x3x3"` its 3x3. A basic block (18 and 34)
+            inflates its first 3x3 and knows only the second.
+        stride: which convolution of a bottleneck halves the map, `"3x3"` or the first `"1x1"`.
+        dropout: before fc.
+
+    Raises:
+        ValueError: for an unknown depth or option, and in the forward pass for what is no clip of three channels.
+    """
+
+    def __init__(
+        self,
+        depth: Depth,
+        num_classes: int = 400,
+        *,
+        conv1_time: int,
+        conv1_stride: Triple,
+        pool1: Triple,
+        pool1_stride: Triple,
+        pool1_padding: Triple,
+        pool2: int | None,
+        inflated: Sequence[Sequence[int]],
+        inflation: Inflation = "3x1x1",
+        stride: Stride = "3x3",
+        dropout: float = 0.5,
+    ):
+        super().__init__()
+        one_of("depth", depth, tuple(STAGES))
+        one_of("inflation", inflation, ("3x1x1", "3x3x3"))
+        one_of("stride", stride, ("3x3", "1x1"))
+        block = Bottleneck if depth >= 50 else BasicBlock
+        if len(inflated) != 4 or not all(inflated):
+            raise ValueError(f"inflated={inflated!r} has to name a pattern for each of four stages, such as (1, 0)")
+        self.depth = depth
+        self.conv1 = nn.Conv3d(3, 64, (conv1_time, 7, 7), conv1_stride, padding=(conv1_time // 2, 3, 3), bias=False)
+        self.bn1 = nn.BatchNorm3d(64)
+        self.pool1 = nn.MaxPool3d(pool1, pool1_stride, pool1_padding)
+        self.pool2 = (
+            nn.Identity() if pool2 is None else nn.MaxPool3d((pool2, 1, 1), (2, 1, 1), ((pool2 - 1) // 2, 0, 0))
+        )
+        channels, stages = 64, []
+        for stage, (count, pattern) in enumerate(zip(STAGES[depth], inflated, strict=True)):
+            layers = []
+            for index, taps in zip(range(count), cycle(pattern), strict=False):
+                step = 2 if stage > 0 and index == 0 else 1
+                layers.append(block(channels, 64 << stage, step, stride, inflation if taps else None))
+                channels = (64 << stage) * block.expansion
+            stages.append(nn.Sequential(*layers))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(channels, num_classes)
+        self.reset_parameters()
+
+    @classmethod
+    def like(
+        cls,
+        convention: conventions.Convention,
+        backbone: conventions.VideoBackbone,
+        depth: Depth,
+        num_classes: int = 400,
+        **overrides: Any,
+    ) -> "VideoResNet":
+        """The network as a reference builds it: `VideoResNet.like("caffe2_org", "i3d", 50)`.
+
+        `wholeframe.models.video_conventions` says what the names stand for; `overrides` are arguments of
+        `VideoResNet` and win.
+        """
+        return cls(depth, num_classes, **{**conventions.expand(convention, backbone), **overrides})
+
+    def reset_parameters(self) -> None:
+        """He initialisation, and N(0, 0.01) for fc as in the released code."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.normal_(self.fc.weight, std=0.01)
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, clip: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b classes"]:
+        return self.fc(self.dropout(self.features(clip).mean(dim=(2, 3, 4))))
+
+    def features(self, clip: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b c t h w"]:
+        """The map that the head averages."""
+        if clip.ndim != 5 or clip.shape[1] != 3:
+            raise ValueError(
+                f"a clip is (batch, 3, frames, height, width), and this has shape {tuple(clip.shape)}; one clip "
+                "without a batch wants clip[None], frames before channels want clip.transpose(1, 2)"
+            )
+        x = self.layer1(self.pool1(F.relu(self.bn1(self.conv1(clip)))))
+        return self.layer4(self.layer3(self.layer2(self.pool2(x))))
+
+    def windows(self, clip: Float[Tensor, "b 3 t h w"], side: int = 7) -> Float[Tensor, "b classes y x"]:
+        """Logits of every place of a window that has all frames and `side` x `side` cells of the last map.
+
+        What a fully convolutional test needs, which averages probabilities and not logits: a crop of 256 x 256 is a
+        map of 8 x 8 and has 2 x 2 windows (the released code's average pooling of stride 1), and the score of a clip
+        is `windows(clip).softmax(1).mean((2, 3))`. A map smaller than the window is one window.
+        """
+        x = self.features(clip).mean(dim=2)
+        x = F.avg_pool2d(x, (min(side, x.shape[2]), min(side, x.shape[3])), stride=1)
+        return self.fc(self.dropout(x).movedim(1, -1)).movedim(-1, 1)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut; the first halves the map and, inflated, is 3x3x3."""
+
+    expansion = 1
+
+    def __init__(self, channels: int, width: int, step: int, stride: Stride, inflation: Inflation | None):
+        super().__init__()
+        if stride == "1x1" or inflation == "3x1x1":
+            option = "stride='1x1'" if stride == "1x1" else "inflation='3x1x1'"
+            raise ValueError(
+                f"{option} has no meaning in ResNet-18 and -34, whose blocks have two 3x3 convolutions; "
+                f"leave stride='3x3' and take inflation='3x3x3', or a depth of 50 and more"
+            )
+        self.conv1 = convolution(channels, width, (3 if inflation else 1, 3, 3), step)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = convolution(width, width, (1, 3, 3))
+        self.bn2 = nn.BatchNorm3d(width)
+        self.downsample = shortcut(channels, width, step)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return F.relu(y + self.downsample(x))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 and a shortcut; inflated, the first is 3x1x1 or the second 3x3x3."""
+
+    expansion = 4
+
+    def __init__(self, channels: int, width: int, step: int, stride: Stride, inflation: Inflation | None):
+        super().__init__()
+        first, second = (step, 1) if stride == "1x1" else (1, step)
+        self.conv1 = convolution(channels, width, (3 if inflation == "3x1x1" else 1, 1, 1), first)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = convolution(width, width, (3 if inflation == "3x3x3" else 1, 3, 3), second)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = convolution(width, 4 * width, (1, 1, 1))
+        self.bn3 = nn.BatchNorm3d(4 * width)
+        self.downsample = shortcut(channels, 4 * width, step)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + self.downsample(x))
+
+
+def convolution(channels: int, width: int, kernel: Triple, step: int = 1) -> nn.Conv3d:
+    """Without bias; padded so that it keeps the grid, or divides height and width by `step`."""
+    t, h, w = kernel
+    return nn.Conv3d(channels, width, kernel, (1, step, step), padding=(t // 2, h // 2, w // 2), bias=False)
+
+
+def shortcut(channels: int, width: int, step: int) -> nn.Module:
+    """The identity, or a projection where width or grid changes."""
+    if channels == width and step == 1:
+        return nn.Identity()
+    return nn.Sequential(convolution(channels, width, (1, 1, 1), step), nn.BatchNorm3d(width))

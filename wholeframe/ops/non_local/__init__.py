@@ -1,0 +1,1 @@
+"""The non-local operation (Wang et al., CVPR 2018)."""

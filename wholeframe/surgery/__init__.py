@@ -1,0 +1,1 @@
+"""Blocks into a network that is already built, and out again."""

@@ -1,0 +1,134 @@
+"""Why `insert` does not attach a block: each reason as a sentence that says what to type instead."""
+
+from collections.abc import Mapping
+from itertools import accumulate
+
+from torch import nn
+
+from wholeframe.messages import quoted
+from wholeframe.surgery.probe import Visit, Watched
+from wholeframe.surgery.sites import CHILD, block_kind, fitting, has_block, is_sequential
+
+
+def refuse_compiled(model: nn.Module) -> None:
+    """ValueError for a model that is compiled, or has a part that is."""
+    for name, module in model.named_modules():
+        if module._compiled_call_impl is not None or "_orig_mod" in module._modules:
+            raise ValueError(
+                f"{f'{name!r} in the model' if name else 'the model'} is compiled, and compiled code does not look for "
+                "new hooks; insert and remove blocks first, then torch.compile"
+            )
+
+
+def refuse_sites(
+    sites: Mapping[str, nn.Module], places: Mapping[str, nn.Module], visits: Mapping[nn.Module, Visit]
+) -> None:
+    """ValueError that says of every site that cannot have a block why not, and what would do in its place."""
+    reasons = []
+    for name, site in sites.items():
+        if reason := _reason(site, visits[site]):
+            near = [] if has_block(site) else _near(name, places, visits)
+            reasons.append(f"{name!r} {reason}" + (f"; near it {quoted(near)} would do" if near else ""))
+    if reasons:
+        raise ValueError("no block was inserted:\n" + "\n".join(f"  {reason}" for reason in reasons))
+
+
+def _reason(site: nn.Module, visit: Visit) -> str | None:
+    if has_block(site):
+        return f"already has a block, {block_kind(site)}: remove it first, with `wf.remove(model, at=...)`"
+    if CHILD in site._modules:
+        return (
+            f"has a child {CHILD!r} that no hook runs: was the site replaced after an insert, as "
+            "`convert_sync_batchnorm` does? Replace modules first, then insert"
+        )
+    if is_sequential(site):
+        return "is an empty nn.Sequential: it has no last child that could get the block"
+    if hasattr(site, CHILD):
+        return f"has an attribute {CHILD!r} of its own, the name that a block needs"
+    if visit.calls == 0:
+        return f"({type(site).__name__}) never ran when the model ran on the example in eval mode"
+    if visit.calls > 1:
+        return f"({type(site).__name__}) runs {visit.calls} times in one forward, so its block would run as often"
+    return visit.trouble
+
+
+def _near(name: str, places: Mapping[str, nn.Module], visits: Mapping[nn.Module, Visit]) -> list[str]:
+    """Up to four free sites: what the module is a part of, then by distance in the tree and in its order."""
+    order = {place: index for index, place in enumerate(places)}
+    path = _path(name)
+
+    def distance(other: str) -> tuple[bool, int, int]:
+        steps = len(path ^ _path(other))
+        return other not in path, steps + abs(order[other] - order[name]), -order[other]
+
+    free = [site for site in fitting(places, visits) if not has_block(places[site]) and site != name]
+    return sorted(free, key=distance)[:4]
+
+
+def _path(name: str) -> set[str]:
+    """The module and all it is a part of: a, a.b and a.b.c for a.b.c."""
+    return set(accumulate(name.split("."), "{}.{}".format))
+
+
+def refuse_runs(
+    sites: Mapping[str, nn.Module], blocks: Mapping[str, nn.Module], watched: Mapping[nn.Module, Watched]
+) -> None:
+    """ValueError if a new block did not run once, changed the shape, or is no identity though it says so."""
+    for name, block in blocks.items():
+        run, kind = watched[block], type(block).__name__
+        if sum(other is block for other in blocks.values()) > 1:
+            raise ValueError(
+                f"block(channels) gave the very same {kind} for several sites; each needs its own: build it inside, "
+                f"as in `lambda channels: {kind}(channels)`; the model is unchanged"
+            )
+        if run.runs != 1:
+            raise ValueError(
+                f"the new {kind} at {name!r} ran {run.runs} times in one forward and has to run once; "
+                f"{_if_container(name, sites[name])}The model is unchanged"
+            )
+        if run.misfit:
+            raise ValueError(
+                f"the new {kind} at {name!r} {run.misfit}, and the shape has to stay; the model is unchanged"
+            )
+        if claims_identity(block) and run.change > 0:
+            raise ValueError(
+                f"the new {kind} at {name!r} says identity_at_init, and its output is not its input "
+                f"(max |difference| {run.change:.3g}); the model is unchanged"
+            )
+
+
+def no_longer_runs(sites: Mapping[str, nn.Module], error: Exception) -> str:
+    """What to say when the model ran before the blocks were in place and does not run after."""
+    containers = "".join(_if_container(name, site) for name, site in sites.items())
+    return (
+        f"the model no longer runs with the blocks in place ({type(error).__name__}: {error}); block(channels) has to "
+        f"take (b, c, *grid) and give the same shape. {containers}The model is unchanged"
+    )
+
+
+def _if_container(name: str, site: nn.Module) -> str:
+    children = [child for child in site._modules if child != CHILD]
+    if not children:
+        return ""
+    return (
+        f"If {name!r} ({type(site).__name__}) runs whatever children it has, it runs a new child as one more layer: "
+        f"insert at its last child, {f'{name}.{children[-1]}'!r}. "
+    )
+
+
+def not_proved(moved: float, repeats: bool) -> str:
+    """What to say when every block gave its input back and the output still changed."""
+    if repeats:
+        return (
+            "the new blocks give back their inputs, and yet the model's output changed (max |difference| "
+            f"{moved:.3g}): a block works in place, or the model takes another path beside a hook. Nothing was inserted"
+        )
+    return (
+        "the model gives different outputs for the same input and seed, so it cannot be proved that a block left them "
+        f"alone (max |difference| {moved:.3g}); try `torch.use_deterministic_algorithms(True)`. The model is unchanged"
+    )
+
+
+def claims_identity(block: nn.Module) -> bool:
+    """Whether the block says of itself that, new, it gives back what it is given."""
+    return bool(getattr(block, "identity_at_init", False))
