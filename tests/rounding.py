@@ -30,8 +30,13 @@ def agree(actual: Tensor, expected: Tensor, terms: int, *, moved: float = 0.0, s
     """
     assert actual.dtype == expected.dtype, f"{what}: {actual.dtype} for {expected.dtype}"
     largest = max(_largest(expected), scale)
-    bound = SAFETY * terms * (torch.finfo(expected.dtype).eps * largest + moved)
-    torch.testing.assert_close(actual, expected, rtol=0, atol=bound, msg=lambda text: f"{what} {text}".strip())
+    atol = bound(terms, largest, expected.dtype) + SAFETY * terms * moved
+    torch.testing.assert_close(actual, expected, rtol=0, atol=atol, msg=lambda text: f"{what} {text}".strip())
+
+
+def bound(terms: int, scale: float, dtype: torch.dtype = torch.float64) -> float:
+    """The largest difference between two exact sums of `terms` numbers whose partial sums stay below `scale`."""
+    return SAFETY * terms * torch.finfo(dtype).eps * scale
 
 
 def moved(function: Callable[..., Tensor], *inputs: Tensor) -> float:
