@@ -17,7 +17,9 @@ GAMMAS = (1e-4, 0.05, 1.0)
 RANGES = (1, 5, 20, 40)
 # y; the gradients of theta, phi and value
 # Of y and of its gradients, relative to the largest number: sums over at most 64 features.
-BOUNDS = {dtype: (rounding.bound(64, 1.0, dtype), rounding.bound(256, 1.0, dtype)) for dtype in (torch.float64, torch.float32)}
+BOUNDS = {
+    dtype: (rounding.bound(64, 1.0, dtype), rounding.bound(256, 1.0, dtype)) for dtype in (torch.float64, torch.float32)
+}
 
 
 def tokens(span, dtype=torch.float64, i=300, j=200):
