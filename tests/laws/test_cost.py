@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from wholeframe.blocks import BLOCKS
+from wholeframe.study.cost import cost
 
 C, D, P, G = 8, 4, 4, 2  # channels, inner width, hidden width and groups of the blocks below
 CELLS = 4  # of the coarse grid of GSoP's position block
@@ -51,9 +51,7 @@ UNSEEN = {
 
 
 def counted(block, grid):
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        block.eval()(torch.randn(1, C, *grid))
-    return counter.get_total_flops() // 2
+    return cost(block, torch.randn(1, C, *grid)).macs
 
 
 def test_multiply_adds(build, name, grid):
