@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.study.cost import cost
+from wholeframe.models.cost import cost
 
 C, D, P, G = 8, 4, 4, 2  # channels, inner width, hidden width and groups of the blocks below
 CELLS = 4  # of the coarse grid of GSoP's position block
