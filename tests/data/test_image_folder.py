@@ -198,16 +198,17 @@ def test_large_image_does_not_warn(tmp_path, monkeypatch):
 # ------------------------------------------------------------------------------------- a whole folder
 
 
-@pytest.mark.parametrize("test_name", ["test", "val", "valid", "Testing"])
+@pytest.mark.parametrize("test_name", ["test", "val", "valid", "validation", "Testing"])
 def test_folder_that_is_split(tmp_path, test_name):
     folder = open_folder(make_split(tmp_path, test_name=test_name))
     assert folder.classes == ("cat", "dog")
     assert names(folder.train, tmp_path) == [f"train/{n}/00{i}.png" for n in ("cat", "dog") for i in (0, 1)]
     assert [label for _, label in folder.train] == [0, 0, 1, 1]
-    assert names(folder.test, tmp_path) == [f"{test_name}/cat/000.png", f"{test_name}/dog/000.png"]
-    assert folder.describe() == (
-        f"4 train and 2 test images of 2 classes (split by the folders train/ and {test_name}/)"
-    )
+    assert names(folder.val, tmp_path) == [f"{test_name}/cat/000.png", f"{test_name}/dog/000.png"]
+    assert folder.test == ()
+    said = f"4 train and 2 val images of 2 classes (split by the folders train/ and {test_name}/)"
+    warning = f"; validated on {test_name}/: the best checkpoint is then chosen on it"
+    assert folder.describe() == (said + warning if "est" in test_name else said)
 
 
 def test_folder_may_be_a_string(tmp_path):
@@ -218,26 +219,60 @@ def test_unlabelled_test_beside_labelled_val(tmp_path):
     make_split(tmp_path, test_name="val")
     save(tmp_path / "test" / "1.png")
     folder = open_folder(tmp_path)
-    assert names(folder.test, tmp_path) == ["val/cat/000.png", "val/dog/000.png"]
+    assert names(folder.val, tmp_path) == ["val/cat/000.png", "val/dog/000.png"]
     assert folder.unused == ("test",)
     assert str(folder).endswith("; not looked into: test/")
 
 
+def test_train_val_and_test(tmp_path):
+    make_split(tmp_path, test_name="val")
+    make_folder(tmp_path / "test", cat=3)
+    (tmp_path / "test" / "cat" / "bad.png").touch()
+    folder = open_folder(tmp_path)
+    assert names(folder.val, tmp_path) == ["val/cat/000.png", "val/dog/000.png"]
+    assert names(folder.test, tmp_path) == [f"test/cat/00{number}.png" for number in range(3)]
+    assert str(folder) == (
+        "4 train, 2 val and 3 test images of 2 classes (split by the folders train/, val/ and test/); 1 file skipped: "
+        "'test/cat/bad.png' is not an image that can be decoded (the file is empty); no test image of 'dog'"
+    )
+
+
+def test_test_with_other_folders_than_classes_has_no_labels(tmp_path):
+    make_split(tmp_path, test_name="val")
+    save(tmp_path / "test" / "images" / "1.png")
+    assert open_folder(tmp_path).test == () and open_folder(tmp_path).unused == ("test",)
+
+
+def test_val_without_class_folders_leaves_validation_to_test(tmp_path):
+    save(make_split(tmp_path) / "val" / "1.png")
+    folder = open_folder(tmp_path)
+    assert names(folder.val, tmp_path) == ["test/cat/000.png", "test/dog/000.png"] and folder.test == ()
+    assert str(folder).endswith("; not looked into: val/; validated on test/: the best checkpoint is then chosen on it")
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_unknown_classes_among_known_ones(tmp_path, split):
+    make_split(tmp_path, test_name="val")
+    make_folder(tmp_path / "test", cat=1)
+    save(tmp_path / split / "emu" / "1.png")
+    assert f"{split}' has class folders that are not among those to train on: 'emu'" in refused(tmp_path)
+
+
 def test_own_split_is_stratified_and_deterministic(tmp_path):
     root = make_folder(tmp_path, cat=9, dog=20, emu=2)
-    folder = open_folder(root, test_fraction=0.3)
+    folder = open_folder(root, val_fraction=0.3)
     assert Counter(label for _, label in folder.train) == {0: 6, 1: 14, 2: 1}
-    assert Counter(label for _, label in folder.test) == {0: 3, 1: 6, 2: 1}
-    assert not set(folder.train) & set(folder.test)
-    assert open_folder(root, test_fraction=0.3) == folder
-    assert open_folder(root, test_fraction=0.3, seed=1).test != folder.test
-    assert "(test_fraction=0.3 of each class held out, seed=0)" in str(folder)
+    assert Counter(label for _, label in folder.val) == {0: 3, 1: 6, 2: 1}
+    assert not set(folder.train) & set(folder.val)
+    assert open_folder(root, val_fraction=0.3) == folder
+    assert open_folder(root, val_fraction=0.3, seed=1).val != folder.val
+    assert "(val_fraction=0.3 of each class held out, seed=0)" in str(folder)
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.99])
 def test_own_split_leaves_no_class_without_images(tmp_path, fraction):
-    folder = open_folder(make_folder(tmp_path, cat=3, dog=3), test_fraction=fraction)
-    assert {label for _, label in folder.train} == {label for _, label in folder.test} == {0, 1}
+    folder = open_folder(make_folder(tmp_path, cat=3, dog=3), val_fraction=fraction)
+    assert {label for _, label in folder.train} == {label for _, label in folder.val} == {0, 1}
 
 
 def test_own_split_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
@@ -256,19 +291,19 @@ def test_own_split_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
     )
     moved = open_folder(there)
     assert names(moved.train, there) == names(expected.train, here)
-    assert names(moved.test, there) == names(expected.test, here)
+    assert names(moved.val, there) == names(expected.val, here)
 
 
 def test_own_split_is_this_one_on_every_machine(tmp_path):
     folder = open_folder(make_folder(tmp_path, cat=10, dog=5))
-    assert names(folder.test, tmp_path) == ["cat/000.png", "cat/001.png", "dog/002.png"]
+    assert names(folder.val, tmp_path) == ["cat/000.png", "cat/001.png", "dog/002.png"]
 
 
 def test_a_new_image_moves_at_most_one_other(tmp_path):
     before = open_folder(make_folder(tmp_path, cat=20, dog=20))
     save(tmp_path / "cat" / "new.png")
     after = open_folder(tmp_path)
-    moved = (set(before.test) ^ set(after.test)) - {(tmp_path / "cat" / "new.png", 0)}
+    moved = (set(before.val) ^ set(after.val)) - {(tmp_path / "cat" / "new.png", 0)}
     assert len(moved) <= 1
 
 
@@ -279,8 +314,8 @@ def test_what_is_looked_into(tmp_path):
         save(root / hidden)
     for other in ("cat/DATA.md", "cat/Thumbs.db", "dog/LICENSE", "dog/a.pdf", "README.md"):
         (root / other).write_text("words")
-    folder = open_folder(root, test_fraction=0.5)
-    found = sorted(names(folder.train + folder.test, root))
+    folder = open_folder(root, val_fraction=0.5)
+    found = sorted(names(folder.train + folder.val, root))
     assert found == ["cat/000.png", "cat/001.png", "cat/kittens/grey/a.PNG", "dog/000.png", "dog/001.png"]
     assert [path.as_posix() for path in folder.not_images] == [
         "cat/DATA.md",
@@ -297,7 +332,7 @@ def test_links_are_followed_once(tmp_path):
     (root / "cat" / "more").symlink_to(tmp_path / "elsewhere" / "more", target_is_directory=True)
     (root / "dog" / "again").symlink_to(root / "dog", target_is_directory=True)
     folder = open_folder(root)
-    assert Counter(label for _, label in folder.train + folder.test) == {0: 5, 1: 2}
+    assert Counter(label for _, label in folder.train + folder.val) == {0: 5, 1: 2}
 
 
 def test_labels_are_sorted_as_torchvision_sorts_them(tmp_path):
@@ -311,8 +346,10 @@ def test_labels_are_sorted_as_torchvision_sorts_them(tmp_path):
 
 def test_class_without_test_images_is_reported(tmp_path):
     folder = open_folder(make_split(tmp_path, train=("cat", "dog", "emu"), test=("dog",)))
-    assert [label for _, label in folder.test] == [1]
-    assert str(folder).endswith("; no test image of 'cat', 'emu'")
+    assert [label for _, label in folder.val] == [1]
+    assert str(folder).endswith(
+        "; no val image of 'cat', 'emu'; validated on test/: the best checkpoint is then chosen on it"
+    )
 
 
 # --------------------------------------------------------------------------------------- broken files
@@ -330,7 +367,7 @@ def make_broken(root: Path) -> Path:
 
 def test_broken_files_are_left_out_and_named(tmp_path):
     folder = open_folder(make_broken(tmp_path))
-    assert len(folder.train) == 4 and len(folder.test) == 2
+    assert len(folder.train) == 4 and len(folder.val) == 2
     reasons = {problem.path.as_posix(): problem.reason for problem in folder.problems}
     assert list(reasons) == [
         "train/cat/words.jpg",
@@ -356,7 +393,9 @@ def test_a_long_list_is_cut_short(tmp_path):
         (tmp_path / "train" / "cat" / f"bad{number}.jpg").touch()
     folder = open_folder(tmp_path)
     assert len(folder.problems) == 8
-    assert "bad4.jpg" in str(folder) and "bad5.jpg" not in str(folder) and str(folder).endswith(" and 3 more")
+    assert (
+        "bad4.jpg" in str(folder) and "bad5.jpg" not in str(folder) and " and 3 more; validated on test/" in str(folder)
+    )
 
 
 def test_strict_raises(tmp_path):
@@ -449,8 +488,8 @@ def test_empty_class_folder(tmp_path):
 def test_train_without_test(tmp_path):
     make_folder(tmp_path / "train", cat=2, dog=2)
     message = refused(tmp_path)
-    assert "has train/, but no test/, val/ or valid/ to test on" in message
-    assert f"open '{tmp_path / 'train'}' instead" in message and "ROOT/test/cat" in message
+    assert "has train/, but no val/, valid/ or test/ to validate on" in message
+    assert f"open '{tmp_path / 'train'}' instead" in message and "ROOT/val/cat" in message
 
 
 def test_test_without_train(tmp_path):
@@ -483,8 +522,8 @@ def test_one_image_cannot_be_split(tmp_path):
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.5, 20, float("nan")])
 def test_fraction(tmp_path, fraction):
-    message = refused(make_folder(tmp_path, cat=2, dog=2), test_fraction=fraction)
-    assert message.startswith(f"test_fraction={fraction} is not between 0 and 1")
+    message = refused(make_folder(tmp_path, cat=2, dog=2), val_fraction=fraction)
+    assert message.startswith(f"val_fraction={fraction} is not between 0 and 1")
 
 
 # --------------------------------------------------------------------------------------- to the network
@@ -501,9 +540,9 @@ def test_dataset_through_worker_processes(tmp_path):
 
 def test_dataset_names_a_file_that_broke_since(tmp_path):
     folder = open_folder(make_split(tmp_path))
-    folder.test[1][0].write_bytes(b"")
+    folder.val[1][0].write_bytes(b"")
     with pytest.raises(ValueError, match=r"dog/000\.png' is not an image that can be decoded"):
-        ImageDataset(folder.test, transforms(16, train=False))[1]
+        ImageDataset(folder.val, transforms(16, train=False))[1]
 
 
 @pytest.mark.parametrize("train", [True, False])

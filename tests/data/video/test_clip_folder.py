@@ -44,26 +44,39 @@ def test_split_by_folders(folder):
     clips = open_clips(root)
     assert clips.classes == ("cat", "dog")
     assert names(clips.train) == ["1.mp4", "2.mp4"]
-    assert names(clips.test) == ["3.mp4", "4.mp4"]
-    assert [segment.labels for segment in clips.test] == [(0,), (1,)]
+    assert names(clips.val) == ["3.mp4", "4.mp4"]
+    assert [segment.labels for segment in clips.val] == [(0,), (1,)]
     assert not clips.multilabel
-    assert str(clips) == "2 train and 2 test clips of 2 classes (split by the folders train/ and val/)"
+    assert str(clips) == "2 train and 2 val clips of 2 classes (split by the folders train/ and val/)"
+    folder("test/dog/5.mp4")
+    clips = open_clips(root)
+    assert names(clips.val) == ["3.mp4", "4.mp4"] and names(clips.test) == ["5.mp4"]
+    assert str(clips) == (
+        "2 train, 2 val and 1 test clips of 2 classes (split by the folders train/, val/ and test/); "
+        "no test clip of 'cat'"
+    )
+
+
+def test_a_test_folder_alone_is_validated_on_and_says_so(folder):
+    clips = open_clips(folder("train/cat/1.mp4", "train/dog/2.mp4", "test/cat/3.mp4", "test/dog/4.mp4"))
+    assert names(clips.val) == ["3.mp4", "4.mp4"] and clips.test == ()
+    assert str(clips).endswith("validated on test/: the best checkpoint is then chosen on it")
 
 
 def test_hold_out_is_stable(folder):
     root = folder(*(f"cat/{n}.mp4" for n in range(5)), *(f"dog/{n}.mp4" for n in range(5)))
     clips = open_clips(root, seed=1)
     assert len(clips.train) == 8
-    assert len(clips.test) == 2
-    assert {segment.path for segment in clips.train}.isdisjoint(segment.path for segment in clips.test)
+    assert len(clips.val) == 2
+    assert {segment.path for segment in clips.train}.isdisjoint(segment.path for segment in clips.val)
     assert open_clips(root, seed=1) == clips
-    assert "test_fraction=0.2 of each class held out, seed=1" in str(clips)
+    assert "val_fraction=0.2 of each class held out, seed=1" in str(clips)
 
 
 def test_a_class_with_one_clip_is_on_both_sides_and_says_so(folder):
     clips = open_clips(folder("cat/1.mp4", "dog/2.mp4", "dog/3.mp4"))
-    assert names(clips.train)[0] == names(clips.test)[0] == "1.mp4"
-    assert "trained and tested on the only clip of 'cat'" in str(clips)
+    assert names(clips.train)[0] == names(clips.val)[0] == "1.mp4"
+    assert "trained and validated on the only clip of 'cat'" in str(clips)
 
 
 def test_files_that_are_classes(folder):
@@ -71,8 +84,8 @@ def test_files_that_are_classes(folder):
     (root / "README").write_text("hello")
     clips = open_clips(root)
     assert clips.classes == ("again", "bird")
-    assert clips.train == clips.test
-    assert "each file a class of its own: trained and tested on the same clips" in str(clips)
+    assert clips.train == clips.val
+    assert "each file a class of its own: trained and validated on the same clips" in str(clips)
     assert str(clips).endswith("ignored: README")
 
 
@@ -83,7 +96,7 @@ def test_broken_files_are_named_and_left_out(folder):
     half = root / "dog" / "half.avi"
     half.write_text("no film")
     clips = open_clips(root)
-    assert len(clips.train) + len(clips.test) == 4
+    assert len(clips.train) + len(clips.val) == 4
     assert "2 skipped: 'cat/bad.mp4' (the file is empty), 'dog/half.avi' (Invalid data" in str(clips)
     assert "ignored: dog/notes.txt" in str(clips)
     with pytest.raises(ValueError, match=r"2 that cannot be used: 'cat/bad.mp4' .*strict=False"):
@@ -110,8 +123,8 @@ def test_refused_folders(tmp_path, folder):
     root = folder("train/cat/1.mp4", "train/dog/2.mp4", "test/cow/3.mp4")
     with pytest.raises(ValueError, match="classes that are not trained on: 'cow'"):
         open_clips(root)
-    with pytest.raises(ValueError, match="test_fraction=1 is not between"):
-        open_clips(root, test_fraction=1)
+    with pytest.raises(ValueError, match="val_fraction=1 is not between"):
+        open_clips(root, val_fraction=1)
     with pytest.raises(ValueError, match="has no list, and window=4"):
         open_clips(root, window=4)
 
@@ -129,17 +142,26 @@ def test_kinetics(tmp_path, folder):
         "lifting,DDDDDDDDDDD,40,42,train",  # too short to hold it
         "lifting,EEEEEEEEEEE,0,10,train",
         "juggling,FFFFFFFFFFF,0,10,test",
+        "lifting,CCCCCCCCCCC,0,2,test",
     ]
-    (tmp_path / "kinetics.csv").write_text("\n".join(["label,youtube_id,time_start,time_end,split", *lines]))
+    header = "label,youtube_id,time_start,time_end,split"
+    (tmp_path / "kinetics.csv").write_text("\n".join([header, *lines]))
     clips = open_clips(tmp_path / "kinetics.csv", videos=videos)
     assert clips.classes == ("juggling", "lifting", "riding")
     assert parts(clips.train) == [("AAAAAAAAAAA_000010_000012", None, None, (2,)), ("BBBBBBBBBBB", None, None, (1,))]
-    assert parts(clips.test) == [("CCCCCCCCCCC", 4, 6, (2,))]
+    assert parts(clips.val) == [("CCCCCCCCCCC", 4, 6, (2,))]
     assert "1 skipped: 'DDDDDDDDDDD' (it lasts 10.0 s, and 40 to 42 s is asked for)" in str(clips)
-    assert "1 video not there: 'EEEEEEEEEEE'" in str(clips)
-    assert "not used: the split test" in str(clips)
+    assert parts(clips.test) == [("CCCCCCCCCCC", 0, 2, (1,))]
+    assert str(clips).startswith("2 train, 1 val and 1 test clips of 3 classes (split by the list); ")
+    assert "2 videos not there: 'EEEEEEEEEEE', 'FFFFFFFFFFF'" in str(clips)
     with pytest.raises(ValueError, match="'EEEEEEEEEEE' \\(not there\\)"):
         open_clips(tmp_path / "kinetics.csv", videos=videos, strict=True)
+    lines[5:] = [",FFFFFFFFFFF,0,10,test", ",CCCCCCCCCCC,0,2,test"]
+    (tmp_path / "kinetics.csv").write_text("\n".join([header, *lines]))
+    clips = open_clips(tmp_path / "kinetics.csv", videos=videos)
+    assert parts(clips.val) == [("CCCCCCCCCCC", 4, 6, (1,))] and clips.test == ()
+    assert "1 video not there: 'EEEEEEEEEEE'" in str(clips)
+    assert "not used: the split test, which has no labels" in str(clips)
 
 
 # ------------------------------------------------------------------------------------------- Charades
@@ -156,7 +178,8 @@ def test_charades(folder):
     assert len(clips.classes) == 157
     assert parts(clips.train) == [("A1B2C", 0, 2, (92, 147)), ("D3E4F", 0, 2, ())]
     assert clips.train[0].actions == (Action(92, 0.5, 1.0), Action(147, 0.0, 2.0))  # cut at the end of the video
-    assert parts(clips.test) == [("G5H6I", 0, 2, (156,))]
+    assert parts(clips.val) == [("G5H6I", 0, 2, (156,))] and clips.test == ()
+    assert "validated on the split test: the best checkpoint is then chosen on it" in str(clips)
     (root / "Charades_v1_test.csv").write_text("\n".join([header, "G5H6I,Z,c156 0.00,2.0"]))
     with pytest.raises(ValueError, match=r"line 2: the action 'c156 0.00' is not a class, a start and an end"):
         open_clips(root)
@@ -183,11 +206,11 @@ def test_a_list_in_frames(folder):
     )
     clips = open_clips(root)
     assert clips.classes == ("sit", "walk")
-    assert parts([*clips.train, *clips.test]) in (
+    assert parts([*clips.train, *clips.val]) in (
         [("a", 0, 1, (1,)), ("a", 0.8, 2, (0,)), ("b", 0.4, 1.2, (1,))],
         [("b", 0.4, 1.2, (1,)), ("a", 0, 1, (1,)), ("a", 0.8, 2, (0,))],
     )
-    assert {s.path for s in clips.train}.isdisjoint(s.path for s in clips.test)  # never one video on both sides
+    assert {s.path for s in clips.train}.isdisjoint(s.path for s in clips.val)  # never one video on both sides
     assert "held out, seed=0: '" in str(clips)
 
 
@@ -219,7 +242,7 @@ def test_lists_that_need_a_word_more(folder):
     with pytest.raises(ValueError, match='give unit="frames" or unit="seconds"'):
         open_clips(root)
     clips = open_clips(root, unit="frames")
-    assert sorted(parts([*clips.train, *clips.test])) == [("a", 0, 1, (0,)), ("b", 0.04, 0.08, (1,))]
+    assert sorted(parts([*clips.train, *clips.val])) == [("a", 0, 1, (0,)), ("b", 0.04, 0.08, (1,))]
     own_list(root, "video,label", "a.mp4,x", "a.mp4,y")
     with pytest.raises(ValueError, match=r"same part of 'a.mp4' both 'x' and 'y'.*window"):
         open_clips(root)
@@ -260,8 +283,8 @@ def test_a_list_with_mistakes(folder):
 def test_one_video_only(folder):
     root = own_list(folder("a.mp4"), "video,start_time,end_time,label", "a.mp4,0,1,walk", "a.mp4,1,2,sit")
     clips = open_clips(root)
-    assert clips.train == clips.test
-    assert "only one video: trained and tested on the same" in str(clips)
+    assert clips.train == clips.val
+    assert "only one video: trained and validated on the same" in str(clips)
 
 
 def test_a_window_is_not_lost_to_rounding(folder):

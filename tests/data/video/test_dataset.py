@@ -58,13 +58,13 @@ def test_a_clip_stays_in_its_part(actions, numbers_in):
 def test_views_are_spread_over_the_part(actions, numbers_in):
     folder = open_clips(actions)
     sampling = Sampling(4, 2, short="clamp", views="pyslowfast")
-    dataset = ViewDataset(folder, folder.test, sampling, VIEW, clips=3)
+    dataset = ViewDataset(folder, folder.val, sampling, VIEW, clips=3)
     views, target = dataset[0]
     assert views.shape == (3, 3, 4, 32, 96)
     assert [numbers_in(view) for view in views] == [[20, 22, 24, 26], [30, 32, 34, 36], [41, 43, 45, 47]]
     assert folder.classes[target] == "walk"
     assert [numbers_in(view) for view in dataset[1][0]] == [[90, 92, 93, 93]] * 3  # four frames long
-    wrapped = ViewDataset(folder, folder.test, Sampling(4, 2), VIEW, clips=2)
+    wrapped = ViewDataset(folder, folder.val, Sampling(4, 2), VIEW, clips=2)
     assert [numbers_in(view) for view in wrapped[1][0]] == [[90, 92, 90, 92], [92, 90, 92, 90]]
 
 
@@ -72,7 +72,7 @@ def test_shapes_and_types(actions):
     folder = open_clips(actions)
     clip, label = ClipDataset(folder, folder.train, Sampling(4, 3), random_crop(16))[0]
     assert (clip.shape, clip.dtype, label) == ((3, 4, 16, 16), torch.uint8, 1)
-    views, label = ViewDataset(folder, folder.test, Sampling(4, 3), fixed_crops(16, crops="three"), clips=10)[0]
+    views, label = ViewDataset(folder, folder.val, Sampling(4, 3), fixed_crops(16, crops="three"), clips=10)[0]
     assert (views.shape, views.dtype, label) == ((30, 3, 4, 18, 18), torch.uint8, 1)
 
 
@@ -87,13 +87,13 @@ def test_a_clip_has_the_labels_of_what_it_shows(actions, numbers_in):
         assert target.tolist() == [float(shown[-1] >= 50), float(shown[0] < 50)]  # sit, walk
         seen.add(tuple(target.tolist()))
     assert seen == {(0, 1), (1, 0), (1, 1)}
-    assert ViewDataset(folder, folder.test, Sampling(4, 2), fixed_crops(16))[0][1].tolist() == [1, 1]
+    assert ViewDataset(folder, folder.val, Sampling(4, 2), fixed_crops(16))[0][1].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_that_breaks_later_is_replaced_and_counted(actions, numbers_in, workers):
     folder = open_clips(actions)
-    dataset = ClipDataset(folder, [*folder.test, *folder.train], Sampling(4, 1), FRAMES)
+    dataset = ClipDataset(folder, [*folder.val, *folder.train], Sampling(4, 1), FRAMES)
     (actions / "b.mkv").write_bytes(b"no film any more")
     assert dataset.failures() == ""
     items = list(DataLoader(dataset, batch_size=None, num_workers=workers))
@@ -111,7 +111,7 @@ def test_a_file_that_breaks_later_is_replaced_and_counted(actions, numbers_in, w
 def test_a_file_that_breaks_before_the_test_is_not_scored(actions, workers):
     folder = open_clips(actions)
     several = open_clips(actions, window=math.inf)
-    datasets = [ViewDataset(f, f.test, Sampling(4, 1), fixed_crops(16), clips=2) for f in (folder, several)]
+    datasets = [ViewDataset(f, f.val, Sampling(4, 1), fixed_crops(16), clips=2) for f in (folder, several)]
     (actions / "b.mkv").write_bytes(b"no film any more")
     for dataset, count in zip(datasets, (2, 1), strict=True):
         ((views, target),) = DataLoader(dataset, batch_size=4, num_workers=workers)
@@ -143,4 +143,4 @@ def test_a_missing_package_is_no_broken_file(actions, monkeypatch):
 def test_no_views(actions):
     folder = open_clips(actions)
     with pytest.raises(ValueError, match="clips=0: at least one"):
-        ViewDataset(folder, folder.test, Sampling(4, 1), fixed_crops(16), clips=0)
+        ViewDataset(folder, folder.val, Sampling(4, 1), fixed_crops(16), clips=0)

@@ -4,7 +4,7 @@
 |---|---|
 | `label, youtube_id, time_start, time_end, split` | Kinetics: one label for a part of a video, in seconds |
 | `id, actions` (`c092 11.90 21.20;c147 0.00 12.60`) | Charades: 157 actions, any number of them at once |
-| `video, label`, and a start and an end if not all of the video | one's own; `split` if train and test are told apart |
+| `video, label`, and a start and an end if not all of the video | one's own; `split` if there is one |
 """
 
 import csv
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from wholeframe.data.class_folders import TEST_NAMES, TRAIN_NAMES, files_below
+from wholeframe.data.class_folders import files_below
+from wholeframe.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES
 
 Kind = Literal["kinetics", "charades", "plain"]
 Unit = Literal["frames", "seconds"]
@@ -206,8 +207,10 @@ def _split(row: dict[str, str], file: Path) -> Split | None:
     for word in words:
         if word in TRAIN_NAMES:
             return "train"
-        if word in TEST_NAMES or word == "validate":
-            return "val" if word.startswith("val") else "test"
+        if word in VAL_NAMES or word == "validate":
+            return "val"
+        if word in TEST_NAMES:
+            return "test"
     return None
 
 

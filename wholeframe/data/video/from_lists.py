@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from wholeframe.data.class_folders import held_out
+from wholeframe.data.splits import held_out, validated_on
 from wholeframe.data.video.csv_lists import Row, Table
 from wholeframe.data.video.file import VideoInfo
 from wholeframe.data.video.segments import Action, ClipFolder, Problem, Segment, broken_off, probed, relative
@@ -18,11 +18,11 @@ TRIMMED = 1.25  # a file this much longer than the part that Kinetics lists, or 
 def from_table(root: Path, below: Path, table: Table, window: float | None, fraction: float, seed: int) -> ClipFolder:
     if table.kind == "charades" and window is None:
         window = math.inf
-    rows = _chosen(table.rows)
+    rows = _without_unlabelled_test(table.rows)
     infos, problems = probed(below, sorted({row.path for row in rows if row.path}))
     usable = [row for row in rows if row.path in infos]
     usable, refused, cut = _in_seconds(usable, infos, table)
-    train_rows, test_rows, split = _split(below, usable, fraction, seed)
+    train_rows, val_rows, test_rows, split = _split(below, usable, fraction, seed)
 
     def made(rows: Sequence[Row]) -> tuple[Segment, ...]:
         return _segments(rows, table.classes, infos) if window is None else _windows(rows, table.classes, infos, window)
@@ -32,11 +32,14 @@ def from_table(root: Path, below: Path, table: Table, window: float | None, frac
         notes.append(f"{counted(bare, 'line')} without a label left out")
     left_out = {row.split for row in table.rows} - {row.split for row in rows}
     if left_out:
-        notes.append(f"not used: the split {listed(sorted(map(str, left_out)))}")
+        notes.append(f"not used: the split {listed(sorted(map(str, left_out)))}, which has no labels")
+    if any(row.split == "test" for row in val_rows):
+        notes.append(validated_on("the split test"))
     return ClipFolder(
         root=root,
         classes=table.classes,
         train=made(train_rows),
+        val=made(val_rows),
         test=made(test_rows),
         multilabel=window is not None,
         problems=(*problems, *refused),
@@ -47,10 +50,11 @@ def from_table(root: Path, below: Path, table: Table, window: float | None, frac
     )
 
 
-def _chosen(rows: Sequence[Row]) -> list[Row]:
-    """Without the lines of `test` where there is a `val`: papers report the latter, the former is often unlabelled."""
+def _without_unlabelled_test(rows: Sequence[Row]) -> list[Row]:
+    """Without the lines of `test` if none of them has a label and there is a `val`: so are the lists of contests."""
     splits = {row.split for row in rows}
-    return [row for row in rows if not ("val" in splits and row.split == "test")]
+    labelled = any(row.label is not None for row in rows if row.split == "test")
+    return [row for row in rows if row.split != "test" or labelled or "val" not in splits]
 
 
 def _in_seconds(
@@ -80,17 +84,20 @@ def _in_seconds(
     return good, bad, [note] if cut else []
 
 
-def _split(below: Path, rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[Row], str]:
-    if any(row.split in ("val", "test") for row in rows):
-        train = [row for row in rows if row.split in ("train", None)]
-        return train, [row for row in rows if row.split in ("val", "test")], "split by the list"
+def _split(below: Path, rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[Row], list[Row], str]:
+    """The lines to train on, to validate on and to test on, and how they were told apart."""
+    train = [row for row in rows if row.split in ("train", None)]
+    val, test = ([row for row in rows if row.split == split] for split in ("val", "test"))
+    if val or test:
+        return (train, val, test, "split by the list") if val else (train, test, [], "split by the list")
     videos = sorted({row.path for row in rows if row.path})
     if len(videos) < 2:
-        return list(rows), list(rows), "only one video: trained and tested on the same"
-    tested = held_out(below, videos, fraction, seed)
-    train = [row for row in rows if row.path not in tested]
-    named = listed(f"'{path.name}'" for path in sorted(tested))
-    return train, [row for row in rows if row.path in tested], f"held out, seed={seed}: {named}"
+        return list(rows), list(rows), [], "only one video: trained and validated on the same"
+    chosen = held_out(below, videos, fraction, seed)
+    train = [row for row in rows if row.path not in chosen]
+    val = [row for row in rows if row.path in chosen]
+    named = listed(f"'{path.name}'" for path in sorted(chosen))
+    return train, val, [], f"held out, seed={seed}: {named}"
 
 
 def _segments(rows: Sequence[Row], classes: Sequence[str], infos: dict[Path, VideoInfo]) -> tuple[Segment, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from wholeframe.data.splits import sizes
 from wholeframe.data.video.file import VideoError, VideoInfo, probe
 from wholeframe.messages import counted, listed
 
@@ -53,25 +54,27 @@ class Problem:
 
 @dataclass(frozen=True)
 class ClipFolder:
-    """What `open_clips` found: what is trained on, what is tested on, and what was left out.
+    """The segments that `open_clips` found in each split, and everything that it left out.
 
     Attributes:
         root: the folder or the list that was opened.
         classes: names of the classes.
         train: the segments to train on.
-        test: the segments to test on.
+        val: the segments to validate on while training.
+        test: the segments for the final test; empty unless there are train, val and test.
         multilabel: whether a segment may have any number of labels.
         problems: files that do not decode and lines that ask for what is not in their video; left out.
         missing: videos that a list names and that are not there; left out.
         ignored: files in class folders that are no videos by their name, and lists that are of no kind we know.
         notes: what else one should know: what was cut, what is trained and tested on alike.
-        split: a few words: how train and test were told apart.
+        split: how the splits were made, in a few words.
     """
 
     root: Path
     classes: tuple[str, ...]
     train: tuple[Segment, ...] = field(repr=False)
-    test: tuple[Segment, ...] = field(repr=False)
+    val: tuple[Segment, ...] = field(repr=False)
+    test: tuple[Segment, ...] = field(default=(), repr=False)
     multilabel: bool = False
     problems: tuple[Problem, ...] = ()
     missing: tuple[str, ...] = ()
@@ -85,14 +88,12 @@ class ClipFolder:
     def describe(self) -> str:
         """Say in one sentence what is there, and everything that was left out."""
         kind = "multi-label clips" if self.multilabel else "clips"
-        parts = [
-            f"{len(self.train)} train and {len(self.test)} test {kind} of {len(self.classes)} classes ({self.split})"
-        ]
+        parts = [f"{sizes(self.train, self.val, self.test)} {kind} of {len(self.classes)} classes ({self.split})"]
         if self.problems:
             parts.append(f"{len(self.problems)} skipped: {listed(map(str, self.problems))}")
         if self.missing:
             parts.append(f"{counted(len(self.missing), 'video')} not there: {listed(map(repr, self.missing))}")
-        for where, segments in (("train", self.train), ("test", self.test)):
+        for where, segments in (("train", self.train), ("val", self.val), ("test", self.test)):
             there = {label for segment in segments for label in segment.labels}
             absent = [repr(name) for label, name in enumerate(self.classes) if label not in there]
             if segments and absent:
