@@ -42,7 +42,8 @@ Expected one folder per class, either split already, or not:
     ROOT/train/dog/2.{extension}        ROOT/cat/2.{extension}
     ROOT/val/cat/3.{extension}          ROOT/dog/3.{extension}
     ROOT/val/dog/4.{extension}          ROOT/dog/4.{extension}
-(val/ may also be called valid/ or validation/. ROOT/test/, for a final test, is optional; without val/ it is validated on.)"""
+(val/ may also be called valid/ or validation/. A test/ next to it is for the final test; without val/ it is
+validated on.)"""
 
 
 def find_splits(root: Path, layout: str) -> SplitFolders:

@@ -1,7 +1,7 @@
 """Which samples are for training, for validation and for the final test.
 
-`train` is what the weights are fitted to. `val` is looked at while training: the best checkpoint is chosen on it. `test`
-is for data on which no choice is made, so it is empty unless a data set has all three.
+The weights are fitted to `train`. `val` is looked at while training: the best checkpoint is chosen on it. `test` holds
+data on which no choice is made, so it is empty unless a data set has all three.
 """
 
 import hashlib
