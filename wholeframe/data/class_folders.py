@@ -29,9 +29,9 @@ class SplitFolders(NamedTuple):
         return f"split by the folders {', '.join(first)} and {last}"
 
     @property
-    def warning(self) -> str | None:
-        """What to say if `val` is a folder that is called a test folder."""
-        return validated_on(f"{self.val.name}/") if self.val and self.val.name.lower() in TEST_NAMES else None
+    def notes(self) -> tuple[str, ...]:
+        """The warning if `val` is a folder that is called a test folder."""
+        return (validated_on(f"{self.val.name}/"),) if self.val and self.val.name.lower() in TEST_NAMES else ()
 
 
 def expected_layout(extension: str) -> str:
@@ -52,6 +52,14 @@ def find_splits(root: Path, layout: str) -> SplitFolders:
     Args:
         root: the folder that was opened.
         layout: the expected layout, to end error messages with.
+
+    Returns:
+        The folders of the splits; `SplitFolders(root)` if `root` is not split.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: `root` is a file.
+        ValueError: only some of the splits are there.
     """
     if not root.exists():
         raise FileNotFoundError(f"there is no folder '{root}'.{layout}")

@@ -1,9 +1,9 @@
-"""Images in one folder per class, as people have them.
+"""Open a folder of images with one folder per class.
 
 folder = open_folder("photos")
 print(folder)                   # 800 train and 250 val images of 10 classes (...); 2 files skipped: ...
 train = ImageDataset(folder.train, transforms(224, train=True))
-image, label = train[0]         # (3, 224, 224) float32, an index into folder.classes
+image, label = train[0]         # (3, 224, 224) float32, and an index into folder.classes
 """
 
 import os
@@ -22,17 +22,17 @@ from wholeframe.data.splits import held_out, refuse_fraction, sizes
 from wholeframe.messages import counted, listed
 
 Items = tuple[tuple[Path, int], ...]
-"""Files with their labels; a label is an index into `ImageFolder.classes`."""
+"""Files with their labels. A label is an index into `ImageFolder.classes`."""
 
-# Pillow registers these, but they are documents, films, weather data, or drawings only Windows can draw.
-NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
+# Pillow registers these formats, but they are documents, films, weather data, or drawings that only Windows renders.
+NOT_IMAGE_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
 
 LAYOUT = expected_layout("jpg")
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A file that has an image's name and does not decode. `path` is relative to the folder's root."""
+class BrokenImage:
+    """A file with the extension of an image that does not decode. `path` is relative to the root of the folder."""
 
     path: Path
     reason: str
@@ -47,15 +47,15 @@ class ImageFolder:
 
     Attributes:
         root: the folder that was opened.
-        classes: names of the class folders, sorted as strings ("10" before "2", as torchvision does).
-        train: the files to train on, with their labels, sorted by class, then by path.
+        classes: the names of the class folders, sorted as strings ("10" before "2", as in torchvision).
+        train: the files to train on with their labels, sorted by class, then by path.
         val: the files to validate on while training, likewise.
         test: the files for the final test, likewise; empty unless the folder has train/, val/ and test/.
-        problems: files left out because they do not decode.
-        not_images: files in class folders whose extension is not an image's, relative to the root.
+        problems: the files that were left out because they do not decode.
+        not_images: the files in class folders without the extension of an image, relative to the root.
         unused: folders next to train/ and val/ that were not read.
         split: how the splits were made, in a few words.
-        warning: what to keep in mind about the splits, if anything.
+        notes: what to keep in mind about the splits.
     """
 
     root: Path
@@ -63,17 +63,17 @@ class ImageFolder:
     train: Items = field(repr=False)
     val: Items = field(repr=False)
     test: Items = field(default=(), repr=False)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[BrokenImage, ...] = ()
     not_images: tuple[Path, ...] = ()
     unused: tuple[str, ...] = ()
     split: str = ""
-    warning: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.describe()
 
     def describe(self) -> str:
-        """Say in one sentence what is there, and everything that was left out."""
+        """The sizes of the splits, and everything that was left out, in one sentence."""
         parts = [f"{sizes(self.train, self.val, self.test)} images of {len(self.classes)} classes ({self.split})"]
         if self.problems:
             parts.append(f"{counted(len(self.problems), 'file')} skipped: {listed(map(str, self.problems))}")
@@ -87,9 +87,7 @@ class ImageFolder:
                 parts.append(f"no {name} image of {listed(absent)}")
         if self.unused:
             parts.append(f"not looked into: {listed(name + '/' for name in self.unused)}")
-        if self.warning:
-            parts.append(self.warning)
-        return "; ".join(parts)
+        return "; ".join([*parts, *self.notes])
 
 
 def open_folder(
@@ -110,9 +108,12 @@ def open_folder(
         seed: chooses the images to hold out.
         strict: raise for a file that does not decode, instead of leaving it out and reporting it.
 
+    Returns:
+        The files of each split with their labels, and everything that was left out.
+
     Raises:
         FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
+        NotADirectoryError: `root` is a file.
         ValueError: the layout is another, a class has no image, a class is missing in train/, or, with
             `strict`, a file does not decode.
     """
@@ -131,7 +132,7 @@ def open_folder(
     if not images:
         raise ValueError(f"'{root}' has class folders, but no image in any of them.{LAYOUT}")
     reasons = _reasons_not_to_use(images)
-    problems = tuple(Problem(path.relative_to(root), reason) for path, reason in reasons.items())
+    problems = tuple(BrokenImage(path.relative_to(root), reason) for path, reason in reasons.items())
     if strict:
         _refuse_problems(root, problems)
 
@@ -158,7 +159,7 @@ def open_folder(
         not_images=tuple(file.relative_to(root) for file in not_images),
         unused=unused,
         split=split,
-        warning=splits.warning,
+        notes=splits.notes,
     )
 
 
@@ -166,7 +167,7 @@ def open_folder(
 
 
 def _by_extension(files: Iterable[Iterable[Path]]) -> tuple[list[Path], list[Path]]:
-    """The files whose names are those of images, and the others."""
+    """The files with the extension of an image, and the others."""
     extensions = _image_extensions()
     images: list[Path] = []
     others: list[Path] = []
@@ -176,14 +177,14 @@ def _by_extension(files: Iterable[Iterable[Path]]) -> tuple[list[Path], list[Pat
 
 
 def _image_extensions() -> set[str]:
-    """Extensions of what Pillow can open; plug-ins that were registered before (pillow-heif) included."""
+    """The extensions that Pillow can open, with those of plug-ins that are registered already (pillow-heif)."""
     registered = Image.registered_extensions()
-    readable = {*Image.OPEN, "MPO"} - NOT_PICTURES  # MPO, a stereo camera's JPEG, is opened as JPEG
+    readable = {*Image.OPEN, "MPO"} - NOT_IMAGE_FORMATS  # MPO, the format of stereo cameras, is opened as JPEG.
     return {extension for extension, kind in registered.items() if kind in readable}
 
 
 def _reasons_not_to_use(images: Sequence[Path]) -> dict[Path, str]:
-    # Warnings are silenced here and not in the threads: their filters belong to the whole process.
+    # The filters of warnings belong to the whole process, so the threads must not change them.
     with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
         warnings.simplefilter("ignore")
         reasons = list(threads.map(why_unreadable, images))
@@ -216,7 +217,7 @@ def _labelled(files: FilesByClass, classes: tuple[str, ...]) -> Items:
     return tuple((file, label) for label, name in enumerate(classes) for file in files.get(name, ()))
 
 
-# ------------------------------------------------------------------------------------ what is refused
+# --------------------------------------------------------------------------------------------- errors
 
 
 def _refuse_classes(place: Path, files: FilesByClass) -> None:
@@ -228,7 +229,7 @@ def _refuse_classes(place: Path, files: FilesByClass) -> None:
         (only,) = files
         inner = [folder.name for folder in folders_in(place / only)]
         hint = f" Did you mean '{place / only}', which has {listed(map(repr, inner))}?" if inner else ""
-        raise ValueError(f"'{place}' has one class folder, '{only}', and it takes two at least.{hint}{LAYOUT}")
+        raise ValueError(f"'{place}' has one class folder, '{only}', but needs at least two.{hint}{LAYOUT}")
 
 
 def _refuse_other_classes(place: Path, files: FilesByClass, classes: tuple[str, ...]) -> None:
@@ -239,11 +240,11 @@ def _refuse_other_classes(place: Path, files: FilesByClass, classes: tuple[str, 
         raise ValueError(
             f"'{place}' has class folders that are not among those to train on: "
             f"{listed(map(repr, unknown))}. Those to train on are {listed(map(repr, classes))}. "
-            "Remove or rename the former, or add images to train on"
+            "Remove or rename these folders, or add images of their classes to train on"
         )
 
 
-def _refuse_problems(root: Path, problems: tuple[Problem, ...]) -> None:
+def _refuse_problems(root: Path, problems: tuple[BrokenImage, ...]) -> None:
     if problems:
         raise ValueError(
             f"'{root}' has {counted(len(problems), 'file')} that cannot be used: "
@@ -251,7 +252,7 @@ def _refuse_problems(root: Path, problems: tuple[Problem, ...]) -> None:
         )
 
 
-def _refuse_empty_classes(place: Path, usable: FilesByClass, problems: tuple[Problem, ...]) -> None:
+def _refuse_empty_classes(place: Path, usable: FilesByClass, problems: tuple[BrokenImage, ...]) -> None:
     empty = [f"'{place / name}'" for name in usable if not usable[name]]
     if empty:
         why = f" Files that were left out: {listed(map(str, problems))}." if problems else ""

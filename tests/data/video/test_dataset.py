@@ -11,7 +11,7 @@ pytest.importorskip("av")
 from wholeframe.data.video.clip_folder import open_clips
 from wholeframe.data.video.crops import Crop, fixed_crops, random_crop
 from wholeframe.data.video.dataset import ClipDataset, ViewDataset
-from wholeframe.data.video.region import Part
+from wholeframe.data.video.region import Region
 from wholeframe.data.video.sampling import Sampling
 
 
@@ -27,7 +27,7 @@ def actions(tmp_path, make_video):
 
 # Nothing is cut: the frames can still be read.
 def everything(height, width):
-    return Part(0, 0, height, width, (height, width))
+    return Region(0, 0, height, width, (height, width))
 
 
 FRAMES = Crop(everything, lambda frames: frames.transpose(0, 1))

@@ -12,8 +12,8 @@ import torch
 av = pytest.importorskip("av")
 
 from wholeframe.data.video import decode, file  # noqa: E402  (they take av)
-from wholeframe.data.video.file import VideoError, probe, read_frames  # noqa: E402
-from wholeframe.data.video.region import Part  # noqa: E402
+from wholeframe.data.video.file import VideoError, read_frames, video_info  # noqa: E402
+from wholeframe.data.video.region import Region  # noqa: E402
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no folder ../shared/data with real clips")
@@ -44,7 +44,7 @@ def decoded(monkeypatch):
 )
 def test_frames_by_number(tmp_path, make_video, number_in, name, codec):
     file = make_video(tmp_path / name, 100, codec=codec)
-    info = probe(file)
+    info = video_info(file)
     assert (info.frames, info.fps, info.height, info.width) == (100, 25, 32, 96)
     assert info.seconds == pytest.approx(4, abs=0.01)
     order = random.Random(0).choices(range(100), k=30)  # any order, the same one twice
@@ -66,7 +66,7 @@ def test_varying_rate_goes_by_time(tmp_path, make_video, number_in):
     file = make_video(tmp_path / "a.mkv", 60, stamps=slow + fast, codec="libx264")
     frames = read_frames(file, times=[0.05, 0.15, 0.95, 1.01, 1.05, 1.99])
     assert [number_in(frame) for frame in frames] == [0, 1, 9, 10, 12, 59]
-    info = probe(file)
+    info = video_info(file)
     assert info.seconds == pytest.approx(2, abs=0.03)
     assert number_in(read_frames(file, [info.frames // 4])[0]) == 5  # a quarter of the time, a twelfth of the frames
 
@@ -74,7 +74,7 @@ def test_varying_rate_goes_by_time(tmp_path, make_video, number_in):
 def test_a_frame_shown_for_long_is_found_though_no_other_needs_it(tmp_path, make_video, number_in):
     stamps = [1000 * n for n in range(60)]  # one a second: longer than the moment before which frames are left out
     file = make_video(tmp_path / "a.mkv", 60, stamps=stamps, gop=60, bf="2")
-    info = probe(file)
+    info = video_info(file)
     for second in (31, 32, 33, 34, 35, 36):
         assert number_in(read_frames(file, times=[second + 0.9], info=info)[0]) == second
 
@@ -84,7 +84,7 @@ def test_a_frame_shown_for_long_is_found_though_no_other_needs_it(tmp_path, make
 def test_frames_that_no_other_refers_to_are_left_out(tmp_path, make_video, number_in, decoded, stride, pyramid):
     coder = {"bf": "3", "x264-params": f"b-adapt=0:scenecut=0:b-pyramid={pyramid}"}  # one or two of four are needed
     file = make_video(tmp_path / "a.mp4", 120, codec="libx264", gop=120, **coder)
-    info = probe(file)
+    info = video_info(file)
     for start in (0, 1, 14):
         decoded[0], indices = 0, list(range(start, 120, stride))
         assert [number_in(frame) for frame in read_frames(file, indices, info=info)] == indices
@@ -105,13 +105,13 @@ def test_what_is_kept_of_a_frame(tmp_path, make_video, number_in):
     file = make_video(tmp_path / "a.mp4", turned=180)
     upright = read_frames(file, [3, 9, 3])
     assert [number_in(frame.rot90(2, dims=(1, 2))) for frame in upright] == [3, 9, 3]
-    kept = read_frames(file, [3, 9, 3], part=Part(0, 8, 4, 12, (4, 12)))
+    kept = read_frames(file, [3, 9, 3], region=Region(0, 8, 4, 12, (4, 12)))
     assert (kept.int() - upright[:, :, :4, 8:20].int()).abs().max() <= 3
 
 
 def test_only_what_is_needed_is_decoded(tmp_path, make_video, number_in, decoded):
     file = make_video(tmp_path / "a.mp4", 600, gop=20)
-    info = probe(file)
+    info = video_info(file)
     decoded[0] = 0
     assert number_in(read_frames(file, [450], info=info)[0]) == 450
     assert decoded[0] <= 22
@@ -124,7 +124,7 @@ def test_only_what_is_needed_is_decoded(tmp_path, make_video, number_in, decoded
 def test_two_hours_take_no_more_than_a_minute(tmp_path, make_video, number_in, decoded):
     file = make_video(tmp_path / "long.mp4", 3600, rate=Fraction(1, 2), gop=60)
     tracemalloc.start()
-    info = probe(file)
+    info = video_info(file)
     numbers = [number_in(frame) for frame in read_frames(file, [3500, 1800, 3], info=info)]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -136,7 +136,7 @@ def test_two_hours_take_no_more_than_a_minute(tmp_path, make_video, number_in, d
 
 def test_turned(tmp_path, make_video, number_in):
     file = make_video(tmp_path / "a.mp4", turned=90)
-    info = probe(file)
+    info = video_info(file)
     assert (info.height, info.width) == (96, 32)
     frame = read_frames(file, [5])[0]
     assert frame.shape == (3, 96, 32)
@@ -158,19 +158,19 @@ def test_outside(tmp_path, make_video):
 
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        probe(tmp_path / "a.mp4")
+        video_info(tmp_path / "a.mp4")
 
 
 def test_empty(tmp_path):
     (tmp_path / "a.mp4").touch()
     with pytest.raises(VideoError, match=r"a.mp4' is not a video that can be decoded \(the file is empty\)"):
-        probe(tmp_path / "a.mp4")
+        video_info(tmp_path / "a.mp4")
 
 
 def test_text(tmp_path):
     (tmp_path / "a.mp4").write_text("no film " * 100)
     with pytest.raises(VideoError, match=r"a.mp4' is not a video .*Invalid data found"):
-        probe(tmp_path / "a.mp4")
+        video_info(tmp_path / "a.mp4")
 
 
 def test_sound_only(tmp_path, make_video):
@@ -181,11 +181,11 @@ def test_sound_only(tmp_path, make_video):
         samples.sample_rate = 8000
         container.mux([*stream.encode(samples), *stream.encode()])
     with pytest.raises(VideoError, match="it holds audio, and no video"):
-        probe(file)
+        video_info(file)
 
 
 def test_sound_that_lasts_longer(tmp_path, make_video, number_in):
-    info = probe(make_video(tmp_path / "a.mkv", 50, sound=5.0))
+    info = video_info(make_video(tmp_path / "a.mkv", 50, sound=5.0))
     assert (info.frames, info.lost) == (50, 0)
     assert number_in(read_frames(info.path, [49])[0]) == 49
 
@@ -202,14 +202,14 @@ def test_broken_off_before_its_index(tmp_path, make_video):
     file = make_video(tmp_path / "a.mp4", 100)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(VideoError, match=r"a.mp4"):
-        probe(file)
+        video_info(file)
 
 
 @pytest.mark.parametrize(("name", "muxer"), [("a.mp4", {"movflags": "faststart"}), ("a.mkv", {}), ("a.avi", {})])
 def test_broken_off(tmp_path, make_video, number_in, name, muxer):
     file = make_video(tmp_path / name, 400, muxer=muxer)
     file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
-    info = probe(file)
+    info = video_info(file)
     assert 100 < info.frames < 350
     assert info.lost == pytest.approx(16 - info.seconds, abs=0.1)
     indices = list(range(info.frames))
@@ -218,7 +218,7 @@ def test_broken_off(tmp_path, make_video, number_in, name, muxer):
 
 def test_broken_off_after_it_was_looked_at(tmp_path, make_video):
     file = make_video(tmp_path / "a.mkv", 100)
-    info = probe(file)
+    info = video_info(file)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(VideoError, match=r"it ends before 3.98 s, and should last 4.00 s"):
         read_frames(file, [99], info=info)
@@ -267,7 +267,7 @@ def test_torchcodec_gives_the_same(tmp_path, make_video, name, codec, turned):
 )
 def test_real_files_frame_by_frame(name):
     file = REAL / name
-    info = probe(file)
+    info = video_info(file)
     with av.open(str(file), metadata_errors="replace") as container:
         expected = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
     if file.suffix == ".avi":
