@@ -1,4 +1,4 @@
-"""A region cut and scaled on the planes of a decoded frame, against its definition on colours."""
+"""A region cropped and scaled on the planes of a decoded frame, against its definition on RGB."""
 
 import random
 from pathlib import Path
@@ -27,14 +27,14 @@ BOXES = {
 
 
 def waves(height=HEIGHT, width=WIDTH):
-    """A smooth picture `(h, w, 3)` of which no two colours, and no two corners, are alike."""
+    """A smooth image `(h, w, 3)` whose colours and corners all differ."""
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
     picture = torch.stack([0.5 + 0.4 * x, 0.5 + 0.4 * torch.cos(3 * y), 0.3 + 0.4 * x * y], dim=-1)
     return (255 * picture).round().byte()
 
 
 def stored(picture, kind="yuv420p", matrix=Colorspace.ITU601, levels=ColorRange.MPEG):
-    """The frame that a decoder would give for this picture."""
+    """The frame that a decoder would return for this image."""
     frame = av.VideoFrame.from_ndarray(picture.contiguous().numpy(), format="rgb24")
     return frame.reformat(format=kind, dst_colorspace=matrix, dst_color_range=levels)
 
@@ -50,7 +50,7 @@ def apart(found, expected):
 
 
 @pytest.mark.parametrize("name", BOXES)
-def test_it_is_the_definition_on_colours(name):
+def test_it_agrees_with_the_definition(name):
     picture, region = waves(), BOXES[name]
     expected = region.of(picture.permute(2, 0, 1))
     away = apart(cut(region, stored(picture)), expected)
@@ -58,8 +58,8 @@ def test_it_is_the_definition_on_colours(name):
     assert apart(expected, region._replace(mirrored=not region.mirrored).of(picture.permute(2, 0, 1))).mean() > 5
 
 
-def test_colours_may_be_half_a_pixel_off_where_a_box_begins_at_an_odd_one():
-    """They are stored for two by two pixels. Brightness is not off, and nothing is a whole pixel off."""
+def test_colours_are_at_most_half_a_pixel_off_at_odd_positions():
+    """Colour differences are stored for 2 x 2 pixels. Brightness is exact, and nothing is off by a whole pixel."""
     picture, region = waves().permute(2, 0, 1), Region(7, 11, 33, 41, (30, 40))
     found, expected, below = cut(region, stored(waves())), region.of(picture), region._replace(top=8).of(picture)
     grey = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]
@@ -68,23 +68,23 @@ def test_colours_may_be_half_a_pixel_off_where_a_box_begins_at_an_odd_one():
 
 
 @pytest.mark.parametrize("kind", ["yuv422p", "yuv444p", "yuv420p10le", "nv12", "gbrp", "rgb24", "rgba"])
-def test_every_way_to_store_a_frame(kind):
+def test_every_pixel_format(kind):
     picture, region = waves(), BOXES["smaller"]
     assert apart(cut(region, stored(picture, kind)), region.of(picture.permute(2, 0, 1))).max() <= 4
 
 
 @pytest.mark.parametrize("levels", [ColorRange.MPEG, ColorRange.JPEG])
 @pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
-def test_colours_are_made_as_the_frame_says(matrix, levels):
-    """The two matrices are up to 30 levels apart, the two ranges up to 16."""
+def test_the_colour_space_of_the_frame_is_used(matrix, levels):
+    """The two matrices differ by up to 30 levels, the two ranges by up to 16."""
     picture, region = waves(), BOXES["smaller"]
     frame = stored(picture, matrix=matrix, levels=levels)
     assert apart(cut(region, frame), region.of(picture.permute(2, 0, 1))).max() <= 4
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270, 135])
-def test_turned(rotation):
-    """Where a file asks for anything else than quarter turns, it is left as it is."""
+def test_rotation(rotation):
+    """Quarter turns are applied; other angles are ignored."""
     picture = waves().permute(2, 0, 1)
     shown = torch.rot90(picture, {90: 1, 180: 2, 270: 3}.get(rotation, 0), dims=(1, 2))
     region = Region(2, 6, 30, 24, (20, 16), mirrored=True)
@@ -102,7 +102,7 @@ def test_a_file_in_which_the_size_changes():
 
 
 def test_grey_is_neither_darker_nor_brighter():
-    """Brightness is stored as 16 to 235; to make colours of it rounds, and swscale's fast way rounds down."""
+    """Brightness is stored as 16 to 235; the conversion to RGB rounds, and swscale's fast conversion rounds down."""
     region, errors = Region(0, 0, 8, 8, (4, 4)), []
     for level in range(16, 236):
         planes = [np.full((8, 8), level, np.uint8), np.full((4, 8), 128, np.uint8)]
@@ -118,7 +118,9 @@ def test_frames_in_any_order_and_more_than_once(tmp_path, make_video, number_in)
     order = [5, 3, 3, 29, 0, 5]
     frames = read_frames(file, order, region=region)
     assert [number_in(frame) for frame in frames] == order
-    assert read_frames(file, [3, 4, 9], region=region).transpose(0, 1).is_contiguous()  # a clip, as it is sent
+    assert (
+        read_frames(file, [3, 4, 9], region=region).transpose(0, 1).is_contiguous()
+    )  # A clip, in the layout in which it is sent.
     assert read_frames(file, [], region=BOXES["smaller"]).shape == (0, 3, 12, 20)
 
 
@@ -133,8 +135,8 @@ def test_frames_in_any_order_and_more_than_once(tmp_path, make_video, number_in)
         "video-fir-actions/video/20200626_154313_mlx90640_01_light_none.mp4",
     ],
 )
-def test_real_clips_are_what_they_were(name, crop):
-    """As colours made of whole frames by swscale's fast way and then scaled, which are about one level darker."""
+def test_real_clips_are_close_to_whole_frames_scaled(name, crop):
+    """Whole frames converted to RGB by swscale's fast conversion and then scaled are about one level darker."""
     file = REAL / name
     info = video_info(file)
     torch.manual_seed(0)
