@@ -91,7 +91,7 @@ def test_impossible_sizes():
 
 
 def test_unknown_crops_and_colours():
-    with pytest.raises(ValueError, match="crops='center' is not one of .*; did you mean 'centre'"):
+    with pytest.raises(ValueError, match=r"crops='center' is not one of .*; did you mean 'centre'"):
         fixed_crops(112, crops="center")
     with pytest.raises(ValueError, match="colours='imagenet' is not one of 'nonlocal', 'torchvision'"):
         normalised(ramp().transpose(0, 1), "imagenet")

@@ -243,8 +243,8 @@ def test_torchcodec_is_not_installed(tmp_path, make_video, monkeypatch):
 
 
 def test_unknown_backend(tmp_path, make_video):
-    with pytest.raises(ValueError, match="backend='pyav' is not one of .*; did you mean 'pyav'"):
-        read_frames(make_video(tmp_path / "a.mp4"), [0], backend="pyav")
+    with pytest.raises(ValueError, match=r"backend='pyaw' is not one of .*; did you mean 'pyav'"):
+        read_frames(make_video(tmp_path / "a.mp4"), [0], backend="pyaw")
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.mp4", "mpeg4")])
@@ -263,8 +263,8 @@ def test_torchcodec_gives_the_same_frames(tmp_path, make_video, name, codec, tur
 @pytest.mark.parametrize(
     "name",
     [
-        "video-torchvision-assets/hmdb51_Turnk_r_Pippi_Michel_cartwheel_f_cm_np2_le_med_6.avi",  # Metadata that is not UTF-8.
-        "video-torchvision-assets/TrumanShow_wave_f_nm_np1_fr_med_26.avi",  # Packed B-frames, no display times.
+        "video-torchvision-assets/hmdb51_Turnk_r_Pippi_Michel_cartwheel_f_cm_np2_le_med_6.avi",  # Metadata not UTF-8.
+        "video-torchvision-assets/TrumanShow_wave_f_nm_np1_fr_med_26.avi",  # Packed B-frames, no times.
         "video-torchvision-assets/v_SoccerJuggling_g23_c01.avi",
         "video-torchvision-assets/R6llTwEh07w.mp4",
         "video-asl-gestures/again.mkv",

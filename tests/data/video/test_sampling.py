@@ -61,5 +61,5 @@ def test_no_clip():
 def test_unknown_rules():
     with pytest.raises(ValueError, match="short='repeat' is not one of 'wrap', 'clamp'"):
         Sampling(short="repeat")
-    with pytest.raises(ValueError, match="views='pyslowfst' is not one of .*; did you mean 'pyslowfast'"):
+    with pytest.raises(ValueError, match=r"views='pyslowfst' is not one of .*; did you mean 'pyslowfast'"):
         Sampling(views="pyslowfst")
