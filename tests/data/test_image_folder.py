@@ -61,8 +61,8 @@ def test_unlabelled_test_beside_labelled_val(tmp_path):
     save(tmp_path / "test" / "1.png")
     folder = open_folder(tmp_path)
     assert names(folder.val, tmp_path) == ["val/cat/000.png", "val/dog/000.png"]
-    assert folder.unused == ("test",)
-    assert str(folder).endswith("; not looked into: test/")
+    assert folder.unused == ("test/",)
+    assert str(folder).endswith("; not read: test/")
 
 
 def test_train_val_and_test(tmp_path):
@@ -81,14 +81,14 @@ def test_train_val_and_test(tmp_path):
 def test_test_with_other_folders_than_classes_has_no_labels(tmp_path):
     make_split(tmp_path)
     save(tmp_path / "test" / "images" / "1.png")
-    assert open_folder(tmp_path).test == () and open_folder(tmp_path).unused == ("test",)
+    assert open_folder(tmp_path).test == () and open_folder(tmp_path).unused == ("test/",)
 
 
 def test_val_without_class_folders_leaves_validation_to_test(tmp_path):
     save(make_split(tmp_path, val_name="test") / "val" / "1.png")
     folder = open_folder(tmp_path)
     assert names(folder.val, tmp_path) == ["test/cat/000.png", "test/dog/000.png"] and folder.test == ()
-    assert str(folder).endswith("; not looked into: val/; validated on test/: the best checkpoint is then chosen on it")
+    assert str(folder).endswith("; not read: val/; validated on test/: the best checkpoint is then chosen on it")
 
 
 @pytest.mark.parametrize("split", ["val", "test"])

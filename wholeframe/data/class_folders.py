@@ -16,7 +16,7 @@ class SplitFolders(NamedTuple):
     Attributes:
         train: the folder to train on; the root itself if it is not split.
         val: the folder to validate on; None if a part of `train` has to be held out.
-        test: the folder for the final test, if there is one besides `val`.
+        test: the folder for the final test, if there is one in addition to `val`.
     """
 
     train: Path
@@ -27,6 +27,10 @@ class SplitFolders(NamedTuple):
         """`split by the folders train/, val/ and test/`."""
         *first, last = [f"{folder.name}/" for folder in self if folder]
         return f"split by the folders {', '.join(first)} and {last}"
+
+    def unused(self, root: Path) -> tuple[str, ...]:
+        """The other folders in a root that is split, such as a test/ without labels."""
+        return tuple(f"{folder.name}/" for folder in folders_in(root) if folder not in self) if self.val else ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -59,7 +63,7 @@ def find_splits(root: Path, layout: str) -> SplitFolders:
     Raises:
         FileNotFoundError: there is no such folder.
         NotADirectoryError: `root` is a file.
-        ValueError: only some of the splits are there.
+        ValueError: there is a train/ without a val/ or test/, or the reverse.
     """
     if not root.exists():
         raise FileNotFoundError(f"there is no folder '{root}'.{layout}")

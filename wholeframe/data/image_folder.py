@@ -53,7 +53,7 @@ class ImageFolder:
         test: the files for the final test, likewise; empty unless the folder has train/, val/ and test/.
         problems: the files that were left out because they do not decode.
         not_images: the files in class folders without the extension of an image, relative to the root.
-        unused: folders next to train/ and val/ that were not read.
+        unused: folders next to train/ and val/ that were not read, such as a test/ without labels.
         split: how the splits were made, in a few words.
         notes: what to keep in mind about the splits.
     """
@@ -86,7 +86,7 @@ class ImageFolder:
             if items and absent:
                 parts.append(f"no {name} image of {listed(absent)}")
         if self.unused:
-            parts.append(f"not looked into: {listed(name + '/' for name in self.unused)}")
+            parts.append(f"not read: {listed(self.unused)}")
         return "; ".join([*parts, *self.notes])
 
 
@@ -114,7 +114,7 @@ def open_folder(
     Raises:
         FileNotFoundError: there is no such folder.
         NotADirectoryError: `root` is a file.
-        ValueError: the layout is another, a class has no image, a class is missing in train/, or, with
+        ValueError: the folder has another layout, a class has no image, a class is missing in train/, or, with
             `strict`, a file does not decode.
     """
     root = Path(root)
@@ -143,11 +143,9 @@ def open_folder(
             _refuse_empty_classes(folder, files, problems)
     if splits.val:
         split = str(splits)
-        unused = tuple(folder.name for folder in folders_in(root) if folder not in splits)
     else:
         train, val = _hold_out(root, train, val_fraction, seed)
         split = f"val_fraction={val_fraction:g} of each class held out, seed={seed}"
-        unused = ()
 
     return ImageFolder(
         root=root,
@@ -157,7 +155,7 @@ def open_folder(
         test=_labelled(test, classes),
         problems=problems,
         not_images=tuple(file.relative_to(root) for file in not_images),
-        unused=unused,
+        unused=splits.unused(root),
         split=split,
         notes=splits.notes,
     )
@@ -220,25 +218,25 @@ def _labelled(files: FilesByClass, classes: tuple[str, ...]) -> Items:
 # --------------------------------------------------------------------------------------------- errors
 
 
-def _refuse_classes(place: Path, files: FilesByClass) -> None:
+def _refuse_classes(folder: Path, files: FilesByClass) -> None:
     if not files:
-        loose, _ = _by_extension([place.iterdir()])
+        loose, _ = _by_extension([folder.iterdir()])
         found = f"{counted(len(loose), 'image')} directly in it" if loose else "no images either"
-        raise ValueError(f"'{place}' has no class folders, and {found}.{LAYOUT}")
+        raise ValueError(f"'{folder}' has no class folders, and {found}.{LAYOUT}")
     if len(files) == 1:
         (only,) = files
-        inner = [folder.name for folder in folders_in(place / only)]
-        hint = f" Did you mean '{place / only}', which has {listed(map(repr, inner))}?" if inner else ""
-        raise ValueError(f"'{place}' has one class folder, '{only}', but needs at least two.{hint}{LAYOUT}")
+        inner = [each.name for each in folders_in(folder / only)]
+        hint = f" Did you mean '{folder / only}', which has {listed(map(repr, inner))}?" if inner else ""
+        raise ValueError(f"'{folder}' has one class folder, '{only}', but needs at least two.{hint}{LAYOUT}")
 
 
-def _refuse_other_classes(place: Path, files: FilesByClass, classes: tuple[str, ...]) -> None:
+def _refuse_other_classes(folder: Path, files: FilesByClass, classes: tuple[str, ...]) -> None:
     if not files:
-        raise ValueError(f"'{place}' has no class folders.{LAYOUT}")
+        raise ValueError(f"'{folder}' has no class folders.{LAYOUT}")
     unknown = [name for name in files if name not in classes]
     if unknown:
         raise ValueError(
-            f"'{place}' has class folders that are not among those to train on: "
+            f"'{folder}' has class folders that are not among those to train on: "
             f"{listed(map(repr, unknown))}. Those to train on are {listed(map(repr, classes))}. "
             "Remove or rename these folders, or add images of their classes to train on"
         )
@@ -252,8 +250,8 @@ def _refuse_problems(root: Path, problems: tuple[BrokenImage, ...]) -> None:
         )
 
 
-def _refuse_empty_classes(place: Path, usable: FilesByClass, problems: tuple[BrokenImage, ...]) -> None:
-    empty = [f"'{place / name}'" for name in usable if not usable[name]]
+def _refuse_empty_classes(folder: Path, usable: FilesByClass, problems: tuple[BrokenImage, ...]) -> None:
+    empty = [f"'{folder / name}'" for name in usable if not usable[name]]
     if empty:
         why = f" Files that were left out: {listed(map(str, problems))}." if problems else ""
         raise ValueError(

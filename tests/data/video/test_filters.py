@@ -29,13 +29,13 @@ BOXES = {
 def waves(height=HEIGHT, width=WIDTH):
     """A smooth image `(h, w, 3)` whose colours and corners all differ."""
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
-    picture = torch.stack([0.5 + 0.4 * x, 0.5 + 0.4 * torch.cos(3 * y), 0.3 + 0.4 * x * y], dim=-1)
-    return (255 * picture).round().byte()
+    image = torch.stack([0.5 + 0.4 * x, 0.5 + 0.4 * torch.cos(3 * y), 0.3 + 0.4 * x * y], dim=-1)
+    return (255 * image).round().byte()
 
 
-def stored(picture, kind="yuv420p", matrix=Colorspace.ITU601, levels=ColorRange.MPEG):
+def stored(image, kind="yuv420p", matrix=Colorspace.ITU601, levels=ColorRange.MPEG):
     """The frame that a decoder would return for this image."""
-    frame = av.VideoFrame.from_ndarray(picture.contiguous().numpy(), format="rgb24")
+    frame = av.VideoFrame.from_ndarray(image.contiguous().numpy(), format="rgb24")
     return frame.reformat(format=kind, dst_colorspace=matrix, dst_color_range=levels)
 
 
@@ -51,17 +51,17 @@ def apart(found, expected):
 
 @pytest.mark.parametrize("name", BOXES)
 def test_it_agrees_with_the_definition(name):
-    picture, region = waves(), BOXES[name]
-    expected = region.of(picture.permute(2, 0, 1))
-    away = apart(cut(region, stored(picture)), expected)
+    image, region = waves(), BOXES[name]
+    expected = region.of(image.permute(2, 0, 1))
+    away = apart(cut(region, stored(image)), expected)
     assert away.max() <= 4 and away.mean() < 1
-    assert apart(expected, region._replace(mirrored=not region.mirrored).of(picture.permute(2, 0, 1))).mean() > 5
+    assert apart(expected, region._replace(mirrored=not region.mirrored).of(image.permute(2, 0, 1))).mean() > 5
 
 
 def test_colours_are_at_most_half_a_pixel_off_at_odd_positions():
     """Colour differences are stored for 2 x 2 pixels. Brightness is exact, and nothing is off by a whole pixel."""
-    picture, region = waves().permute(2, 0, 1), Region(7, 11, 33, 41, (30, 40))
-    found, expected, below = cut(region, stored(waves())), region.of(picture), region._replace(top=8).of(picture)
+    image, region = waves().permute(2, 0, 1), Region(7, 11, 33, 41, (30, 40))
+    found, expected, below = cut(region, stored(waves())), region.of(image), region._replace(top=8).of(image)
     grey = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]
     assert apart((found * grey).sum(0), (expected * grey).sum(0)).max() <= 1.5
     assert apart(found, expected).mean() < apart(found, below).mean() / 2
@@ -69,26 +69,26 @@ def test_colours_are_at_most_half_a_pixel_off_at_odd_positions():
 
 @pytest.mark.parametrize("kind", ["yuv422p", "yuv444p", "yuv420p10le", "nv12", "gbrp", "rgb24", "rgba"])
 def test_every_pixel_format(kind):
-    picture, region = waves(), BOXES["smaller"]
-    assert apart(cut(region, stored(picture, kind)), region.of(picture.permute(2, 0, 1))).max() <= 4
+    image, region = waves(), BOXES["smaller"]
+    assert apart(cut(region, stored(image, kind)), region.of(image.permute(2, 0, 1))).max() <= 4
 
 
 @pytest.mark.parametrize("levels", [ColorRange.MPEG, ColorRange.JPEG])
 @pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
 def test_the_colour_space_of_the_frame_is_used(matrix, levels):
     """The two matrices differ by up to 30 levels, the two ranges by up to 16."""
-    picture, region = waves(), BOXES["smaller"]
-    frame = stored(picture, matrix=matrix, levels=levels)
-    assert apart(cut(region, frame), region.of(picture.permute(2, 0, 1))).max() <= 4
+    image, region = waves(), BOXES["smaller"]
+    frame = stored(image, matrix=matrix, levels=levels)
+    assert apart(cut(region, frame), region.of(image.permute(2, 0, 1))).max() <= 4
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270, 135])
 def test_rotation(rotation):
     """Quarter turns are applied; other angles are ignored."""
-    picture = waves().permute(2, 0, 1)
-    shown = torch.rot90(picture, {90: 1, 180: 2, 270: 3}.get(rotation, 0), dims=(1, 2))
+    image = waves().permute(2, 0, 1)
+    shown = torch.rot90(image, {90: 1, 180: 2, 270: 3}.get(rotation, 0), dims=(1, 2))
     region = Region(2, 6, 30, 24, (20, 16), mirrored=True)
-    found = cut(region, stored(picture.permute(1, 2, 0)), shown.shape[1:], rotation)
+    found = cut(region, stored(image.permute(1, 2, 0)), shown.shape[1:], rotation)
     assert apart(found, region.of(shown)).max() <= 4
 
 

@@ -29,6 +29,12 @@ def test_split_by_folders(videos):
     )
 
 
+def test_a_test_folder_without_labels_is_not_read_and_says_so(videos):
+    root = videos("train/cat/1.mp4", "train/dog/2.mp4", "val/cat/3.mp4", "val/dog/4.mp4", "test/5.mp4")
+    clips = open_clips(root)
+    assert clips.test == () and str(clips).endswith("(split by the folders train/ and val/); not read: test/")
+
+
 def test_a_test_folder_alone_is_validated_on_and_says_so(videos):
     clips = open_clips(videos("train/cat/1.mp4", "train/dog/2.mp4", "test/cat/3.mp4", "test/dog/4.mp4"))
     assert names(clips.val) == ["3.mp4", "4.mp4"] and clips.test == ()

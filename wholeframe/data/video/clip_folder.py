@@ -46,7 +46,7 @@ def open_clips(
     Args:
         root: the folder, or the list.
         videos: the folder with the videos, if it is not the folder of the list.
-        unit: the unit of the columns `start` and `end` of your own list, whose names do not tell it.
+        unit: the unit of the columns `start` and `end` of your own list.
         window: divide every video of a list into parts of this many seconds (the last one up to twice as long), which
             have the labels of all lines that overlap with them; `math.inf` for the whole video.
         val_fraction: the part to hold out for validation if neither folders nor a list give the splits.

@@ -37,7 +37,7 @@ TIMES: dict[tuple[str, str], TimeUnit | None] = {
     ("time_start", "time_end"): "seconds",
     ("start", "end"): None,
 }
-"""The columns of a start and an end, and their unit; None if the names do not tell it."""
+"""The columns of a start and an end, and their unit; None if the names do not give it."""
 
 CHARADES = tuple(f"c{number:03}" for number in range(157))
 """All actions of Charades, so that an index means the same action for every list."""
@@ -169,7 +169,7 @@ def _times(file: Path, unit: TimeUnit | None) -> tuple[tuple[str, str] | None, T
         if fields.issuperset(columns):
             if known is None and unit is None:
                 raise ValueError(
-                    f"'{file}' has the columns start and end, which do not tell their unit; "
+                    f"'{file}' has the columns start and end, which do not give their unit; "
                     'give unit="frames" or unit="seconds"'
                 )
             return columns, known or unit or "seconds"

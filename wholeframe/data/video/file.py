@@ -28,7 +28,7 @@ except ImportError as error:  # pragma: no cover
 from wholeframe.data.video.decode import END, Decoder, rate, seek, tick, timed
 from wholeframe.data.video.filters import RegionFilter
 from wholeframe.data.video.region import Region
-from wholeframe.messages import one_of
+from wholeframe.messages import listed, one_of
 
 Backend = Literal["pyav", "torchcodec"]
 
@@ -77,7 +77,7 @@ class VideoInfo:
         """The middle of the time that each frame is displayed, in seconds from the first frame."""
         wrong = [index for index in indices if not 0 <= index < self.frames]
         if wrong:
-            raise ValueError(f"'{self.path}' has frames 0 to {self.frames - 1}, but not frame {wrong[0]}")
+            raise ValueError(f"'{self.path}' has frames 0 to {self.frames - 1}, but not {listed(map(str, wrong))}")
         return [(index + 0.5) / self.fps for index in indices]
 
 
@@ -135,7 +135,7 @@ def read_frames(
     kept.
 
     Decoding begins at the last key frame before a needed frame, so time and memory depend on the request, not on the
-    length of the file. The rotation that the file asks for is applied.
+    length of the file. The rotation stored in the file is applied.
 
     Args:
         path: the file.

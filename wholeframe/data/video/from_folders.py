@@ -51,7 +51,8 @@ def clips_from_folders(root: Path, fraction: float, seed: int) -> ClipFolder:
         why = f" Files that were left out: {listed(map(str, problems))}." if problems else ""
         raise ValueError(f"no video that can be used in {listed(empty)}.{why} Add videos, or remove the folder")
     if splits.val:
-        split, notes = str(splits), splits.notes
+        unused = splits.unused(root)
+        split, notes = str(splits), (*splits.notes, *([f"not read: {listed(unused)}"] if unused else []))
     else:
         train, val, notes = _hold_out(root, train, fraction, seed)
         split = f"val_fraction={fraction:g} of each class held out, seed={seed}"
