@@ -1,4 +1,4 @@
-"""The Python code of docs/video-data.md runs on a folder of clips and prints the output shown there."""
+"""The Python of docs/video-data.md runs on a folder of clips and prints what the page says."""
 
 import re
 from pathlib import Path
