@@ -17,6 +17,7 @@ From a segment to tensors:
 Decoding:
 
 - `file`: read the header and the requested frames of one file.
+- `length`: where a file ends, and how much of it is missing.
 - `decode`: decode no more of a file than these frames need.
 - `filters`: crop and scale a frame before it is converted to RGB.
 """

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,8 +24,9 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("videos are decoded by PyAV, which is not installed: pip install 'wholeframe[video]'") from error
 
-from wholeframe.data.video.decode import END, Decoder, rate, seek, tick, timed
+from wholeframe.data.video.decode import END, Decoder, rate, timed
 from wholeframe.data.video.filters import RegionFilter
+from wholeframe.data.video.length import end_of, missing_seconds
 from wholeframe.data.video.region import Region
 from wholeframe.messages import listed, one_of
 
@@ -102,7 +102,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
         start, first = next(timed(container, stream), END)
         if first is None:
             raise VideoError(path, "it has no frames")
-        end = _end(container, stream)
+        end = end_of(container, stream)
         seconds = max(end - start, 1 / fps)
         turned = first.rotation % 180 == 90
         return VideoInfo(
@@ -114,7 +114,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
             width=first.height if turned else first.width,
             rotation=first.rotation % 360,
             start=start,
-            lost=_lost(container, stream, end),
+            lost=missing_seconds(container, stream, end),
         )
 
 
@@ -230,48 +230,6 @@ def _by_torchcodec(
     except (RuntimeError, ValueError, IndexError) as error:
         raise VideoError(path, str(error).strip().splitlines()[0]) from error
     return region.of(frames) if region else frames
-
-
-# ------------------------------------------------------------------------------------ the end of a file
-
-
-def _end(container: InputContainer, stream: VideoStream) -> float:
-    """Where the last packet ends: searched near the announced end, and if nothing is there, from the beginning."""
-    for clock in (_announced(container, stream), 0.0):
-        end = -np.inf
-        try:
-            seek(container, stream, clock)
-            for packet in container.demux(stream):
-                end = max(end, _ending(packet, stream))
-        except FFmpegError:  # In a truncated file the packets before the error count.
-            pass
-        if end > -np.inf:
-            return end
-    return -np.inf
-
-
-def _ending(packet: av.Packet, stream: VideoStream) -> float:
-    if packet.pts is None or packet.is_corrupt or not packet.size:
-        return -np.inf
-    return (packet.pts + (packet.duration or 0)) * tick(stream)
-
-
-def _announced(container: InputContainer, stream: VideoStream) -> float:
-    """The end that the header gives for the video, or else for the whole file, whose sound may be longer."""
-    begin = (stream.start_time or 0) * tick(stream)
-    if stream.duration:
-        return begin + stream.duration * tick(stream)
-    return begin + (container.duration or 0) / av.time_base
-
-
-def _lost(container: InputContainer, stream: VideoStream, end: float) -> float:
-    """Seconds that the header announces, by length or number of frames, and that the file does not hold."""
-    if not stream.duration and len(container.streams) > 1:
-        return 0.0  # The header gives only the length of video and sound together.
-    # For a truncated AVI, FFmpeg corrects the length, but not the number of frames.
-    counted = (stream.start_time or 0) * tick(stream) + stream.frames / rate(stream)
-    lost = max(_announced(container, stream), counted) - end
-    return lost if lost > 0.5 else 0.0
 
 
 class _opened:
