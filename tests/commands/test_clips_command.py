@@ -44,16 +44,16 @@ def rows_of(file):
 def test_evaluate_in_views(call, capsys, clip_run, actions):
     call("evaluate", clip_run, "--data", actions, "--views", "2x3")
     told = capsys.readouterr().out
-    assert "1 video not there: 'c'" in told and "on 2 test clips, 2x3 views each, weights last" in told
-    rows = rows_of(clip_run / "scores-last-test-2x3.csv")
+    assert "1 video not there: 'c'" in told and "on 2 val clips, 2x3 views each, weights last" in told
+    rows = rows_of(clip_run / "scores-last-val-2x3.csv")
     assert [(row["file"], row["start"], row["end"], row["label"]) for row in rows] == [
         ("b.mkv", "0.000", "1.200", "walk"),
         ("b.mkv", "1.000", "3.200", "sit"),
     ]
     for row in rows:
         assert float(row["walk"]) + float(row["sit"]) == pytest.approx(1, abs=1e-5)
-        assert row["answer"] == max(("walk", "sit"), key=lambda name: float(row[name]))
-    right = sum(row["answer"] == row["label"] for row in rows) / 2
+        assert row["prediction"] == max(("walk", "sit"), key=lambda name: float(row[name]))
+    right = sum(row["prediction"] == row["label"] for row in rows) / 2
     assert f"top-1 {right:.4f} on" in told
 
 
@@ -83,11 +83,11 @@ def test_many_labels(call, capsys, actions, tmp_path):
     options = ("--window", 0.75, "--labels", "many", *SMALL)
     call("train", "clips", "--data", actions, "--out", tmp_path / "r", *options)
     told = capsys.readouterr().out
-    assert "multi-label clips of 2 classes" in told and "test mAP " in told
+    assert "multi-label clips of 2 classes" in told and "val mAP " in told
     assert Run(tmp_path / "r").recipe().data.window == 0.75
     call("evaluate", tmp_path / "r", "--data", actions, "--views", "1x1")
     assert "mAP " in capsys.readouterr().out
-    labels = [row["label"] for row in rows_of(tmp_path / "r" / "scores-last-test-1x1.csv")]
+    labels = [row["label"] for row in rows_of(tmp_path / "r" / "scores-last-val-1x1.csv")]
     assert labels == ["walk", "sit;walk", "sit", "sit"]
     call("train", "clips", "--data", actions, "--out", tmp_path / "r", *options, "--resume")
     assert "all 1 epochs are trained already" in capsys.readouterr().out
@@ -114,15 +114,20 @@ def test_predict(call, capsys, clip_run, actions, tmp_path, suffix):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--window", 0.75), "may have any number of labels, and the recipe has one for each: give --labels many"),
-        (("--labels", "many"), "has one label: give --labels one; or, where a list says when things happen, --window"),
+        (("--window", 0.75), "may have any number of labels, and the recipe allows one per clip; give --labels many"),
+        (
+            ("--labels", "many"),
+            "has one label, and the recipe is for labels='many'; give --labels one; or, where a list gives the times",
+        ),
         (
             ("--backbone", "resnet18"),
-            "the recipe is for clips, and 'resnet18' takes none; take a backbone such as c2d_r50",
+            "the recipe is for clips of 3 x 8 x 32 x 32, and 'resnet18' does not run on them",
         ),
-        (("--frames", 4), "'c2d_r18_nl1' does not run on a sample of 3 x 4 x 32 x 32"),
+        (("--frames", 4), "the recipe is for clips of 3 x 4 x 32 x 32, and 'c2d_r18_nl1' does not run on them"),
         (("--batch", 3), "has 2 training clips, fewer than one batch of 3; give --batch 2 or less"),
-        (("--epochs", 0), "epochs=0 trains nothing"),
+        (("--epochs", 0), "epochs must be at least 1, got 0"),
+        (("--window", 0), "window must be a positive number of seconds, got 0"),
+        (("--size", 0), "size must be at least 1, got 0"),
     ],
 )
 def test_what_cannot_be_trained(refused, actions, tmp_path, arguments, sentence):

@@ -91,7 +91,7 @@ def test_photographs(tmp_path, make_photos, call, capsys):
     call("compare", "--data", photos, "--epochs", 1, "--blocks", "none", "nl", "--out", tmp_path / "out")
     assert [(row["task"], row["block"]) for row in rows_of(tmp_path / "out")] == [("pets", "none"), ("pets", "nl")]
     assert is_picture(tmp_path / "out" / "attention-pets-nl.png")
-    assert "40 train and 10 test images of 2 classes" in capsys.readouterr().out
+    assert "40 train and 10 val images of 2 classes" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,9 @@ def test_photographs(tmp_path, make_photos, call, capsys):
     [
         (("--blocks", "nll"), "wholeframe: there is no block 'nll'; the nearest are nl"),
         (("--tasks", "recal"), "wholeframe: there is no embedded task 'recal'; the nearest are recall"),
-        (("--seeds", 0), "wholeframe: --seeds, --steps and --epochs count from 1"),
-        (("--steps", 0), "wholeframe: --seeds, --steps and --epochs count from 1"),
+        (("--seeds", 0), "seeds must be at least 1, got 0"),
+        (("--steps", 0), "steps must be at least 1, got 0"),
+        (("--epochs", -1), "epochs must be at least 1, got -1"),
         (("--data", "nowhere"), "wholeframe: there is no folder 'nowhere'"),
         (("--data", __file__), "is a file, not a folder of class folders"),
     ],

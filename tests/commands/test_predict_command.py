@@ -22,13 +22,13 @@ def test_predict_with_a_run(call, capsys, run, photo, photos, tmp_path):
 def test_predictions_are_those_of_evaluate(call, capsys, run, photos):
     call("evaluate", run, "--data", photos)
     capsys.readouterr()
-    with (run / "scores-last-test.csv").open(newline="") as stream:
+    with (run / "scores-last-val.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 4 and list(rows[0]) == ["file", "label", "answer", "cat", "dog"]
+    assert len(rows) == 4 and list(rows[0]) == ["file", "label", "prediction", "cat", "dog"]
     for row in rows:
         call("predict", run, photos / row["file"], "--top", 1)
         told = capsys.readouterr().out
-        assert f" {row['answer']} " in told and f"{float(row[row['answer']]):.4f}" in told
+        assert f" {row['prediction']} " in told and f"{float(row[row['prediction']]):.4f}" in told
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,9 @@ def test_predict_with_weights_from_a_file(call, capsys, weights, photo, name):
 
 def test_weights_that_do_not_fit(refused, weights, photo, tmp_path):
     assert "these are no weights of the same network" in refused("predict", "resnet50", photo, "--weights", weights)
-    assert "is not all of 'r18_nl1': it lacks layer3" in refused("predict", "r18_nl1", photo, "--weights", weights)
+    assert "has only a part of the weights of 'r18_nl1'; it lacks layer3" in refused(
+        "predict", "r18_nl1", photo, "--weights", weights
+    )
     (tmp_path / "a.pth").write_text("no weights")
     told = refused("predict", "resnet18", photo, "--weights", tmp_path / "a.pth")
     assert f"'{tmp_path}/a.pth' holds no weights, or is damaged" in told
@@ -61,15 +63,15 @@ def test_weights_that_do_not_fit(refused, weights, photo, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("r50_gc", "PHOTO"), "no weights of 'r50_gc' can be fetched; train it and give the run"),
+        (("r50_gc", "PHOTO"), "there are no published weights of 'r50_gc' to download; train it and give the run"),
         (("resnet81", "PHOTO"), "neither torchvision nor timm has a model 'resnet81'; the nearest are"),
         (("resnet18", "PHOTO", "--weights", "X"), "weights='X' is not one of 'IMAGENET1K_V1', 'DEFAULT'"),
-        (("RUN", "PHOTO", "--weights", "X"), "weights='X': a run has the weights last and best"),
-        (("RUN", "PHOTO", "--views", "10x3"), "--views 10x3 is for videos; a photograph is looked at once"),
-        (("RUN", "PHOTO", "--features", "f.csv"), "features are written as .npy or .safetensors, and not as 'f.csv'"),
-        (("RUN", "PHOTO", "--top", "0"), "top=0 is no number of classes"),
+        (("RUN", "PHOTO", "--weights", "X"), "weights='X' does not exist: a run has the weights last and best"),
+        (("RUN", "PHOTO", "--views", "10x3"), "--views 10x3 applies to videos, and this recipe is for images"),
+        (("RUN", "PHOTO", "--features", "f.csv"), "features are saved as .npy or .safetensors, got 'f.csv'"),
+        (("RUN", "PHOTO", "--top", "0"), "top must be at least 1, got 0"),
         (("RUN", "nowhere.jpg"), "there is no file 'nowhere.jpg'"),
-        (("RUN",), "give at least one photograph or video"),
+        (("RUN",), "give at least one image or video"),
     ],
 )
 def test_what_cannot_be_predicted(refused, run, photo, arguments, sentence):
@@ -79,6 +81,6 @@ def test_what_cannot_be_predicted(refused, run, photo, arguments, sentence):
 
 def test_evaluate_photographs_in_views(refused, run, photos):
     told = refused("evaluate", run, "--data", photos, "--views", "10x3")
-    assert "--views 10x3 is for clips; a photograph is looked at once" in told
+    assert "--views 10x3 applies to videos, and this recipe is for images; leave --views out" in told
     told = refused("evaluate", run, "--data", photos, "--unit", "frames")
-    assert "--videos and --unit go with a list of videos" in told
+    assert "Unrecognized options: --unit" in told

@@ -22,8 +22,8 @@ def test_a_run_is_left_behind(run, photos):
 def test_train_tells_what_it_found_and_what_it_made(call, capsys, photos, small, tmp_path):
     call("train", "small_nl", "--data", photos, "--out", tmp_path / "r", *small, "--block", "None", "--seed", 3)
     told = capsys.readouterr().out
-    assert told.startswith("20 train and 4 test images of 2 classes (test_fraction=0.2 of each class held out, seed=3)")
-    assert told.splitlines()[-1].startswith("test accuracy ") and f"the run is '{tmp_path}/r'" in told
+    assert told.startswith("20 train and 4 val images of 2 classes (val_fraction=0.2 of each class held out, seed=3)")
+    assert told.splitlines()[-1].startswith("val accuracy ") and f"the run is '{tmp_path}/r'" in told
     recipe = Run(tmp_path / "r").recipe()
     assert recipe.model.block is None and recipe.seed == 3
 
@@ -32,8 +32,8 @@ def test_train_tells_what_it_found_and_what_it_made(call, capsys, photos, small,
 def test_evaluate(call, capsys, run, photos, weights):
     call("evaluate", run, "--data", photos, "--weights", weights)
     told = capsys.readouterr().out
-    assert "top-1 " in told and f" on 4 test images, weights {weights}" in told
-    assert told.splitlines()[-1] == f"every answer is in '{run}/scores-{weights}-test.csv'"
+    assert "top-1 " in told and f" on 4 val images, weights {weights}" in told
+    assert told.splitlines()[-1] == f"every prediction is in '{run}/scores-{weights}-val.csv'"
     assert " cat " in told and " dog " in told and "top-5" not in told
 
 
@@ -42,12 +42,55 @@ def test_evaluate_agrees_with_training(call, capsys, run, photos):
     top1 = capsys.readouterr().out.split("top-1 ")[1].split()[0]
     last = Run(run).metrics.read_text().strip().splitlines()[-1].split(",")
     header = Run(run).metrics.read_text().splitlines()[0].split(",")
-    assert float(top1) == pytest.approx(float(last[header.index("test/accuracy")]), abs=1e-4)
+    assert float(top1) == pytest.approx(float(last[header.index("val/accuracy")]), abs=1e-4)
+
+
+@pytest.fixture
+def split_photos(tmp_path, make_photos):
+    """Photographs in train/, val/ and test/."""
+    make_photos(tmp_path / "split" / "train", count=10)
+    make_photos(tmp_path / "split" / "val", count=3)
+    make_photos(tmp_path / "split" / "test", count=2)
+    return tmp_path / "split"
+
+
+def test_evaluate_on_each_split(call, capsys, refused, run, photos, split_photos):
+    for split, count in (("train", 20), ("val", 6), ("test", 4)):
+        call("evaluate", run, "--data", split_photos, "--split", split)
+        assert f" on {count} {split} images, weights last" in capsys.readouterr().out
+        assert (run / f"scores-last-{split}.csv").is_file()
+    told = refused("evaluate", run, "--data", photos, "--split", "test")
+    assert told == (
+        f"wholeframe: '{photos}' has no test split; give --split val (a folder has a test split if it has train/, val/ "
+        "and test/)"
+    )
+
+
+@pytest.mark.parametrize(("recipe", "offered"), [("digits", False), ("clips", True)])
+def test_help_shows_the_options_of_the_data_of_the_recipe(call, capsys, recipe, offered):
+    with pytest.raises(SystemExit):
+        call("train", recipe, "--help")
+    told = capsys.readouterr().out
+    assert "--data DIR" in told and "--val-fraction" in told and "--strict" in told
+    assert {option: option in told for option in ("--videos", "--unit", "--window", "--stride")} == dict.fromkeys(
+        ("--videos", "--unit", "--window", "--stride"), offered
+    )
+    assert ("--area" in told) == (not offered)
+
+
+def test_help_of_evaluate(call, capsys, run):
+    with pytest.raises(SystemExit):
+        call("evaluate", "--help")
+    assert "--videos" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        call("evaluate", run, "--help")
+    told = capsys.readouterr().out
+    assert "--split" in told and "--videos" not in told
 
 
 def test_evaluate_on_fewer_images_than_a_batch(call, capsys, run, tmp_path, make_photos):
     call("evaluate", run, "--data", make_photos(tmp_path / "few", count=2))
-    assert "on 2 test images" in capsys.readouterr().out
+    assert "on 2 val images" in capsys.readouterr().out
 
 
 def test_explain(call, capsys, run, photo, tmp_path):
@@ -88,7 +131,7 @@ def with_broken(tmp_path, make_photos):
 def test_a_broken_image_is_named_and_left_out(call, capsys, with_broken, small, tmp_path):
     call("train", "small_nl", "--data", with_broken, "--out", tmp_path / "r", *small)
     told = capsys.readouterr().out
-    assert "20 train and 4 test images" in told
+    assert "20 train and 4 val images" in told
     assert "1 file skipped: 'cat/broken.jpg' is not an image that can be decoded (cannot identify" in told
     assert Run(tmp_path / "r").epochs() == 2
 
@@ -117,15 +160,22 @@ def test_a_broken_image_under_strict(refused, with_broken, run, tmp_path, comman
             "wholeframe: neither torchvision nor timm has a model 'resnet81'; the nearest are resn",
         ),
         (("--at", "stage9"), "wholeframe: at='stage9' matches no module"),
-        (("--size", 0), "wholeframe: size=0 is no size of an image in pixels; 224 is usual"),
+        (("--size", 0), "size must be at least 1, got 0 (224 is usual)"),
         (("--batch", 21), "has 20 training images, fewer than one batch of 21; give --batch 10 or less"),
-        (("--batch", 0), "batch=0 is no number of samples"),
-        (("--epochs", 0), "epochs=0 trains nothing"),
+        (("--batch", 0), "batch must be at least 1, got 0 (32 is usual)"),
+        (("--epochs", 0), "epochs must be at least 1, got 0 (20 is usual)"),
+        (("--workers", -1), "workers must be at least 0, got -1"),
+        (("--lr", -1), "lr must be a positive number, got -1"),
+        (("--lr", "nan"), "lr must be a positive number, got nan"),
+        (("--area", 2), "area"),
+        (("--shorter", 8), "shorter=8"),
+        (("--labels", "many"), "labels='many' does not apply to a folder of images"),
+        (("--unit", "frames"), "Unrecognized options: --unit"),
         (
             ("--backbone", "resnet18", "--weights", "X"),
             "wholeframe: weights='X' is not one of 'IMAGENET1K_V1', 'DEFAULT'",
         ),
-        (("--test-fraction", 1.5), "wholeframe: test_fraction=1.5 is not between 0 and 1"),
+        (("--val-fraction", 2), "val_fraction must lie between 0 and 1, got 2"),
         (("--epoch", 3), "--epoch"),
     ],
 )
@@ -156,13 +206,13 @@ def test_out_that_is_a_file(refused, photos, photo, small):
 def test_an_existing_run_is_not_written_over(refused, run, photos, small):
     before = {file.name: file.read_bytes() for file in run.iterdir()}
     told = refused("train", "small_nl", "--data", photos, "--out", run, *small)
-    assert told == f"wholeframe: '{run}' holds a run already; give --resume to continue it, or another --out"
+    assert told == f"wholeframe: '{run}' already holds a run; give --resume to continue it, or another --out"
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
 
 
 def test_nothing_to_resume(refused, photos, small, tmp_path):
     told = refused("train", "small_nl", "--data", photos, "--out", tmp_path / "r", *small, "--resume")
-    assert told == f"wholeframe: there is no run in '{tmp_path}/r' to resume; leave --resume out to start one"
+    assert told == f"wholeframe: there is no run to resume in '{tmp_path}/r'; leave --resume out to start one"
 
 
 def test_resume_with_other_options(refused, run, photos, small):
@@ -185,19 +235,21 @@ def other_classes(tmp_path, make_photos):
 
 def test_resume_with_other_classes(refused, run, other_classes, small):
     told = refused("train", "small_nl", "--data", other_classes, "--out", run, *small, "--resume")
-    assert "has the classes ('cat', 'dog'), the data has ('crow', 'duck')" in told
+    assert f"has the classes 'cat', 'dog', but '{other_classes}' has 'crow', 'duck'" in told
 
 
 def test_evaluate_with_other_classes(refused, run, other_classes):
     told = refused("evaluate", run, "--data", other_classes)
-    assert told == f"wholeframe: the run knows the classes cat, dog; '{other_classes}' has crow, duck"
+    assert told == (
+        f"wholeframe: the run was trained on the classes 'cat', 'dog', but '{other_classes}' has 'crow', 'duck'"
+    )
 
 
 def test_a_folder_that_is_no_run(refused, photos, photo, tmp_path):
-    sentence = f"wholeframe: '{photos}' is no run folder: it has no recipe.json; a run is what `wholeframe train"
+    sentence = f"wholeframe: '{photos}' is not a run folder: it has no recipe.json; `wholeframe train"
     assert refused("evaluate", photos, "--data", photos).startswith(sentence)
     assert refused("explain", photos, photo, "--query", 0, 0, "-o", tmp_path / "a.png").startswith(sentence)
-    assert "'nowhere' is no run folder" in refused("evaluate", "nowhere", "--data", photos)
+    assert "'nowhere' is not a run folder" in refused("evaluate", "nowhere", "--data", photos)
 
 
 @pytest.mark.parametrize("content", [b"hello world", b""])

@@ -42,7 +42,7 @@ def test_a_run_gives_it_back(recipe, tmp_path):
     assert run.recipe() == recipe
 
 
-def test_its_host_and_block_exist(recipe):
+def test_its_backbone_and_block_exist(recipe):
     library, _, bare = recipe.model.backbone.rpartition("/")
     if recipe.model.backbone in MODELS:
         assert recipe.model.block is None, "the named networks have theirs"
@@ -74,7 +74,7 @@ def test_its_network_takes_its_samples(recipe):
 def test_clips_of_a_recipe_are_what_its_network_takes(recipe):
     """Named networks say how many frames they are for; ours is small enough for fewer."""
     if recipe.model.backbone in MODELS and recipe.model.backbone not in ("c2d_r18_nl1", "i3d_r101_nl5"):
-        assert recipe.data.shape[1:-2] == MODELS[recipe.model.backbone].input[1:-2]
+        assert recipe.data.example().shape[2:-2] == MODELS[recipe.model.backbone].input[1:-2]
 
 
 def test_iterations_as_epochs():

@@ -19,8 +19,9 @@ from wholeframe.train.compare import (
     write_csv,
     write_markdown,
 )
-from wholeframe.train.loaders import folder_splits, marker_splits
-from wholeframe.train.recipe import Images, Recipe, Schedule
+from wholeframe.train.inputs.images import Images, folder_splits
+from wholeframe.train.loaders import marker_splits
+from wholeframe.train.recipe import Recipe, Schedule
 
 ONE = Result("gist", "nl", 0, params=1234, macs=5_000_000, accuracy=0.5, train_s=2.0, infer_ms=1.0)
 TWO = dataclasses.replace(ONE, seed=1, accuracy=0.7, train_s=4.0, infer_ms=3.0)
@@ -93,7 +94,7 @@ def test_the_picture_asks_where_a_label_is_asked(tmp_path, splits, monkeypatch):
     network = build(ModelConfig(backbone="small_dense", block="nl"), 2, torch.zeros(1, 3, 32, 32))
     picture(network, splits, tmp_path / "a.png")
     (query,) = asked
-    _, label = splits.test[0]
+    _, label = splits.val[0]
     assert label[query[0] // 2, query[1] // 2] >= 0
 
 

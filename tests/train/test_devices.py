@@ -15,12 +15,13 @@ from torch.utils.data import BatchSampler
 from wholeframe.commands import train
 from wholeframe.models.build import ModelConfig, build
 from wholeframe.surgery.insert import sync_batchnorm
-from wholeframe.train.devices import Machines
+from wholeframe.train.devices import Devices
+from wholeframe.train.inputs.images import Images
 from wholeframe.train.loaders import Share
-from wholeframe.train.recipe import Images, Recipe, Schedule
+from wholeframe.train.recipe import Recipe, Schedule
 from wholeframe.train.run import Run
 
-CPU = Machines(accelerator="cpu")
+CPU = Devices(accelerator="cpu")
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
@@ -46,7 +47,7 @@ def test_two_processes_learn_what_one_does(tmp_path, make_photos):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=240)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("20 train and 4 test images") == ended.stdout.count("test accuracy") == 1
+    assert ended.stdout.count("20 train and 4 val images") == ended.stdout.count("val accuracy") == 1
 
     one, two = (curve(Run(tmp_path / name)) for name in ("one", "two"))
     assert len(one) > 6 and one == pytest.approx(two, rel=1e-4)
@@ -95,41 +96,41 @@ def test_a_norm_alone_has_no_place_to_be_replaced_in():
 
 
 @pytest.mark.parametrize(
-    ("machines", "sentence"),
+    ("devices", "sentence"),
     [
-        (dataclasses.replace(CPU, devices=3), "a batch of 8 cannot be shared evenly by 3 devices"),
-        (dataclasses.replace(CPU, devices=2, nodes=4), "4 samples to test on are fewer than the 8 devices"),
-        (dataclasses.replace(CPU, sync_bn=True), "sync_bn takes GPUs"),
-        (Machines(accelerator="gpu"), "accelerator='gpu', and torch finds no GPU here"),
-        (dataclasses.replace(CPU, strategy="fsdp"), "strategy='fsdp' takes GPUs; give ddp"),
+        (dataclasses.replace(CPU, devices=3), "3 devices cannot share a batch of 8 evenly"),
+        (dataclasses.replace(CPU, devices=2, nodes=4), "8 devices cannot share 4 validation samples"),
+        (dataclasses.replace(CPU, sync_bn=True), "sync_bn needs GPUs"),
+        (Devices(accelerator="gpu"), "accelerator='gpu', but torch finds no GPU"),
+        (dataclasses.replace(CPU, strategy="fsdp"), "strategy='fsdp' needs GPUs; give --strategy ddp"),
     ],
 )
-def test_what_cannot_be_trained_together(monkeypatch, machines, sentence):
+def test_what_cannot_be_trained_together(monkeypatch, devices, sentence):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     recipe = Recipe(data=Images(batch=8), schedule=Schedule(epochs=1))
     with pytest.raises(ValueError, match=sentence):
-        machines.refuse(recipe, tested=4)
+        devices.refuse(recipe, validated=4)
 
 
 @pytest.mark.parametrize(
-    ("machines", "sentence"),
+    ("devices", "sentence"),
     [
-        (Machines(devices=3), "devices=3, and this machine has 2 GPUs"),
-        (Machines(strategy="fsdp"), "clip=1.0 needs the norm of all gradients"),
+        (Devices(devices=3), "devices=3, but this machine has 2 GPUs"),
+        (Devices(strategy="fsdp"), "clip=1.0 needs the norm of all gradients"),
     ],
 )
-def test_what_gpus_cannot_do(monkeypatch, machines, sentence):
+def test_what_gpus_cannot_do(monkeypatch, devices, sentence):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ValueError, match=sentence):
-        machines.refuse(Recipe(data=Images(batch=6), schedule=Schedule(clip=1.0)), tested=9)
-    assert Machines(devices=2, sync_bn=True).refuse(Recipe(data=Images(batch=6)), tested=9) is None
+        devices.refuse(Recipe(data=Images(batch=6), schedule=Schedule(clip=1.0)), validated=9)
+    assert Devices(devices=2, sync_bn=True).refuse(Recipe(data=Images(batch=6)), validated=9) is None
 
 
 def test_no_device():
-    with pytest.raises(ValueError, match="devices=0 and nodes=1: both count from 1"):
-        Machines(devices=0)
+    with pytest.raises(ValueError, match="devices must be at least 1, got 0"):
+        Devices(devices=0)
 
 
 def test_one_device_takes_any_batch():
-    assert CPU.refuse(Recipe(data=Images(batch=7)), tested=1) is None
+    assert CPU.refuse(Recipe(data=Images(batch=7)), validated=1) is None

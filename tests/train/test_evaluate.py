@@ -1,14 +1,15 @@
 """`evaluate`: every figure against one computed by hand."""
 
-import csv
-
 import pytest
 import torch
 from torch import nn
 
+from wholeframe.data.video.crops import normalised
+from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.resnet_video import VideoResNet
-from wholeframe.train.evaluate import AT_ONCE, Scores, evaluate, probabilities_of, write_scores
-from wholeframe.train.tasks.objective import OBJECTIVES
+from wholeframe.train.evaluate import evaluate
+from wholeframe.train.inputs.clips import AT_ONCE, Clips
+from wholeframe.train.tasks.classification import Classification
 
 
 class Fixed(nn.Module):
@@ -57,6 +58,7 @@ def test_it_runs_in_eval_mode_without_gradients_and_tells_of_each_batch():
     network, seen = Fixed(), []
     evaluate(network, batches(torch.eye(3), torch.arange(3), 2), after_batch=lambda: seen.append(len(seen)))
     assert network.modes == {False} and seen == [0, 1] and network.weight.grad is None
+    assert network.training, "afterwards it is as it was"
 
 
 # ------------------------------------------------------------------------------------------------------- videos
@@ -76,18 +78,27 @@ class Brightness(nn.Module):
         return torch.stack([shown, torch.zeros_like(shown)], dim=1)
 
 
+CLIPS = Clips(Sampling(2, 1), size=64, colours="torchvision")
+
+
 @pytest.mark.parametrize("labels", ["one", "many"])
 def test_probabilities_of_views_are_averaged_and_never_logits(labels):
-    levels = torch.tensor([[0.0, 8.0, -2.0], [1.0, 1.0, 1.0]])
+    levels = torch.tensor([[0, 255, 100], [200, 200, 200]], dtype=torch.uint8)
     views = levels[:, :, None, None, None, None].expand(2, 3, 3, 2, 4, 4)
-    p = probabilities_of(Brightness(), views, OBJECTIVES[labels])
-    assert p[:, 0].tolist() == pytest.approx(levels.sigmoid().mean(dim=1).tolist())  # softmax of (x, 0) is a sigmoid
-    assert float(p[0, 0]) != pytest.approx(float(levels[0].mean().sigmoid()), abs=0.05)
+    p = evaluate(Brightness(), [(views, labels_of(2, labels))], Classification(labels), spec=CLIPS).probabilities
+    shown = normalised(views, "torchvision").mean(dim=(2, 3, 4, 5))
+    assert p[:, 0].tolist() == pytest.approx(shown.sigmoid().mean(dim=1).tolist())  # softmax of (x, 0) is a sigmoid
+    assert float(p[0, 0]) != pytest.approx(float(shown[0].mean().sigmoid()), abs=0.01)
+
+
+def labels_of(count, labels):
+    return torch.zeros(count, dtype=torch.long) if labels == "one" else torch.zeros(count, 2)
 
 
 def test_many_views_do_not_go_through_at_once():
     network = Brightness()
-    probabilities_of(network, torch.randn(1, 2 * AT_ONCE + 1, 3, 1, 2, 2), OBJECTIVES["one"])
+    views = torch.zeros(1, 2 * AT_ONCE + 1, 3, 1, 2, 2, dtype=torch.uint8)
+    evaluate(network, [(views, torch.tensor([0]))], spec=CLIPS)
     assert network.sizes == [AT_ONCE, AT_ONCE, 1]
 
 
@@ -96,29 +107,10 @@ def test_a_larger_crop_has_several_places():
     torch.manual_seed(0)
     network = VideoResNet.like("slowfast", "c2d", 18, 3).eval()
     nn.init.normal_(network.fc.weight)
-    view = torch.randn(1, 1, 3, 4, 64, 96)
+    view = torch.randint(256, (1, 1, 3, 4, 64, 96), dtype=torch.uint8)
     with torch.no_grad():
-        cells = network.features(view[0]).mean(dim=2)
+        cells = network.features(CLIPS.to_input(view[0])).mean(dim=2)
         logits = [network.fc(cells[..., x : x + 2].mean(dim=(2, 3))) for x in (0, 1)]
     expected = torch.stack(logits).softmax(dim=2).mean(dim=0)
-    assert torch.allclose(probabilities_of(network, view, OBJECTIVES["one"], size=64), expected, atol=1e-6)
-
-
-def test_what_could_not_be_read_counts_nowhere():
-    one = Scores(torch.eye(3), torch.tensor([0, -1, 0]))
-    assert one.read.tolist() == [True, False, True] and one.top(1) == 0.5 and one.samples().tolist() == [2, 0, 0]
-    many = Scores(torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.1, 0.3]]), torch.tensor([[1.0, 0], [-1, -1], [0, 0]]))
-    assert many.mean_average_precision() == 1 and many.samples().tolist() == [1, 0]
-
-
-def test_scores_as_a_table(tmp_path):
-    scores = Scores(torch.tensor([[0.9, 0.6], [0.2, 0.1], [0.5, 0.5]]), torch.tensor([[1.0, 0], [1, 1], [-1, -1]]))
-    write_scores(scores, [("a",), ("b",), ("c",)], ("file",), ("walk", "sit"), tmp_path / "s.csv")
-    with (tmp_path / "s.csv").open(newline="") as stream:
-        rows = list(csv.reader(stream))
-    assert rows == [
-        ["file", "label", "answer", "walk", "sit"],
-        ["a", "walk", "walk;sit", "0.900000", "0.600000"],
-        ["b", "walk;sit", "", "0.200000", "0.100000"],
-        ["c", "not read", "", "", ""],
-    ]
+    scores = evaluate(network, [(view, torch.tensor([0]))], spec=CLIPS)
+    assert torch.allclose(scores.probabilities, expected, atol=1e-6)

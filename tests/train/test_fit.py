@@ -18,9 +18,12 @@ from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.build import ModelConfig
 from wholeframe.train import fit as fitting
 from wholeframe.train.fit import Reseed, WholeFiles, fit, network_for
+from wholeframe.train.inputs.clips import Clips
+from wholeframe.train.inputs.images import Images
 from wholeframe.train.loaders import Splits, epoch_seed, marker_splits
-from wholeframe.train.recipe import SGD, AdamW, Clips, Cosine, Images, Recipe, Schedule
-from wholeframe.train.run import Run, read_checkpoint
+from wholeframe.train.recipe import SGD, AdamW, Cosine, Recipe, Schedule
+from wholeframe.train.run import Run, load_run, read_checkpoint
+from wholeframe.train.tasks.classification import Classification
 
 DATA = Images(size=8, batch=16, workers=0)
 RECIPE = Recipe(
@@ -56,14 +59,21 @@ def test_a_run_is_written_and_comes_back(tmp_path, splits):
     assert fitting.final_score(trainer, RECIPE) > 0.9, "brightness is easy"
 
 
+def test_a_run_that_was_not_written_yet_is_written(tmp_path, splits):
+    run = Run(tmp_path / "run")
+    fit(RECIPE, network := network_for(RECIPE, 2), splits, run)
+    assert run.recipe() == RECIPE and run.classes() == splits.classes
+    assert torch.equal(load_run(run.folder)(IMAGE), network.eval()(IMAGE))
+
+
 def test_metrics_by_epoch(tmp_path, splits):
     run = Run(tmp_path / "run")
     trainer = fit(RECIPE, network_for(RECIPE, 2), splits, run)
     with run.metrics.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    tested = [row for row in rows if row["test/accuracy"]]
+    tested = [row for row in rows if row["val/accuracy"]]
     assert [(row["epoch"], row["step"]) for row in tested] == [("0", "3"), ("1", "7"), ("2", "11")]
-    assert float(tested[-1]["test/accuracy"]) == pytest.approx(fitting.final_score(trainer, RECIPE))
+    assert float(tested[-1]["val/accuracy"]) == pytest.approx(fitting.final_score(trainer, RECIPE))
     # Four steps an epoch are fewer than the usual ten between two rows.
     assert [row["epoch"] for row in rows if row["train/loss"]] == ["0", "1", "2"]
 
@@ -81,7 +91,7 @@ def test_best_is_the_best_epoch_and_last_the_last(tmp_path, splits):
     run = Run(tmp_path / "run")
     run.write(RECIPE, splits.classes, "none")
     fit(RECIPE, network_for(RECIPE, 2), splits, run, callbacks=[Wreck()])
-    images, labels = splits.test.tensors
+    images, labels = splits.val.tensors
     accuracy = {name: (run.network(name)(images).argmax(dim=1) == labels).float().mean() for name in ("best", "last")}
     assert accuracy["last"] == 0.5 and accuracy["best"] > 0.9
     assert read_checkpoint(run.best)["epoch"] < read_checkpoint(run.last)["epoch"] == 2
@@ -110,7 +120,7 @@ def test_a_network_of_several_outputs_is_refused():
     recipe = dataclasses.replace(
         RECIPE, model=ModelConfig(backbone="torchvision/googlenet", block=None), data=Images(size=64)
     )
-    with pytest.raises(ValueError, match="'torchvision/googlenet' gives auxiliary logits beside its own"):
+    with pytest.raises(ValueError, match="'torchvision/googlenet' gives auxiliary logits while training"):
         network_for(recipe, 2)
 
 
@@ -130,11 +140,11 @@ def test_several_labels_per_image(tmp_path):
     labels = torch.randint(2, (64, 2), generator=draw).float()
     images = torch.randn(64, 3, 8, 8, generator=draw) + 2 * (labels[:, :1, None, None] - labels[:, 1:, None, None])
     images[:, 1] += 2 * labels[:, 1, None, None]
-    samples, recipe = TensorDataset(images, labels), dataclasses.replace(RECIPE, labels="many")
+    samples, recipe = TensorDataset(images, labels), dataclasses.replace(RECIPE, task=Classification(labels="many"))
     run = Run(tmp_path / "run")
     trainer = fit(recipe, network_for(recipe, 2), Splits(samples, samples, ("bright", "wide"), DATA, seed=0), run)
     assert fitting.final_score(trainer, recipe) > 0.9
-    assert "test/mAP" in run.metrics.read_text().splitlines()[0] and run.best.exists()
+    assert "val/mAP" in run.metrics.read_text().splitlines()[0] and run.best.exists()
 
 
 def test_without_a_run_nothing_is_written(tmp_path, splits, monkeypatch):
@@ -169,7 +179,7 @@ def test_labels_at_every_position():
     recipe = Recipe(ModelConfig(backbone="small_dense", block=None), data, Schedule(epochs=1))
     splits = marker_splits("gist", data, 0, steps=4, test=16)
     trainer = fit(recipe, network := network_for(recipe, 2), splits)
-    images, labels = splits.test.tensors
+    images, labels = splits.val.tensors
     network.eval()
     answers = network(images).argmax(dim=1)
     expected = (answers == labels)[labels >= 0].float().mean()
@@ -180,11 +190,11 @@ def test_half_precision_is_finite(splits):
     recipe = dataclasses.replace(RECIPE, precision="bf16-mixed", model=ModelConfig(backbone="small", block="nl"))
     trainer = fit(recipe, network := network_for(recipe, 2), splits)
     assert all(parameter.isfinite().all() and parameter.dtype == torch.float32 for parameter in network.parameters())
-    assert math.isfinite(trainer.callback_metrics["test/loss"]) and fitting.final_score(trainer, RECIPE) > 0.9
+    assert math.isfinite(trainer.callback_metrics["val/loss"]) and fitting.final_score(trainer, RECIPE) > 0.9
 
 
 def test_a_schedule_without_an_epoch_is_refused():
-    with pytest.raises(ValueError, match="epochs=0 trains nothing; give a number from 1"):
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
         Schedule(epochs=0)
 
 
@@ -233,5 +243,5 @@ def test_a_clip_network_of_torchvision_with_a_block():
     )
     network = network_for(recipe, 3)
     assert network(torch.randn(2, 3, 4, 32, 32)).shape == (2, 3)
-    with pytest.raises(ValueError, match="the recipe is for photographs, and 'torchvision/r3d_18' takes none"):
+    with pytest.raises(ValueError, match="for images of 3 x 32 x 32, and 'torchvision/r3d_18' does not run on them"):
         network_for(Recipe(model=ModelConfig(backbone="torchvision/r3d_18", block=None), data=Images(size=32)), 3)

@@ -9,7 +9,7 @@ from wholeframe.blocks import Affine
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.surgery.insert import insert
 from wholeframe.surgery.norms import freeze_norms
-from wholeframe.train.initial_weights import start, state_of
+from wholeframe.train.initial_weights import load_initial_weights, state_of
 
 CLIP = torch.randn(1, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -38,14 +38,14 @@ def test_the_same_network(parent):
     made, file = parent
     child = network(seed=1)
     assert not torch.allclose(child(CLIP), made(CLIP))
-    assert start(child, file).fresh == () and torch.equal(child(CLIP), made(CLIP))
+    assert load_initial_weights(child, file).fresh == () and torch.equal(child(CLIP), made(CLIP))
 
 
 def test_blocks_and_another_last_layer_begin_anew(parent):
     made, file = parent
     child = network(classes=5, seed=1)
     insert(child, lambda channels: nn.Conv3d(channels, channels, 1), "layer3.0", CLIP)
-    assert set(start(child, file).fresh) == {
+    assert set(load_initial_weights(child, file).fresh) == {
         "fc.weight",
         "fc.bias",
         "layer3.0.wholeframe.weight",
@@ -58,7 +58,7 @@ def test_frozen_norms_take_the_maps_of_batch_norms(parent):
     made, file = parent
     child = network(seed=1)
     freeze_norms(child)
-    start(child, file)
+    load_initial_weights(child, file)
     assert any(isinstance(module, Affine) for module in child.modules())
     assert torch.allclose(child(CLIP), made(CLIP), atol=1e-5)
 
@@ -77,7 +77,7 @@ def test_what_holds_no_weights(tmp_path):
     for name, sentence in [
         ("a.safetensors", "a.safetensors' holds no weights, or is damaged"),
         ("b.pth", "b.pth' holds no state dict"),
-        ("c.pth", "there is neither a run nor a file of weights"),
+        ("c.pth", "there is neither a run folder nor a file of weights"),
     ]:
         with pytest.raises(ValueError, match=sentence):
             state_of(tmp_path / name)

@@ -10,8 +10,8 @@ from torch.utils.data import TensorDataset
 
 from wholeframe.data.image_folder import open_folder
 from wholeframe.data.images import transforms
-from wholeframe.train.loaders import Splits, epoch_seed, folder_splits, marker_splits
-from wholeframe.train.recipe import Images
+from wholeframe.train.inputs.images import Images, folder_splits
+from wholeframe.train.loaders import Splits, epoch_seed, marker_splits
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_picture_is_the_image_again(tmp_path, numbers):
 
 def test_marker_pictures_are_grey_around_the_markers():
     splits = marker_splits("gist", Images(batch=4, workers=0), 0, steps=1, test=2)
-    picture = splits.picture(splits.test[0][0])
+    picture = splits.picture(splits.val[0][0])
     assert picture.shape == (32, 32, 3) and picture.dtype == np.uint8 and abs(np.median(picture) - 128) < 4
 
 
@@ -80,33 +80,38 @@ def test_folder_splits(tmp_path, make_photos):
     folder = open_folder(make_photos(tmp_path / "photos"))
     splits = folder_splits(folder, Images(size=8, batch=4, workers=0), seed=0)
     assert splits.classes == ("cat", "dog")
-    assert (len(splits.train), len(splits.test)) == (len(folder.train), len(folder.test)) == (20, 4)
+    assert (len(splits.train), len(splits.val)) == (len(folder.train), len(folder.val)) == (20, 4)
     images, labels = next(iter(splits.train_dataloader()))
     assert images.shape == (4, 3, 8, 8) and labels.shape == (4,)
-    assert torch.equal(splits.test[0][0], splits.test[0][0]), "test images are the same each time"
+    assert torch.equal(splits.val[0][0], splits.val[0][0]), "test images are the same each time"
     assert not torch.equal(splits.train[0][0], splits.train[0][0]), "training images are not"
 
 
 def test_fewer_images_than_a_batch(tmp_path, make_photos):
     folder = open_folder(make_photos(tmp_path / "photos", count=5))
-    with pytest.raises(ValueError, match=r"photos has 8 training images, fewer than one batch of 9; give --batch 4 or"):
+    with pytest.raises(
+        ValueError, match=r"photos' has 8 training images, fewer than one batch of 9; give --batch 4 or"
+    ):
         folder_splits(folder, Images(size=8, batch=9), seed=0)
     assert len(folder_splits(folder, Images(size=8, batch=8, workers=0), seed=0).train_dataloader()) == 1
 
 
 def test_marker_splits():
     splits = marker_splits("recall", Images(batch=4, workers=0), 0, steps=3, test=6)
-    assert len(splits.train_dataloader()) == 3 and len(splits.test) == 6
+    assert len(splits.train_dataloader()) == 3 and len(splits.val) == 6
     assert splits.classes == ("dark", "bright")
-    assert not torch.equal(splits.train[0][0], splits.test[0][0])
+    assert not torch.equal(splits.train[0][0], splits.val[0][0])
     other = marker_splits("recall", Images(batch=4, workers=0), 1, steps=3, test=6)
-    images = [split[0][0] for s in (splits, other) for split in (s.train, s.test)]
+    images = [split[0][0] for s in (splits, other) for split in (s.train, s.val)]
     assert len({float(image.sum()) for image in images}) == 4, "no two seeds share images"
 
 
 @pytest.mark.parametrize(
     ("make", "sentence"),
-    [(lambda: Images(batch=0), "batch=0 is no number of samples"), (lambda: Images(batch=-3), "batch=-3")],
+    [
+        (lambda: Images(batch=0), r"batch must be at least 1, got 0 \(32 is usual\)"),
+        (lambda: Images(batch=-3), "batch must be at least 1, got -3"),
+    ],
 )
 def test_batches_that_are_none(make, sentence):
     with pytest.raises(ValueError, match=sentence):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wholeframe.train.optim import START, cosine, scheduler, stepped
-from wholeframe.train.recipe import SGD, Cosine, OneCycle, Schedule, Steps
+from wholeframe.train.recipe import SGD, AdamW, Cosine, OneCycle, Schedule, Steps
 
 
 def test_steps_by_hand():
@@ -60,12 +60,25 @@ def test_one_cycle_is_torchs():
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: Schedule(20, rate=Steps(drops=(30, 60))), "drops=(30, 60) do not lie one after the other within 20"),
-        (lambda: Schedule(90, rate=Steps(drops=(60, 30))), "a third each is (30.0, 60.0)"),
-        (lambda: Schedule(5, rate=Cosine(warmup=5)), "warmup=5 epochs leave none of 5 at the full rate"),
-        (lambda: Schedule(5, rate=Steps(drops=(), warmup=-1)), "warmup=-1 epochs"),
-        (lambda: Schedule(5, rate=OneCycle(rise=1.0)), "rise=1.0 is no share of the steps"),
-        (lambda: Schedule(5, optimizer=SGD(momentum=0.0, nesterov=True)), "nesterov"),
+        (
+            lambda: Schedule(20, rate=Steps(drops=(30, 60))),
+            "drops must increase and lie within the 20 epochs, got (30, 60)",
+        ),
+        (lambda: Schedule(90, rate=Steps(drops=(60, 30))), "after each third: (30.0, 60.0)"),
+        (lambda: Schedule(5, rate=Cosine(warmup=5)), "warmup must be shorter than the 5 epochs, got 5"),
+        (lambda: Schedule(5, rate=Steps(drops=(), warmup=-1)), "warmup must be at least 0, got -1"),
+        (lambda: Schedule(5, rate=OneCycle(rise=1.0)), "rise must lie between 0 and 1, got 1.0"),
+        (lambda: Schedule(5, optimizer=SGD(momentum=0.0, nesterov=True)), "nesterov needs a momentum above 0"),
+        (
+            lambda: Schedule(5, optimizer=AdamW(betas=(0.9, 1.0))),
+            "betas must be at least 0 and below 1, got (0.9, 1.0)",
+        ),
+        (lambda: Schedule(0), "epochs must be at least 1, got 0 (20 is usual)"),
+        (lambda: Schedule(lr=-1), "lr must be a positive number, got -1 (0.004 is usual)"),
+        (lambda: Schedule(lr=math.nan), "lr must be a positive number, got nan"),
+        (lambda: Schedule(block_lr=0), "block_lr must be a positive number, got 0"),
+        (lambda: Schedule(weight_decay=-0.1), "weight_decay must be at least 0, got -0.1"),
+        (lambda: Schedule(clip=0), "clip must be a positive number, got 0"),
     ],
 )
 def test_schedules_that_cannot_be(make, sentence):

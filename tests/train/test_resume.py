@@ -7,8 +7,8 @@ from torch import nn
 
 from wholeframe.data.image_folder import open_folder
 from wholeframe.train.fit import fit
-from wholeframe.train.loaders import folder_splits
-from wholeframe.train.recipe import Images, Recipe, Schedule
+from wholeframe.train.inputs.images import Images, folder_splits
+from wholeframe.train.recipe import Recipe, Schedule
 from wholeframe.train.run import Run
 
 EPOCHS = 4

@@ -12,8 +12,11 @@ import torch
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.build import ModelConfig
 from wholeframe.train.fit import network_for
-from wholeframe.train.recipe import SGD, AdamW, Clips, Cosine, Images, Recipe, Schedule, Steps
-from wholeframe.train.run import Run, read_checkpoint, write_json
+from wholeframe.train.inputs.clips import Clips
+from wholeframe.train.inputs.images import Images
+from wholeframe.train.recipe import SGD, AdamW, Cosine, Recipe, Schedule, Steps
+from wholeframe.train.run import Run, load_run, read_checkpoint, write_json
+from wholeframe.train.tasks.classification import Classification
 
 RECIPE = Recipe(
     model=ModelConfig(backbone="small", block="gc", at=("stage2", "stage3"), options={"ratio": 0.25}),
@@ -67,7 +70,10 @@ def test_pretrained_weights_are_not_fetched_again(run, monkeypatch):
     "recipe",
     [
         Recipe(schedule=Schedule(90, optimizer=SGD(nesterov=False), rate=Steps(drops=(30, 60.5), warmup=5))),
-        Recipe(schedule=Schedule(optimizer=AdamW(betas=(0.5, 0.9)), rate=Cosine(warmup=1)), labels="many"),
+        Recipe(
+            schedule=Schedule(optimizer=AdamW(betas=(0.5, 0.9)), rate=Cosine(warmup=1)),
+            task=Classification(labels="many"),
+        ),
         Recipe(data=Clips(Sampling(8, 8, short="clamp", views="pyslowfast"), window=math.inf, colours="torchvision")),
         Recipe(model=ModelConfig(options={"pool": (1, 2, 2), "kind": "dot", "norm": None})),
     ],
@@ -91,7 +97,7 @@ def test_a_recipe_of_another_version(run, change):
     fields = json.loads(run.recipe_file.read_text())
     change(fields)
     write_json(run.recipe_file, fields)
-    with pytest.raises(ValueError, match=r"recipe.json' is no recipe of this version of wholeframe: "):
+    with pytest.raises(ValueError, match=r"this version of wholeframe cannot read '.*recipe.json': "):
         run.recipe()
 
 
@@ -100,10 +106,16 @@ def test_best_and_last_are_two_files(run):
         run.network("best")
 
 
+def test_a_run_is_loaded_by_its_folder(run):
+    assert torch.equal(load_run(str(run.folder))(IMAGE), run.network()(IMAGE))
+    with pytest.raises(ValueError, match="weights='first' is not one of 'last', 'best'"):
+        load_run(run.folder, "first")
+
+
 @pytest.mark.parametrize("missing", ["recipe.json", "environment.json"])
 def test_a_folder_without_a_record_is_no_run(run, missing):
     (run.folder / missing).unlink()
-    with pytest.raises(ValueError, match=f"is no run folder: it has no {missing}; a run is what `wholeframe train"):
+    with pytest.raises(ValueError, match=f"is not a run folder: it has no {missing}; `wholeframe train"):
         run.network()
 
 

@@ -21,13 +21,15 @@ from wholeframe.explain.figures import draw_accuracy
 from wholeframe.messages import nearest
 from wholeframe.recipes import folder, synthetic
 from wholeframe.train.compare import HEADER, Result, cells, picture, summarise, train_one, write_csv, write_markdown
-from wholeframe.train.loaders import Splits, folder_splits, marker_splits
+from wholeframe.train.inputs.images import folder_splits
+from wholeframe.train.limits import at_least
+from wholeframe.train.loaders import Splits, marker_splits
 from wholeframe.train.recipe import Recipe, described
 from wholeframe.train.run import environment, write_json
 
 BLOCKS_BY_DEFAULT = ("none", "nl", "nl_dot", "snl", "gc", "se")
 
-# The networks compared are 48 channels wide: the papers' widths (1/16 of 1024 channels, 128 of 2048) are not for them.
+# The compared networks have 48 channels, too few for the papers' options (1/16 of 1024 channels, 128 of 2048).
 OPTIONS = {
     "gc": {"ratio": 0.25},
     "se": {"ratio": 0.25},
@@ -38,24 +40,29 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Options:
-    """Train the same small network without and with each block and compare: on two embedded tasks, or on images."""
+    """Train the same small network without and with each block, on two embedded tasks or on images; print a table."""
 
     folder: Annotated[Path | None, tyro.conf.arg(name="data", metavar="DIR")] = None
-    """images, one folder per class; without it, the embedded tasks"""
+    """images, one folder per class; by default the embedded tasks"""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/compare")
-    """where tables, plot, pictures and recipe go"""
+    """folder for tables, plot, pictures and recipe"""
     blocks: tuple[str, ...] = BLOCKS_BY_DEFAULT
     """names of `wholeframe blocks`, `none` for the bare network, or `all`"""
     tasks: tuple[str, ...] = tuple(TASKS)
     """embedded tasks: recall needs a block that depends on the query, gist any context"""
     seeds: int = 1
-    """trainings of every block, with seeds 0, 1, ..."""
+    """number of trainings of every block, with seeds 0, 1, ..."""
     steps: int = 300
     """training steps on an embedded task"""
     epochs: int = 12
     """passes over the images of --data"""
     strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """an image that does not decode is an error; otherwise it is named and left out"""
+    """raise an error for an image that does not decode, instead of naming it and leaving it out"""
+
+    def __post_init__(self):
+        at_least("seeds", self.seeds, 1, 3)
+        at_least("steps", self.steps, 1, 300)
+        at_least("epochs", self.epochs, 1, 12)
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Arena:
         return self.recipe.schedule.epochs * len(self.splits.train_dataloader())
 
     def with_block(self, block: str) -> Recipe:
-        """The recipe with a block in it; `none` leaves it bare."""
+        """The recipe with a block; `none` for the bare network."""
         if block == "none":
             return self.recipe
         model = dataclasses.replace(self.recipe.model, block=block, options=OPTIONS.get(block, {}))
@@ -79,7 +86,7 @@ class Arena:
 
 
 class Steps(Callback):
-    """Moves a progress bar by one for every training step."""
+    """Advances a progress bar at every training step."""
 
     def __init__(self, progress: Progress, bar: TaskID):
         self.progress, self.bar = progress, bar
@@ -89,8 +96,9 @@ class Steps(Callback):
 
 
 def main(arguments: list[str]) -> None:
+    """Run `wholeframe compare`."""
     options = tyro.cli(Options, args=arguments, prog="wholeframe compare")
-    # The networks are so small that a second thread mostly waits for the first; on a busy machine it waits long.
+    # The networks are so small that a second thread mostly waits for the first.
     torch.set_num_threads(1)
     blocks = _blocks(options.blocks)
     arenas = list(_arenas(options))
@@ -115,7 +123,7 @@ def main(arguments: list[str]) -> None:
             table.add_section()
         table.add_row(*cells(row))
     console = Console()
-    console.width = max(console.width, 100)  # the table is read in files and logs as well
+    console.width = max(console.width, 100)  # The table is also read in files and logs, which have no width.
     console.print(table)
 
 
@@ -147,8 +155,6 @@ def _blocks(names: tuple[str, ...]) -> list[str]:
 
 
 def _arenas(options: Options) -> Iterator[Arena]:
-    if options.seeds < 1 or options.steps < 1 or options.epochs < 1:
-        raise ValueError("--seeds, --steps and --epochs count from 1")
     if options.folder is not None:
         images = open_folder(options.folder, strict=options.strict)
         print(images.describe())

@@ -8,96 +8,82 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from torch.utils.data import DataLoader
 
-from wholeframe.data.video.csv_lists import TimeUnit
-from wholeframe.data.video.views import ONCE, PUBLISHED, read_views
+from wholeframe.messages import quoted
 from wholeframe.surgery.norms import precise_bn
-from wholeframe.train.evaluate import Scores, evaluate, write_scores
-from wholeframe.train.inputs import open_source
-from wholeframe.train.loaders import Drawn
-from wholeframe.train.recipe import Clips
+from wholeframe.train.evaluate import evaluate
+from wholeframe.train.inputs import open_inputs
+from wholeframe.train.inputs.clips import ClipLocation
+from wholeframe.train.inputs.images import ImageLocation
+from wholeframe.train.limits import at_least
 from wholeframe.train.run import Run
-from wholeframe.train.tasks.objective import OBJECTIVES
 
 
 @dataclass(frozen=True)
 class Options:
-    """How often a run is right on the test images or videos of a folder; every answer goes into the run folder."""
+    """Accuracy or mAP of a trained run on a labelled folder; the predictions are saved in the run folder."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run folder of `wholeframe train`"""
-    folder: Annotated[Path, tyro.conf.arg(name="data", metavar="DIR")]
-    """images or videos, in the layout of training"""
+    location: tyro.conf.OmitArgPrefixes[ImageLocation | ClipLocation]
     views: Annotated[str | None, tyro.conf.arg(metavar="CLIPSxCROPS")] = None
-    """of a video: 10x3 if not given; 10x1 takes the centre of each clip, 10xfull the whole frame"""
-    split: Literal["test", "train"] = "test"
-    """what is held out, or what was trained on"""
+    """of each video, 10x3 by default; 10x1 takes the centre of each clip, 10xfull the whole frame"""
+    split: Literal["val", "train", "test"] = "val"
+    """samples to evaluate on; a folder has a test split if it has train/, val/ and test/"""
     weights: Literal["last", "best"] = "last"
-    """after the last epoch, or after the one with the best test score (flattering: chosen on the test data)"""
+    """after the last epoch; or after the epoch with the best validation score (optimistic on val: chosen on it)"""
     precise_bn: int = 0
-    """batches of training clips whose statistics the batch norms take first; the released Non-local code takes 200"""
-    videos: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """where the videos of a list are, if not beside it"""
-    unit: TimeUnit | None = None
-    """what the list counts its times in, if its columns do not say"""
-    strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """a file that does not decode is an error; otherwise it is named and left out"""
+    """training batches from which the batch norms take their statistics first; the released Non-local code takes 200"""
+
+    def __post_init__(self):
+        at_least("precise_bn", self.precise_bn, 0, 200)
 
 
 def main(arguments: list[str]) -> None:
-    options = tyro.cli(Options, args=arguments, prog="wholeframe evaluate")
+    """Run `wholeframe evaluate`."""
+    options = parse(arguments)
     run = Run(options.run)
     recipe, classes = run.recipe(), run.classes()
-    clips = isinstance(recipe.data, Clips)
-    views = read_views(options.views) if options.views is not None else PUBLISHED if clips else ONCE
+    data = recipe.data
+    views = data.test_views(options.views)
     network = run.network(options.weights)
-    source = open_source(options.folder, recipe, videos=options.videos, unit=options.unit, strict=options.strict)
-    print(source.describe())
-    if source.classes != classes:
+    inputs = open_inputs(data, options.location, recipe.task, recipe.seed)
+    print(inputs.describe())
+    if inputs.classes != classes:
         raise ValueError(
-            f"the run knows the classes {', '.join(classes)}; '{options.folder}' has {', '.join(source.classes)}"
+            f"the run was trained on the classes {quoted(classes)}, but '{options.location.path}' has "
+            f"{quoted(inputs.classes)}"
         )
+    batches = inputs.batches(options.split, views)
     if options.precise_bn:
-        batches = source.splits().train_dataloader()
-        used = precise_bn(network, (recipe.data.as_input(samples) for samples, _ in batches), options.precise_bn)
+        training = inputs.splits().train_dataloader()
+        used = precise_bn(network, (data.to_input(samples) for samples, _ in training), options.precise_bn)
         print(f"statistics of the batch norms from {used} training batches")
-    samples = Drawn(source.samples(options.split, views), recipe.seed)
-    batches = DataLoader(samples, 1 if clips else recipe.data.batch, num_workers=recipe.data.workers)
     with Progress(transient=True) as progress:
         bar = progress.add_task("evaluating", total=len(batches))
-        scores = evaluate(
-            network,
-            batches,
-            OBJECTIVES[recipe.labels],
-            size=recipe.data.size,
-            as_input=recipe.data.as_input,
-            after_batch=lambda: progress.advance(bar),
-        )
+        scores = evaluate(network, batches, recipe.task, spec=data, after_batch=lambda: progress.advance(bar))
 
-    Console().print(table(scores, classes))
-    if failures := source.failures():
+    header, rows = scores.table(classes)
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    if failures := inputs.failures():
         print(failures)
-    kind = f"{options.split} clips, {views} views each" if clips else f"{options.split} images"
-    print(f"{summary(scores)} on {int(scores.read.sum())} {kind}, weights {options.weights}")
-    file = run.folder / f"scores-{options.weights}-{options.split}{f'-{views}' if clips else ''}.csv"
-    write_scores(scores, source.names(options.split), source.header, classes, file)
-    print(f"every answer is in '{file}'")
+    seen = f", {views} views each" if views else ""
+    print(f"{scores.summary()} on {scores.count} {options.split} {data.noun}{seen}, weights {options.weights}")
+    file = run.folder / f"scores-{options.weights}-{options.split}{f'-{views}' if views else ''}.csv"
+    scores.write(file, inputs.names(options.split), inputs.header, classes)
+    print(f"every prediction is in '{file}'")
 
 
-def table(scores: Scores, classes: tuple[str, ...]) -> Table:
-    """Accuracy or average precision of every class."""
-    rows = Table("class", "samples", "average precision" if scores.many else "accuracy")
-    for name, samples, score in zip(classes, scores.samples(), scores.per_class(), strict=True):
-        rows.add_row(name, str(int(samples)), f"{score:.4f}" if samples else "no sample")
-    return rows
-
-
-def summary(scores: Scores) -> str:
-    """What papers report of it."""
-    if scores.many:
-        absent = int((scores.samples() == 0).sum())
-        left_out = f" ({absent} classes without a sample left out)" if absent else ""
-        return f"mAP {scores.mean_average_precision():.4f}{left_out}"
-    top5 = f", top-5 {scores.top(5):.4f}" if scores.probabilities.shape[1] > 5 else ""
-    return f"top-1 {scores.top(1):.4f}{top5}"
+def parse(arguments: list[str]) -> Options:
+    """Options from the command line; a run that comes first decides between those of images and of videos."""
+    location = ClipLocation  # It has all options, so that `--help` without a run shows them.
+    if arguments and not arguments[0].startswith("-"):
+        location = Run(Path(arguments[0])).recipe().data.location
+    missing = tyro.MISSING
+    kind = tyro.conf.AvoidSubcommands[Options]
+    return tyro.cli(
+        kind, args=arguments, default=Options(run=missing, location=location(missing)), prog="wholeframe evaluate"
+    )

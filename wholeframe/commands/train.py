@@ -9,77 +9,72 @@ from typing import Annotated
 import tyro
 from lightning.pytorch.callbacks import RichProgressBar
 
-from wholeframe.data.video.csv_lists import TimeUnit
-from wholeframe.messages import nearest
+from wholeframe.messages import nearest, quoted
 from wholeframe.recipes import RECIPES
-from wholeframe.train.devices import Machines, is_first
+from wholeframe.train.devices import Devices, is_first
 from wholeframe.train.fit import final_score, fit, network_for
-from wholeframe.train.initial_weights import start
-from wholeframe.train.inputs import open_source
+from wholeframe.train.initial_weights import load_initial_weights
+from wholeframe.train.inputs import open_inputs
+from wholeframe.train.inputs.clips import ClipLocation
+from wholeframe.train.inputs.images import ImageLocation
 from wholeframe.train.recipe import Recipe, described
 from wholeframe.train.run import Run
-from wholeframe.train.tasks.objective import OBJECTIVES
 
 
 @dataclass(frozen=True)
 class Options:
-    """Train a recipe on a folder of images or videos into a run folder."""
+    """Train a recipe on a folder of images or videos, and write a run folder."""
 
-    folder: Annotated[Path, tyro.conf.arg(name="data", metavar="DIR")]
-    """DIR/train/CLASS/* and DIR/test/CLASS/*, or DIR/CLASS/*; of videos also a list, or a folder with one"""
+    location: tyro.conf.OmitArgPrefixes[ImageLocation | ClipLocation]
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """the run folder to write"""
     recipe: tyro.conf.OmitArgPrefixes[Recipe]
-    machines: tyro.conf.OmitArgPrefixes[Machines] = field(default_factory=Machines)
-    videos: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """where the videos of a list are, if not beside it"""
-    unit: TimeUnit | None = None
-    """what the list counts its times in, if its columns do not say"""
+    devices: tyro.conf.OmitArgPrefixes[Devices] = field(default_factory=Devices)
     start: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """a run, or a file of weights, to begin from; blocks it does not have, and another last layer, begin anew"""
+    """a run, or a file of weights, to load the initial weights from; blocks that it does not have, and a last layer of
+    another width, keep their own initial weights"""
     block_options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
     """arguments of the block, such as ratio=0.25 or kind=dot"""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """continue the run in RUN from its last full epoch"""
-    strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """a file that does not decode is an error; otherwise it is named and left out"""
+    """continue the run in RUN after its last full epoch"""
 
 
 def main(arguments: list[str]) -> None:
+    """Run `wholeframe train`."""
     options = parse(arguments)
     run, recipe = Run(options.out), options.recipe
-    source = open_source(options.folder, recipe, videos=options.videos, unit=options.unit, strict=options.strict)
-    tell(source.describe())
-    splits = source.splits()
-    options.machines.refuse(recipe, len(splits.test))
+    inputs = open_inputs(recipe.data, options.location, recipe.task, recipe.seed)
+    tell(inputs.describe())
+    splits = inputs.splits()
+    options.devices.refuse(recipe, len(splits.val))
     network = network_for(recipe, len(splits.classes))
     if options.start is not None:
-        tell(f"from '{options.start}': {start(network, options.start)}")
-    prepare(run, options, splits.classes)  # last: a recipe that cannot be built leaves no run behind
+        tell(f"from '{options.start}': {load_initial_weights(network, options.start)}")
+    prepare(run, options, splits.classes)  # This comes last, so that a recipe that cannot be built leaves no folder.
     resume = options.resume and run.last.is_file()
     if resume and run.epochs() >= recipe.schedule.epochs:
         tell(f"all {run.epochs()} epochs are trained already; the run is '{run.folder}'")
         return
     bars = [RichProgressBar()]
     try:
-        trainer = fit(recipe, network, splits, run, resume=resume, machines=options.machines, callbacks=bars)
+        trainer = fit(recipe, network, splits, run, resume=resume, devices=options.devices, callbacks=bars)
     except KeyboardInterrupt:
-        tell(f"stopped by hand; with --resume the run goes on from the last full epoch in '{run.folder}'")
+        tell(f"interrupted; --resume continues after the last full epoch in '{run.folder}'")
         raise
-    if failures := source.failures():
+    if failures := inputs.failures():
         tell(failures)
-    score = f"test {OBJECTIVES[recipe.labels].score} {final_score(trainer, recipe):.4f}"
+    score = f"val {recipe.task.score} {final_score(trainer, recipe):.4f}"
     tell(f"{score} after {trainer.current_epoch} epochs; the run is '{run.folder}'")
 
 
 def tell(sentence: str) -> None:
-    """Print once, however many processes train."""
+    """Print in the first process only."""
     if is_first():
         print(sentence)
 
 
 def parse(arguments: list[str]) -> Options:
-    """The first argument names the recipe; options override its leaves."""
+    """Options from the command line: the first argument names the recipe, the others replace fields of it."""
     listed = "\n".join(f"  {name:<15} {_first_line(make)}" for name, make in RECIPES.items())
     if not arguments or arguments[0].startswith("-"):
         print(f"usage: wholeframe train RECIPE --data DIR --out RUN [options]\n\nrecipes:\n{listed}\n")
@@ -88,9 +83,10 @@ def parse(arguments: list[str]) -> Options:
     name, *rest = arguments
     if name not in RECIPES:
         raise ValueError(f"there is no recipe {name!r}; {nearest(name, RECIPES)}")
+    recipe = RECIPES[name]()
     missing = tyro.MISSING
-    default = Options(folder=missing, out=missing, recipe=RECIPES[name]())
-    # A recipe has chosen among optimisers and rates; options change the leaves of what it chose.
+    default = Options(location=recipe.data.location(missing), out=missing, recipe=recipe)
+    # A recipe chooses a kind of data, an optimiser and a rate; only the options of its choice are offered.
     kind = tyro.conf.AvoidSubcommands[Options]
     options = tyro.cli(kind, args=rest, default=default, prog=f"wholeframe train {name}")
     model = options.recipe.model
@@ -102,7 +98,7 @@ def _option(text: str) -> tuple[str, object]:
     """`ratio=0.25` as a name and a number, `kind=dot` as a name and a string."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"--block-options takes NAME=VALUE, such as ratio=0.25, and not {text!r}")
+        raise ValueError(f"--block-options takes NAME=VALUE, such as ratio=0.25, got {text!r}")
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
@@ -110,23 +106,26 @@ def _option(text: str) -> tuple[str, object]:
 
 
 def prepare(run: Run, options: Options, classes: tuple[str, ...]) -> None:
-    """Write the run's record, or hold a resumed run to the one it has; the first of several processes does that."""
-    if not is_first():
+    """Write the run folder, or check that a resumed run has the same recipe and classes."""
+    if not is_first():  # One process writes for all.
         return
     if not run.recipe_file.is_file():
         if options.resume:
-            raise ValueError(f"there is no run in '{run.folder}' to resume; leave --resume out to start one")
-        run.write(options.recipe, classes, str(options.folder), options.start and str(options.start))
+            raise ValueError(f"there is no run to resume in '{run.folder}'; leave --resume out to start one")
+        run.write(options.recipe, classes, str(options.location.path), options.start and str(options.start))
         return
     if not options.resume:
-        raise ValueError(f"'{run.folder}' holds a run already; give --resume to continue it, or another --out")
+        raise ValueError(f"'{run.folder}' already holds a run; give --resume to continue it, or another --out")
     if changed := _differences(described(run.recipe()), described(options.recipe)):
         raise ValueError(
             f"the run in '{run.folder}' was started with another recipe ({'; '.join(changed)}); resume it with the "
             "options it was started with"
         )
     if run.classes() != classes:
-        raise ValueError(f"the run in '{run.folder}' has the classes {run.classes()}, the data has {classes}")
+        raise ValueError(
+            f"the run in '{run.folder}' has the classes {quoted(run.classes())}, but '{options.location.path}' has "
+            f"{quoted(classes)}; resume it with the data it was started with"
+        )
 
 
 def _differences(there: dict, here: dict, prefix: str = "") -> list[str]:

@@ -1,22 +1,26 @@
 """Charades: 157 actions at home, videos of about 30 seconds, several actions at once.
 
-Data: the authors' lists (`Charades_v1_train.csv`, `Charades_v1_test.csv`) beside the videos; see `data.tables`.
+Data: the authors' lists (`Charades_v1_train.csv`, `Charades_v1_test.csv`) next to the videos; see
+`wholeframe.data.video.csv_lists`.
 """
 
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.build import ModelConfig
 from wholeframe.recipes.kinetics import epochs
-from wholeframe.train.recipe import SGD, Clips, Recipe, Schedule, Steps
+from wholeframe.train.inputs.clips import Clips
+from wholeframe.train.recipe import SGD, Recipe, Schedule, Steps
+from wholeframe.train.tasks.classification import Classification
 
-VIDEOS = 7_985  # to train on, as commonly given; not counted here
+VIDEOS = 7_985  # Training videos, as commonly given; not counted here.
 
 
 def i3d_r101_nl5() -> Recipe:
     """NL I3D, ResNet-101, on 128 frames: a sigmoid per action, mean average precision over the actions that occur.
 
-    Wang et al. (CVPR 2018), section 5.2: begun from the network for Kinetics, one clip per GPU (8), 200,000 iterations
-    at 0.00125, a tenth after every 75,000; crops of 224 enlarged to 288, so that here the side is 288 and the frames in
-    proportion. No code was released for it. Their networks for 128 frames have frozen norms; here they are trained.
+    Wang et al. (CVPR 2018), section 5.2: initial weights from the network for Kinetics, one clip per GPU (8), 200,000
+    iterations at 0.00125, a tenth of it after every 75,000. They enlarge crops of 224 to 288, so that the side here is
+    288 and the frames are larger in proportion. No code was released. Their networks for 128 frames have frozen norms;
+    here the norms are trained.
 
     Published, not ours: mAP 37.5 % (train / val), 39.5 % (trainval / test), of the baseline 35.5 and 37.2 (table 4);
     re-implementations with ResNet-50 are reported to reach 30 to 32.
@@ -35,5 +39,5 @@ def i3d_r101_nl5() -> Recipe:
             optimizer=SGD(),
             rate=Steps(drops=(epochs(75_000, 8, VIDEOS), epochs(150_000, 8, VIDEOS))),
         ),
-        labels="many",
+        task=Classification(labels="many"),
     )

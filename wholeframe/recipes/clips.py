@@ -2,7 +2,8 @@
 
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.build import ModelConfig
-from wholeframe.train.recipe import Clips, Recipe, Schedule
+from wholeframe.train.inputs.clips import Clips
+from wholeframe.train.recipe import Recipe, Schedule
 
 
 def small() -> Recipe:

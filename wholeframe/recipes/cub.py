@@ -1,4 +1,4 @@
-"""CUB-200-2011: photographs of 200 species of birds.
+"""CUB-200-2011: images of 200 species of birds.
 
 Data: `train/CLASS/*` and `test/CLASS/*` by the list `train_test_split.txt` of the data set.
 """
@@ -6,16 +6,17 @@ Data: `train/CLASS/*` and `test/CLASS/*` by the list `train_test_split.txt` of t
 from dataclasses import replace
 
 from wholeframe.models.build import ModelConfig
-from wholeframe.train.recipe import SGD, Images, Recipe, Schedule, Steps
+from wholeframe.train.inputs.images import Images
+from wholeframe.train.recipe import SGD, Recipe, Schedule, Steps
 
-WARMUP = 10  # epochs before the 100 of the schedule, by which its drops come later
+WARMUP = 10  # Epochs added before the 100 of the schedule, so that its drops come this much later.
 
 
 def r50_cgnl1() -> Recipe:
     """ResNet-50 with one CGNL block of 8 groups, fine-tuned from ImageNet at 448 pixels.
 
-    Yue et al. (NeurIPS 2018), by their released code: SGD without Nesterov, 256 photographs a step, 100 epochs at 0.01,
-    a tenth after 31, 61 and 81, and ten epochs of warm-up before them. Their norms have statistics per GPU, of eight.
+    Yue et al. (NeurIPS 2018), by their released code: SGD without Nesterov, 256 images a step, 100 epochs at 0.01,
+    a tenth of it after 31, 61 and 81, after ten epochs of warm-up. Their norms have statistics per GPU, of eight.
 
     Published, not ours: top-1 85.14, top-5 96.88 % (paper, table 4b); 87.06, 96.91 % (their README, where a reader
     reports 86.4 from four runs). With --backbone r101_cgnl1 86.35, 97.86 (paper), 87.28, 97.20 (README).

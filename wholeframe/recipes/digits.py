@@ -1,4 +1,4 @@
-"""Sign-language digits: 10 classes of photographs of hands, 100 x 100 pixels.
+"""Sign-language digits: 10 classes of images of hands, 100 x 100 pixels.
 
 Data: github ardamavi/Sign-Language-Digits-Dataset (Mavi 2020, arXiv 2011.08927), class-per-folder.
 """
@@ -15,5 +15,5 @@ def small_nl() -> Recipe:
     wholeframe train digits --data DIR --out runs/digits
     """
     recipe = folder.small_nl()
-    # The images are so small that decoding them costs less than worker processes on two cores.
+    # Decoding images this small costs less than worker processes on two cores.
     return replace(recipe, data=replace(recipe.data, workers=0), schedule=replace(recipe.schedule, epochs=20))

@@ -1,9 +1,10 @@
-"""Your own photographs, one folder per class."""
+"""Your own images, one folder per class."""
 
 from dataclasses import replace
 
 from wholeframe.models.build import ModelConfig
-from wholeframe.train.recipe import Images, Recipe, Schedule
+from wholeframe.train.inputs.images import Images
+from wholeframe.train.recipe import Recipe, Schedule
 
 SMALL_DATA = Images(size=64, batch=32, flip=False)
 
@@ -27,8 +28,8 @@ def small_nl() -> Recipe:
 def r18_gc() -> Recipe:
     """A pretrained ResNet-18 with GC blocks before the residual sum of c3, c4 and c5, fine-tuned.
 
-    The placement of Cao et al. (2019), who leave basic blocks out; the authors' advice for them is the same place.
-    Weights are fetched by torchvision. The new blocks start as identities and learn at ten times the rate.
+    The sites of Cao et al. (2019), who do not treat basic blocks; their advice for those is the same site. torchvision
+    downloads the weights. The new blocks start as identities and learn at ten times the rate.
     """
     return Recipe(
         model=ModelConfig(backbone="torchvision/resnet18", weights="DEFAULT", block="gc", at=("layer[2-4].*.bn2",)),
@@ -40,7 +41,7 @@ def r18_gc() -> Recipe:
 def r50_nl() -> Recipe:
     """A pretrained ResNet-50 with one non-local block before the last block of res4, fine-tuned.
 
-    The placement of Wang et al. (CVPR 2018), table 2a. Weights are fetched by torchvision.
+    The site of Wang et al. (CVPR 2018), table 2a. torchvision downloads the weights.
     """
     return Recipe(
         model=ModelConfig(backbone="torchvision/resnet50", weights="DEFAULT", block="nl", at=("layer3.4",)),

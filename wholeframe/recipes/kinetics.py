@@ -1,12 +1,14 @@
 """Kinetics-400: 400 actions, clips of ten seconds from YouTube.
 
-Data: a list `label,youtube_id,time_start,time_end,split` and the videos by their id; see `data.tables`. Published
-schedules count iterations; here they are passes over the 234,643 videos that Wang et al. had to train on.
+Data: a list `label,youtube_id,time_start,time_end,split` and videos named by their id; see
+`wholeframe.data.video.csv_lists`. Published schedules count iterations; here they are converted to passes over
+the 234,643 training videos of Wang et al.
 """
 
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.build import ModelConfig
-from wholeframe.train.recipe import SGD, Clips, Recipe, Schedule, Steps
+from wholeframe.train.inputs.clips import Clips
+from wholeframe.train.recipe import SGD, Recipe, Schedule, Steps
 
 VIDEOS = 234_643
 
@@ -20,8 +22,8 @@ def i3d_r50_nl5() -> Recipe:
     """NL I3D: an inflated ResNet-50 with five non-local blocks, clips of 32 x 2 frames.
 
     Wang et al. (CVPR 2018) and their released code: from ImageNet, SGD with Nesterov momentum, 400,000 iterations of
-    64 clips, the rate a tenth after 150,000 and 300,000; norms trained, without decay; dropout 0.5. Tested on 10 clips
-    with three crops each, statistics of the norms taken anew (`--precise-bn 200`).
+    64 clips, a tenth of the rate after 150,000 and 300,000; norms trained, without decay; dropout 0.5. Evaluated on 10
+    clips with three crops each, after the norms took new statistics (`--precise-bn 200`).
 
     Published, not ours: top-1 74.9, top-5 91.6 % (table 2f); with --backbone c2d_r50 71.8, 89.7; i3d_r50 73.3, 90.7;
     c2d_r50_nl5 73.8, 91.0.
@@ -43,10 +45,10 @@ def i3d_r50_nl5() -> Recipe:
 
 
 def i3d_r50_nl5_8x8() -> Recipe:
-    """NL I3D on clips of 8 x 8 frames, the cheap one of the released code.
+    """NL I3D on clips of 8 x 8 frames, the cheaper variant of the released code.
 
-    Everything else as `kinetics`. Published by the released code, not ours: top-1 74.7, top-5 91.6 %; with --backbone
-    i3d_r50_8x8 73.4, 90.9; c2d_r50_8x8 71.9, 90.0.
+    Everything else is that of `kinetics`. Published by the released code, not ours: top-1 74.7, top-5 91.6 %; with
+    --backbone i3d_r50_8x8 73.4, 90.9; c2d_r50_8x8 71.9, 90.0.
 
     wholeframe train kinetics_8x8 --data DIR --out runs/kinetics_8x8 --devices 8
     wholeframe evaluate runs/kinetics_8x8 --data DIR --views 10x3 --precise-bn 200
@@ -60,10 +62,10 @@ def i3d_r50_nl5_8x8() -> Recipe:
 
 
 def i3d_r50_nl5_128x1() -> Recipe:
-    """NL I3D on clips of 128 frames, norms frozen, begun from the network for 32 frames without blocks.
+    """NL I3D on clips of 128 frames, norms frozen, from the weights for 32 frames without blocks.
 
-    Wang et al. (CVPR 2018), section 4.1: first `kinetics --backbone i3d_r50`, then this, with its norms as affine maps that
-    are not trained; 400,000 iterations of 16 clips.
+    Wang et al. (CVPR 2018), section 4.1: first `kinetics --backbone i3d_r50`, then this recipe, whose norms are fixed
+    affine maps; 400,000 iterations of 16 clips.
 
     Published, not ours: top-1 76.5, top-5 92.6 % (table 2g); with --backbone i3d_r50_128x1 74.9, 91.7.
 

@@ -1,7 +1,8 @@
 """The two embedded tasks of `wholeframe compare`: see `wholeframe.data.synthetic`."""
 
 from wholeframe.models.build import ModelConfig
-from wholeframe.train.recipe import Images, Recipe, Schedule
+from wholeframe.train.inputs.images import Images
+from wholeframe.train.recipe import Recipe, Schedule
 
 DATA = Images(size=32, batch=32, workers=0)
 

@@ -1,4 +1,4 @@
-"""The same network without and with each block, under one recipe: a fair comparison."""
+"""Compare blocks: the same network without and with each of them, trained by the same recipe."""
 
 import csv
 import dataclasses
@@ -27,7 +27,8 @@ class Result:
     """One training of a comparison: a row of `results.csv`.
 
     `params` are the parameters that the block adds, `macs` the multiply-adds of the whole network for one image,
-    `infer_ms` the median time of a forward pass of one image.
+    `accuracy` that on the held-out images after the last step, `infer_ms` the median time of a forward pass of one
+    image.
     """
 
     task: str
@@ -42,7 +43,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Summary:
-    """The trainings of one block on one task, over their seeds."""
+    """The trainings of one block on one task, over all seeds."""
 
     task: str
     block: str
@@ -53,7 +54,7 @@ class Summary:
     infer_ms: float
 
     def accuracy(self) -> str:
-        """The mean, with the standard deviation where there are several seeds."""
+        """The mean, with the standard deviation if there are several seeds."""
         mean = f"{statistics.mean(self.accuracies):.3f}"
         return mean if len(self.accuracies) == 1 else f"{mean} ± {statistics.stdev(self.accuracies):.3f}"
 
@@ -61,12 +62,22 @@ class Summary:
 def train_one(
     task: str, recipe: Recipe, splits: Splits, callbacks: Sequence[Callback] = ()
 ) -> tuple[Result, nn.Module]:
-    """Train the network of a recipe and measure it."""
+    """Train the network of a recipe and measure it.
+
+    Args:
+        task: name of the task, for the table.
+        recipe: which network, and how it is trained.
+        splits: the data.
+        callbacks: further callbacks of Lightning.
+
+    Returns:
+        The row of the table, and the trained network.
+    """
     network = network_for(recipe, len(splits.classes))
     start = time.perf_counter()
     trainer = fit(recipe, network, splits, callbacks=callbacks)
     train_s = time.perf_counter() - start
-    example = splits.data.as_input(next(iter(splits.val_dataloader()))[0][:1])
+    example = splits.data.to_input(next(iter(splits.val_dataloader()))[0][:1])
     new = sum(p.numel() for name, p in network.named_parameters() if in_block(name))
     result = Result(
         task=task,
@@ -101,13 +112,13 @@ def summarise(results: Sequence[Result]) -> list[Summary]:
 
 
 def picture(network: nn.Module, splits: Splits, file: Path) -> None:
-    """Draw what the blocks look at from one position of the first test image; nothing where no block attends.
+    """Draw the attention of each block for one position of the first held-out image; nothing without such a block.
 
-    The position is the first that is asked for a label, or the centre where the label is the whole image's.
+    The position is the first that has a label, or the centre if the label is that of the whole image.
     """
     if not attending(network):
         return
-    image, label = splits.test[0]
+    image, label = splits.val[0]
     height, width = image.shape[1:]
     query = (height // 2, width // 2)
     if torch.is_tensor(label) and label.ndim == 2:
@@ -120,7 +131,7 @@ HEADER = ("task", "block", "new params", "mult-adds", "accuracy", "train s", "in
 
 
 def cells(row: Summary) -> tuple[str, ...]:
-    """A summary under `HEADER`."""
+    """The cells of a summary, in the columns of `HEADER`."""
     return (
         row.task,
         row.block,
@@ -133,7 +144,7 @@ def cells(row: Summary) -> tuple[str, ...]:
 
 
 def write_csv(results: Sequence[Result], file: Path) -> None:
-    """Every training, one per row."""
+    """Write `results.csv`: a row per training."""
     with file.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, [field.name for field in dataclasses.fields(Result)])
         writer.writeheader()
@@ -141,11 +152,12 @@ def write_csv(results: Sequence[Result], file: Path) -> None:
 
 
 def write_markdown(rows: Sequence[Summary], command: str, file: Path) -> None:
-    """The table, with the command that made it."""
+    """Write `results.md`: the table, and the command that made it."""
     lines = [
-        f"Made by `{command}`. New params are the parameters of the block; mult-adds are of the whole network for one "
-        "image; accuracy is on the test set, mean over seeds; infer is the time of one image on the machine that "
-        "trained.",
+        f"Made by `{command}`. New params are the parameters of the block; mult-adds are those of the whole "
+        "network for one image; accuracy is the mean over seeds on the test set of an embedded task, or on the "
+        "validation split of your images (no choice is made on either while training); infer is the time of one image "
+        "on the machine of the training.",
         "",
         "| " + " | ".join(HEADER) + " |",
         "|---|---|" + "---:|" * (len(HEADER) - 2),

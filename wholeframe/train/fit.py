@@ -1,10 +1,11 @@
-"""Train a recipe on data, into a run folder; continue one that was stopped."""
+"""Train a recipe on data, into a run folder, or continue a run that was stopped."""
 
 import csv
 import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -17,53 +18,55 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from wholeframe.models.build import build
 from wholeframe.surgery.insert import sync_batchnorm
 from wholeframe.surgery.probe import evaluating
-from wholeframe.train.devices import Machines
+from wholeframe.train import old_runs
+from wholeframe.train.devices import Devices, is_first
 from wholeframe.train.loaders import Splits, epoch_seed
-from wholeframe.train.recipe import Clips, Recipe
+from wholeframe.train.module import TrainingModule
+from wholeframe.train.recipe import Recipe
 from wholeframe.train.run import Run, read_checkpoint
-from wholeframe.train.tasks.classification import Classification
-from wholeframe.train.tasks.objective import OBJECTIVES
 
-ONE_DEVICE = Machines()
+ONE_DEVICE = Devices()
 
 
-def network_for(recipe: Recipe, classes: int) -> nn.Module:
+def network_for(recipe: Recipe, num_classes: int) -> nn.Module:
     """The untrained network of a recipe, the same for the same seed.
 
-    ValueError if it cannot be trained on the samples of the recipe.
+    Args:
+        recipe: model, data and seed.
+        num_classes: width of the output.
+
+    Raises:
+        ValueError: the network cannot be built, or cannot be trained on the samples of the recipe.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = build(recipe.model, classes, torch.randn(1, *recipe.data.shape))
-    refuse_network(recipe, network)
+        # The example is drawn before the weights are: its size is part of what a seed means.
+        network = build(recipe.model, num_classes, recipe.data.example())
+        refuse_network(recipe, network)
     return network
 
 
 def refuse_network(recipe: Recipe, network: nn.Module) -> None:
     """ValueError for a network that cannot be trained on the samples of this recipe."""
-    clips = isinstance(recipe.data, Clips)
-    if clips != any(isinstance(module, nn.Conv3d) for module in network.modules()):
-        kind, other = ("clips", "c2d_r50") if clips else ("photographs", "torchvision/resnet50")
-        raise ValueError(
-            f"the recipe is for {kind}, and {recipe.model.backbone!r} takes none; take a backbone such as {other}"
-        )
+    backbone, data = recipe.model.backbone, recipe.data
     if getattr(network, "aux_logits", False):  # torchvision's GoogLeNet and Inception v3
         raise ValueError(
-            f"{recipe.model.backbone!r} gives auxiliary logits beside its own while training, and this training has one "
-            "loss for one output; take a backbone without them, such as torchvision/resnet50"
+            f"{backbone!r} gives auxiliary logits while training, and a training here has one loss for one output; "
+            "take a backbone without them, such as torchvision/resnet50"
         )
-    shape = recipe.data.shape
+    shape = tuple(data.example().shape)
     log = logging.getLogger("torch._subclasses.fake_tensor")
     try:
-        log.disabled = True  # it would print what we say in a sentence
-        # Tensors that have shapes and no values: nothing is computed.
+        log.disabled = True  # It would print the error that is raised below as a sentence.
+        # Fake tensors have shapes and no values, so that nothing is computed.
         with evaluating(network), torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
-            network(torch.empty(1, *shape))
+            network(torch.empty(shape))
     except (NotImplementedError, DataDependentOutputException, DynamicOutputShapeException):
-        return  # an operation that needs values; it may still run
+        return  # The network has an operation that needs values; it may still run.
     except (RuntimeError, ValueError, AssertionError) as error:
         raise ValueError(
-            f"{recipe.model.backbone!r} does not run on a sample of {' x '.join(map(str, shape))}: {error}"
+            f"the recipe is for {data.noun} of {' x '.join(map(str, shape[1:]))}, and {backbone!r} does not run "
+            f"on them ({error}); change their size, or take a backbone for {data.noun}, such as {data.backbone}"
         ) from error
     finally:
         log.disabled = False
@@ -76,26 +79,47 @@ def fit(
     run: Run | None = None,
     *,
     resume: bool = False,
-    machines: Machines = ONE_DEVICE,
+    devices: Devices = ONE_DEVICE,
     callbacks: Sequence[Callback] = (),
 ) -> L.Trainer:
-    """Train `network` in place. With a `run`, its folder gets logs and checkpoints; without, nothing is written.
+    """Train `network` in place.
 
-    `resume` continues from the last full epoch with the optimizer, the schedule, the epoch and the order of images
-    that the stopped run would have had: the weights at the end are the same.
+        splits = recipe.data.open(ImageLocation(Path("photos")), recipe.task, recipe.seed).splits()
+        network = network_for(recipe, len(splits.classes))
+        wf.fit(recipe, network, splits, Run(Path("runs/photos")))
+        network = wf.load_run("runs/photos", "best")
 
-    KeyboardInterrupt if it is stopped by hand.
+    Every epoch is validated on `splits.val`: `val/loss`, and `val/accuracy` or `val/mAP`.
+
+    Args:
+        recipe: schedule, task, seed and precision.
+        network: such as `network_for(recipe, num_classes)`.
+        splits: training and validation samples, such as `folder_splits(...)` or `Inputs.splits()`.
+        run: the folder for the recipe, logs and checkpoints; None writes nothing.
+        resume: continue `run` after its last full epoch, with the optimizer, the schedule and the order of samples that
+            the stopped run would have had, so that the final weights are the same.
+        devices: number and kind of devices.
+        callbacks: further callbacks of Lightning.
+
+    Returns:
+        Lightning's trainer, with the last metrics in `callback_metrics`.
+
+    Raises:
+        ValueError: the devices cannot train this recipe, or there is no checkpoint to resume from.
+        KeyboardInterrupt: the training was interrupted.
     """
     quiet()
-    machines.refuse(recipe, len(splits.test))
-    if machines.sync_bn:
+    devices.refuse(recipe, len(splits.val))
+    if devices.sync_bn:
         sync_batchnorm(network)
     done = read_checkpoint(run.last)["global_step"] if resume and run is not None else 0
-    task = Classification(network, len(splits.classes), recipe)
+    if run is not None and not run.recipe_file.is_file() and is_first():
+        run.write(recipe, splits.classes, None)
+    module = TrainingModule(network, len(splits.classes), recipe)
     trainer = L.Trainer(
         max_epochs=recipe.schedule.epochs,
         precision=recipe.precision,
-        **machines.options(),
+        **devices.options(),
         gradient_clip_val=recipe.schedule.clip,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
@@ -108,19 +132,19 @@ def fit(
         callbacks=[Reseed(recipe.seed), *(_checkpoints(run, recipe) if run else []), *callbacks],
     )
     try:
-        trainer.fit(task, datamodule=splits, ckpt_path=run.last if run and done else None, weights_only=True)
-    except SystemExit as end:  # what Lightning makes of a Ctrl-C
+        trainer.fit(module, datamodule=splits, ckpt_path=run.last if run and done else None, weights_only=True)
+    except SystemExit as end:  # Lightning turns Ctrl-C into SystemExit.
         raise KeyboardInterrupt from end
     return trainer
 
 
 def final_score(trainer: L.Trainer, recipe: Recipe) -> float:
-    """What the network reached after the last epoch: accuracy, or mean average precision."""
-    return float(trainer.callback_metrics[f"test/{OBJECTIVES[recipe.labels].score}"])
+    """The score on the validation split after the last epoch: accuracy, or mean average precision."""
+    return float(trainer.callback_metrics[f"val/{recipe.task.score}"])
 
 
 class Reseed(Callback):
-    """Dropout depends on (seed, epoch) alone, as the loaders do; every device drops what it likes."""
+    """Seeds dropout by (seed, epoch) alone, as the loaders are; every device has random numbers of its own."""
 
     def __init__(self, seed: int):
         self.seed = seed
@@ -130,37 +154,43 @@ class Reseed(Callback):
 
 
 class WholeFiles(TorchCheckpointIO):
-    """A run that is killed while it saves keeps the checkpoint before."""
+    """Writes a checkpoint completely or not at all; reads checkpoints of earlier versions and of moved runs."""
 
     def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
         part = Path(path).with_suffix(".part")
         super().save_checkpoint(checkpoint, part, storage_options)
         part.replace(path)
 
+    def load_checkpoint(self, path, map_location=None, weights_only=None) -> dict[str, Any]:
+        content = super().load_checkpoint(path, map_location, weights_only)
+        folder = Path(path).resolve().parent
+        return {**content, "callbacks": old_runs.callback_states(content.get("callbacks", {}), folder)}
+
 
 def _checkpoints(run: Run, recipe: Recipe) -> list[Callback]:
     every = {"dirpath": run.folder, "save_top_k": 1, "enable_version_counter": False}
     return [
-        ModelCheckpoint(filename="best", monitor=f"test/{OBJECTIVES[recipe.labels].score}", mode="max", **every),
+        ModelCheckpoint(filename="best", monitor=f"val/{recipe.task.score}", mode="max", **every),
         ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **every),
     ]
 
 
 def _loggers(run: Run, done: int) -> list:
-    # Both write into the run folder itself: no `version_0` below it.
+    # An empty version makes both write into the run folder itself, without `version_0` below it.
     where = {"save_dir": run.folder.parent, "name": run.folder.name, "version": ""}
     table = CSVLogger(**where)
     if done and run.metrics.is_file():
-        # The logger begins an empty file: give it what was logged up to the checkpoint.
+        # The logger starts an empty file, so it gets the rows that were logged up to the checkpoint.
         with run.metrics.open(newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if int(row["step"]) < done]
+            logged = [row for row in csv.DictReader(stream) if int(row["step"]) < done]
+        rows = [{old_runs.metric(name): value for name, value in row.items()} for row in logged]
         table.experiment.metrics.extend(rows)
         table.save()
     return [table, TensorBoardLogger(**where)]
 
 
 def quiet() -> None:
-    """Lightning's notes on hardware and tips are not for the person who reads our output."""
+    """Silence Lightning's notes on hardware and its tips: they hide our own output."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")

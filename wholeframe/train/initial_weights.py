@@ -1,4 +1,4 @@
-"""Begin with the weights of another run, or of a file."""
+"""Initial weights from another run, or from a file."""
 
 from pathlib import Path
 
@@ -13,40 +13,47 @@ from wholeframe.train.run import Run, read_checkpoint
 State = dict[str, Tensor]
 
 
-def start(network: nn.Module, path: Path) -> Inflated:
-    """Load what another network of the same names has learned, and say what was loaded.
+def load_initial_weights(network: nn.Module, path: Path) -> Inflated:
+    """Load the weights of another network with the same module names.
 
-    What is new here stays as it is: inserted blocks that the other has not, and a last layer `fc` of another width. A
-    batch norm there becomes the fixed map of a frozen norm here; a kernel without a temporal axis is repeated in time.
+    Inserted blocks that the other network does not have keep their initial weights, and so does a last layer `fc` of
+    another width. A batch norm there becomes the fixed map of a frozen norm here; a kernel without a temporal axis is
+    repeated over time.
 
-    path: a run folder, of which the last weights are taken; a checkpoint of a run; a state dict, as safetensors or as
-        torch saves it.
+    Args:
+        network: changed in place.
+        path: a run folder, whose last weights are taken; a checkpoint of a run; or a state dict, as safetensors or as
+            `torch.save` writes it.
 
-    ValueError for anything else, and for weights of another network.
+    Returns:
+        The names of what was loaded, and of what was not.
+
+    Raises:
+        ValueError: the path holds no weights, or those of another network.
     """
     return inflate(network, frozen(network, state_of(path)))
 
 
 def state_of(path: Path) -> State:
-    """The state dict in a run folder or a file. ValueError if there is none."""
+    """The state dict in a run folder or in a file. ValueError if there is none."""
     if path.is_dir():
         return _network(read_checkpoint(Run(path).last)["state_dict"])
     if not path.is_file():
-        raise ValueError(f"there is neither a run nor a file of weights '{path}'")
+        raise ValueError(f"there is neither a run folder nor a file of weights '{path}'")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what is no such file raises anything
+    except Exception as error:  # Other files raise anything.
         raise ValueError(f"'{path}' holds no weights, or is damaged ({type(error).__name__})") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"'{path}' holds no state dict: names of weights, and tensors")
+        raise ValueError(f"'{path}' holds no state dict, which maps the names of weights to tensors")
     return _network(state)
 
 
 def frozen(network: nn.Module, state: State) -> State:
-    """The same state with the affine map of each batch norm that is frozen in this network."""
+    """The state, with each batch norm that is frozen in `network` folded into an affine map."""
     state = dict(state)
     for name, module in network.named_modules():
         if isinstance(module, Affine) and f"{name}.running_var" in state:
@@ -59,5 +66,5 @@ def frozen(network: nn.Module, state: State) -> State:
 
 
 def _network(state: State) -> State:
-    """Without the prefix under which a checkpoint of a run has the network."""
+    """The keys without the prefix `network.` of a checkpoint."""
     return {key.removeprefix("network."): value for key, value in state.items()}

@@ -1,8 +1,8 @@
-"""Data for a training: every epoch's order and augmentation is a function of (seed, epoch) alone.
+"""Data for a training: the order of an epoch and its augmentation are functions of (seed, epoch) alone.
 
-That is what lets a killed run resume exactly, and several processes learn what one would. A loader is built anew for
-every epoch, with a generator seeded for it, from which the order of all samples comes; each process takes its share of
-every batch. The random numbers of a sample's augmentation are its own: they do not depend on who fetches it, or when.
+So a killed run resumes exactly, and several processes learn what one would. A loader is made for every epoch, with a
+generator seeded for that epoch, which draws the order of all samples; each process takes its share of every batch. The
+augmentation of a sample has random numbers of its own, which depend neither on the process that reads it nor on when.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, TensorDataset
 
-from wholeframe.data.image_folder import ImageFolder
-from wholeframe.data.images import MEAN, STD, ImageDataset, transforms
+from wholeframe.data.images import MEAN, STD
 from wholeframe.data.synthetic import TASKS
-from wholeframe.train.recipe import Clips, Images
 
 
 class Samples(Protocol):
@@ -29,21 +27,48 @@ class Samples(Protocol):
     def __getitem__(self, index: int) -> Any: ...
 
 
+class Batching(Protocol):
+    """The part of a `wholeframe.train.inputs.DataSpec` that loading needs."""
+
+    @property
+    def batch(self) -> int:
+        """Samples per step, over all devices."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """Processes that decode samples."""
+        ...
+
+    def to_input(self, samples: Tensor) -> Tensor:
+        """A batch as the network takes it, made on the device of the batch."""
+        ...
+
+
 class Splits(L.LightningDataModule):
-    """A training and a test set, the names of their classes, and the mean and std by which images were normalised."""
+    """The training and the validation samples, as `fit` takes them.
+
+    Args:
+        train: augmented samples to train on.
+        val: samples that every epoch is validated on.
+        classes: names of the classes, in the order of the labels.
+        data: batch, workers and `to_input`, such as `recipe.data`.
+        seed: of the order of samples and of their augmentation.
+        mean, std: by which images were normalised; `picture` needs them.
+    """
 
     def __init__(
         self,
         train: Samples,
-        test: Samples,
+        val: Samples,
         classes: Sequence[str],
-        data: Images | Clips,
+        data: Batching,
         seed: int,
         mean: Sequence[float] = MEAN,
         std: Sequence[float] = STD,
     ):
         super().__init__()
-        self.train, self.test, self.classes = train, test, tuple(classes)
+        self.train, self.val, self.classes = train, val, tuple(classes)
         self.data, self.seed, self.mean, self.std = data, seed, mean, std
 
     def train_dataloader(self) -> DataLoader:
@@ -62,18 +87,18 @@ class Splits(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         rank, ranks = self._rank()
         return DataLoader(
-            Drawn(self.test, self.seed),
-            sampler=range(rank, len(self.test), ranks),
+            Drawn(self.val, self.seed),
+            sampler=range(rank, len(self.val), ranks),
             batch_size=self.data.batch // ranks,
             num_workers=self.data.workers,
         )
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         samples, labels = batch
-        return self.data.as_input(samples), labels
+        return self.data.to_input(samples), labels
 
     def picture(self, image: Tensor) -> np.ndarray:
-        """An image `(3, h, w)` of these sets as 8-bit RGB `(h, w, 3)`."""
+        """An image `(3, h, w)` of these splits as 8-bit RGB `(h, w, 3)`."""
         colours = image.permute(1, 2, 0) * torch.tensor(self.std) + torch.tensor(self.mean)
         return (255 * colours.clamp(0, 1)).round().byte().numpy()
 
@@ -82,7 +107,7 @@ class Splits(L.LightningDataModule):
 
 
 class Share(Sampler[list[int]]):
-    """Of every batch the samples of one process; those of all processes together are the batch."""
+    """The samples of one process in every batch; together the processes have the whole batch."""
 
     def __init__(self, batches: BatchSampler, rank: int, ranks: int):
         self.batches, self.rank, self.ranks = batches, rank, ranks
@@ -95,7 +120,7 @@ class Share(Sampler[list[int]]):
 
 
 class Drawn(Dataset):
-    """A data set of which sample i is augmented by random numbers that depend on `seed` and i alone."""
+    """A data set that augments sample i with random numbers that depend on `seed` and i alone."""
 
     def __init__(self, samples: Samples, seed: int):
         self.samples, self.seed = samples, seed
@@ -106,7 +131,7 @@ class Drawn(Dataset):
     def __getitem__(self, index: int):
         before = torch.get_rng_state()
         own = torch.Generator().manual_seed(sample_seed(self.seed, index))
-        torch.set_rng_state(own.get_state())  # torch.manual_seed does the same in twenty times the time
+        torch.set_rng_state(own.get_state())  # torch.manual_seed does the same and takes twenty times as long.
         try:
             return self.samples[index]
         finally:
@@ -114,10 +139,10 @@ class Drawn(Dataset):
 
 
 class Replayed(DataLoader):
-    """The same order whenever it is iterated.
+    """A loader with the same order in every iteration.
 
-    Every `iter` draws from the generator, and Lightning calls it once in the epoch that a training starts or resumes
-    with, twice in all others.
+    Every `iter` draws from the generator. Lightning calls it once in the epoch that a training starts or resumes with,
+    and twice in every other epoch.
     """
 
     def __init__(self, dataset: Dataset, *, seed: int, generator: torch.Generator, **options):
@@ -130,34 +155,50 @@ class Replayed(DataLoader):
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """One number for a seed and an epoch; epochs of neighbouring seeds do not coincide."""
+    """One number for a seed and an epoch; the epochs of neighbouring seeds differ."""
     return seed * 1_000_003 + epoch
 
 
 def sample_seed(seed: int, index: int) -> int:
-    """One number for the seed of an epoch and a sample; no pattern is left between neighbours."""
+    """One number for the seed of an epoch and a sample, without a pattern between neighbours."""
     return int(np.random.SeedSequence((seed % 2**64, index)).generate_state(1, np.uint64)[0])
 
 
-def folder_splits(folder: ImageFolder, data: Images, seed: int) -> Splits:
-    """The images of a folder, augmented for training."""
-    refuse_batch(folder.root, len(folder.train), "images", data.batch)
-    train = ImageDataset(folder.train, transforms(data.size, train=True, flip=data.flip, area=data.area))
-    test = ImageDataset(folder.test, transforms(data.size, train=False, shorter=data.shorter))
-    return Splits(train, test, folder.classes, data, seed)
+def batches_of(samples: Samples, seed: int, batch: int, workers: int) -> DataLoader:
+    """All samples in order, as an evaluation reads them."""
+    return DataLoader(Drawn(samples, seed), batch, num_workers=workers)
 
 
-def refuse_batch(root: Path, count: int, kind: str, batch: int) -> None:
-    """ValueError where there are too few samples for a single step."""
+def of_split(folder: Any, split: str) -> Any:
+    """The `train`, `val` or `test` files of an opened folder. ValueError if the folder has no such split."""
+    files = {"train": folder.train, "val": folder.val, "test": folder.test}[split]
+    if not files:
+        raise ValueError(
+            f"'{folder.root}' has no {split} split; give --split val (a folder has a test split if it has train/, val/ "
+            "and test/)"
+        )
+    return files
+
+
+def refuse_batch(root: Path, count: int, noun: str, batch: int) -> None:
+    """ValueError for fewer training samples than a single batch."""
     if count < batch:
         raise ValueError(
-            f"{root} has {count} training {kind}, fewer than one batch of {batch}; "
-            f"give --batch {max(count // 2, 2)} or less"
+            f"'{root}' has {count} training {noun}, fewer than one batch of {batch}; give --batch {max(count // 2, 2)} "
+            "or less"
         )
 
 
-def marker_splits(task: str, data: Images, seed: int, *, steps: int, test: int = 1024) -> Splits:
-    """An embedded task, with as many images as a training of `steps` sees once."""
+def marker_splits(task: str, data: Batching, seed: int, *, steps: int, test: int = 1024) -> Splits:
+    """An embedded task of `wholeframe compare`.
+
+    Args:
+        task: a name of `wholeframe.data.synthetic.TASKS`.
+        data: the batch size.
+        seed: of the images.
+        steps: training steps; there are as many training images as these steps see once.
+        test: number of held-out images. No choice is made on them while training.
+    """
     names = {"recall": ("dark", "bright"), "gist": ("darker", "brighter")}[task]
     train = TensorDataset(*TASKS[task](steps * data.batch, 2 * seed))
     held_out = TensorDataset(*TASKS[task](test, 2 * seed + 1))

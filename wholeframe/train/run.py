@@ -1,11 +1,11 @@
-"""A run: the folder that a training leaves behind, and from which it can be read, evaluated and continued.
+"""A run: the folder that a training writes, and from which it is read, evaluated and continued.
 
-recipe.json        what was meant
-environment.json   what was used: versions, device, classes, data
-metrics.csv        loss and accuracy by step and epoch; TensorBoard events beside it
+recipe.json        the recipe
+environment.json   versions, device, classes, data
+metrics.csv        loss and score by step and epoch; TensorBoard events are written next to it
 last.ckpt          after the last full epoch, with optimizer and schedule: `--resume` continues from it
-best.ckpt          after the epoch with the best test score
-scores-*.csv       what `wholeframe evaluate` heard, sample by sample
+best.ckpt          after the epoch with the best validation score
+scores-*.csv       the predictions of `wholeframe evaluate`, a row per sample
 """
 
 import dataclasses
@@ -14,20 +14,26 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
 import torchvision
 from torch import nn
 
+from wholeframe.messages import one_of
 from wholeframe.models.build import build
+from wholeframe.train.old_runs import recipe_fields
 from wholeframe.train.recipe import Recipe, described, restored
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder on disk."""
+    """A run folder on disk.
+
+    Args:
+        folder: its path.
+    """
 
     folder: Path
 
@@ -51,21 +57,28 @@ class Run:
     def metrics(self) -> Path:
         return self.folder / "metrics.csv"
 
-    def write(self, recipe: Recipe, classes: tuple[str, ...], data: str, start: str | None = None) -> None:
-        """Record what was meant and what is used; `start` is what the weights began as, None for the recipe's own."""
+    def write(self, recipe: Recipe, classes: tuple[str, ...], data: str | None, start: str | None = None) -> None:
+        """Write recipe.json and environment.json.
+
+        Args:
+            recipe: the recipe.
+            classes: names of the classes, in the order of the network's output.
+            data: the folder of the data, for the record; None if there is none.
+            start: the run or file that the initial weights were loaded from; None for those of the recipe.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.recipe_file, described(recipe))
         write_json(self.environment_file, {"classes": classes, "data": data, "start": start, **environment()})
 
     def recipe(self) -> Recipe:
-        """The recipe, as it was run."""
+        """The recipe of the run. ValueError if this version cannot read it."""
         fields = self._read(self.recipe_file)
         try:
-            recipe = restored(fields)
+            recipe = restored(recipe_fields(fields))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"'{self.recipe_file}' is no recipe of this version of wholeframe: {error}") from error
+            raise ValueError(f"this version of wholeframe cannot read '{self.recipe_file}': {error}") from error
         if not isinstance(recipe, Recipe):
-            raise ValueError(f"'{self.recipe_file}' is no recipe of this version of wholeframe: it does not say so")
+            raise ValueError(f"this version of wholeframe cannot read '{self.recipe_file}': it holds no recipe")
         return recipe
 
     def classes(self) -> tuple[str, ...]:
@@ -73,14 +86,15 @@ class Run:
         return tuple(self._read(self.environment_file)["classes"])
 
     def epochs(self) -> int:
-        """How many full epochs are trained."""
+        """Number of full epochs in `last.ckpt`."""
         return read_checkpoint(self.last)["epoch"] + 1
 
-    def network(self, weights: str = "last") -> nn.Module:
-        """The trained network, in eval mode."""
+    def network(self, weights: Literal["last", "best"] = "last") -> nn.Module:
+        """The trained network, in eval mode; see `load_run`."""
+        one_of("weights", weights, ("last", "best"))
         recipe = self.recipe()
-        model = dataclasses.replace(recipe.model, weights=None)  # the checkpoint holds every weight
-        network = build(model, len(self.classes()), torch.randn(1, *recipe.data.shape))
+        model = dataclasses.replace(recipe.model, weights=None)  # The checkpoint holds every weight.
+        network = build(model, len(self.classes()), recipe.data.example())
         file = self.last if weights == "last" else self.best
         state = read_checkpoint(file)["state_dict"]
         try:
@@ -92,19 +106,40 @@ class Run:
     def _read(self, file: Path) -> dict[str, Any]:
         if not file.is_file():
             raise ValueError(
-                f"'{self.folder}' is no run folder: it has no {file.name}; a run is what "
-                "`wholeframe train RECIPE --data DIR --out RUN` leaves behind"
+                f"'{self.folder}' is not a run folder: it has no {file.name}; "
+                "`wholeframe train RECIPE --data DIR --out RUN` writes one"
             )
         return json.loads(file.read_text())
 
 
+def load_run(folder: str | os.PathLike[str], weights: Literal["last", "best"] = "last") -> nn.Module:
+    """The trained network of a run folder, in eval mode, on the CPU.
+
+        network = wf.load_run("runs/digits")
+        names = Run(Path("runs/digits")).classes()          # of its outputs
+
+    Runs of earlier versions load as well, see `wholeframe.train.old_runs`.
+
+    Args:
+        folder: what `wholeframe train RECIPE --data DIR --out RUN` wrote.
+        weights: "last" after the last full epoch; "best" after the epoch with the best validation score.
+
+    Returns:
+        The network, with its blocks.
+
+    Raises:
+        ValueError: the folder is not a run folder, has no such checkpoint, or the checkpoint is damaged.
+    """
+    return Run(Path(folder)).network(weights)
+
+
 def read_checkpoint(file: Path) -> dict[str, Any]:
-    """The content of a checkpoint of ours; refuses what is none, without running code that hides in it."""
+    """The content of a checkpoint of a run, read without running code in it. ValueError for any other file."""
     if not file.is_file():
         raise ValueError(f"there is no checkpoint '{file}'; the run may have been stopped before its first epoch ended")
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # what is no checkpoint raises anything: KeyError, IndexError, ...
+    except Exception as error:  # Other files raise anything: KeyError, IndexError, ...
         raise ValueError(f"'{file}' is not a checkpoint, or is damaged ({type(error).__name__})") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(f"'{file}' is not a checkpoint of a run: it holds no state_dict")
@@ -112,14 +147,14 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """Versions and device, for the record."""
+    """Versions of the libraries, and the device."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {os.cpu_count()} cores"
     libraries = {module.__name__: str(module.__version__) for module in (torch, torchvision, lightning)}
     return {"python": platform.python_version(), "device": device, **libraries}
 
 
 def write_json(file: Path, content: object) -> None:
-    """Write a file as a whole or not at all."""
+    """Write a JSON file completely or not at all."""
     part = file.with_suffix(".part")
     part.write_text(json.dumps(content, indent=2) + "\n")
     part.replace(file)

@@ -7,15 +7,16 @@ from torch import nn
 pytest.importorskip("av")
 
 from wholeframe.data.video.crops import COLOURS
-from wholeframe.data.video.file import video_info, read_frames
+from wholeframe.data.video.file import read_frames, video_info
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.data.video.views import Views
 from wholeframe.surgery.norms import precise_bn
 from wholeframe.train.evaluate import evaluate
 from wholeframe.train.fit import fit
-from wholeframe.train.inputs.videos import Videos, reader
+from wholeframe.train.inputs.clips import ClipLocation, Clips
+from wholeframe.train.inputs.videos import reader
 from wholeframe.train.predict import Predictor
-from wholeframe.train.recipe import Clips, Recipe, Schedule
+from wholeframe.train.recipe import Recipe, Schedule
 
 
 class Watching(nn.Module):
@@ -41,7 +42,7 @@ def recipe(request):
 def videos(tmp_path, make_video, recipe):
     for name in ("sit/1.mp4", "sit/2.mp4", "sit/3.mp4", "walk/4.mp4", "walk/5.mp4", "walk/6.mp4"):
         make_video(tmp_path / name, 20)
-    return Videos(tmp_path, recipe, videos=None, unit=None, strict=False)
+    return recipe.data.open(ClipLocation(tmp_path), recipe.task, recipe.seed)
 
 
 def floats(pixels, recipe):
@@ -65,9 +66,9 @@ def test_training_and_testing_after_an_epoch(videos, recipe):
 
 
 def test_evaluate(videos, recipe):
-    samples, network = videos.samples("test", Views(2, "three")), Watching()
+    samples, network = videos.batches("val", Views(2, "three")).dataset, Watching().eval()
     batches = [(views[None], torch.tensor([label])) for views, label in (samples[0], samples[1])]
-    scores = evaluate(network, batches, size=16, as_input=recipe.data.as_input)
+    scores = evaluate(network, batches, recipe.task, spec=recipe.data)
     views = torch.cat([views for views, _ in batches])
     same(torch.stack(network.fed), views, recipe)
     expected = network(floats(views, recipe).float().flatten(0, 1)).softmax(dim=1).unflatten(0, (2, 6)).mean(dim=1)
@@ -77,23 +78,23 @@ def test_evaluate(videos, recipe):
 def test_predict(videos, recipe):
     network = Watching()
     read = reader(recipe.data, Views(2, "centre"))
-    Predictor(network, ("sit", "walk"), read, "one", 16, recipe.data.as_input)(videos.folder.test[0].path)
-    same(network.fed[0], read(videos.folder.test[0].path), recipe)
+    Predictor(network, ("sit", "walk"), read, recipe.task, recipe.data)(videos.folder.val[0].path)
+    same(network.fed[0], read(videos.folder.val[0].path), recipe)
 
 
 def test_statistics_of_the_norms(videos, recipe):
     network, loader = Watching(), videos.splits().train_dataloader()
     sent = torch.cat([clips for clips, _ in loader])
-    precise_bn(network, (recipe.data.as_input(clips) for clips, _ in loader))
+    precise_bn(network, (recipe.data.to_input(clips) for clips, _ in loader))
     mean = floats(sent, recipe).mean(dim=(0, 2, 3, 4)).float()
     torch.testing.assert_close(network.norm.running_mean, mean, rtol=0, atol=1e-5)
 
 
 def test_a_clip_is_the_part_of_its_frames(videos, recipe):
     """From a file to what is sent: frames as they are, scaled and cut on colours."""
-    samples = videos.samples("test", Views(1, "centre"))
+    samples = videos.batches("val", Views(1, "centre")).dataset.samples
     views, _ = samples[0]
-    info = video_info(videos.folder.test[0].path)
+    info = video_info(videos.folder.val[0].path)
     (indices,) = recipe.data.sampling.evenly(1, info.frames)
     expected = samples.crop(read_frames(info.path, indices))
     assert views.shape == expected.shape == (1, 3, 4, 16, 16)

@@ -1,70 +1,100 @@
-"""What a recipe is fed with: a folder of photographs, or of videos."""
+"""From a kind of data to what a network takes. A kind of data is a value of the recipe; `Images` and `Clips` are two.
 
+data = recipe.data                                                  # size, augmentation, batch: a `DataSpec`
+inputs = open_inputs(data, data.location(path), recipe.task, seed)  # a folder, indexed and split: `Inputs`
+splits = inputs.splits()                                            # the samples that `fit` takes
+"""
+
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
-from wholeframe.data.video.csv_lists import TimeUnit
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
 from wholeframe.data.video.views import Views
-from wholeframe.train.inputs.images import Photographs
-from wholeframe.train.loaders import Samples, Splits
-from wholeframe.train.recipe import Clips, Recipe
+from wholeframe.train.loaders import Batching, Splits
+from wholeframe.train.tasks import Task
 
 
-class Source(Protocol):
-    """Data of either kind, opened and split into `train` and `test`."""
+class Inputs(Protocol):
+    """Labelled data of one kind, indexed and divided into splits."""
 
     header: tuple[str, ...]
-    """what the columns of `names` are called"""
+    """the column names of `names`"""
 
     @property
-    def classes(self) -> tuple[str, ...]: ...
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of their labels."""
+        ...
 
     def describe(self) -> str:
-        """What is there, and everything that was left out."""
+        """One sentence: the number of samples and classes, and every file that was left out."""
         ...
 
     def splits(self) -> Splits:
-        """To train on, augmented, and to test on after every epoch."""
+        """Augmented training samples, and the samples that every epoch is validated on."""
         ...
 
-    def samples(self, split: str, views: Views) -> Samples:
-        """Either split as a test sees it."""
-        ...
-
-    def failures(self) -> str:
-        """What could not be read since, in a sentence; empty if nothing."""
+    def batches(self, split: str, views: Views | None) -> DataLoader:
+        """All samples of "train", "val" or "test" in order, as an evaluation reads them."""
         ...
 
     def names(self, split: str) -> list[tuple[str, ...]]:
-        """What every sample is called."""
+        """A name per sample of a split, a string for each column of `header`."""
+        ...
+
+    def failures(self) -> str:
+        """One sentence about the files that stopped decoding; empty if there are none."""
         ...
 
 
-def videos_module() -> ModuleType:
-    """`train.videos`, imported when it is needed: videos are decoded by an extra, which not everybody has.
+class DataSpec(Batching, Protocol):
+    """How one kind of data is fed to a network. A value of the recipe; the folder itself is not part of it."""
 
-    ValueError, with what to install, where it is not there.
+    location: ClassVar[type]
+    """the options that name a folder of this kind: `Images.location(path)`"""
+    noun: ClassVar[str]
+    """several samples, in a sentence"""
+    backbone: ClassVar[str]
+    """a backbone that takes such samples, for error messages"""
+
+    @property
+    def size(self) -> int:
+        """Side of the square that the network is trained on, pixels."""
+        ...
+
+    def example(self) -> Tensor:
+        """A batch of one random sample, as the network takes it."""
+        ...
+
+    def outputs(self, network: nn.Module, samples: Tensor) -> Tensor:
+        """The output of the network for every view of a batch, `(b, views, ...)`."""
+        ...
+
+    def test_views(self, text: str | None) -> Views | None:
+        """The views that `--views TEXT` asks for; None where a sample is seen once."""
+        ...
+
+    def reader(self, views: Views | None) -> Callable[[Path], Tensor]:
+        """A function from a file to one sample, prepared as for an evaluation."""
+        ...
+
+    def open(self, location: Any, task: Task, seed: int) -> Inputs:
+        """Index a folder and divide it into splits."""
+        ...
+
+
+def open_inputs(data: DataSpec, location: Any, task: Task, seed: int) -> Inputs:
+    """Index the data of a recipe and divide it into splits.
+
+    Args:
+        data: the kind of data, such as `recipe.data`.
+        location: the folder, a `data.location`.
+        task: what the network is trained for; its labels must be those of the folder.
+        seed: chooses the samples that are held out where the folder does not define the splits.
+
+    Raises:
+        ValueError: the folder has another layout, or other labels than the task.
     """
-    try:
-        from wholeframe.train.inputs import videos
-    except ImportError as error:
-        raise ValueError(str(error)) from error
-    return videos
-
-
-def open_source(
-    path: Path, recipe: Recipe, *, videos: Path | None = None, unit: TimeUnit | None = None, strict: bool = False
-) -> Source:
-    """The photographs or the videos in a folder, whichever the recipe takes.
-
-    videos: where the videos of a list are, if not beside it.
-    unit: what the list counts its times in, if its columns do not say.
-
-    ValueError for a folder that is no such thing, and for labels that are not those of the recipe.
-    """
-    if isinstance(recipe.data, Clips):
-        return videos_module().Videos(path, recipe, videos=videos, unit=unit, strict=strict)
-    if videos is not None or unit is not None:
-        raise ValueError("--videos and --unit go with a list of videos, and this recipe is for photographs")
-    return Photographs(path, recipe, strict=strict)
+    return data.open(location, task, seed)

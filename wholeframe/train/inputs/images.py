@@ -1,25 +1,111 @@
-"""Photographs in one folder per class, as a recipe feeds them to a network."""
+"""Images in one folder per class."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar
 
-from wholeframe.data.image_folder import Items, open_folder
-from wholeframe.data.images import ImageDataset, transforms
-from wholeframe.data.video.views import ONCE, Views
-from wholeframe.train.loaders import Samples, Splits, folder_splits
-from wholeframe.train.recipe import Images, Recipe
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from wholeframe.data.image_folder import ImageFolder, Items, open_folder
+from wholeframe.data.images import ImageDataset, read_image, transforms
+from wholeframe.data.video.views import ONCE, Views, read_views
+from wholeframe.train.limits import at_least, between
+from wholeframe.train.loaders import Splits, batches_of, of_split, refuse_batch
+from wholeframe.train.tasks import Task
 
 
-class Photographs:
-    """A folder of photographs under a recipe; see `source.Source`."""
+@dataclass(frozen=True)
+class ImageLocation:
+    """A folder of images."""
+
+    path: Annotated[Path, tyro.conf.arg(name="data", metavar="DIR")]
+    """folder of the images: DIR/train/CLASS/* and DIR/val/CLASS/*, or DIR/CLASS/*"""
+    strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """raise an error for a file that does not decode, instead of naming it and leaving it out"""
+
+
+@dataclass(frozen=True)
+class Images:
+    """How images are fed to the network. The folder itself is not part of a recipe."""
+
+    location: ClassVar[type] = ImageLocation
+    noun: ClassVar[str] = "images"
+    backbone: ClassVar[str] = "torchvision/resnet50"
+
+    size: int = 64
+    """side of the square images, pixels"""
+    shorter: int | None = None
+    """evaluation: length of the shorter side before the centre square is cut out; None for `size`"""
+    area: float = 0.6
+    """training: smallest fraction of the area of an image that a random crop keeps"""
+    batch: int = 32
+    """images per step, over all devices"""
+    flip: bool = False
+    """mirror half of the training images; leave off for digits, signs and letters"""
+    val_fraction: float = 0.2
+    """fraction of every class held out for validation if the folder is not split into train/ and val/"""
+    workers: int = 2
+    """processes that decode images; 0 decodes in the training process"""
+
+    def __post_init__(self):
+        at_least("size", self.size, 1, 224)
+        at_least("batch", self.batch, 1, 32)
+        at_least("workers", self.workers, 0, 2)
+        between("val_fraction", self.val_fraction, 0, 1, 0.2)
+        transforms(self.size, train=True, area=self.area)
+        transforms(self.size, train=False, shorter=self.shorter)
+
+    def example(self) -> Tensor:
+        return torch.randn(1, 3, self.size, self.size)
+
+    def to_input(self, samples: Tensor) -> Tensor:
+        """Images are normalised when they are read; nothing is left to do."""
+        return samples
+
+    def outputs(self, network: nn.Module, samples: Tensor) -> Tensor:
+        """The output for the one view of each image, `(b, 1, ...)`."""
+        return network(samples.to(next(network.parameters()).device))[:, None]
+
+    def test_views(self, text: str | None) -> None:
+        """An image has one view. ValueError for `--views` that ask for more."""
+        if text is not None and read_views(text) != ONCE:
+            raise ValueError(f"--views {text} applies to videos, and this recipe is for images; leave --views out")
+
+    def reader(self, views: Views | None) -> Callable[[Path], Tensor]:
+        prepare = transforms(self.size, train=False, shorter=self.shorter)
+        return lambda file: prepare(read_image(file))
+
+    def open(self, location: ImageLocation, task: Task, seed: int) -> "ImageInputs":
+        """Index a folder of class folders.
+
+        Args:
+            location: the folder.
+            task: what the network is trained for; one class per image.
+            seed: chooses the images that are held out where the folder is not split.
+
+        Raises:
+            ValueError: the folder has another layout, or the task needs several labels per image.
+        """
+        if task.labels != "one":
+            raise ValueError(
+                f"labels={task.labels!r} does not apply to a folder of images, where each lies in the folder of its "
+                "class; give --labels one"
+            )
+        folder = open_folder(location.path, val_fraction=self.val_fraction, seed=seed, strict=location.strict)
+        return ImageInputs(folder, self, seed)
+
+
+class ImageInputs:
+    """A folder of images under a recipe; see `wholeframe.train.inputs.Inputs`."""
 
     header: tuple[str, ...] = ("file",)
 
-    def __init__(self, path: Path, recipe: Recipe, *, strict: bool):
-        assert isinstance(recipe.data, Images)
-        if recipe.labels == "many":
-            raise ValueError("photographs lie in the folder of their one class; labels='many' takes clips")
-        self.data, self.seed = recipe.data, recipe.seed
-        self.folder = open_folder(path, test_fraction=self.data.test_fraction, seed=self.seed, strict=strict)
+    def __init__(self, folder: ImageFolder, data: Images, seed: int):
+        self.folder, self.data, self.seed = folder, data, seed
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -31,10 +117,10 @@ class Photographs:
     def splits(self) -> Splits:
         return folder_splits(self.folder, self.data, self.seed)
 
-    def samples(self, split: str, views: Views) -> Samples:
-        if views != ONCE:
-            raise ValueError(f"--views {views} is for clips; a photograph is looked at once")
-        return ImageDataset(self._items(split), transforms(self.data.size, train=False, shorter=self.data.shorter))
+    def batches(self, split: str, views: Views | None) -> DataLoader:
+        prepare = transforms(self.data.size, train=False, shorter=self.data.shorter)
+        samples = ImageDataset(self._items(split), prepare)
+        return batches_of(samples, self.seed, self.data.batch, self.data.workers)
 
     def names(self, split: str) -> list[tuple[str, ...]]:
         return [(path.relative_to(self.folder.root).as_posix(),) for path, _ in self._items(split)]
@@ -43,4 +129,21 @@ class Photographs:
         return ""
 
     def _items(self, split: str) -> Items:
-        return {"train": self.folder.train, "test": self.folder.test}[split]
+        return of_split(self.folder, split)
+
+
+def folder_splits(folder: ImageFolder, data: Images, seed: int) -> Splits:
+    """The images of a folder for `fit`: augmented for training, and its validation images.
+
+    Args:
+        folder: what `open_folder` found.
+        data: size, augmentation, batch.
+        seed: of the order and of the augmentation.
+
+    Raises:
+        ValueError: fewer training images than one batch.
+    """
+    refuse_batch(folder.root, len(folder.train), "images", data.batch)
+    train = ImageDataset(folder.train, transforms(data.size, train=True, flip=data.flip, area=data.area))
+    val = ImageDataset(folder.val, transforms(data.size, train=False, shorter=data.shorter))
+    return Splits(train, val, folder.classes, data, seed)

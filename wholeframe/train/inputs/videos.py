@@ -1,4 +1,4 @@
-"""Videos as a recipe feeds them to a network: one random clip of each, or views of it."""
+"""Videos under a recipe: one random clip of each to train on, fixed views of each to evaluate. Needs PyAV."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,36 +6,41 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from wholeframe.data.video.clip_folder import open_clips
 from wholeframe.data.video.crops import fixed_crops, random_crop
-from wholeframe.data.video.csv_lists import TimeUnit
 from wholeframe.data.video.dataset import ClipDataset, ViewDataset
 from wholeframe.data.video.file import read_frames, video_info
 from wholeframe.data.video.segments import ClipFolder, Segment
 from wholeframe.data.video.views import PUBLISHED, Views
-from wholeframe.train.loaders import Splits, refuse_batch
-from wholeframe.train.recipe import Clips, Recipe
+from wholeframe.train.inputs.clips import ClipLocation, Clips
+from wholeframe.train.loaders import Splits, batches_of, of_split, refuse_batch
+from wholeframe.train.tasks import Task
 
 
-class Videos:
-    """Videos under a recipe; see `source.Source`."""
+def open_videos(data: Clips, location: ClipLocation, task: Task, seed: int) -> "VideoInputs":
+    """See `Clips.open`."""
+    folder = open_clips(
+        location.path,
+        videos=location.videos,
+        unit=location.unit,
+        window=data.window,
+        val_fraction=data.val_fraction,
+        seed=seed,
+        strict=location.strict,
+    )
+    _refuse_labels(folder, task.labels)
+    return VideoInputs(folder, data, seed)
+
+
+class VideoInputs:
+    """Videos under a recipe; see `wholeframe.train.inputs.Inputs`."""
 
     header: tuple[str, ...] = ("file", "start", "end")
 
-    def __init__(self, path: Path, recipe: Recipe, *, videos: Path | None, unit: TimeUnit | None, strict: bool):
-        assert isinstance(recipe.data, Clips)
-        self.data, self.seed = recipe.data, recipe.seed
-        self.folder = open_clips(
-            path,
-            videos=videos,
-            unit=unit,
-            window=self.data.window,
-            test_fraction=self.data.test_fraction,
-            seed=self.seed,
-            strict=strict,
-        )
-        _refuse_labels(self.folder, recipe.labels)
+    def __init__(self, folder: ClipFolder, data: Clips, seed: int):
+        self.folder, self.data, self.seed = folder, data, seed
         self.opened: list[ClipDataset | ViewDataset] = []
 
     @property
@@ -49,15 +54,17 @@ class Videos:
         refuse_batch(self.folder.root, len(self.folder.train), "clips", self.data.batch)
         crop = random_crop(self.data.size, flip=self.data.flip)
         train = ClipDataset(self.folder, self.folder.train, self.data.sampling, crop)
-        test = Middle(self)
-        self.opened += [train, test.views]
-        return Splits(train, test, self.classes, self.data, self.seed)
+        val = Middle(self.folder, self.data)
+        self.opened += [train, val.views]
+        return Splits(train, val, self.classes, self.data, self.seed)
 
-    def samples(self, split: str, views: Views) -> ViewDataset:
+    def batches(self, split: str, views: Views | None) -> DataLoader:
+        views = views or PUBLISHED
         crop = fixed_crops(self.data.size, crops=views.crops)
         viewed = ViewDataset(self.folder, self._segments(split), self.data.sampling, crop, clips=views.clips)
         self.opened.append(viewed)
-        return viewed
+        # One video at a time: whole frames of different videos differ in shape.
+        return batches_of(viewed, self.seed, 1, self.data.workers)
 
     def failures(self) -> str:
         return "; ".join(filter(None, (opened.failures() for opened in self.opened)))
@@ -66,12 +73,11 @@ class Videos:
         return [_name(self.folder.root, segment) for segment in self._segments(split)]
 
     def _segments(self, split: str) -> tuple[Segment, ...]:
-        return {"train": self.folder.train, "test": self.folder.test}[split]
+        return of_split(self.folder, split)
 
 
-def reader(data: Clips, views: Views | None) -> Callable[[Path], Tensor]:
-    """From a whole video to its views `(v, 3, t, h, w)` uint8; VideoError if it does not decode."""
-    views = views or PUBLISHED
+def reader(data: Clips, views: Views) -> Callable[[Path], Tensor]:
+    """A function from a whole video to its views, `(v, 3, t, h, w)` uint8; VideoError if it does not decode."""
     crop = fixed_crops(data.size, crops=views.crops)
 
     def read(file: Path) -> Tensor:
@@ -84,12 +90,11 @@ def reader(data: Clips, views: Views | None) -> Callable[[Path], Tensor]:
 
 
 class Middle:
-    """The one view of each video that is tested after every epoch: the centre of the clip in its middle."""
+    """The one view of each video that every epoch is validated on: the centre of the clip in its middle."""
 
-    def __init__(self, videos: Videos):
-        sampling = dataclasses.replace(videos.data.sampling, views="middle")
-        crop = fixed_crops(videos.data.size)
-        self.views = ViewDataset(videos.folder, videos.folder.test, sampling, crop)
+    def __init__(self, folder: ClipFolder, data: Clips):
+        sampling = dataclasses.replace(data.sampling, views="middle")
+        self.views = ViewDataset(folder, folder.val, sampling, fixed_crops(data.size))
 
     def __len__(self) -> int:
         return len(self.views)
@@ -106,13 +111,14 @@ def _name(root: Path, segment: Segment) -> tuple[str, ...]:
 
 
 def _refuse_labels(folder: ClipFolder, labels: str) -> None:
-    if folder.multilabel and labels == "one":
+    if folder.multilabel and labels != "many":
         raise ValueError(
-            f"a clip of '{folder.root}' may have any number of labels, and the recipe has one for each: give "
+            f"a clip of '{folder.root}' may have any number of labels, and the recipe allows one per clip; give "
             "--labels many"
         )
-    if not folder.multilabel and labels == "many":
+    if not folder.multilabel and labels != "one":
         raise ValueError(
-            f"a clip of '{folder.root}' has one label: give --labels one; or, where a list says when things happen, "
-            "--window SECONDS to cut the videos into parts with the labels of their time (inf for whole videos)"
+            f"a clip of '{folder.root}' has one label, and the recipe is for labels={labels!r}; give --labels one; or, "
+            "where a list gives the times of its labels, --window SECONDS to cut the videos into parts with all labels "
+            "of their time (inf for whole videos)"
         )

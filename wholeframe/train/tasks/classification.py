@@ -1,52 +1,215 @@
-"""The training as Lightning wants it: loss, score and optimiser of a recipe."""
+"""Classification: one class per sample (softmax), or any number of classes (a sigmoid per class)."""
 
-import lightning as L
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.functional.classification import binary_average_precision
+from torchmetrics.utilities import dim_zero_cat
 
-from wholeframe.train.evaluate import has_label
-from wholeframe.train.optim import parameter_groups, roles, scheduler
-from wholeframe.train.recipe import SGD, Recipe
-from wholeframe.train.tasks.objective import OBJECTIVES
+from wholeframe.data.synthetic import IGNORE
+
+# ------------------------------------------------------------------------------------------------ the task
 
 
-class Classification(L.LightningModule):
-    """Logits `(b, k)` of images or clips, or `(b, k, h, w)` with labels `(b, h, w)`; see `OBJECTIVES`."""
+@dataclass(frozen=True)
+class Classification:
+    """Classes of whole samples, from logits `(b, k)`; or of positions, from logits `(b, k, h, w)`.
 
-    def __init__(self, network: nn.Module, classes: int, recipe: Recipe):
-        super().__init__()
-        self.network, self.schedule = network, recipe.schedule
-        self.roles = roles(network)  # asked now: FSDP will flatten every parameter to a vector
-        self.objective = OBJECTIVES[recipe.labels]
-        self.score = self.objective.metric(classes)
+    With `labels="one"` a label is an index, `(b,)` or `(b, h, w)` where `IGNORE` marks a position without a label; the
+    loss is cross-entropy and the score accuracy. With `labels="many"` a label is a row of ones and zeros, `(b, k)`; the
+    loss is binary cross-entropy and the score mean average precision.
+    """
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
-        images, labels = batch
-        loss = self.objective.loss(self.network(images), labels)
-        self.log("train/loss", loss, prog_bar=True, sync_dist=True)
-        return loss
+    labels: Literal["one", "many"] = "one"
+    """one class per sample (softmax, accuracy), or any number (a sigmoid per class, mean average precision)"""
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], _index: int) -> None:
-        images, labels = batch
+    @property
+    def score(self) -> str:
+        return _KINDS[self.labels].score
+
+    def metric(self, num_classes: int) -> Metric:
+        return _KINDS[self.labels].metric(num_classes)
+
+    def loss(self, network: nn.Module, samples: Tensor, labels: Tensor) -> Tensor:
+        return _KINDS[self.labels].loss(network(samples), labels)
+
+    def validate(
+        self, network: nn.Module, samples: Tensor, labels: Tensor, metric: Metric
+    ) -> tuple[Tensor, int] | None:
         read = has_label(labels)
         if not read.any():
-            return
-        images, labels = images[read], labels[read]
-        logits = self.network(images)
-        self.score.update(logits, labels)
-        loss = self.objective.loss(logits, labels)
-        self.log("test/loss", loss, sync_dist=True, batch_size=len(images))
-        self.log(f"test/{self.objective.score}", self.score, prog_bar=True, batch_size=len(images))
+            return None
+        logits, labels = network(samples[read]), labels[read]
+        metric.update(logits, labels)
+        return _KINDS[self.labels].loss(logits, labels), len(logits)
 
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        schedule = self.schedule
-        groups = parameter_groups(self.network, schedule, self.roles)
-        if isinstance(schedule.optimizer, SGD):
-            chosen = schedule.optimizer
-            optimizer = torch.optim.SGD(groups, momentum=chosen.momentum, nesterov=chosen.nesterov)
-        else:
-            optimizer = torch.optim.AdamW(groups, betas=schedule.optimizer.betas)
-        steps = int(self.trainer.estimated_stepping_batches)
-        rate = scheduler(schedule.rate, optimizer, schedule.epochs, steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+    def predictions(self, outputs: Float[Tensor, "b v k *places"]) -> Float[Tensor, "b k"]:
+        """Probabilities of the classes.
+
+            p = mean over views, mean over places, of softmax(logits)        (or of a sigmoid per class)
+
+        Probabilities are averaged, not logits (Wang et al., CVPR 2018, section 5.1, and their released code).
+        """
+        each = _KINDS[self.labels].probabilities(outputs)
+        return each.flatten(3).mean(dim=3).mean(dim=1) if each.ndim > 3 else each.mean(dim=1)
+
+    def scores(self, predictions: Sequence[Tensor], labels: Sequence[Tensor]) -> "ClassScores":
+        scores = ClassScores(torch.cat(list(predictions)), torch.cat(list(labels)))
+        if not scores.read.any():
+            raise ValueError(f"none of the {len(scores.labels)} samples could be read")
+        return scores
+
+
+def has_label(labels: Tensor) -> Tensor:
+    """`(n,)`: which samples have a label; -1 throughout marks a sample that could not be read."""
+    return labels.reshape(len(labels), -1).ge(0).any(dim=1)
+
+
+# ------------------------------------------------------------------------------------------------ the metrics
+
+
+def average_precision(scores: Float[Tensor, "b k"], targets: Tensor) -> Float[Tensor, "k"]:
+    """Average precision per class: the mean, over the positives of a class, of the precision at each of them when all
+    samples are ranked by their score for the class.
+
+    Args:
+        scores: a score per sample and class; only their order matters.
+        targets: ones and zeros, `(b, k)`.
+
+    Returns:
+        `(k,)`; nan for a class without a positive. The mean over classes leaves it out, as the evaluation of Charades
+        does (torchmetrics alone would count it as zero).
+    """
+    nan = scores.new_tensor(torch.nan)
+    columns = zip(scores.T, targets.long().T, strict=True)
+    return torch.stack([binary_average_precision(s, t) if t.any() else nan for s, t in columns])
+
+
+class MeanAveragePrecision(Metric):
+    """The mean of `average_precision` over the classes that have a positive."""
+
+    scores: list[Tensor]
+    targets: list[Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("scores", default=[], dist_reduce_fx="cat")
+        self.add_state("targets", default=[], dist_reduce_fx="cat")
+
+    def update(self, logits: Tensor, targets: Tensor) -> None:
+        self.scores.append(logits.float().sigmoid())
+        self.targets.append(targets)
+
+    def compute(self) -> Tensor:
+        return average_precision(dim_zero_cat(self.scores), dim_zero_cat(self.targets)).nanmean()
+
+
+class _Kind(NamedTuple):
+    loss: Callable[[Tensor, Tensor], Tensor]
+    probabilities: Callable[[Tensor], Tensor]
+    score: str
+    metric: Callable[[int], Metric]
+
+
+_KINDS: dict[str, _Kind] = {
+    "one": _Kind(
+        loss=partial(F.cross_entropy, ignore_index=IGNORE),
+        probabilities=partial(torch.softmax, dim=2),
+        score="accuracy",
+        metric=partial(MulticlassAccuracy, average="micro", ignore_index=IGNORE),
+    ),
+    "many": _Kind(
+        loss=F.binary_cross_entropy_with_logits,
+        probabilities=torch.sigmoid,
+        score="mAP",
+        metric=lambda num_classes: MeanAveragePrecision(),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Probabilities `(n, k)` and labels of n samples: `(n,)` indices, or `(n, k)` ones and zeros.
+
+    A label of -1 marks a sample that could not be read; no figure counts it.
+    """
+
+    probabilities: Tensor
+    labels: Tensor
+
+    @property
+    def many(self) -> bool:
+        """Whether a sample may have any number of labels."""
+        return self.labels.ndim == 2
+
+    @property
+    def read(self) -> Tensor:
+        """`(n,)`: which samples could be read."""
+        return has_label(self.labels)
+
+    @property
+    def count(self) -> int:
+        return int(self.read.sum())
+
+    def top(self, k: int) -> float:
+        """Fraction of the samples whose label is among the k most probable classes."""
+        best = self.probabilities[self.read].topk(k, dim=1).indices
+        return float((best == self.labels[self.read][:, None]).any(dim=1).float().mean())
+
+    def samples(self) -> Tensor:
+        """`(k,)`: the number of samples of every class."""
+        labels = self.labels[self.read]
+        return labels.sum(dim=0).long() if self.many else labels.bincount(minlength=self.probabilities.shape[1])
+
+    def per_class(self) -> Tensor:
+        """`(k,)`: accuracy, or average precision, of every class; nan for a class without a sample."""
+        if self.many:
+            return average_precision(self.probabilities[self.read], self.labels[self.read])
+        right = self.labels[self.read & (self.probabilities.argmax(dim=1) == self.labels)]
+        return right.bincount(minlength=self.probabilities.shape[1]) / self.samples()
+
+    def mean_average_precision(self) -> float:
+        """The mean over the classes that have a sample, as in the evaluation of Charades."""
+        return float(self.per_class().nanmean())
+
+    def summary(self) -> str:
+        if self.many:
+            absent = int((self.samples() == 0).sum())
+            left_out = f" ({absent} classes without a sample left out)" if absent else ""
+            return f"mAP {self.mean_average_precision():.4f}{left_out}"
+        top5 = f", top-5 {self.top(5):.4f}" if self.probabilities.shape[1] > 5 else ""
+        return f"top-1 {self.top(1):.4f}{top5}"
+
+    def table(self, classes: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        figures = zip(classes, self.samples().tolist(), self.per_class().tolist(), strict=True)
+        rows = [(name, str(count), f"{score:.4f}" if count else "no sample") for name, count, score in figures]
+        return ("class", "samples", "average precision" if self.many else "accuracy"), rows
+
+    def write(self, file: Path, names: Sequence[Sequence[str]], header: Sequence[str], classes: Sequence[str]) -> None:
+        """A row per sample: its name, its label, the prediction, a probability per class."""
+        with file.open("w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow([*header, "label", "prediction", *classes])
+            for name, p, label in zip(names, self.probabilities, self.labels, strict=True):
+                if not bool(has_label(label[None])):
+                    writer.writerow([*name, "not read", "", *[""] * len(classes)])
+                    continue
+                chosen = p > 0.5 if self.many else p.argmax()
+                numbers = [f"{value:.6f}" for value in p.tolist()]
+                writer.writerow([*name, _named(label, classes), _named(chosen, classes), *numbers])
+
+
+def _named(label: Tensor, classes: Sequence[str]) -> str:
+    if label.ndim == 0:
+        return classes[int(label)]
+    return ";".join(name for name, present in zip(classes, label.tolist(), strict=True) if present)

@@ -1,0 +1,21 @@
+"""Numbers of a recipe that cannot be, refused in one form: what was given, the bound, a usual value."""
+
+import math
+
+
+def at_least(name: str, value: float, least: float, usual: object) -> None:
+    """ValueError unless `value` is a finite number, `least` or more."""
+    if not (math.isfinite(value) and value >= least):
+        raise ValueError(f"{name} must be at least {least:g}, got {value} ({usual} is usual)")
+
+
+def positive(name: str, value: float, usual: object) -> None:
+    """ValueError unless `value` is a finite number above 0."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a positive number, got {value} ({usual} is usual)")
+
+
+def between(name: str, value: float, low: float, high: float, usual: object) -> None:
+    """ValueError unless low < value < high."""
+    if not low < value < high:
+        raise ValueError(f"{name} must lie between {low:g} and {high:g}, got {value} ({usual} is usual)")
