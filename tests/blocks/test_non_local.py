@@ -24,7 +24,7 @@ def alive(**options):
         ({"pool_order": "first"}, "pool_order='first' is not one of 'before', 'after'"),
         ({"norm": "batch"}, "norm='batch' is not one of 'bn', 'affine', None"),
         ({"init": "zeros"}, "init='zeros' is not one of 'identity', 'random'"),
-        ({"backend": "associative"}, "backend='associative' is not one of 'auto', 'sdpa', 'strips', 'dense'"),
+        ({"backend": "associative"}, "backend='associative' is not one of 'auto', 'sdpa', 'dense'"),
         ({"kind": "dot", "backend": "sdpa"}, "backend='sdpa' is not one of 'auto', 'associative', 'gram', 'dense'"),
         ({"kind": "dot", "scale": "sqrt_dim"}, "scale='sqrt_dim' does not apply to kind='dot', .*leave scale=None"),
         ({"kind": "concatenation", "scale": 0.5}, "scale=0.5 does not apply to kind='concatenation'"),

@@ -117,6 +117,8 @@ class NonLocal(nn.Module):
         self.frame_groups, self.frames_per_group = frame_groups, frames_per_group
         self.pool_order: ops.PoolOrder = pool_order
         self.std, self.init, self.backend = std, init, backend
+        # An option, not a question about sizes, so that it exports.
+        self.restricted = attend_over != "spacetime" or frame_groups is not None or frames_per_group is not None
 
         embedded = kind != "gaussian"
         self.theta = nn.Linear(channels, inner, bias=bias) if embedded else None
@@ -167,47 +169,49 @@ class NonLocal(nn.Module):
         return True
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        parts = self.parts(x.shape[2:]) if self.cuts else ()
-        part = ops.cut(x, parts) if self.cuts else x
-        layers, fixed = self.layers(), self._fixed_norm()
-        if fixed is not None:
-            layers = layers._replace(out=_then(layers.out, *fixed))
-        norm = self.norm if fixed is None else None
+        parts = self.parts(x.shape[2:]) if self.restricted else None
+        norm, fixed = self._norms()
         z = ops.non_local_block(
-            part, layers, self.kind, self.keys, scale=self.scale, residual=norm is None, backend=self.backend
+            x if parts is None else ops.cut(x, parts),
+            self.layers(),
+            self.kind,
+            self.keys,
+            scale=self.scale,
+            norm=fixed,
+            residual=norm is None,
+            backend=self.backend,
         )
-        z = ops.join(z, parts) if self.cuts else z
-        return z if norm is None else x + norm(z.flatten(2)).unflatten(2, x.shape[2:])
+        z = z if parts is None else ops.join(z, parts)
+        return z if norm is None else norm(z.flatten(2)).unflatten(2, x.shape[2:]) + x
 
     def layers(self) -> ops.Layers:
         """The weights as the ops take them."""
-        maps = (self.theta, self.phi, self.g, self.out, self.w_f)
-        theta, phi, g, out, w_f = (layer and ops.LinearMap(layer.weight, layer.bias) for layer in maps)
-        assert g is not None and out is not None
-        return ops.Layers(theta, phi, g, out, w_f)
+        theta, phi, g, out, w_f = self.theta, self.phi, self.g, self.out, self.w_f
+        return ops.Layers(
+            theta and ops.LinearMap(theta.weight, theta.bias),
+            phi and ops.LinearMap(phi.weight, phi.bias),
+            ops.LinearMap(g.weight, g.bias),
+            ops.LinearMap(out.weight, out.bias),
+            w_f and ops.LinearMap(w_f.weight, w_f.bias),
+        )
 
     @property
     def keys(self) -> ops.Keys:
-        """Which keys a query has, before its reach is cut."""
+        """The pooling of keys."""
         return ops.Keys(self.pool, self.pool_order)
 
-    def _fixed_norm(self) -> tuple[Tensor, Tensor] | None:
-        """s and b of a norm that is s z + b whatever the input: a frozen one, or a batch norm that evaluates."""
+    def _norms(self) -> tuple[nn.Module | None, ops.FixedNorm | None]:
+        """The norm that needs all of z, or the norm that is s z + b whatever its input and merges with W_z."""
         norm = self.norm
         if isinstance(norm, Affine):
-            return norm.weight, norm.bias
+            return None, ops.FixedNorm(norm.weight, norm.bias)
         if not isinstance(norm, _BatchNorm) or norm.training or not norm.affine:
-            return None
+            return norm, None
         mean, var = norm.running_mean, norm.running_var
         if mean is None or var is None:
-            return None
+            return norm, None
         s = ops.wide(norm.weight) * (ops.wide(var) + norm.eps).rsqrt()
-        return s, norm.bias - s * mean
-
-    @property
-    def cuts(self) -> bool:
-        """Whether a query may not see every key. A question about options, not sizes, so that it exports."""
-        return self.attend_over != "spacetime" or self.frame_groups is not None or self.frames_per_group is not None
+        return None, ops.FixedNorm(s, norm.bias - s * mean)
 
     def parts(self, grid: Sequence[int]) -> tuple[int, ...]:
         """Into how many parts each axis is cut; a query looks at the keys of its own part."""
@@ -226,7 +230,7 @@ class NonLocal(nn.Module):
         `wholeframe.ops.flat_index` turns `(y, x)` into a flat position.
         """
         index = torch.as_tensor(query, device=x.device)
-        if self.cuts:
+        if self.restricted:
             return self._attention_in_parts(x, index)
         theta, phi, _ = self.project(x)
         weights = ops.pairwise_weights(theta[:, index], phi, self.kind, scale=self.scale, **self._w_f())
@@ -254,12 +258,22 @@ class NonLocal(nn.Module):
         parts = self.parts(grid)
         return tuple(size // count // width for size, count, width in zip(grid, parts, window, strict=True))
 
-    def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample, as `backend` runs it."""
+    def backend_for(self, x: Float[Tensor, "b c *grid"]) -> str:
+        """The name of the backend that `forward(x)` runs: `backend`, unless that is `"auto"`."""
+        part = ops.cut(x, self.parts(x.shape[2:])) if self.restricted else x
+        return ops.backend_for(part, self.layers(), self.kind, self.keys, self.backend)
+
+    def multiply_adds(self, grid: Sequence[int], backend: str = "dense") -> int:
+        """Multiply-adds of one sample.
+
+        Args:
+            grid: the sizes of the map.
+            backend: what is counted; by default the definition, so that the count does not depend on dtype or machine.
+        """
+        one_of("backend", backend, ops.backend_names(self.kind))
         parts = self.parts(grid)
         part = tuple(size // count for size, count in zip(grid, parts, strict=True))
-        extent = ops.extent(part, self.keys, self.channels, self.inner)
-        return math.prod(parts) * ops.non_local_macs(extent, self.kind, self.backend)
+        return math.prod(parts) * ops.non_local_macs(part, self.channels, self.inner, self.kind, self.keys, backend)
 
     def extra_repr(self) -> str:
         return (
@@ -271,10 +285,3 @@ class NonLocal(nn.Module):
 
     def _w_f(self) -> dict[str, Tensor | None]:
         return {} if self.w_f is None else {"w_f": self.w_f.weight[0], "beta": self.w_f.bias}
-
-
-def _then(out: ops.LinearMap, s: Tensor, b: Tensor) -> ops.LinearMap:
-    """A linear map, and then s z + b, as one."""
-    dtype = out.weight.dtype
-    bias = b if out.bias is None else s * out.bias + b
-    return ops.LinearMap((s[:, None] * out.weight).to(dtype), bias.to(dtype))

@@ -7,8 +7,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from wholeframe import ops
 from wholeframe.blocks import NonLocal
-from wholeframe.ops.backends import choose
-from wholeframe.ops.non_local.block import DOT
 
 
 @pytest.fixture
@@ -114,14 +112,14 @@ def test_vmap(x, kind):
 
 @pytest.mark.parametrize("pool", [1, 2])
 @pytest.mark.parametrize("order", ["before", "after"])
-@pytest.mark.parametrize("backend", DOT)
+@pytest.mark.parametrize("backend", ops.backend_names("dot"))
 def test_multiply_adds_of_every_order_of_dot(x, backend, pool, order):
     if backend == "gram" and (pool, order) == (2, "after"):
         return
     block = alive(kind="dot", backend=backend, pool=pool, pool_order=order).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         block(x[:1])
-    assert block.multiply_adds((5, 4)) == counter.get_total_flops() // 2
+    assert block.multiply_adds((5, 4), backend) == counter.get_total_flops() // 2
 
 
 @pytest.mark.parametrize(
@@ -129,7 +127,7 @@ def test_multiply_adds_of_every_order_of_dot(x, backend, pool, order):
 )
 def test_the_order_of_dot_is_that_of_the_fewest_products(side, name):
     """Of a map of 512 channels and as many inside as usual."""
-    assert choose(DOT, "auto", ops.extent((side, side), ops.Keys(), 512, 256)) is DOT[name]
+    assert NonLocal(512, kind="dot").backend_for(torch.empty(1, 512, side, side)) == name
 
 
 def test_halves_take_no_gram_matrix(x):
