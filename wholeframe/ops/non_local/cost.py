@@ -68,7 +68,7 @@ def matrix_is_small(s: Size) -> bool:
 
 def few_pairs(s: Size) -> bool:
     """Whether the pairs of `concatenation` take less time as a matrix than by sorting."""
-    return concatenation_dense(s) <= SORTING * concatenation_sorted(s)
+    return s.n * s.k <= SORTING * _pairs_by_sorting(s)
 
 
 # ---------------------------------------------------------------------------- multiply-adds of a block, for one sample
@@ -118,8 +118,12 @@ def concatenation_dense(s: Size) -> int:
 
 
 def concatenation_sorted(s: Size) -> int:
-    """Products within blocks, two lines per knot, interpolation between two rows per query."""
-    return _scored(s) + (s.k * (KNOTS + 4) + 2 * s.n) * s.d
+    return _scored(s) + _pairs_by_sorting(s) * s.d
+
+
+def _pairs_by_sorting(s: Size) -> int:
+    """Products within blocks, two lines per knot, interpolation between two rows per query; per channel."""
+    return s.k * (KNOTS + 4) + 2 * s.n
 
 
 def _four_maps(s: Size) -> int:
