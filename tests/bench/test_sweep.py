@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from wholeframe import ops
 from wholeframe.bench import sweep
 from wholeframe.bench.case import Case, Outcome, alone, run_case
 from wholeframe.blocks import BLOCKS
@@ -26,17 +27,16 @@ def test_every_block_is_in_the_sweep_at_every_size():
 
 
 def test_an_alternative_is_asked_up_to_its_largest_map():
-    """Beyond the last of them a block goes on alone."""
     rivals = {side: [] for side in sweep.SIDES}
     for case in sweep.cases():
         if case.block == "nl_concatenation":
             rivals[case.shape[-1]].append(case.rival)
     assert rivals == {
-        7: ["dense", "definition"],
-        14: ["dense", "definition"],
-        28: ["dense", "definition"],
-        56: ["dense"],
-        112: [None],
+        7: ["sorted", "dense", "definition"],
+        14: ["sorted", "dense", "definition"],
+        28: ["sorted", "dense", "definition"],
+        56: ["sorted", "dense"],
+        112: ["sorted"],
     }
 
 
@@ -74,3 +74,8 @@ def test_a_picture_of_scaling(tmp_path):
     }
     draw_scaling(lines, tmp_path / "scaling.png", "two samples")
     assert (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_backend_of_a_block_is_an_alternative():
+    found = {case.rival for case in sweep.cases(sides=(7,)) if case.block == "nl_gaussian"}
+    assert found >= set(ops.backend_names("gaussian"))

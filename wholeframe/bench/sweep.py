@@ -12,14 +12,16 @@ from functools import partial
 
 from torch import nn
 
+from wholeframe import ops
 from wholeframe.bench import references
 from wholeframe.bench.case import Case, Forward, Outcome, against, against_backend, against_definition, alone
 from wholeframe.blocks import BLOCKS
 
 BATCH, CHANNELS, SIDES = 2, 256, (7, 14, 28, 56, 112)
 PAIRS = 56  # the largest side at which the pairs of all positions fit
-CONCATENATED = 28  # where each pair is a vector
-TOLERATED = 0.95  # an alternative may be so much faster before it should have been chosen
+CONCATENATED = 28  # the largest side at which each pair may be a vector
+DIFFERENCES = 14  # the same, with gradients of every intermediate kept
+TOLERATED = 0.95  # share of our time below which an alternative should have been chosen
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,12 @@ def _make(block: str) -> Callable[..., nn.Module]:
     return partial(BLOCKS[block].make, CHANNELS)
 
 
-def _dense(block: str) -> Alternative:
-    return Alternative(block, "dense", against_backend(_make(block), "dense"), PAIRS)
+def _backends(block: str, **largest: int) -> list[Alternative]:
+    """Every way to compute the block, up to a largest map for those that build a matrix of all pairs."""
+    names = ops.backend_names(_make(block)().kind)
+    return [
+        Alternative(block, name, against_backend(_make(block), name), largest.get(name, SIDES[-1])) for name in names
+    ]
 
 
 def _mmcv(block: str, mode: str) -> Alternative:
@@ -65,13 +71,13 @@ ALTERNATIVES: tuple[Alternative, ...] = (
         PAIRS,
         clips=True,
     ),
-    _dense("nl"),
+    *_backends("nl", dense=PAIRS),
     _mmcv("nl_gaussian", "gaussian"),
-    _dense("nl_gaussian"),
-    _dense("nl_euclidean"),
+    *_backends("nl_gaussian", gram=PAIRS, dense=PAIRS),
+    *_backends("nl_euclidean", dense=DIFFERENCES),
     _mmcv("nl_dot", "dot_product"),
-    _dense("nl_dot"),
-    _dense("nl_concatenation"),
+    *_backends("nl_dot", dense=PAIRS),
+    *_backends("nl_concatenation", dense=PAIRS),
     _defined("nl_concatenation", references.pairs_concatenated, CONCATENATED),
     _defined("snl", references.plain_context),
     Alternative("gc", "mmcv", against("mmcv.ContextBlock", in_channels=CHANNELS, ratio=1 / 16)),
