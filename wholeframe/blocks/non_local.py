@@ -14,19 +14,20 @@ from wholeframe.blocks import conventions, spacetime
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
-from wholeframe.blocks.spacetime import Reach
+from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
 
 
 class NonLocal(nn.Module):
-    """Every position takes a weighted sum of all positions, and the block adds it to its input.
+    """Every position takes a weighted sum over all positions, and the block adds it to its input.
 
-        y_i = 1/C_i  sum_j f(theta x_i, phi x_j) g x_j,        z_i = x_i + BN(W_z y_i)
+        y_i = 1/C_i  sum_j f(theta x_i, phi x_j) g x_j,        z_i = BN(W_z y_i) + x_i
 
-    Input and output `(b, c, *grid)`, any rank of grid. f and C_i by `kind`: see `wholeframe.ops.non_local.dense`.
-    Source: Wang, Girshick, Gupta, He, "Non-local Neural Networks", CVPR 2018 (arXiv 1711.07971).
+    f and C_i by `kind`: see `wholeframe.ops.non_local.dense`.
 
-    Where references disagree (each is an argument):
+    Source: Wang, Girshick, Gupta, He, "Non-local Neural Networks", CVPR 2018 (arXiv 1711.07971), eq. 1 and 6.
+
+    *Where references disagree* (each is an argument):
 
     - `scale` of the logits: None in the paper, AlexHex7 and mmcv with `use_scale=False`; `"sqrt_dim"`
       (inner^-1/2) in the released Caffe2 code, PySlowFast, PyTorchVideo and mmcv by default; timm divides by the
@@ -34,14 +35,14 @@ class NonLocal(nn.Module):
       number of keys instead.
     - `pool` and `pool_order`: the paper, mmcv and AlexHex7 pool the keys after phi and g; Caffe2, PySlowFast and
       PyTorchVideo pool x before. A maximum and a linear map do not commute: these are different functions.
-    - `groups` or `frames`: both cut a clip into runs of frames that do not see each other. Caffe2's `group_size`
-      is the number of `frames` in a group, PySlowFast's `NONLOCAL.GROUP` the number of `groups`.
+    - `frame_groups` or `frames_per_group`: both cut a clip into runs of frames that do not attend to each other.
+      Caffe2's `group_size` is `frames_per_group`, PySlowFast's `NONLOCAL.GROUP` is `frame_groups`.
     - `norm`: batch norm after W_z, or none (mmcv by default, Caffe2's frozen nets); Caffe2's `USE_AFFINE` is
-      `"affine"`, batch norm frozen to y = s x + b, neither of them trained.
-    - `out_bias`: mmcv drops the bias of W_z where a norm follows, the others keep it.
+      `"affine"`, batch norm frozen to y = s x + b, with neither of them trained.
+    - `out_bias`: mmcv drops the bias of W_z before a norm, the others keep it.
     - `std` of theta, phi and g at initialisation: 0.01 in the released code, He initialisation (None) in the paper.
-    - `init`: the paper starts the norm's gain (or W_z, where there is no norm) at zero, so that the block is an
-      identity; PyTorchVideo, and PySlowFast unless told otherwise, start at random.
+    - `init`: the paper starts the norm's gain (or W_z, without a norm) at zero, so that the block is an identity;
+      PyTorchVideo, and PySlowFast by default, start at random.
 
     Args:
         channels: c.
@@ -50,23 +51,25 @@ class NonLocal(nn.Module):
         scale: None, `"sqrt_dim"`, or a number that multiplies the similarity of the softmax kinds.
         pool: window of the max pooling of keys; an integer pools space and never time, a tuple names every axis.
         pool_order: `"before"` or `"after"` the projections phi and g.
-        reach: the keys of a query: all of `"spacetime"`, those of its frame (`"space"`), or those at its place in
-            every frame (`"time"`, which needs a clip and no spatial pooling). The paper's table 2d, without code.
-        groups, frames: cut a clip into so many groups of frames, or into groups of so many frames.
-        norm: `"bn"`, `"affine"` or None. Statistics are over all positions, whatever the reach. To freeze the norm of
-            a trained block, give `norm="affine"` a folded state, or set `block.norm = Affine.folded(block.norm)`.
+        attend_over: the keys of a query: all of `"spacetime"`, those of its frame (`"space"`), or those at its position
+            in every frame (`"time"`, which needs a clip and no spatial pooling). The paper's table 2d, without code.
+        frame_groups, frames_per_group: the number of groups that the frames of a clip are cut into, or their length.
+        norm: `"bn"`, `"affine"` or None. Statistics are over all positions, whatever a query attends over. To freeze the
+            norm of a trained block, give `norm="affine"` a folded state, or set `block.norm = Affine.folded(block.norm)`.
         eps, momentum: of the batch norm.
         bias: of theta, phi and g.
         out_bias: of W_z.
         concatenation_bias: of w_f (tea1528 has one, mmcv and AlexHex7 have none).
         std: of the initial weights of theta, phi and g; None for He initialisation.
-        init: `"identity"` for an identity at initialisation (the batch norm's gain, or W_z where there is none to train),
-            `"random"` otherwise.
-        backend: how it is computed; `"auto"`, or a name of `wholeframe.ops.backend_names(kind)`.
+        init: `"identity"` starts the gain of the batch norm at zero, or W_z without one; `"random"` does not.
+        backend: the way to compute it; `"auto"`, or a name of `wholeframe.ops.backend_names(kind)`.
+
+    Returns:
+        `(b, c, *grid)`, as its input, for a grid of any rank.
 
     Raises:
         ValueError: for a scale with a kind that has none, an unknown option, a pool larger than the grid, or a clip
-            that cannot be cut as asked.
+            that cannot be cut as the options say.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class NonLocal(nn.Module):
         scale: ops.Scale = None,
         pool: int | Sequence[int] = 1,
         pool_order: ops.PoolOrder = "after",
-        attend_over: Reach = "spacetime",
+        attend_over: AttendOver = "spacetime",
         frame_groups: int | None = None,
         frames_per_group: int | None = None,
         norm: Literal["bn", "affine"] | None = "bn",
@@ -107,13 +110,13 @@ class NonLocal(nn.Module):
             one_of("scale", scale, ("sqrt_dim", None))
         inner = max(channels // 2, 1) if inner is None else inner
         if inner < 1:
-            raise ValueError(f"inner={inner} is no width; give a number from 1, such as {max(channels // 2, 1)}")
+            raise ValueError(f"inner must be at least 1, got {inner}; leave it out for {max(channels // 2, 1)}")
 
         self.channels, self.inner = channels, inner
         self.kind: ops.Kind = kind
         self.scale: ops.Scale = scale
         self.pool = pool if isinstance(pool, int) else tuple(pool)
-        self.attend_over: Reach = attend_over
+        self.attend_over: AttendOver = attend_over
         self.frame_groups, self.frames_per_group = frame_groups, frames_per_group
         self.pool_order: ops.PoolOrder = pool_order
         self.std, self.init, self.backend = std, init, backend
@@ -138,8 +141,8 @@ class NonLocal(nn.Module):
     def like(cls, convention: Convention, channels: int, **overrides: Any) -> "NonLocal":
         """The block as a reference builds it by default: `NonLocal.like("slowfast", 512, pool=2)`.
 
-        `wholeframe.blocks.conventions.CONVENTIONS` says what each name stands for; `overrides` are arguments of
-        `NonLocal` and win.
+        `wholeframe.blocks.conventions.CONVENTIONS` lists the arguments of each name; `overrides`, which are arguments
+        of `NonLocal`, take precedence.
         """
         one_of("convention", convention, conventions.NAMES)
         kind = overrides.get("kind", "embedded_gaussian")
@@ -165,7 +168,7 @@ class NonLocal(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """Whether `attention` has something to show."""
+        """Whether the block has an `attention` method."""
         return True
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -214,7 +217,7 @@ class NonLocal(nn.Module):
         return None, ops.FixedNorm(s, norm.bias - s * mean)
 
     def parts(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """Into how many parts each axis is cut; a query looks at the keys of its own part."""
+        """The number of parts that each axis is cut into; a query attends over the keys of its own part."""
         return spacetime.parts_of(grid, self.attend_over, self.frame_groups, self.frames_per_group)
 
     def project(self, x: Float[Tensor, "b c *grid"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -224,10 +227,16 @@ class NonLocal(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *key_grid"]:
-        """The normalised weights of chosen queries (flat positions, row-major) over the grid of keys.
+        """The normalised weights of chosen queries over the grid of keys.
 
-        Recomputed for these queries alone; nothing of size n x n is built. Keys out of a query's reach weigh 0.
-        `wholeframe.ops.flat_index` turns `(y, x)` into a flat position.
+        Recomputed for these queries alone; nothing of size n x n is built.
+
+        Args:
+            x: the map.
+            query: flat positions, row-major; `wholeframe.ops.flat_index` turns `(y, x)` into one.
+
+        Returns:
+            `(b, q, *key_grid)`; keys that a query does not attend over weigh 0.
         """
         index = torch.as_tensor(query, device=x.device)
         if self.restricted:
@@ -237,7 +246,7 @@ class NonLocal(nn.Module):
         return weights.unflatten(2, self.key_grid(x.shape[2:]))
 
     def _attention_in_parts(self, x, index):
-        """Every query against the keys of its own part, put into the grid of all keys."""
+        """Weights of each query over the keys of its own part, placed in the grid of all keys."""
         b, grid, parts, q = x.shape[0], x.shape[2:], self.parts(x.shape[2:]), len(index)
         theta, phi, _ = (y.unflatten(0, (b, math.prod(parts))) for y in self.project(ops.cut(x, parts)))
         positions = torch.arange(math.prod(grid), device=x.device).view(1, 1, *grid)

@@ -140,7 +140,9 @@ def test_gram_keeps_the_digits_where_biases_cancel_the_mean(pool):
     results = {}
     for backend, dtype in (("dense", torch.float64), ("dense", torch.float32), ("gram", torch.float32)):
         block.backend = backend
-        y = ops.non_local_block(x.to(dtype), block.to(dtype).layers(), "dot", block.keys, residual=False, backend=backend)
+        y = ops.non_local_block(
+            x.to(dtype), block.to(dtype).layers(), "dot", block.keys, residual=False, backend=backend
+        )
         results[backend, dtype] = y.double()
         block.double()
     exact = results["dense", torch.float64]

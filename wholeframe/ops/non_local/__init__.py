@@ -18,7 +18,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wholeframe.ops.backends import Backend, full_precision, in_graph, named, never
-from wholeframe.ops.layout import wide
 from wholeframe.ops.linear import LinearMap, add_product
 from wholeframe.ops.non_local import chunked, concatenation, cost, dense, dot, softmax
 from wholeframe.ops.non_local.cost import Size, size_of
