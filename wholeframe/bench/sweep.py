@@ -15,7 +15,7 @@ from torch import nn
 from wholeframe import ops
 from wholeframe.bench import references
 from wholeframe.bench.case import Case, Forward, Outcome, against, against_backend, against_definition, alone
-from wholeframe.blocks import BLOCKS
+from wholeframe.blocks import BLOCKS, NonLocal
 
 BATCH, CHANNELS, SIDES = 2, 256, (7, 14, 28, 56, 112)
 PAIRS = 56  # the largest side at which the pairs of all positions fit
@@ -47,7 +47,9 @@ def _make(block: str) -> Callable[..., nn.Module]:
 
 def _backends(block: str, **largest: int) -> list[Alternative]:
     """Every way to compute the block, up to a largest map for those that build a matrix of all pairs."""
-    names = ops.backend_names(_make(block)().kind)
+    made = _make(block)()
+    assert isinstance(made, NonLocal)
+    names = ops.backend_names(made.kind)
     return [
         Alternative(block, name, against_backend(_make(block), name), largest.get(name, SIDES[-1])) for name in names
     ]

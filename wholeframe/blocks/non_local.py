@@ -54,8 +54,9 @@ class NonLocal(nn.Module):
         attend_over: the keys of a query: all of `"spacetime"`, those of its frame (`"space"`), or those at its position
             in every frame (`"time"`, which needs a clip and no spatial pooling). The paper's table 2d, without code.
         frame_groups, frames_per_group: the number of groups that the frames of a clip are cut into, or their length.
-        norm: `"bn"`, `"affine"` or None. Statistics are over all positions, whatever a query attends over. To freeze the
-            norm of a trained block, give `norm="affine"` a folded state, or set `block.norm = Affine.folded(block.norm)`.
+        norm: `"bn"`, `"affine"` or None. Statistics are over all positions, whatever a query attends over. To freeze
+            the norm of a trained block, give `norm="affine"` a folded state, or set
+            `block.norm = Affine.folded(block.norm)`.
         eps, momentum: of the batch norm.
         bias: of theta, phi and g.
         out_bias: of W_z.

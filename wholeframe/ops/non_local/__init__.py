@@ -222,7 +222,9 @@ def non_local_operation(
     """
     q, k, d, v = theta.shape[1], phi.shape[1], theta.shape[2], value.shape[2]
     if kind == "dot" and backend == "gram":
-        raise ValueError("backend='gram' of kind='dot' starts from the map; call ops.non_local_block, or 'associative'")
+        raise ValueError(
+            "backend='gram' of kind='dot' starts from the map; call ops.non_local_block, or take 'associative'"
+        )
     table, alike = BACKENDS[kind], theta is phi
     if backend == "auto":
         able = [name for name, way in table.items() if way.refuse(theta, alike) is None]
