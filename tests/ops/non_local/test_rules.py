@@ -79,7 +79,7 @@ def test_a_name_is_what_it_says():
 
 def test_the_operation_alone_has_no_gram_of_dot():
     x = torch.randn(1, 5, 4)
-    with pytest.raises(ValueError, match="starts from the map; call ops.non_local_block"):
+    with pytest.raises(ValueError, match=r"starts from the map; call ops\.non_local_block"):
         ops.non_local_operation(x, x, x, "dot", backend="gram")
 
 

@@ -233,7 +233,8 @@ def _between_knots(
     left = (below - 1).clamp(min=0)
     start, end = knots.gather(1, left), knots.gather(1, left + 1)
     w = torch.where(below > 0, (at - start) / (end - start), torch.zeros_like(at)) + ill
-    return _rows(table, torch.stack([left, left + 1], dim=-1), torch.stack([1 - w, w], dim=-1).div(m))
+    weight = torch.stack([1 - w, w], dim=-1).div(m)  # pyright: ignore[reportArgumentType]
+    return _rows(table, torch.stack([left, left + 1], dim=-1), weight)
 
 
 def _left_of(
@@ -245,7 +246,8 @@ def _left_of(
     m: int | torch.SymInt,
 ) -> Float[Tensor, "b q v"]:
     """The value right of the last knot below each query; 0 before the first knot."""
-    return _rows(table, (below - 1).clamp(min=0)[..., None], ((below > 0) + ill)[..., None].div(m))
+    weight = ((below > 0) + ill)[..., None].div(m)  # pyright: ignore[reportArgumentType]
+    return _rows(table, (below - 1).clamp(min=0)[..., None], weight)
 
 
 def _rows(
