@@ -149,7 +149,7 @@ def test_export_with_dynamic_sizes(x):
         ),
         (
             {"frame_groups": 2, "frames_per_group": 4},
-            "frame_groups=2 and frames_per_group=4 both say how a clip is cut; give one of the two",
+            "frame_groups=2 and frames_per_group=4 both cut the clip; give one of the two",
         ),
         ({"frames_per_group": 0}, "frames_per_group must be at least 1, got 0; leave it out"),
         (

@@ -1,8 +1,8 @@
-"""Every block at every size against every alternative: whether there is one to be preferred anywhere.
+"""Every block at every size against every alternative, to find where an alternative is the better choice.
 
 Two samples of 256 channels, from 7 x 7 to 112 x 112 positions. The alternatives are the peers that are installed and
-our own definitions, all as wide as ours. What builds a matrix of all pairs stops where a pass would not fit into a
-few GiB; ours goes on alone.
+our own definitions and backends, all as wide as ours. Alternatives that build a matrix of all pairs stop at the size
+where a pass would not fit into a few GiB; ours goes on alone.
 """
 
 import math
@@ -32,7 +32,7 @@ class Alternative:
     rival: str
     build: Callable[[], tuple[Forward, Forward]]
     largest: int = SIDES[-1]
-    """side of the largest map that it is asked for"""
+    """side of the largest map that it runs on"""
     clips: bool = False
     """whether it takes clips only: it gets an image as a clip of one frame"""
 
@@ -103,12 +103,12 @@ ALTERNATIVES: tuple[Alternative, ...] = (
 
 
 def cases(alternatives: Sequence[Alternative] = ALTERNATIVES, sides: Sequence[int] = SIDES) -> Iterator[Case]:
-    """Block by block and size by size: every alternative that is asked for there, or ours alone."""
+    """Block by block and size by size: every alternative that runs there, or ours alone."""
     for block in dict.fromkeys([*(other.block for other in alternatives), *BLOCKS]):
         others = [other for other in alternatives if other.block == block]
         for side in sides:
-            asked = [other.case(side) for other in others if side <= other.largest]
-            yield from asked or [Case(block, (BATCH, CHANNELS, side, side), None, alone(_make(block)))]
+            rivals = [other.case(side) for other in others if side <= other.largest]
+            yield from rivals or [Case(block, (BATCH, CHANNELS, side, side), None, alone(_make(block)))]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The definition against literal formulas; `tests/laws` proves the fast paths against the definition."""
+"""The definition against literal formulas; `tests/laws` compares the fast ways with the definition."""
 
 import pytest
 import torch
@@ -81,7 +81,7 @@ def test_pairwise_is_the_weighted_sum_of_the_values(inputs, w_f, kind, scale):
 @pytest.mark.parametrize("backend", ["symmetric", "gram"])
 @pytest.mark.parametrize("scale", [None, 0.7])
 def test_one_tensor_as_queries_and_keys(inputs, backend, scale, monkeypatch):
-    """Six positions in strips of four: outputs and gradients of both orders, and under vmap over either."""
+    """Six positions in chunks: outputs and gradients of both orders, and under vmap over either."""
     monkeypatch.setattr(cost, "CHUNK", 4)
     x, value = inputs[0].requires_grad_(), torch.randn(B, Q, V, dtype=torch.float64, requires_grad=True)
 
@@ -95,14 +95,14 @@ def test_one_tensor_as_queries_and_keys(inputs, backend, scale, monkeypatch):
 
 
 @pytest.mark.parametrize("size", [1, 4, 8])
-def test_strips_that_end_where_the_positions_do(size, monkeypatch):
+def test_chunks_that_end_with_the_positions(size, monkeypatch):
     monkeypatch.setattr(cost, "CHUNK", 4)
     x, value = torch.randn(B, size, D, dtype=torch.float64), torch.randn(B, size, V, dtype=torch.float64)
     close(*(ops.non_local_operation(x, x, value, "gaussian", backend=backend) for backend in ("symmetric", "dense")))
 
 
-def test_strips_keep_their_digits_where_later_keys_weigh_far_more():
-    """Logits from 0 to 4e4, rising from strip to strip: sums over what came before have to shrink to nothing."""
+def test_chunks_keep_their_digits_where_later_keys_weigh_far_more():
+    """Logits from 0 to 4e4, rising from chunk to chunk: sums over what came before have to shrink to nothing."""
     x = torch.linspace(0, 200, 500)[None, :, None]
     value = torch.linspace(-1, 1, 500)[None, :, None]
     out, dense = (
@@ -127,6 +127,22 @@ def test_euclidean_distances_do_not_lose_their_digits_to_an_offset(inputs, backe
         theta.float() + 100, phi.float() + 100, value.float(), "euclidean_gaussian", backend=backend
     )
     assert (shifted - expected).abs().max() < 1e-4
+
+
+def test_euclidean_distances_within_far_clusters():
+    """Clusters at -100 and 100 in float32: the definition takes differences, and fused attention errs by the bound."""
+    torch.manual_seed(0)
+    centre = 100.0 * torch.tensor([1.0, -1.0]).repeat(8)[:, None]
+    x = (centre + 0.3 * torch.randn(2, 16, D)).float()
+    value = torch.randn(2, 16, V)
+    options = {"kind": "euclidean_gaussian"}
+    exact = ops.non_local_operation(x.double(), x.double(), value.double(), backend="dense", **options)
+    definition = ops.non_local_operation(x, x, value, backend="dense", **options)
+    assert (definition - exact).abs().max() < 1e-5
+    fast = ops.non_local_operation(x, x, value, backend="sdpa", **options)
+    largest_square = float((x - x.mean(dim=1, keepdim=True)).square().sum(dim=-1).max())
+    # An error e of every logit changes weights by a factor of e^2e at most.
+    assert (fast - exact).abs().max() < 4 * torch.finfo(torch.float32).eps * largest_square * float(value.abs().max())
 
 
 @pytest.mark.parametrize("kind", ops.KINDS)
