@@ -24,12 +24,12 @@ def alive(**options):
         ({"pool_order": "first"}, "pool_order='first' is not one of 'before', 'after'"),
         ({"norm": "batch"}, "norm='batch' is not one of 'bn', 'affine', None"),
         ({"init": "zeros"}, "init='zeros' is not one of 'identity', 'random'"),
-        ({"backend": "associative"}, "backend='associative' is not one of 'auto', 'sdpa', 'strips', 'dense'"),
+        ({"backend": "associative"}, "backend='associative' is not one of 'auto', 'sdpa', 'dense'"),
         ({"kind": "dot", "backend": "sdpa"}, "backend='sdpa' is not one of 'auto', 'associative', 'gram', 'dense'"),
         ({"kind": "dot", "scale": "sqrt_dim"}, "scale='sqrt_dim' does not apply to kind='dot', .*leave scale=None"),
         ({"kind": "concatenation", "scale": 0.5}, "scale=0.5 does not apply to kind='concatenation'"),
         ({"scale": "sqrt_dims"}, "scale='sqrt_dims' is not one of 'sqrt_dim', None; did you mean 'sqrt_dim'?"),
-        ({"inner": 0}, "inner=0 is no width; give a number from 1, such as 4"),
+        ({"inner": 0}, "inner must be at least 1, got 0; leave it out for 4"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

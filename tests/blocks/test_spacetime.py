@@ -1,4 +1,4 @@
-"""What a query sees of a clip: everything, its frame, its place, or its group of frames."""
+"""Which keys a query of a clip attends over: all, those of its frame, its position, or its group of frames."""
 
 import pytest
 import torch
@@ -102,14 +102,14 @@ def test_key_grid(options, grid):
 
 
 def test_multiply_adds_are_those_of_the_parts():
-    free = NonLocal(8, backend="dense")
+    free = NonLocal(8)
     one = free.multiply_adds((1, 5, 6))
     for options in ({"attend_over": "space"}, {"frames_per_group": 1}, {"frame_groups": 4}):
-        assert NonLocal(8, backend="dense", **options).multiply_adds(GRID) == 4 * one
-    assert NonLocal(8, backend="dense", attend_over="time").multiply_adds(GRID) == 30 * free.multiply_adds((4, 1, 1))
-    pooled = NonLocal(8, backend="dense", pool=2, pool_order="before")
+        assert NonLocal(8, **options).multiply_adds(GRID) == 4 * one
+    assert NonLocal(8, attend_over="time").multiply_adds(GRID) == 30 * free.multiply_adds((4, 1, 1))
+    pooled = NonLocal(8, pool=2, pool_order="before")
     expected = 2 * pooled.multiply_adds((2, 5, 6))
-    assert NonLocal(8, backend="dense", pool=2, pool_order="before", frame_groups=2).multiply_adds(GRID) == expected
+    assert NonLocal(8, pool=2, pool_order="before", frame_groups=2).multiply_adds(GRID) == expected
 
 
 def test_one_group_is_the_whole_clip(x):
@@ -149,14 +149,14 @@ def test_export_with_dynamic_sizes(x):
         ),
         (
             {"frame_groups": 2, "frames_per_group": 4},
-            "frame_groups=2 and frames_per_group=4 both say how a clip is cut; give one of the two",
+            "frame_groups=2 and frames_per_group=4 both cut the clip; give one of the two",
         ),
-        ({"frames_per_group": 0}, "frames_per_group=0 is no number of frames_per_group; give one from 1"),
+        ({"frames_per_group": 0}, "frames_per_group must be at least 1, got 0; leave it out"),
         (
             {"attend_over": "time", "pool": 2},
-            "pool=2 merges places, and with attend_over='time' a query looks only at its own",
+            "pool=2 merges positions, and with attend_over='time' a query attends only over its own",
         ),
-        ({"attend_over": "time", "pool": (2, 2, 1)}, r"pool=\(2, 2, 1\) merges places"),
+        ({"attend_over": "time", "pool": (2, 2, 1)}, r"pool=\(2, 2, 1\) merges positions"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

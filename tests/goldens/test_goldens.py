@@ -86,7 +86,7 @@ def cases() -> list[tuple[str, str]]:
         if source := reference(name):
             block = convert.block(source, constructor(name))
             backends = ops.backend_names(block.kind) if isinstance(block, NonLocal) else ()
-            refused = ("symmetric", "gram") if isinstance(block, NonLocal) and block.keys.late else ()
+            refused = ("symmetric", "gram") if isinstance(block, NonLocal) and block.keys.pooled == "after" else ()
             pairs += [(name, backend) for backend in ("auto", *backends) if backend not in refused]
     return pairs
 

@@ -24,7 +24,7 @@ def asymmetry(block, backend):
         if block.kind == "gaussian":
             return "its queries are its keys, and here they are two tensors"
         if block.pool_order == "after":
-            return "a maximum over phi and g is no product with x"
+            return "a maximum over phi and g has no product with x"
     return None
 
 

@@ -1,7 +1,7 @@
-"""Our blocks against the peers that are installed, and against definitions where a peer has no package.
+"""Our blocks against the installed peers, and against definitions for peers without a package.
 
 Every case first checks that both sides compute the same numbers (ours is converted from the peer's own weights), then
-lets them take turns: forward, and forward + backward to the input and all weights.
+runs them in turns: forward, and forward + backward to the input and all weights.
 """
 
 import importlib
@@ -33,10 +33,9 @@ PEERS = {  # where a reference of `convert` is imported from
 
 @dataclass(frozen=True)
 class Goal:
-    """How many times faster, and how many times less memory; None where nothing was promised.
+    """Factors of time and memory that a rival takes more; None for no goal.
 
-    Without a rival there is nothing to be faster than: then `seconds` and `gib` say how long and how much a forward
-    pass may take at most.
+    A case without a rival has upper limits instead: `seconds` and `gib` of a forward pass.
     """
 
     forward: float | None = None
@@ -48,7 +47,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Case:
-    """One block at one size, against one rival, or alone where there is none that would run."""
+    """One block at one size, against one rival, or alone where no rival could run."""
 
     block: str
     shape: tuple[int, ...]
@@ -88,7 +87,7 @@ class Outcome:
 
     @property
     def reached(self) -> list[bool]:
-        """For every goal for time or memory, whether it was reached."""
+        """For every goal of time or memory, whether it was reached."""
         pairs = [(self.ratio, self.goal), (self.memory_ratio, self.memory_goal)]
         pairs += [(self.seconds_goal, self.ours_ms / 1000), (self.gib_goal, self.ours_mib / 1024)]
         return [have >= need for have, need in pairs if have is not None and need is not None]
@@ -137,7 +136,7 @@ def alone(make: Callable[[], nn.Module]) -> Callable[[], tuple[nn.Module, None]]
 
 
 def against_backend(make: Callable[..., nn.Module], backend: str) -> Callable[[], tuple[nn.Module, nn.Module]]:
-    """Builds a block of ours, and the same with a backend of its op named."""
+    """Builds a block of ours, and the same block with a named backend."""
 
     def build() -> tuple[nn.Module, nn.Module]:
         block, other = make(), make(backend=backend)
@@ -185,7 +184,7 @@ def run_case(case: Case, *, rounds: int, budget: float, device: torch.device) ->
         raced = race(runs, device, rounds, budget)
         memory = {}
         for name, run in runs.items():
-            forget()  # gradients of the run before, freed during this one, would be held against nobody
+            forget()  # else gradients of the previous run, freed during this one, would lower the peak
             memory[name] = peak_bytes(run, device) / 2**20
         yield _outcome(case, mode, str(getattr(block, "backend", "only")), raced, memory, difference)
     x.requires_grad_(False)

@@ -1,8 +1,8 @@
-"""What a block would cost if it were written down as the references write it.
+"""The blocks written as the references write them, to compare their cost.
 
 Stand-ins for peers that have no package (AlexHex7, CGNL, GSoP): dense definitions written from the papers and the
-references' published behaviour, on the weights of one of our blocks. They compute the same numbers; nobody should
-use them.
+references' published behaviour, on the weights of one of our blocks. They compute the same numbers, and
+serve for comparison only.
 """
 
 import torch
@@ -102,7 +102,7 @@ def _rows_as_released(transform: RowConv, s: Float[Tensor, "b d d"]) -> Float[Te
 
 
 def covariance_by_matrix(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
-    """The covariance with its centring matrix, m x m, built anew and once per sample, as GSoP and fast-MPN-COV do."""
+    """The covariance with its m x m centring matrix, built once per sample on every call: GSoP and fast-MPN-COV."""
     b, _, m = x.shape
     like = {"dtype": x.dtype, "device": x.device}
     centring = (-torch.ones(m, m, **like) / m / m + torch.eye(m, **like) / m).repeat(b, 1, 1)

@@ -1,8 +1,8 @@
-"""Every block at every size against every alternative: whether there is one to be preferred anywhere.
+"""Every block at every size against every alternative, to find where an alternative is the better choice.
 
 Two samples of 256 channels, from 7 x 7 to 112 x 112 positions. The alternatives are the peers that are installed and
-our own definitions, all as wide as ours. What builds a matrix of all pairs stops where a pass would not fit into a
-few GiB; ours goes on alone.
+our own definitions and backends, all as wide as ours. Alternatives that build a matrix of all pairs stop at the size
+where a pass would not fit into a few GiB; ours goes on alone.
 """
 
 import math
@@ -12,14 +12,16 @@ from functools import partial
 
 from torch import nn
 
+from wholeframe import ops
 from wholeframe.bench import references
 from wholeframe.bench.case import Case, Forward, Outcome, against, against_backend, against_definition, alone
-from wholeframe.blocks import BLOCKS
+from wholeframe.blocks import BLOCKS, NonLocal
 
 BATCH, CHANNELS, SIDES = 2, 256, (7, 14, 28, 56, 112)
 PAIRS = 56  # the largest side at which the pairs of all positions fit
-CONCATENATED = 28  # where each pair is a vector
-TOLERATED = 0.95  # an alternative may be so much faster before it should have been chosen
+CONCATENATED = 28  # the largest side at which each pair may be a vector
+DIFFERENCES = 14  # the same, with gradients of every intermediate kept
+TOLERATED = 0.95  # share of our time below which an alternative should have been chosen
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Alternative:
     rival: str
     build: Callable[[], tuple[Forward, Forward]]
     largest: int = SIDES[-1]
-    """side of the largest map that it is asked for"""
+    """side of the largest map that it runs on"""
     clips: bool = False
     """whether it takes clips only: it gets an image as a clip of one frame"""
 
@@ -43,8 +45,14 @@ def _make(block: str) -> Callable[..., nn.Module]:
     return partial(BLOCKS[block].make, CHANNELS)
 
 
-def _dense(block: str) -> Alternative:
-    return Alternative(block, "dense", against_backend(_make(block), "dense"), PAIRS)
+def _backends(block: str, **largest: int) -> list[Alternative]:
+    """Every way to compute the block, up to a largest map for those that build a matrix of all pairs."""
+    made = _make(block)()
+    assert isinstance(made, NonLocal)
+    names = ops.backend_names(made.kind)
+    return [
+        Alternative(block, name, against_backend(_make(block), name), largest.get(name, SIDES[-1])) for name in names
+    ]
 
 
 def _mmcv(block: str, mode: str) -> Alternative:
@@ -65,13 +73,13 @@ ALTERNATIVES: tuple[Alternative, ...] = (
         PAIRS,
         clips=True,
     ),
-    _dense("nl"),
+    *_backends("nl", dense=PAIRS),
     _mmcv("nl_gaussian", "gaussian"),
-    _dense("nl_gaussian"),
-    _dense("nl_euclidean"),
+    *_backends("nl_gaussian", gram=PAIRS, dense=PAIRS),
+    *_backends("nl_euclidean", dense=DIFFERENCES),
     _mmcv("nl_dot", "dot_product"),
-    _dense("nl_dot"),
-    _dense("nl_concatenation"),
+    *_backends("nl_dot", dense=PAIRS),
+    *_backends("nl_concatenation", dense=PAIRS),
     _defined("nl_concatenation", references.pairs_concatenated, CONCATENATED),
     _defined("snl", references.plain_context),
     Alternative("gc", "mmcv", against("mmcv.ContextBlock", in_channels=CHANNELS, ratio=1 / 16)),
@@ -95,12 +103,12 @@ ALTERNATIVES: tuple[Alternative, ...] = (
 
 
 def cases(alternatives: Sequence[Alternative] = ALTERNATIVES, sides: Sequence[int] = SIDES) -> Iterator[Case]:
-    """Block by block and size by size: every alternative that is asked for there, or ours alone."""
+    """Block by block and size by size: every alternative that runs there, or ours alone."""
     for block in dict.fromkeys([*(other.block for other in alternatives), *BLOCKS]):
         others = [other for other in alternatives if other.block == block]
         for side in sides:
-            asked = [other.case(side) for other in others if side <= other.largest]
-            yield from asked or [Case(block, (BATCH, CHANNELS, side, side), None, alone(_make(block)))]
+            rivals = [other.case(side) for other in others if side <= other.largest]
+            yield from rivals or [Case(block, (BATCH, CHANNELS, side, side), None, alone(_make(block)))]
 
 
 @dataclass(frozen=True)

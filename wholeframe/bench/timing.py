@@ -1,8 +1,8 @@
-"""Timing things against each other on a machine that is never quiet.
+"""Timing of alternatives against each other on a shared machine.
 
-Everything runs in one process and takes turns (A B, B A, A B, ...: after the probes, the first finds cold caches). A
-matrix product and a copy of known size run beside every round; rounds in which either is slow are thrown away, because
-something else had the machine. What is compared is the ratio within a round, and the median of that over rounds.
+All run in one process and take turns (A B, B A, A B, ...: after the probes, the first one meets cold caches). A matrix
+product and a copy of known size run in every round; rounds in which either is slow are discarded, because another
+process had the machine. The result is the median over rounds of the ratio within a round.
 """
 
 import math
@@ -15,13 +15,13 @@ import torch
 
 from wholeframe.models.measure import seconds
 
-LAP = 0.005  # seconds; what is faster runs several times a turn
-SLOW = 1.3  # a round is thrown away when a probe takes this much longer than in its best round
+LAP = 0.005  # seconds; faster runs repeat several times per turn
+SLOW = 1.3  # a round is discarded when a probe takes this many times its best
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What the machine does at the moment: GFLOP/s of a float32 product, GiB/s of a copy (read and write)."""
+    """Speed of the machine during a round: GFLOP/s of a float32 product, GiB/s of a copy (read and write)."""
 
     gemm: float
     copy: float
@@ -52,7 +52,7 @@ class Lap:
 
 @dataclass(frozen=True)
 class Race:
-    """The laps of all contestants, the median probe, and how many rounds were thrown away."""
+    """The laps of all contestants, the median probe, and the number of discarded rounds."""
 
     laps: dict[str, Lap]
     probe: Probe
@@ -75,7 +75,7 @@ class Prober:
 
 
 def race(contestants: Mapping[str, Callable[[], object]], device: torch.device, rounds: int, budget: float) -> Race:
-    """Let all contestants run in turns until `rounds` are done or `budget` seconds over; three rounds at least."""
+    """Run all contestants in turns for `rounds` rounds or `budget` seconds, and at least three rounds."""
     prober = Prober(device)
     times = {}
     for name, run in contestants.items():
@@ -95,7 +95,7 @@ def race(contestants: Mapping[str, Callable[[], object]], device: torch.device, 
 
 
 def _quiet(probes: Sequence[Probe]) -> list[int]:
-    """The rounds in which the machine was ours; on a machine that never is, the three that came nearest."""
+    """The rounds in which no other process slowed the machine; at least the three fastest ones."""
     gemm, copy = max(p.gemm for p in probes), max(p.copy for p in probes)
     slowness = [max(gemm / p.gemm, copy / p.copy) for p in probes]
     order = sorted(range(len(probes)), key=slowness.__getitem__)

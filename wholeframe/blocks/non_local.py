@@ -14,19 +14,20 @@ from wholeframe.blocks import conventions, spacetime
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
-from wholeframe.blocks.spacetime import Reach
+from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
 
 
 class NonLocal(nn.Module):
-    """Every position takes a weighted sum of all positions, and the block adds it to its input.
+    """Every position takes a weighted sum over all positions, and the block adds it to its input.
 
-        y_i = 1/C_i  sum_j f(theta x_i, phi x_j) g x_j,        z_i = x_i + BN(W_z y_i)
+        y_i = 1/C_i  sum_j f(theta x_i, phi x_j) g x_j,        z_i = BN(W_z y_i) + x_i
 
-    Input and output `(b, c, *grid)`, any rank of grid. f and C_i by `kind`: see `wholeframe.ops.non_local.dense`.
-    Source: Wang, Girshick, Gupta, He, "Non-local Neural Networks", CVPR 2018 (arXiv 1711.07971).
+    f and C_i by `kind`: see `wholeframe.ops.non_local.dense`.
 
-    Where references disagree (each is an argument):
+    Source: Wang, Girshick, Gupta, He, "Non-local Neural Networks", CVPR 2018 (arXiv 1711.07971), eq. 1 and 6.
+
+    *Where references disagree* (each is an argument):
 
     - `scale` of the logits: None in the paper, AlexHex7 and mmcv with `use_scale=False`; `"sqrt_dim"`
       (inner^-1/2) in the released Caffe2 code, PySlowFast, PyTorchVideo and mmcv by default; timm divides by the
@@ -34,14 +35,14 @@ class NonLocal(nn.Module):
       number of keys instead.
     - `pool` and `pool_order`: the paper, mmcv and AlexHex7 pool the keys after phi and g; Caffe2, PySlowFast and
       PyTorchVideo pool x before. A maximum and a linear map do not commute: these are different functions.
-    - `groups` or `frames`: both cut a clip into runs of frames that do not see each other. Caffe2's `group_size`
-      is the number of `frames` in a group, PySlowFast's `NONLOCAL.GROUP` the number of `groups`.
+    - `frame_groups` or `frames_per_group`: both cut a clip into runs of frames that do not attend to each other.
+      Caffe2's `group_size` is `frames_per_group`, PySlowFast's `NONLOCAL.GROUP` is `frame_groups`.
     - `norm`: batch norm after W_z, or none (mmcv by default, Caffe2's frozen nets); Caffe2's `USE_AFFINE` is
-      `"affine"`, batch norm frozen to y = s x + b, neither of them trained.
-    - `out_bias`: mmcv drops the bias of W_z where a norm follows, the others keep it.
+      `"affine"`, batch norm frozen to y = s x + b, with neither of them trained.
+    - `out_bias`: mmcv drops the bias of W_z before a norm, the others keep it.
     - `std` of theta, phi and g at initialisation: 0.01 in the released code, He initialisation (None) in the paper.
-    - `init`: the paper starts the norm's gain (or W_z, where there is no norm) at zero, so that the block is an
-      identity; PyTorchVideo, and PySlowFast unless told otherwise, start at random.
+    - `init`: the paper starts the norm's gain (or W_z, without a norm) at zero, so that the block is an identity;
+      PyTorchVideo, and PySlowFast by default, start at random.
 
     Args:
         channels: c.
@@ -50,23 +51,26 @@ class NonLocal(nn.Module):
         scale: None, `"sqrt_dim"`, or a number that multiplies the similarity of the softmax kinds.
         pool: window of the max pooling of keys; an integer pools space and never time, a tuple names every axis.
         pool_order: `"before"` or `"after"` the projections phi and g.
-        reach: the keys of a query: all of `"spacetime"`, those of its frame (`"space"`), or those at its place in
-            every frame (`"time"`, which needs a clip and no spatial pooling). The paper's table 2d, without code.
-        groups, frames: cut a clip into so many groups of frames, or into groups of so many frames.
-        norm: `"bn"`, `"affine"` or None. Statistics are over all positions, whatever the reach. To freeze the norm of
-            a trained block, give `norm="affine"` a folded state, or set `block.norm = Affine.folded(block.norm)`.
+        attend_over: the keys of a query: all of `"spacetime"`, those of its frame (`"space"`), or those at its position
+            in every frame (`"time"`, which needs a clip and no spatial pooling). The paper's table 2d, without code.
+        frame_groups, frames_per_group: the number of groups that the frames of a clip are cut into, or their length.
+        norm: `"bn"`, `"affine"` or None. Statistics are over all positions, whatever a query attends over. To freeze
+            the norm of a trained block, give `norm="affine"` a folded state, or set
+            `block.norm = Affine.folded(block.norm)`.
         eps, momentum: of the batch norm.
         bias: of theta, phi and g.
         out_bias: of W_z.
         concatenation_bias: of w_f (tea1528 has one, mmcv and AlexHex7 have none).
         std: of the initial weights of theta, phi and g; None for He initialisation.
-        init: `"identity"` for an identity at initialisation (the batch norm's gain, or W_z where there is none to train),
-            `"random"` otherwise.
-        backend: how it is computed; `"auto"`, or a name of `wholeframe.ops.backend_names(kind)`.
+        init: `"identity"` starts the gain of the batch norm at zero, or W_z without one; `"random"` does not.
+        backend: the way to compute it; `"auto"`, or a name of `wholeframe.ops.backend_names(kind)`.
+
+    Returns:
+        `(b, c, *grid)`, as its input, for a grid of any rank.
 
     Raises:
         ValueError: for a scale with a kind that has none, an unknown option, a pool larger than the grid, or a clip
-            that cannot be cut as asked.
+            that cannot be cut as the options say.
     """
 
     def __init__(
@@ -78,7 +82,7 @@ class NonLocal(nn.Module):
         scale: ops.Scale = None,
         pool: int | Sequence[int] = 1,
         pool_order: ops.PoolOrder = "after",
-        attend_over: Reach = "spacetime",
+        attend_over: AttendOver = "spacetime",
         frame_groups: int | None = None,
         frames_per_group: int | None = None,
         norm: Literal["bn", "affine"] | None = "bn",
@@ -107,16 +111,18 @@ class NonLocal(nn.Module):
             one_of("scale", scale, ("sqrt_dim", None))
         inner = max(channels // 2, 1) if inner is None else inner
         if inner < 1:
-            raise ValueError(f"inner={inner} is no width; give a number from 1, such as {max(channels // 2, 1)}")
+            raise ValueError(f"inner must be at least 1, got {inner}; leave it out for {max(channels // 2, 1)}")
 
         self.channels, self.inner = channels, inner
         self.kind: ops.Kind = kind
         self.scale: ops.Scale = scale
         self.pool = pool if isinstance(pool, int) else tuple(pool)
-        self.attend_over: Reach = attend_over
+        self.attend_over: AttendOver = attend_over
         self.frame_groups, self.frames_per_group = frame_groups, frames_per_group
         self.pool_order: ops.PoolOrder = pool_order
         self.std, self.init, self.backend = std, init, backend
+        # An option, not a question about sizes, so that it exports.
+        self.restricted = attend_over != "spacetime" or frame_groups is not None or frames_per_group is not None
 
         embedded = kind != "gaussian"
         self.theta = nn.Linear(channels, inner, bias=bias) if embedded else None
@@ -136,8 +142,8 @@ class NonLocal(nn.Module):
     def like(cls, convention: Convention, channels: int, **overrides: Any) -> "NonLocal":
         """The block as a reference builds it by default: `NonLocal.like("slowfast", 512, pool=2)`.
 
-        `wholeframe.blocks.conventions.CONVENTIONS` says what each name stands for; `overrides` are arguments of
-        `NonLocal` and win.
+        `wholeframe.blocks.conventions.CONVENTIONS` lists the arguments of each name; `overrides`, which are arguments
+        of `NonLocal`, take precedence.
         """
         one_of("convention", convention, conventions.NAMES)
         kind = overrides.get("kind", "embedded_gaussian")
@@ -163,54 +169,56 @@ class NonLocal(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """Whether `attention` has something to show."""
+        """Whether the block has an `attention` method."""
         return True
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        parts = self.parts(x.shape[2:]) if self.cuts else ()
-        part = ops.cut(x, parts) if self.cuts else x
-        layers, fixed = self.layers(), self._fixed_norm()
-        if fixed is not None:
-            layers = layers._replace(out=_then(layers.out, *fixed))
-        norm = self.norm if fixed is None else None
+        parts = self.parts(x.shape[2:]) if self.restricted else None
+        norm, fixed = self._norms()
         z = ops.non_local_block(
-            part, layers, self.kind, self.keys, scale=self.scale, residual=norm is None, backend=self.backend
+            x if parts is None else ops.cut(x, parts),
+            self.layers(),
+            self.kind,
+            self.keys,
+            scale=self.scale,
+            norm=fixed,
+            residual=norm is None,
+            backend=self.backend,
         )
-        z = ops.join(z, parts) if self.cuts else z
-        return z if norm is None else x + norm(z.flatten(2)).unflatten(2, x.shape[2:])
+        z = z if parts is None else ops.join(z, parts)
+        return z if norm is None else norm(z.flatten(2)).unflatten(2, x.shape[2:]) + x
 
     def layers(self) -> ops.Layers:
         """The weights as the ops take them."""
-        maps = (self.theta, self.phi, self.g, self.out, self.w_f)
-        theta, phi, g, out, w_f = (layer and ops.LinearMap(layer.weight, layer.bias) for layer in maps)
-        assert g is not None and out is not None
-        return ops.Layers(theta, phi, g, out, w_f)
+        theta, phi, g, out, w_f = self.theta, self.phi, self.g, self.out, self.w_f
+        return ops.Layers(
+            theta and ops.LinearMap(theta.weight, theta.bias),
+            phi and ops.LinearMap(phi.weight, phi.bias),
+            ops.LinearMap(g.weight, g.bias),
+            ops.LinearMap(out.weight, out.bias),
+            w_f and ops.LinearMap(w_f.weight, w_f.bias),
+        )
 
     @property
     def keys(self) -> ops.Keys:
-        """Which keys a query has, before its reach is cut."""
+        """The pooling of keys."""
         return ops.Keys(self.pool, self.pool_order)
 
-    def _fixed_norm(self) -> tuple[Tensor, Tensor] | None:
-        """s and b of a norm that is s z + b whatever the input: a frozen one, or a batch norm that evaluates."""
+    def _norms(self) -> tuple[nn.Module | None, ops.FixedNorm | None]:
+        """The norm that needs all of z, or the norm that is s z + b whatever its input and merges with W_z."""
         norm = self.norm
         if isinstance(norm, Affine):
-            return norm.weight, norm.bias
+            return None, ops.FixedNorm(norm.weight, norm.bias)
         if not isinstance(norm, _BatchNorm) or norm.training or not norm.affine:
-            return None
+            return norm, None
         mean, var = norm.running_mean, norm.running_var
         if mean is None or var is None:
-            return None
+            return norm, None
         s = ops.wide(norm.weight) * (ops.wide(var) + norm.eps).rsqrt()
-        return s, norm.bias - s * mean
-
-    @property
-    def cuts(self) -> bool:
-        """Whether a query may not see every key. A question about options, not sizes, so that it exports."""
-        return self.attend_over != "spacetime" or self.frame_groups is not None or self.frames_per_group is not None
+        return None, ops.FixedNorm(s, norm.bias - s * mean)
 
     def parts(self, grid: Sequence[int]) -> tuple[int, ...]:
-        """Into how many parts each axis is cut; a query looks at the keys of its own part."""
+        """The number of parts that each axis is cut into; a query attends over the keys of its own part."""
         return spacetime.parts_of(grid, self.attend_over, self.frame_groups, self.frames_per_group)
 
     def project(self, x: Float[Tensor, "b c *grid"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -220,20 +228,26 @@ class NonLocal(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *key_grid"]:
-        """The normalised weights of chosen queries (flat positions, row-major) over the grid of keys.
+        """The normalised weights of chosen queries over the grid of keys.
 
-        Recomputed for these queries alone; nothing of size n x n is built. Keys out of a query's reach weigh 0.
-        `wholeframe.ops.flat_index` turns `(y, x)` into a flat position.
+        Recomputed for these queries alone; nothing of size n x n is built.
+
+        Args:
+            x: the map.
+            query: flat positions, row-major; `wholeframe.ops.flat_index` turns `(y, x)` into one.
+
+        Returns:
+            `(b, q, *key_grid)`; keys that a query does not attend over weigh 0.
         """
         index = torch.as_tensor(query, device=x.device)
-        if self.cuts:
+        if self.restricted:
             return self._attention_in_parts(x, index)
         theta, phi, _ = self.project(x)
         weights = ops.pairwise_weights(theta[:, index], phi, self.kind, scale=self.scale, **self._w_f())
         return weights.unflatten(2, self.key_grid(x.shape[2:]))
 
     def _attention_in_parts(self, x, index):
-        """Every query against the keys of its own part, put into the grid of all keys."""
+        """Weights of each query over the keys of its own part, placed in the grid of all keys."""
         b, grid, parts, q = x.shape[0], x.shape[2:], self.parts(x.shape[2:]), len(index)
         theta, phi, _ = (y.unflatten(0, (b, math.prod(parts))) for y in self.project(ops.cut(x, parts)))
         positions = torch.arange(math.prod(grid), device=x.device).view(1, 1, *grid)
@@ -254,12 +268,22 @@ class NonLocal(nn.Module):
         parts = self.parts(grid)
         return tuple(size // count // width for size, count, width in zip(grid, parts, window, strict=True))
 
-    def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample, as `backend` runs it."""
+    def backend_for(self, x: Float[Tensor, "b c *grid"]) -> str:
+        """The name of the backend that `forward(x)` runs: `backend`, unless that is `"auto"`."""
+        part = ops.cut(x, self.parts(x.shape[2:])) if self.restricted else x
+        return ops.backend_for(part, self.layers(), self.kind, self.keys, self.backend)
+
+    def multiply_adds(self, grid: Sequence[int], backend: str = "dense") -> int:
+        """Multiply-adds of one sample.
+
+        Args:
+            grid: the sizes of the map.
+            backend: what is counted; by default the definition, so that the count does not depend on dtype or machine.
+        """
+        one_of("backend", backend, ops.backend_names(self.kind))
         parts = self.parts(grid)
         part = tuple(size // count for size, count in zip(grid, parts, strict=True))
-        extent = ops.extent(part, self.keys, self.channels, self.inner)
-        return math.prod(parts) * ops.non_local_macs(extent, self.kind, self.backend)
+        return math.prod(parts) * ops.non_local_macs(part, self.channels, self.inner, self.kind, self.keys, backend)
 
     def extra_repr(self) -> str:
         return (
@@ -271,10 +295,3 @@ class NonLocal(nn.Module):
 
     def _w_f(self) -> dict[str, Tensor | None]:
         return {} if self.w_f is None else {"w_f": self.w_f.weight[0], "beta": self.w_f.bias}
-
-
-def _then(out: ops.LinearMap, s: Tensor, b: Tensor) -> ops.LinearMap:
-    """A linear map, and then s z + b, as one."""
-    dtype = out.weight.dtype
-    bias = b if out.bias is None else s * out.bias + b
-    return ops.LinearMap((s[:, None] * out.weight).to(dtype), bias.to(dtype))

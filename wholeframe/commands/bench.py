@@ -123,7 +123,7 @@ def _report_goals(outcomes: Sequence[Outcome], console: Console) -> None:
             f"{o.copy_gibs:.0f}",
         )
     console.print(table)
-    goals = ", with the goal behind the stroke"
+    goals = ", with the goal after the slash"
     probes = "; gemm (GFLOP/s) and copy (GiB/s) say how quiet the machine was"
     console.print(LEGEND.format(goals=goals, probes=probes))
     reached = [yes for o in outcomes for yes in o.reached]

@@ -1,57 +1,54 @@
-"""The whole of kernel dispatch: one ordered table per op, one function that picks from it.
+"""Dispatch among several exact ways to compute one op: a table of ways, a name, and no silent fallback.
 
-Choosing is arithmetic on shapes, never on values, so that it traces. `dense` is the definition and is last in
-every table. A named backend that cannot run says why; only `auto` may pick another.
+`dense` is the definition and the last entry of every table. A named backend that cannot run raises an error that says
+why; only `backend="auto"` may pick another one, by rules that its op states.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 
-class Sizes(NamedTuple):
-    """What a pairwise op's cost depends on, per sample."""
+class Backend(NamedTuple):
+    """One way to compute an op.
 
-    q: int
-    k: int
-    d: int
-    v: int
-
-
-def plain(*_sizes_and_inputs: object) -> float:
-    """The `slowness` of matrix products."""
-    return 1.0
-
-
-class Impl(NamedTuple):
-    """One way to compute an op: the function, why it cannot run (or None), its multiply-adds per sample.
-
-    `slowness` is the time of one of its multiply-adds in those of a plain matrix product, as far as sizes tell,
-    and what the inputs are: their device, their precision, whether they want gradients.
+    `refuse` takes the arguments that the op passes on and returns the reason why this way cannot run, or None.
+    `multiply_adds` takes the op's size and counts one sample.
     """
 
     run: Callable[..., Any]
     refuse: Callable[..., str | None]
-    macs: Callable[[Any], int]
-    slowness: Callable[..., float] = plain
+    multiply_adds: Callable[[Any], int]
 
 
-def never(*_args: object) -> None:
-    """The `refuse` of an implementation that always runs."""
+def never(*_arguments: object) -> None:
+    """The `refuse` of a way that always runs."""
 
 
-def choose(table: Mapping[str, Impl], backend: str, sizes: tuple[int | torch.SymInt, ...], *inputs: Any) -> Impl:
-    """The implementation called `backend`; for `"auto"`, the fastest that does not refuse, the first among equals."""
-    if backend != "auto":
-        if backend not in table:
-            raise ValueError(f"backend={backend!r} is not one of {', '.join(['auto', *table])}")
-        if reason := table[backend].refuse(*inputs):
-            raise ValueError(f"backend={backend!r} cannot run here: {reason}")
-        return table[backend]
-    able = [impl for impl in table.values() if not impl.refuse(*inputs)]
-    # While exporting, sizes may be symbols, and comparing them would freeze the exported graph to one side of
-    # the crossover: the first of the table is the one whose memory is linear.
-    if torch.compiler.is_exporting():
-        return able[0]
-    return min(able, key=lambda impl: impl.slowness(sizes, *inputs) * impl.macs(sizes))
+def named(table: Mapping[str, Backend], name: str, *arguments: Any) -> Backend:
+    """The way of that name.
+
+    Raises:
+        ValueError: for a name that is not in the table, or a way that refuses `arguments`.
+    """
+    if name not in table:
+        raise ValueError(f"backend={name!r} is not one of {', '.join(['auto', *table])}")
+    if reason := table[name].refuse(*arguments):
+        raise ValueError(f"backend={name!r} cannot run here: {reason}")
+    return table[name]
+
+
+def in_graph() -> bool:
+    """Whether a compiler, an exporter or a tracer records this call.
+
+    Sizes may be symbols then, and comparing them would tie the graph to one side of a crossover.
+    """
+    tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or tracing
+
+
+def full_precision(x: Tensor) -> bool:
+    """Whether products with x run in float32 or float64."""
+    return x.dtype.itemsize >= 4 and not torch.is_autocast_enabled(x.device.type)

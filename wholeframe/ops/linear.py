@@ -1,7 +1,8 @@
 """Linear maps over channels, from a map `(b, c, n)` to positions `(b, n, d)` and back, in products alone.
 
-The numbers are those of `F.linear`. What differs is the layout of what comes out, here and in the gradients: maps stay
-maps, positions stay positions, and x is added within the product.
+The numbers are those of `F.linear`. What differs is the layout of the output and of the gradients: maps stay maps,
+positions stay positions, and x is added within the product. Under autocast, which chooses the precision of torch's own
+ops, and in an exported graph, which has no backward pass, every function here is a plain torch op.
 """
 
 from typing import NamedTuple
@@ -23,40 +24,38 @@ class LinearMap(NamedTuple):
 
 def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor, "b n _"], ...]:
     """W x + b of every layer, at every position, as one product. All layers have a bias, or none has."""
-    widths = [layer.weight.shape[0] for layer in layers]
-    biases = [layer.bias for layer in layers if layer.bias is not None]
-    weight = layers[0].weight if len(layers) == 1 else torch.cat([layer.weight for layer in layers])
-    bias = torch.cat(biases) if biases else None
-    if _plainly(x):
+    weights, biases = zip(*layers, strict=True)
+    widths = list(map(len, weights))
+    weight = weights[0] if len(layers) == 1 else torch.cat(weights)
+    bias = None if biases[0] is None else torch.cat(biases)
+    if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting():
         return F.linear(x.mT, weight, bias).split(widths, dim=-1)
     return applied(_Project, x, weight, bias, widths)
 
 
 def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> tuple[Float[Tensor, "b _ n"], ...]:
-    """W x of every weight as a map of its own; all gradients meet in one map."""
-    if _plainly(x):
+    """W x of every weight as a map of its own; the gradients to x accumulate in one map."""
+    if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting():
         return tuple(F.conv1d(x, weight[..., None]) for weight in weights)
     return applied(_ProjectMaps, x, *weights)
 
 
 def add_product(
-    x: Float[Tensor, "b c n"] | None, weight: Float[Tensor, "*b c d"], y: Float[Tensor, "b n d"], bias: Tensor | None
+    x: Float[Tensor, "b c n"] | None,
+    weight: Float[Tensor, "*b c d"],
+    y: Float[Tensor, "b n d"],
+    bias: Float[Tensor, "*b c"] | None,
 ) -> Float[Tensor, "b c n"]:
-    """x + W y + b in the layout of x, or W y + b where x is None; a W of its own for every sample, or one for all."""
-    if _plainly(y):
+    """x + W y + b in the layout of x, or W y + b for no x; W and b for all samples, or a pair for each."""
+    if torch.is_autocast_enabled(y.device.type) or torch.compiler.is_exporting():
         z = (y @ weight.mT.to(y.dtype)).mT
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
     return applied(_AddProduct, x, weight, y, bias)
 
 
-def _plainly(x: Tensor) -> bool:
-    """Whether torch's own products serve: autocast chooses their precision, and an exported graph has no way back."""
-    return torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting()
-
-
 def gram(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
-    """x x^T; the lower left quarter is the upper right one turned, and is not computed."""
+    """x x^T; the lower left quarter is the transposed upper right one, and is not computed."""
     return applied(_Gram, x)
 
 
@@ -125,8 +124,8 @@ class _ProjectMaps(torch.autograd.Function):
         dx = None
         if ctx.needs_input_grad[0]:
             for dy, weight in zip(gradients, weights, strict=True):
-                turned = weight.mT.expand(len(x), -1, -1)
-                dx = torch.bmm(turned, dy) if dx is None else torch.baddbmm(dx, turned, dy)
+                transposed = weight.mT.expand(len(x), -1, -1)
+                dx = torch.bmm(transposed, dy) if dx is None else torch.baddbmm(dx, transposed, dy)
         needed = ctx.needs_input_grad[1:]
         return dx, *(_over_samples(dy, x.mT) if need else None for dy, need in zip(gradients, needed, strict=True))
 
@@ -200,13 +199,13 @@ class _Gram(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        """Both factors at once: torch's own has a product for each."""
+        """One product for both factors, where autograd would run one for each."""
         (ds,), (x,) = gradients, ctx.saved_tensors
         return torch.bmm(ds + ds.mT, x)
 
 
 def _over_samples(a: Float[Tensor, "b c n"], b: Float[Tensor, "b n d"]) -> Float[Tensor, "c d"]:
-    """The sum over samples and positions; by whichever intermediate is the smaller."""
+    """a b summed over samples, through the smaller of the two possible intermediates."""
     if b.shape[2] < a.shape[2]:
         return torch.bmm(a, b).sum(dim=0)
     return a.transpose(0, 1).flatten(1) @ b.flatten(0, 1)

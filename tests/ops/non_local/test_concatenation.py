@@ -7,9 +7,8 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.func import vmap
 
 from wholeframe import ops
-from wholeframe.ops.backends import Sizes, choose
+from wholeframe.blocks import NonLocal
 from wholeframe.ops.non_local.concatenation import pair_sums
-from wholeframe.ops.non_local.dense import CONCATENATION
 
 
 def literal(a, b, value, sums, m):
@@ -153,9 +152,11 @@ def test_a_spread_of_queries_far_beyond_the_knots_costs_no_digits():
 
 
 def test_an_onnx_export_takes_the_definition(monkeypatch):
-    assert CONCATENATION["sorted"].refuse() is None
+    x, w_f = torch.randn(1, 500, 4), torch.randn(8)
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
-    x = torch.randn(1, 500, 4)
     with pytest.raises(ValueError, match="backend='sorted' cannot run here: ONNX has no searchsorted"):
-        ops.non_local_operation(x, x, x, "concatenation", w_f=torch.randn(8), backend="sorted")
-    assert choose(CONCATENATION, "auto", Sizes(500, 500, 4, 4), x, x, x) is CONCATENATION["dense"]
+        ops.non_local_operation(x, x, x, "concatenation", w_f=w_f, backend="sorted")
+    block = NonLocal(4, kind="concatenation")
+    assert block.backend_for(torch.zeros(1, 4, 500)) == "dense"
+    y, dense = (ops.non_local_operation(x, x, x, "concatenation", w_f=w_f, backend=name) for name in ("auto", "dense"))
+    assert torch.equal(y, dense)

@@ -1,75 +1,55 @@
-"""softmax(s theta phi^T) value for a strip of queries at a time: memory linear in positions, in plain matrix products.
+"""softmax(s x x^T) value for one chunk of queries at a time: plain matrix products, memory linear in positions.
 
-No weights are kept for gradients; the backward pass computes them again. Where queries and keys are one tensor x, the
-logits are symmetric: `SelfAttention` computes those of a query and later keys alone, and uses each twice.
+The logits of one tensor with itself are symmetric, so each is computed once and used twice. No weights are kept for the
+gradients; the backward pass computes them again.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-STRIP = 192  # of queries; from 128 to 512 a pass takes as long
+from wholeframe.ops.layout import as_given, wide
+from wholeframe.ops.non_local.cost import chunk_size
+from wholeframe.ops.non_local.dense import Kind, Scale, resolve_scale
 
 
-def strip_width(queries: int) -> int:
-    """Of how many queries weights are held at a time: about `STRIP`, and the last strip is no rest."""
-    return math.ceil(queries / max(round(queries / STRIP), 1))
+def symmetric(
+    theta: Float[Tensor, "b n d"],
+    phi: Float[Tensor, "b n d"],
+    value: Float[Tensor, "b n v"],
+    kind: Kind,
+    *,
+    scale: Scale,
+    **_concatenation: Any,
+) -> Float[Tensor, "b n v"]:
+    """The softmax of half the logits, where theta is phi."""
+    with as_given(theta):
+        y, _ = _SymmetricAttention.apply(wide(theta), wide(value), resolve_scale(scale, theta.shape[-1]))
+        return y.to(value.dtype)
 
 
-class CrossAttention(torch.autograd.Function):
-    """softmax(s theta phi^T) value, `(b, q, v)`."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(theta, phi, value, s):
-        strips = theta.split(strip_width(theta.shape[1]), dim=1)
-        return torch.cat([_softmax(strip, phi, s) @ value for strip in strips], dim=1)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        *tensors, ctx.s = inputs
-        ctx.save_for_backward(*tensors)
-
-    @staticmethod
-    def backward(ctx, *gradients):
-        (dy,) = gradients
-        theta, phi, value = ctx.saved_tensors
-        dtheta, dphi, dvalue = [], torch.zeros_like(phi), torch.zeros_like(value)
-        strips = (each.split(strip_width(theta.shape[1]), dim=1) for each in (theta, dy))
-        for strip, d in zip(*strips, strict=True):
-            weights = _softmax(strip, phi, ctx.s)
-            dvalue = torch.baddbmm(dvalue, weights.mT, d)
-            dweights = d @ value.mT
-            mean = (dweights * weights).sum(dim=-1, keepdim=True)
-            dlogits = (dweights - mean).mul_(weights)
-            dtheta.append(ctx.s * dlogits @ phi)
-            dphi = torch.baddbmm(dphi, dlogits.mT, ctx.s * strip)
-        return torch.cat(dtheta, dim=1), dphi, dvalue, None
-
-
-class SelfAttention(torch.autograd.Function):
+class _SymmetricAttention(torch.autograd.Function):
     """y = softmax(s x x^T) value and the logarithms of its denominators, `(b, n, v)` and `(b, n, 1)`.
 
-    A strip of queries looks at itself and all later positions, and these look back at it by the same logits turned.
-    What the later ones have seen so far travels along, as in an online softmax.
+    Each chunk of queries meets its own keys and all later ones, and the transposed logits serve the later queries. The
+    running sums of those are rescaled to a running maximum, as in an online softmax.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(x, value, s):
-        seen = _Seen(torch.zeros_like(value), torch.zeros_like(x[..., :1]), torch.full_like(x[..., :1], -torch.inf))
-        done, w = [], strip_width(x.shape[1])
+        sums = _Sums(torch.zeros_like(value), torch.zeros_like(x[..., :1]), torch.full_like(x[..., :1], -torch.inf))
+        done, w = [], chunk_size(x.shape[1])
         for i in range(0, x.shape[1], w):
-            (y, y_later), (total, total_later), (top, top_later) = (_cut(part, w) for part in seen)
+            (y, y_later), (total, total_later), (top, top_later) = (_cut(part, w) for part in sums)
             logits = _logits(x, i, w, s)
-            done.append(_look(_Seen(y, total, top), logits, value[:, i:]))
-            later = _Seen(y_later, total_later, top_later)
-            seen = _look(later, logits[:, :, w:].mT, value[:, i : i + w])
+            done.append(_add_keys(_Sums(y, total, top), logits, value[:, i:]))
+            later = _Sums(y_later, total_later, top_later)
+            sums = _add_keys(later, logits[:, :, w:].mT, value[:, i : i + w])
         y, total, top = (torch.cat(parts, dim=1) for parts in zip(*done, strict=True))
         return y / total, top + total.log()
 
@@ -85,57 +65,55 @@ class SelfAttention(torch.autograd.Function):
         x, value, y, log_total = ctx.saved_tensors
         mean = (dy * y).sum(dim=-1, keepdim=True) - dlog_total
         dx, dvalue = torch.zeros_like(x), torch.zeros_like(value)
-        done, w = [], strip_width(x.shape[1])
+        done, w = [], chunk_size(x.shape[1])
         for i in range(0, x.shape[1], w):
             logits = _logits(x, i, w, ctx.s)
             x_here, value_here, dy_here = (part[:, i : i + w] for part in (x, value, dy))
             (mean_here, mean_later), (log_here, log_later) = _cut(mean[:, i:], w), _cut(log_total[:, i:], w)
             dy_later = dy[:, i + w :]
-            looking, seen = _exp(logits - log_here), _exp(logits[:, :, w:] - log_later.mT)
-            dlogits = (dy_here @ value[:, i:].mT).sub_(mean_here).mul_(looking)
-            dseen = (value_here @ dy_later.mT).sub_(mean_later.mT).mul_(seen)
-            # x is on both sides of the logits: the strip's square goes to it turned as well.
-            square, beside = dlogits[:, :, :w], dlogits[:, :, w:]
+            # Rows of this chunk's queries over all keys from i on, and (transposed) of later queries over its keys.
+            rows, columns = _exp(logits - log_here), _exp(logits[:, :, w:] - log_later.mT)
+            dlogits = (dy_here @ value[:, i:].mT).sub_(mean_here).mul_(rows)
+            dcolumns = (value_here @ dy_later.mT).sub_(mean_later.mT).mul_(columns)
+            # x is on both sides of the logits, so the square of the chunk with itself needs its transpose as well.
+            square, rest = dlogits[:, :, :w], dlogits[:, :, w:]
             square += square.mT.clone()
-            beside += dseen
-            (dx_here, dx), dvalue = _cut(dx, w), torch.baddbmm(dvalue, looking.mT, dy_here)
+            rest += dcolumns
+            (dx_here, dx), dvalue = _cut(dx, w), torch.baddbmm(dvalue, rows.mT, dy_here)
             dvalue_here, dvalue = _cut(dvalue, w)
-            done.append((dx_here + ctx.s * dlogits @ x[:, i:], torch.baddbmm(dvalue_here, seen, dy_later)))
-            dx = torch.baddbmm(dx, beside.mT, ctx.s * x_here)
+            done.append((dx_here + ctx.s * dlogits @ x[:, i:], torch.baddbmm(dvalue_here, columns, dy_later)))
+            dx = torch.baddbmm(dx, rest.mT, ctx.s * x_here)
         dx, dvalue = (torch.cat(parts, dim=1) for parts in zip(*done, strict=True))
         return dx, dvalue, None
 
 
-class _Seen(NamedTuple):
-    """What queries have seen: sums of exp(logits - top) value and of exp(logits - top), and their largest logit."""
+class _Sums(NamedTuple):
+    """Running sums of some queries: of exp(logits - top) value and of exp(logits - top); top is the largest logit."""
 
     y: Float[Tensor, "b q v"]
     total: Float[Tensor, "b q 1"]
     top: Float[Tensor, "b q 1"]
 
 
-def _softmax(theta, phi, s):
-    return (s * theta @ phi.mT).softmax(dim=-1)
+def _add_keys(sums: _Sums, logits: Float[Tensor, "b q k"], value: Float[Tensor, "b k v"]) -> _Sums:
+    top = torch.maximum(sums.top, logits.amax(dim=2, keepdim=True))
+    shrink, weights = (sums.top - top).exp(), _exp(logits - top)
+    y = torch.baddbmm(sums.y * shrink, weights, value)
+    return _Sums(y, sums.total * shrink + weights.sum(dim=2, keepdim=True), top)
 
 
-def _logits(x: Float[Tensor, "b n c"], i: int, w: int, s: float) -> Float[Tensor, "b strip rest"]:
-    """Of w queries from i on, with the keys from i on."""
+def _logits(x: Float[Tensor, "b n c"], i: int, w: int, s: float) -> Float[Tensor, "b chunk rest"]:
+    """Logits of the w queries from i on with the keys from i on."""
     return s * x[:, i : i + w] @ x[:, i:].mT
 
 
-def _exp(below: Tensor) -> Tensor:
-    """exp, in place, of what weighs one at the most. Nothing is left to be seen of less than the root of the smallest
-    number, the products of which are subnormal; these, and exponentials that underflow, take many times as long."""
-    return below.clamp_min_(math.log(torch.finfo(below.dtype).tiny) / 2).exp_()
+def _exp(logits: Float[Tensor, "b q k"]) -> Float[Tensor, "b q k"]:
+    """In-place `exp` of non-positive logits, clamped so that neither a result nor a product of two is subnormal.
+
+    Subnormal arithmetic is slow, and the clamped weights are below rounding.
+    """
+    return logits.clamp_min_(math.log(torch.finfo(logits.dtype).tiny) / 2).exp_()
 
 
-def _cut(rest: Float[Tensor, "b rest d"], w: int) -> tuple[Float[Tensor, "b strip d"], Float[Tensor, "b later d"]]:
+def _cut(rest: Float[Tensor, "b rest d"], w: int) -> tuple[Float[Tensor, "b chunk d"], Float[Tensor, "b later d"]]:
     return rest[:, :w], rest[:, w:]
-
-
-def _look(seen: _Seen, logits: Float[Tensor, "b q k"], value: Float[Tensor, "b k v"]) -> _Seen:
-    """Some queries look at further keys."""
-    top = torch.maximum(seen.top, logits.amax(dim=2, keepdim=True))
-    shrink, weights = (seen.top - top).exp(), _exp(logits - top)
-    y = torch.baddbmm(seen.y * shrink, weights, value)
-    return _Seen(y, seen.total * shrink + weights.sum(dim=2, keepdim=True), top)

@@ -1,12 +1,12 @@
-"""Sums over pairs of a ramp or a step, in O(n log n) time and linear memory.
+"""`concatenation` by sorting: sums over pairs of a ramp or a step in O(n log n) time and linear memory.
 
     ramp_i = 1/m sum_j relu(a_i + b_j) value_j          step_i = 1/m sum_j [a_i + b_j > 0] value_j
 
-Both are functions of the one number a_i, with a *knot* at every -b_j: the first is linear from knot to knot, the
-second constant. So: sort the knots, compute the function at each of them, and read it off at the a_i in between.
+Both are functions of the one number a_i, with a *knot* at every -b_j: the first is linear between knots, the second
+constant. So: sort the knots, compute the function at each of them, and interpolate at the a_i.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +14,53 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from wholeframe.ops.autograd import derived, two_modes
-from wholeframe.ops.layout import as_given
+from wholeframe.ops.layout import as_given, pool_keys, wide
+from wholeframe.ops.linear import LinearMap, project
+from wholeframe.ops.non_local.cost import KNOTS
+from wholeframe.ops.non_local.dense import Keys, Kind, Layers, pair_scores, pool_positions
 
 Sum = Literal["ramp", "step"]
-# Knots are taken in blocks of so many: pairs within a block are a matrix product, blocks see each other through
-# their sums alone. Of 16 to 128, the fastest on a CPU.
-BLOCK = 32
+
+
+def scores(
+    x: Float[Tensor, "b c *grid"], layers: Layers, keys: Keys
+) -> tuple[Float[Tensor, "b n 1"], Float[Tensor, "b k 1"], Float[Tensor, "b k d"]]:
+    """w_1 . theta x_i as (w_1^T W_theta) x_i, and w_2 . phi x_j likewise, which need neither theta nor phi.
+
+    A maximum over phi does not merge with a product after it, so phi is computed where its keys are pooled.
+    """
+    assert layers.theta is not None and layers.phi is not None and layers.w_f is not None
+    w_theta, w_phi = wide(layers.w_f.weight).split(layers.g.weight.shape[0], dim=1)
+    if keys.pooled == "after":
+        phi, value = (pool_positions(y, x, keys) for y in project(x.flatten(2), layers.phi, layers.g))
+        (query,) = _score(x, (w_theta, layers.theta))
+        with as_given(x):
+            return query, wide(phi) @ w_phi.mT, value
+    if keys.pooled == "before":
+        source = pool_keys(x, keys.pool)
+        (query,), (key,) = _score(x, (w_theta, layers.theta)), _score(source, (w_phi, layers.phi))
+    else:
+        source = x
+        query, key = _score(x, (w_theta, layers.theta), (w_phi, layers.phi))
+    (value,) = project(source.flatten(2), layers.g)
+    return query, key, value
+
+
+def by_sorting(
+    theta: Float[Tensor, "b q d"],
+    phi: Float[Tensor, "b k d"],
+    value: Float[Tensor, "b k v"],
+    kind: Kind,
+    *,
+    w_f: Float[Tensor, "two_d"] | None,
+    beta: Float[Tensor, "1"] | None,
+    **_scale: Any,
+) -> Float[Tensor, "b q v"]:
+    """The ramp of the scores."""
+    with as_given(theta):
+        a, b = pair_scores(wide(theta), wide(phi), w_f, beta)
+        (y,) = pair_sums(a, b, wide(value), ("ramp",), phi.shape[1])
+        return y.to(value.dtype)
 
 
 def pair_sums(
@@ -31,15 +72,15 @@ def pair_sums(
 ) -> tuple[Float[Tensor, "b q v"], ...]:
     """The named sums over pairs, divided by m. Differentiable any number of times; saves only a, b and value.
 
-    Finite exactly where the sum over literal pairs is finite. Ties are no pairs, as the derivative of ReLU at 0
-    is 0.
+    Finite exactly where the sum over literal pairs is finite. Ties a_i + b_j = 0 count as no pair, as the derivative of
+    ReLU at 0 is 0.
     """
     return derived(PairSums).apply(a, b, value, sums, m)
 
 
 @two_modes
 class PairSums(torch.autograd.Function):
-    """The derivatives of ramps are ramps and steps, of keys instead of queries; those of steps are steps."""
+    """The derivatives of ramps are ramps and steps, with keys and queries exchanged; those of steps are steps."""
 
     @staticmethod
     def forward(a, b, value, sums, m):
@@ -78,22 +119,39 @@ class PairSums(torch.autograd.Function):
 
     @staticmethod
     def vmap(info, in_dims, a, b, value, sums, m):  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One more axis of samples is a longer batch."""
-        size, places = info.batch_size, in_dims[:3]
+        """One more axis of samples makes a longer batch."""
+        size, axes = info.batch_size, in_dims[:3]
         a, b, value = (
-            x.expand(size, *x.shape) if place is None else x.movedim(place, 0)
-            for x, place in zip((a, b, value), places, strict=True)
+            x.expand(size, *x.shape) if axis is None else x.movedim(axis, 0)
+            for x, axis in zip((a, b, value), axes, strict=True)
         )
         found = pair_sums(a.flatten(0, 1), b.flatten(0, 1), value.flatten(0, 1), sums, m)
         return tuple(y.unflatten(0, a.shape[:2]) for y in found), (0,) * len(found)
 
 
-def _evaluate(a, b, value, sums, m):
+def _score(
+    x: Float[Tensor, "b c *grid"], *pairs: tuple[Float[Tensor, "1 d"], LinearMap]
+) -> list[Float[Tensor, "b n 1"]]:
+    """w (W x + b) at every position, in float32 or float64, for pairs of a row w and a layer."""
+    with as_given(x):
+        rows = torch.cat([w @ wide(layer.weight) for w, layer in pairs])
+        found = (rows @ wide(x.flatten(2))).split(1, dim=1)
+        biases = [0 if layer.bias is None else w @ wide(layer.bias) for w, layer in pairs]
+        return [score.mT + bias for score, bias in zip(found, biases, strict=True)]
+
+
+def _evaluate(
+    a: Float[Tensor, "b q"],
+    b: Float[Tensor, "b k"],
+    value: Float[Tensor, "b k v"],
+    sums: tuple[Sum, ...],
+    m: int | torch.SymInt,
+) -> tuple[Float[Tensor, "b q v"], ...]:
     with as_given(value):
         knots, at, order = _sorted_knots(a, b)
         batch, k, _ = value.shape
         samples = torch.arange(batch, device=order.device)
-        # The knots that fill the last block up repeat a value, which their place keeps out of every sum.
+        # The knots that fill the last block up repeat a value, and their position keeps it out of every sum.
         value = F.embedding(order + k * samples[:, None, None], value.flatten(0, 1))
         tables = _at_knots(knots, value.flatten(0, 1), sums)
         knots = knots.flatten(1)
@@ -103,38 +161,43 @@ def _evaluate(a, b, value, sums, m):
         return tuple(read[name](table, knots, at, below, ill, m) for name, table in zip(sums, tables, strict=True))
 
 
-def _sorted_knots(a, b) -> tuple[Tensor, Tensor, Int[Tensor, "b blocks in_block"]]:
-    """The knots -b in order and in blocks, at the end so many that every a lies below the last; a; the keys' order.
+def _sorted_knots(
+    a: Float[Tensor, "b q"], b: Float[Tensor, "b k"]
+) -> tuple[Float[Tensor, "b blocks in_block"], Float[Tensor, "b q"], Int[Tensor, "b blocks in_block"]]:
+    """The knots -b, sorted and in blocks, with fillers so that every a lies below the last; a; the order of the keys.
 
-    A key of -inf meets no query, as one at the last knot does. Whatever else is not finite is put there too and
-    made nan afterwards.
+    A key of -inf pairs with no query, as a key at the last knot does. Any other score that is not finite goes there
+    too and becomes nan afterwards.
     """
-    nowhere = torch.full((), -torch.inf, dtype=a.dtype, device=a.device)
-    at, knots = torch.where(a.isfinite(), a, nowhere), -b
-    last = torch.maximum(at.amax(dim=1), torch.where(knots.isfinite(), knots, nowhere).amax(dim=1))[:, None]
+    lowest = torch.full((), -torch.inf, dtype=a.dtype, device=a.device)
+    at, knots = torch.where(a.isfinite(), a, lowest), -b
+    last = torch.maximum(at.amax(dim=1), torch.where(knots.isfinite(), knots, lowest).amax(dim=1))[:, None]
     last = torch.where(last.isfinite(), last, torch.zeros_like(last))
     knots, order = torch.where(knots.isfinite(), knots, last).sort(dim=1)
-    # One knot more than keys at least; and two blocks at least, as one is a special number for a dynamic export.
+    # At least one knot more than keys, and at least two blocks, as one is a special number for a dynamic export.
     k = b.shape[1]
-    block, inside = torch.arange(k // BLOCK + 2, device=b.device), torch.arange(BLOCK, device=b.device)
-    place = BLOCK * block[:, None] + inside
-    filled = place.clamp(max=k - 1)
-    return torch.where(place < k, knots[:, filled], last[..., None]), at, order[:, filled]
+    block, inside = torch.arange(k // KNOTS + 2, device=b.device), torch.arange(KNOTS, device=b.device)
+    index = KNOTS * block[:, None] + inside
+    filled = index.clamp(max=k - 1)
+    return torch.where(index < k, knots[:, filled], last[..., None]), at, order[:, filled]
 
 
-def _ill(x):
-    """nan where a score is +inf or nan, otherwise 0: of -inf the ReLU makes 0."""
+def _ill(x: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
+    """nan for a score of +inf or nan, otherwise 0: the ReLU makes 0 of -inf."""
     return 0 * torch.where(x == -torch.inf, torch.zeros_like(x), x)
 
 
-def _at_knots(knots, value, sums):
-    """The sums at (ramp) and right of (step) every knot: `(blocks, BLOCK, v)` each.
+def _at_knots(
+    knots: Float[Tensor, "b blocks in_block"], value: Float[Tensor, "b_blocks in_block v"], sums: tuple[Sum, ...]
+) -> list[Float[Tensor, "b_blocks in_block v"]]:
+    """The sums at (ramp) and right of (step) every knot.
 
-    What earlier blocks add is a straight line from the block's first knot on. Its slope and start are sums over
-    many keys, so they are added up in float64, of which there are few; the rest never subtracts large numbers.
+    Pairs within a block are a matrix product. Earlier blocks add a straight line from the block's first knot on. Its
+    slope and start are sums over many keys, so these few numbers are accumulated in float64; the rest never subtracts
+    large numbers.
     """
     dtype, t, first = value.dtype, knots, knots[..., :1]
-    to_next = first.roll(-1, dims=1) - t  # nobody reads what comes after the last block
+    to_next = first.roll(-1, dims=1) - t  # the last block has no next one, and its entry is never read
     # Per block: the sum of its values, and what its ramps have grown to at the next block's first knot.
     ends = torch.stack([torch.ones_like(t), to_next], dim=2).flatten(0, 1) @ value
     total, growth = ends.unflatten(0, t.shape[:2]).double().unbind(dim=2)
@@ -142,7 +205,7 @@ def _at_knots(knots, value, sums):
     tables = []
     for name in sums:
         if name == "step":
-            inside = torch.ones(BLOCK, BLOCK, dtype=dtype, device=value.device).tril()
+            inside = torch.ones(KNOTS, KNOTS, dtype=dtype, device=value.device).tril()
             line = torch.ones_like(t)[..., None], slope[:, :, None]
         else:
             inside = F.relu(t[..., :, None] - t[..., None, :]).flatten(0, 1)
@@ -154,25 +217,43 @@ def _at_knots(knots, value, sums):
     return tables
 
 
-def _sum_of_earlier(x):
+def _sum_of_earlier(x: Float[Tensor, "b blocks v"]) -> Float[Tensor, "b blocks v"]:
     return x.cumsum(dim=1) - x
 
 
-def _between_knots(table, knots, at, below, ill, m):
+def _between_knots(
+    table: Float[Tensor, "b_blocks in_block v"],
+    knots: Float[Tensor, "b knots"],
+    at: Float[Tensor, "b q"],
+    below: Int[Tensor, "b q"],
+    ill: Float[Tensor, "b q"],
+    m: int | torch.SymInt,
+) -> Float[Tensor, "b q v"]:
     """Linear interpolation between the two knots around each query; 0 before the first knot."""
     left = (below - 1).clamp(min=0)
     start, end = knots.gather(1, left), knots.gather(1, left + 1)
     w = torch.where(below > 0, (at - start) / (end - start), torch.zeros_like(at)) + ill
-    return _rows(table, torch.stack([left, left + 1], dim=-1), torch.stack([1 - w, w], dim=-1) / m)
+    weight = torch.stack([1 - w, w], dim=-1).div(m)  # pyright: ignore[reportArgumentType]
+    return _rows(table, torch.stack([left, left + 1], dim=-1), weight)
 
 
-def _left_of(table, knots, at, below, ill, m):
+def _left_of(
+    table: Float[Tensor, "b_blocks in_block v"],
+    knots: Float[Tensor, "b knots"],
+    at: Float[Tensor, "b q"],
+    below: Int[Tensor, "b q"],
+    ill: Float[Tensor, "b q"],
+    m: int | torch.SymInt,
+) -> Float[Tensor, "b q v"]:
     """The value right of the last knot below each query; 0 before the first knot."""
-    return _rows(table, (below - 1).clamp(min=0)[..., None], ((below > 0) + ill)[..., None] / m)
+    weight = ((below > 0) + ill)[..., None].div(m)  # pyright: ignore[reportArgumentType]
+    return _rows(table, (below - 1).clamp(min=0)[..., None], weight)
 
 
-def _rows(table, index, weight):
-    """Weighted sums of rows: `(b, q, v)` of `(b, q, rows)` indices into each sample's part of the table."""
+def _rows(
+    table: Float[Tensor, "b_blocks in_block v"], index: Int[Tensor, "b q rows"], weight: Float[Tensor, "b q rows"]
+) -> Float[Tensor, "b q v"]:
+    """Weighted sums of rows of each sample's part of the table."""
     batch, q, _ = index.shape
     samples = torch.arange(batch, device=index.device)[:, None, None]
     table = table.flatten(0, 1)

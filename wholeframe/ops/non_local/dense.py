@@ -1,6 +1,7 @@
-"""The non-local operation: every query looks at every key.
+"""The non-local operation and what surrounds it in the block: the definition.
 
-    y_i = 1/C_i  sum_j f(theta_i, phi_j) value_j                        (Wang et al., CVPR 2018, eq. 1)
+    y_i = 1/C_i  sum_j f(theta_i, phi_j) g_j           (Wang et al., CVPR 2018, eq. 1)
+    z   = W_z y + x,    theta, phi, g = W_theta x, W_phi x, W_g x         (eq. 6)
 
 | kind                 | f                                       | C_i        |
 |----------------------|-----------------------------------------|------------|
@@ -10,33 +11,23 @@
 | `dot`                | theta_i . phi_j                         | k (keys)   |
 | `concatenation`      | relu(w . [theta_i; phi_j] + beta)       | k (keys)   |
 
-`pairwise_weights` is the definition: it builds f / C. `non_local_operation` gives the same y by the cheapest exact way.
+Every other file of this folder computes the same numbers faster or with less memory.
 """
 
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.backends import Impl, Sizes, choose, never
-from wholeframe.ops.layout import as_given, wide
-from wholeframe.ops.non_local.concatenation import BLOCK, pair_sums
-from wholeframe.ops.non_local.softmax import (
-    EUCLIDEAN,
-    SELF_SOFTMAX,
-    SOFTMAX,
-    Scale,
-    both_products,
-    distance_as_product,
-    distances,
-    matrix_slowness,
-    resolve_scale,
-)
+from wholeframe.ops.layout import as_given, pool_keys, to_grid, to_positions, wide
+from wholeframe.ops.linear import LinearMap, project
 
 Kind = Literal["gaussian", "embedded_gaussian", "euclidean_gaussian", "dot", "concatenation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Scale = float | Literal["sqrt_dim"] | None
+PoolOrder = Literal["before", "after"]
 
 
 def pairwise_weights(
@@ -48,124 +39,108 @@ def pairwise_weights(
     w_f: Float[Tensor, "two_d"] | None = None,
     beta: Float[Tensor, "1"] | None = None,
 ) -> Float[Tensor, "b q k"]:
-    """The normalised weights f / C, one row per query, in float32 or better.
+    """The normalised weights f / C, one row per query.
 
-    Rows sum to one for the three gaussians; rows of `dot` are signed. `scale` is s: None for 1 (the paper),
-    `"sqrt_dim"` for d^-1/2 (the released code), or a number; it does not enter `dot` and `concatenation`, as in
-    every reference. `w_f` and `beta` belong to `concatenation`: w_f over theta's channels first, then phi's; without
-    w_f, theta and phi are the two scores themselves, of one channel each.
+    Args:
+        theta, phi: the embedded queries and keys.
+        kind: the pairwise function f.
+        scale: s: None for 1 (the paper), `"sqrt_dim"` for d^-1/2 (the released code), or a number. `dot` and
+            `concatenation` have none in any reference and ignore it.
+        w_f, beta: of `concatenation`, w_f over the channels of theta first, then those of phi. Without w_f, theta and
+            phi are the two scores w_1 . theta_i and w_2 . phi_j, of one channel each.
+
+    Returns:
+        `(b, q, k)`, in float32 or float64. Rows of the three gaussians sum to one; rows of `dot` are signed.
     """
     with as_given(theta):
         theta, phi = wide(theta), wide(phi)
         if kind == "dot":
             return theta @ phi.mT / phi.shape[1]
         if kind == "concatenation":
-            a, b = _rank_one(theta, phi, w_f, beta)
+            a, b = pair_scores(theta, phi, w_f, beta)
             return F.relu(a[:, :, None] + b[:, None, :]) / phi.shape[1]
+        s = resolve_scale(scale, theta.shape[-1])
         if kind == "euclidean_gaussian":
-            theta, phi = distance_as_product(theta, phi, resolve_scale(scale, theta.shape[-1]))
-            scale = None
-        return (resolve_scale(scale, theta.shape[-1]) * theta @ phi.mT).softmax(dim=-1)
+            return (-s / 2 * (theta[:, :, None] - phi[:, None]).square().sum(dim=-1)).softmax(dim=-1)
+        return (s * theta @ phi.mT).softmax(dim=-1)
 
 
-def non_local_operation(
-    theta: Float[Tensor, "b q d"],
-    phi: Float[Tensor, "b k d"],
-    value: Float[Tensor, "b k v"],
-    kind: Kind,
-    *,
-    scale: Scale = None,
-    w_f: Float[Tensor, "two_d"] | None = None,
-    beta: Float[Tensor, "1"] | None = None,
-    backend: str = "auto",
+def weighted_sum(
+    theta: Float[Tensor, "b q d"], phi: Float[Tensor, "b k d"], value: Float[Tensor, "b k v"], kind: Kind, **options
 ) -> Float[Tensor, "b q v"]:
-    """y of the non-local operation; arguments as in `pairwise_weights`.
-
-    The three gaussians run as fused attention unless the matrix of weights is faster and no larger than what it is
-    made of (memory stays linear in positions), `gaussian` with half the logits where theta and phi are one tensor,
-    `dot` by associativity wherever that needs fewer multiply-adds, `concatenation` by sorting the keys wherever that
-    is faster. `backend` names one way: see `backends`.
-    """
-    sizes = Sizes(theta.shape[1], phi.shape[1], theta.shape[2], value.shape[2])
-    impl = choose(TABLES[kind], backend, sizes, theta, phi, value)
-    return impl.run(theta, phi, value, kind, scale=scale, w_f=w_f, beta=beta)
-
-
-def pairwise_macs(sizes: Sizes, kind: Kind, backend: str = "auto") -> int:
-    """Multiply-adds of `non_local_operation` for one sample (softmax, ReLU and divisions not counted, as counters do)."""
-    return choose(TABLES[kind], backend, sizes).macs(sizes)
-
-
-# ------------------------------------------------------------------------------------------ dense: the definition
-
-
-def _dense(theta, phi, value, kind, **options):
+    """y of eq. 1, with the matrix of weights."""
     weights = pairwise_weights(theta, phi, kind, **options)
     with as_given(theta):
         return (weights @ wide(value)).to(value.dtype)
 
 
-def _rank_one(theta, phi, w_f, beta):
-    """w . [theta_i; phi_j] + beta = a_i + b_j: the pair never has to be concatenated."""
+def resolve_scale(scale: Scale, d: int) -> float:
+    """The number that `scale` stands for with `d` channels."""
+    if scale is None:
+        return 1.0
+    return d**-0.5 if scale == "sqrt_dim" else float(scale)
+
+
+def pair_scores(
+    theta: Float[Tensor, "b q _"],
+    phi: Float[Tensor, "b k _"],
+    w_f: Float[Tensor, "two_d"] | None,
+    beta: Float[Tensor, "1"] | None,
+) -> tuple[Float[Tensor, "b q"], Float[Tensor, "b k"]]:
+    """a and b of w . [theta_i; phi_j] + beta = a_i + b_j, which needs no concatenation."""
     d = theta.shape[-1]
     a, b = (theta[..., 0], phi[..., 0]) if w_f is None else (theta @ wide(w_f[:d]), phi @ wide(w_f[d:]))
     return (a if beta is None else a + wide(beta)), b
 
 
-# ------------------------------------------------------------------------------------------------------ fast paths
+# ---------------------------------------------------------------------------------------- from a map to theta, phi, g
 
 
-def _associative(theta, phi, value, kind, **_options):
-    """theta (phi^T value / k): the k keys become one d x v matrix."""
-    with as_given(theta):
-        return (wide(theta) @ mean_product(phi, value)).to(value.dtype)
+class Layers(NamedTuple):
+    """The linear maps of a block. `gaussian` has neither theta nor phi, and only `concatenation` has w_f."""
+
+    theta: LinearMap | None
+    phi: LinearMap | None
+    g: LinearMap
+    out: LinearMap
+    w_f: LinearMap | None
 
 
-def mean_product(phi: Float[Tensor, "b k d"], value: Float[Tensor, "b k v"]) -> Float[Tensor, "b d v"]:
-    """phi^T value / k in float32 or better, where no sum over halves overflows."""
-    with as_given(phi):
-        return wide(phi).mT @ wide(value) / phi.shape[1]
+class Keys(NamedTuple):
+    """The keys of a map: a pooling window (see `layout.pool_window`), applied before or after phi and g."""
+
+    pool: int | Sequence[int] = 1
+    order: PoolOrder = "after"
+
+    @property
+    def pooled(self) -> PoolOrder | None:
+        """When keys are pooled; None for a window of one."""
+        return self.order if (self.pool if isinstance(self.pool, int) else max(self.pool)) > 1 else None
 
 
-def _sorted(theta, phi, value, kind, *, scale, w_f, beta):
-    """A sum of ramps over the line of scores, read off at every query: see `wholeframe.ops.non_local.concatenation`."""
-    with as_given(theta):
-        a, b = _rank_one(wide(theta), wide(phi), w_f, beta)
-        (y,) = pair_sums(a, b, wide(value), ("ramp",), phi.shape[1])
-        return y.to(value.dtype)
+ALL_KEYS = Keys()
 
 
-def _no_sorting(*inputs: Tensor) -> str | None:
-    if torch.onnx.is_in_onnx_export():
-        return "ONNX has no searchsorted; leave backend='auto'"
-    if inputs and inputs[0].device.type == "mps":
-        return "it sums its blocks in float64, which mps has not; leave backend='auto'"
-    return None
+def embed(
+    x: Float[Tensor, "b c *grid"], layers: Layers, keys: Keys = ALL_KEYS
+) -> tuple[Float[Tensor, "b n _"], Float[Tensor, "b k _"], Float[Tensor, "b k d"]]:
+    """Theta of all queries, phi and g of all keys; without layers for them, theta and phi are x itself."""
+    pooled = keys.pooled
+    theta, phi, g = layers.theta, layers.phi, layers.g
+    source = pool_keys(x, keys.pool) if pooled == "before" else x
+    if theta is None or phi is None:
+        query = to_positions(x).contiguous()
+        key = query if pooled != "before" else to_positions(source)
+        (value,) = project(source.flatten(2), g)
+    elif pooled == "before":
+        (query,), (key, value) = project(x.flatten(2), theta), project(source.flatten(2), phi, g)
+    else:
+        query, key, value = project(x.flatten(2), theta, phi, g)
+    if pooled == "after":
+        key, value = pool_positions(key, x, keys), pool_positions(value, x, keys)
+    return query, key, value
 
 
-def _knots(s: Sizes) -> int:
-    """Two scores, the products within blocks, two lines per knot, interpolation between two rows per query."""
-    return (s.q + s.k) * s.d + (s.k * (BLOCK + 4) + 2 * s.q) * s.v
-
-
-DOT = {
-    "associative": Impl(_associative, never, lambda s: (s.q + s.k) * s.d * s.v),
-    "dense": Impl(_dense, never, both_products),
-}
-CONCATENATION = {
-    # Sorting and gathering take the time of ten times its products: measured, it overtakes `dense` at 400 positions.
-    "sorted": Impl(_sorted, _no_sorting, _knots, lambda *_: 11),
-    "dense": Impl(_dense, never, lambda s: (s.q + s.k) * s.d + s.q * s.k * s.v),
-}
-TABLES = {
-    "gaussian": {**SELF_SOFTMAX, "dense": Impl(_dense, never, both_products, matrix_slowness)},
-    "embedded_gaussian": {**SOFTMAX, "dense": Impl(_dense, never, both_products, matrix_slowness)},
-    "euclidean_gaussian": {**EUCLIDEAN, "dense": Impl(_dense, never, distances, matrix_slowness)},
-    "dot": DOT,
-    "concatenation": CONCATENATION,
-}
-
-
-def pairwise_backends(kind: Kind) -> tuple[str, ...]:
-    """The names that `backend` takes for this kind, besides `"auto"`."""
-    return tuple(TABLES[kind])
+def pool_positions(y: Float[Tensor, "b n d"], x: Float[Tensor, "b c *grid"], keys: Keys) -> Float[Tensor, "b k d"]:
+    """The maximum of y over every window of the grid of x."""
+    return to_positions(pool_keys(to_grid(y, x.shape[2:]), keys.pool))
