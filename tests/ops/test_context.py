@@ -87,7 +87,7 @@ def test_the_dense_context_is_its_equation(x, weight):
 
 def of_both(x, weight, bias):
     """A function of the context and of the map beside it."""
-    summary, beside = ops.attention_context_beside(x, weight, bias)
+    summary, beside = ops.attention_context_and_map(x, weight, bias)
     return 2 * summary + (beside.cos() * summary[:, :, None]).sum(dim=2)
 
 
@@ -133,7 +133,7 @@ def test_gradients_by_hand_have_the_types_of_their_inputs(dtype):
     ops.gated(x, gate).sum().backward()
     assert (x.grad.dtype, gate.grad.dtype) == (dtype, torch.float32)
     weight = torch.randn(3, requires_grad=True)
-    summary, beside = ops.attention_context_beside(x, weight)
+    summary, beside = ops.attention_context_and_map(x, weight)
     (summary.sum() + beside.sum()).backward()
     assert summary.dtype == beside.dtype == x.grad.dtype == dtype and weight.grad.dtype == torch.float32
 
@@ -141,7 +141,7 @@ def test_gradients_by_hand_have_the_types_of_their_inputs(dtype):
 @pytest.mark.usefixtures("by_hand")
 def test_the_map_beside_may_be_all_that_is_wanted(x, weight):
     x.requires_grad_()
-    (gradient,) = torch.autograd.grad(ops.attention_context_beside(x, weight)[1].square().sum(), x)
+    (gradient,) = torch.autograd.grad(ops.attention_context_and_map(x, weight)[1].square().sum(), x)
     close(gradient, 2 * x.detach())
 
 
