@@ -133,11 +133,17 @@ def test_a_range_beyond_the_declared_one_raises_and_an_undeclared_one_is_measure
             "order must be an integer of at least 0, got -1 (the default is 3)",
         ),
         ({"kernel": "rbf", "groups": 1, "gamma": 0.0}, "gamma must be positive, got 0 (the default is 0.0001)"),
-        ({"kernel": "rbf", "max_span": "space"}, "max_span must be a positive number up to 1024, or None, got 'space'"),
-        ({"kernel": "rbf", "max_span": 0}, "max_span must be a positive number up to 1024, or None, got 0"),
+        (
+            {"kernel": "rbf", "groups": 10, "max_span": "space"},
+            "max_span must be a positive number up to 1024, or None, got 'space'",
+        ),
+        (
+            {"kernel": "rbf", "groups": 10, "max_span": 0},
+            "max_span must be a positive number up to 1024, or None, got 0",
+        ),
         ({"groups": "8"}, "groups must be an integer of at least 1, got '8'"),
-        ({"std": "small"}, "std must be a number of at least 0, got 'small' (the default is 0.01)"),
-        ({"groups": 4, "eps": 0}, "eps must be positive, got 0 (the default is 1e-05)"),
+        ({"groups": 10, "std": "small"}, "std must be a number of at least 0, got 'small' (the default is 0.01)"),
+        ({"groups": 10, "eps": 0}, "eps must be positive, got 0 (the default is 1e-05)"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

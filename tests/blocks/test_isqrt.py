@@ -174,7 +174,7 @@ def test_reset_undoes_an_initialisation_of_everything():
         ),
         (
             {"steps": 21},
-            "steps must be from 1 to 20, got 21: in float32 the rounding errors.*; take root='eigen' for the exact root",
+            "steps must be from 1 to 20, got 21: in float32 the rounding errors.*; take root='eigen'",
         ),
         ({"root": "svd"}, "root='svd' is not one of 'newton_schulz', 'eigen'"),
         ({"triangle": "uper"}, "triangle='uper' is not one of 'upper', 'lower'; did you mean 'upper'?"),

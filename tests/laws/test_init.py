@@ -9,7 +9,7 @@ from torch import nn
 from wholeframe.blocks import BLOCKS, GlobalContext, SimplifiedNonLocal, SqueezeExcite, reset_blocks
 from wholeframe.blocks.others.cbam import SpatialGate
 
-# The published gates are about one half in a fresh block, this gate is one. GSoP's position block also ends with a ReLU.
+# The published gates are about one half in a fresh block, this one is one. GSoP's position block also has a ReLU.
 IDENTITY = {
     **{name: {"gate": "twice_sigmoid", "init": "identity"} for name in ("se", "ese", "eca")},
     "gsop_channel": {"gate": "twice_sigmoid", "init": "identity"},

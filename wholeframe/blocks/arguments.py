@@ -76,7 +76,9 @@ def flat_positions(query: Sequence[int] | Int[Tensor, "q"], device: torch.device
 
 
 def _default(default: object) -> str:
-    return "" if default is None else f" (the default is {_shown(default)})"
+    if default is None:
+        return ""
+    return f" (the default is {default if isinstance(default, str) else _shown(default)})"
 
 
 def _shown(value: object) -> str:

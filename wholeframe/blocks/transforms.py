@@ -158,8 +158,8 @@ def hidden_width(channels: int, ratio: float) -> int:
     if hidden < 2:
         raise ValueError(
             f"ratio={ratio:g} of channels={channels} leaves {hidden} hidden channels, but one channel is constant "
-            f"after a layer norm and the block would not depend on its input: give ratio >= {2 / channels:g}, or hidden=1 to "
-            "load a checkpoint that was trained so"
+            "after a layer norm and the block would not depend on its input: "
+            f"give ratio >= {2 / channels:g}, or hidden=1 to load a checkpoint that was trained so"
         )
     return hidden
 

@@ -192,7 +192,7 @@ def test_a_reach_that_cannot_be_is_refused(max_span):
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, float("nan")])
 def test_a_gamma_that_cannot_be_is_refused(gamma):
-    with pytest.raises(ValueError, match="gamma must be positive, got .*1e-4"):
+    with pytest.raises(ValueError, match=r"gamma must be positive, got .*1e-4"):
         ops.gauss_transform(*tokens(1)[:3], gamma)
 
 
