@@ -14,7 +14,7 @@ from wholeframe.blocks import BLOCKS, Block
     ],
 )
 def test_an_unknown_option_of_a_block_by_name_is_refused_with_the_nearest(name, option, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(TypeError, match=message):
         BLOCKS[name].make(64, **{option: 1})
 
 

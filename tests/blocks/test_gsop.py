@@ -133,7 +133,7 @@ def test_concat_on_sequences_and_clips():
 
 
 def test_the_maximum_of_two_identities_is_one(x):
-    neutral = {"gate": "twice_sigmoid", "init": "identity"}
+    neutral = {"gate": "twice_sigmoid", "init": "zero"}
     for out_act, identity in ((None, True), ("relu", False)):
         block = GSoP(
             16,

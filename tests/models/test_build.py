@@ -215,7 +215,7 @@ def test_options_reach_the_block():
     [
         ("nl_dott", {}, "there is no block 'nl_dott'; the nearest are nl_dot"),
         ("zzz", {}, "there is no block 'zzz'; there are nl, "),
-        ("gc", {"ration": 0.25}, "GlobalContext has no option 'ration'; the nearest are ratio"),
+        ("gc", {"ration": 0.25}, "the block 'gc' does not take these options: .*'ration'"),
         ("nl", {"pool_order": "first"}, "pool_order='first' is not one of 'before', 'after'"),
     ],
 )

@@ -49,7 +49,8 @@ class Entry(NamedTuple):
         """The block for maps with these channels.
 
         Raises:
-            ValueError: for an option that the block does not have, and for a value that it refuses.
+            TypeError: for an option that the block does not have; the message names the nearest one.
+            ValueError: for a value that the block refuses.
         """
         known_keywords(self.block, options)
         return self.block(channels, **options)

@@ -61,7 +61,7 @@ def known_keywords(make: Callable[..., object], options: Mapping[str, object]) -
     known = [name for name, p in inspect.signature(make).parameters.items() if p.kind is p.KEYWORD_ONLY]
     for name in options:
         if name not in known:
-            raise ValueError(f"{make.__name__} has no option {name!r}; {nearest(name, known)}")
+            raise TypeError(f"{make.__name__} has no option {name!r}; {nearest(name, known)}")
 
 
 def flat_positions(query: Sequence[int] | Int[Tensor, "q"], device: torch.device) -> Int[Tensor, "q"]:

@@ -95,7 +95,7 @@ class BAT(nn.Module):
         q = self.columns(mask.amax(dim=(2, 3, 5))).view(-1, *shape).sigmoid()
         return p / p.sum(dim=3, keepdim=True), q / q.sum(dim=2, keepdim=True)
 
-    def _projected(self, layer: ConvNorm, x: Tensor) -> Tensor:
+    def _projected(self, layer: ConvNorm, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         return layer(ops.to_positions(x)).unflatten(2, x.shape[2:])
 
     def attention(
