@@ -43,7 +43,7 @@ def x():
         (lambda: GlobalContext(32, context="max"), "context='max' is not one of 'attention', 'mean'"),
         (
             lambda: GlobalContext(32, hidden=0),
-            r"hidden must be an integer of at least 1, got 0 \(the default is 2, from ratio=1/16\)",
+            "hidden must be an integer of at least 1, got 0",
         ),
         (lambda: SqueezeExcite(256, hidden=-4), "hidden must be an integer of at least 1, got -4"),
         (lambda: GlobalContext(32, ratio=16.0), "ratio=16 is the hidden width over the channels.*did you mean 1/16?"),

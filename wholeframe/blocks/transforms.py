@@ -91,7 +91,7 @@ class Bottleneck(nn.Module):
         one_of("activation", activation, tuple(ACTIVATIONS))
         integer("channels", channels)
         p = hidden_width(channels, ratio) if hidden is None else hidden
-        integer("hidden", p, default=f"{max(channels // 16, 2)}, from ratio=1/16")
+        integer("hidden", p)
         positive("eps", eps, default=1e-5)
         self.activation = activation
         self.reduce = nn.Linear(channels, p, bias=bias)
