@@ -187,7 +187,7 @@ def test_channels_that_are_not_a_width_are_refused():
             CGNL(channels)
 
 
-def test_multiply_adds_count_the_kernel_at_its_reach():
+def test_multiply_adds_count_the_kernel_at_its_span():
     projections, kernel, out = 3 * 12 * 6 * 20, 6 * 20, 12 * 2 * 20
     assert alive().multiply_adds((4, 5)) == projections + kernel + out
     assert alive(kernel="taylor", order=5).multiply_adds((4, 5)) == projections + 10 * kernel + out

@@ -122,7 +122,7 @@ def test_what_gc_adds_is_the_same_everywhere(x):
     torch.testing.assert_close(added, added[:, :, :1, :1].expand_as(added), rtol=1e-5, atol=1e-6)
 
 
-def test_the_value_may_go_before_or_behind_the_sum(x):
+def test_the_value_may_go_before_or_after_the_sum(x):
     """SNL's hoisting: sum_j a_j (W_v x_j + b) = W_v sum_j a_j x_j + b, as the weights sum to one."""
     block = SimplifiedNonLocal(8, init="random")
     positions = x.flatten(2).transpose(1, 2)

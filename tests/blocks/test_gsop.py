@@ -70,7 +70,7 @@ def test_a_stride_keeps_all_frames_of_a_clip():
 
 
 def test_the_covariance_is_a_part_like_any_other(x):
-    """Added instead of multiplied, which nobody published: a point of the framework."""
+    """Added instead of multiplied, which is unpublished: a point of the framework."""
     block = ContextBlock(
         16,
         context=partial(CovarianceContext, inner=8),

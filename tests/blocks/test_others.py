@@ -150,7 +150,7 @@ def test_autocast_is_finite_and_near(name, rank, dtype):
 # ----------------------------------------------------------------------------------------------------------- CBAM
 
 
-def test_cbam_can_be_born_as_an_identity_and_learn():
+def test_cbam_can_start_as_an_identity_and_learn():
     x = torch.randn(2, 8, 6, 4)
     block = CBAM(8, ratio=1 / 2, gate="twice_sigmoid", init="identity")
     assert block.identity_at_init and torch.equal(block(x), x)

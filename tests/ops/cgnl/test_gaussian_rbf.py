@@ -185,7 +185,7 @@ def test_the_largest_range_is_still_right():
 
 
 @pytest.mark.parametrize("max_span", [0.0, -1.0, 5000.0])
-def test_a_reach_that_cannot_be_is_refused(max_span):
+def test_a_max_span_that_cannot_be_is_refused(max_span):
     with pytest.raises(ValueError, match="max_span must be a positive number up to 1024, or None, got"):
         ops.gauss_transform(*tokens(1)[:3], 1.0, max_span=max_span)
 
@@ -236,7 +236,7 @@ class Rbf(nn.Module):
 
 
 @pytest.mark.parametrize("max_span", [1.0, 30.0, None])
-def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_reach(max_span):
+def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_span(max_span):
     tokens_dim, within = Dim("tokens"), 0.9 * (max_span or 8.0)
     theta, phi, value, _ = tokens(within, i=200)
     shapes = ({2: tokens_dim},) * 3
@@ -249,7 +249,7 @@ def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_reac
 
 @pytest.mark.compiled
 @pytest.mark.parametrize("max_span", [1.0, 6.0])
-def test_a_compiled_graph_has_the_gradients_and_raises_beyond_its_reach(max_span):
+def test_a_compiled_graph_has_the_gradients_and_raises_beyond_its_span(max_span):
     torch._dynamo.reset()
     compiled = torch.compile(Rbf(1.0, max_span), fullgraph=True, backend="aot_eager")
     for size in (50, 70):
