@@ -42,16 +42,18 @@ POINTS = {
 PAGE = """\
 # Context x transform x fusion
 
-`ContextBlock(channels, context=..., transform=..., fusion=...)` summarises the whole map, changes the summary, and
-gives it back to every position (Cao et al., GCNet, 2019, section 3):
+`ContextBlock(channels, context=..., transform=..., fusion=...)` summarises the whole map in one vector, transforms it,
+and fuses the result with every position (Cao et al., GCNet, 2019, section 3):
 
     z_i = x_i * gate(delta_m(context(x))) + delta_a(context(x))
 
-`fusion="multiply"` has the product only, `"add"` the sum only, `"multiply_add"` both, each with a transform of its own.
-Gates are {gates}. Born zero, a fresh block returns its input where it adds, or multiplies by `"twice_sigmoid"`.
+`fusion="multiply"` has the product only, `"add"` the sum only, `"multiply_add"` both, with a separate transform for
+each. Gates are {gates}. With `init="zero"` the last layer of the transform starts at zero: a fresh block then returns
+its input where it adds or multiplies by `"twice_sigmoid"`, and halves it where it multiplies by another gate.
+`init="identity"` is the same, and raises an error for such a gate. `init="random"` leaves the last layer random.
 
-Made by `uv run python docs/framework.py > docs/framework.md`: what stands here is read off the blocks that the calls in
-the last table build, and the parameters and multiply-adds are theirs for one map of {size}.
+`uv run python docs/framework.py > docs/framework.md` writes this page: it builds the blocks of the last table, and
+counts their parameters and their multiply-adds for one map of {size}.
 
 ## Contexts
 
@@ -65,9 +67,9 @@ the last table build, and the parameters and multiply-adds are theirs for one ma
 
 {points}
 
-Outside of the product: `NonLocal` and `BAT` have a summary for every query, `CGNL` one scalar per group that meets
-every channel of every position, `GSoPPosition`, `SpatialGate` (the second half of CBAM) and `GatherExcite` over windows
-gate positions.
+Not points of this product: `NonLocal` and `BAT` have a separate summary for every query, `CGNL` multiplies every
+channel of every position by one scalar per group, and `GSoPPosition`, `SpatialGate` (the second half of CBAM) and
+`GatherExcite` gate positions.
 """
 
 
@@ -77,9 +79,9 @@ def table(*rows: tuple[str, ...]) -> str:
 
 
 def parts(names: tuple[str, ...]) -> str:
-    """Every part with the equation that its docstring begins with."""
+    """Every part with the equation in the first line of its docstring."""
     lines = [(f"`{name}`", (getattr(blocks, name).__doc__ or "").splitlines()[0]) for name in names]
-    return table(("part", "is"), *((name, line.replace("|", "\\|")) for name, line in lines))
+    return table(("part", "equation"), *((name, line.replace("|", "\\|")) for name, line in lines))
 
 
 def built(call: str) -> ContextBlock:
@@ -87,7 +89,7 @@ def built(call: str) -> ContextBlock:
 
 
 def described(part: object) -> str:
-    """The class of a part, with the norm of a bottleneck."""
+    """The class of a part; for a bottleneck also its norm."""
     name = type(part).__name__
     if not isinstance(part, Bottleneck):
         return name

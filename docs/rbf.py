@@ -3,32 +3,33 @@
 import torch
 
 from wholeframe import ops
-from wholeframe.ops.cgnl.gaussian_rbf import Mercer, plan
+from wholeframe.ops.cgnl.gaussian_features import Mercer, plan
 
 GAMMAS = (1e-4, 0.05, 1.0)
 RANGES = (1, 5, 20, 40)
 ORDERS = (1, 3, 8, 20)
 PAGE = """\
-# The Gaussian RBF of CGNL: gamma and the range are free
+# The Gaussian RBF of CGNL for any gamma and any range
 
-`CGNL(channels, kernel="rbf")` and `ops.gauss_transform` compute y_i = sum_j exp(-gamma (theta_i - phi_j)^2) g_j in time and memory
-linear in the tokens, to rounding, with every gradient. So gamma, which may be learned, and the range of the embeddings
-become free. Nothing is claimed here about the accuracy of a trained network.
+`CGNL(channels, kernel="rbf")` and `ops.gauss_transform` compute y_i = sum_j exp(-gamma (theta_i - phi_j)^2) g_j to
+rounding, with every gradient, in time and memory linear in the tokens. This holds for any gamma, which may be learned,
+and for any range of the embeddings. This page makes no claim about the accuracy of a trained network.
 
 The released series (`kernel="taylor"`, order 3) is e^(-2 gamma) times the Taylor polynomial of e^(2 gamma theta phi).
-It is another function: it goes to e^(-2 gamma) e^(2 gamma theta phi) with its order, and that is the RBF only where
-|theta| = |phi| = 1. The last columns are its distance from the RBF, not an error of its implementation.
+It is a different function: with growing order it converges to e^(-2 gamma) e^(2 gamma theta phi), which is the RBF only
+where |theta| = |phi| = 1. The last columns are its distance from the RBF, not an error of its implementation.
 
-Made by `uv run python docs/rbf.py > docs/rbf.md`: {tokens} tokens, 2 samples, theta and phi uniform over the range, g
-and the gradient of y normal. Every number is the largest absolute difference over the largest absolute reference, the
-reference dense and in float64; gradients are the worst of theta's, phi's and g's. *Features* are those of the
-forward pass in float64 and float32: M of Mercer's series, F of Fourier's, and the sums run in float64 beyond 20.
+`uv run python docs/rbf.py > docs/rbf.md` writes this page: {tokens} tokens, 2 samples, theta and phi uniform over the
+range, g and the gradient of y normal. Every number is the largest absolute difference over the largest absolute
+reference; the reference is dense and in float64. For gradients it is the largest of those for theta, phi and g.
+*Features* are those of the forward pass in float64 and float32: M for Mercer's series, F for Fourier's. Beyond a span
+of 20 the sums run in float64.
 
 {table}
 
-Spans, which are sqrt(gamma) times the range, beyond 1024 are refused. A call measures the span of its data and plans
-for it. A compiled or exported graph cannot: it is planned for `max_span` (8 where nothing is declared), checks the span
-when it runs, and raises beyond it. Its size and the time to build it grow with the reach.
+A span is sqrt(gamma) times the range; spans beyond 1024 raise an error. A call measures the span of its data and plans
+for it. A compiled or exported graph cannot measure it: it is planned for `max_span` (8 by default), checks the span
+when it runs, and raises an error beyond it. The size of the graph and the time to build it grow with `max_span`.
 """
 
 
@@ -49,7 +50,7 @@ def outcome(operation, inputs: list[torch.Tensor], dtype: torch.dtype) -> list[t
 
 
 def errors(actual: list[torch.Tensor], expected: list[torch.Tensor]) -> tuple[float, float]:
-    """Of y, and the worst of the gradients."""
+    """The error of y, and the largest error of the gradients."""
     each = [float((a.double() - e).abs().max() / e.abs().max()) for a, e in zip(actual, expected, strict=True)]
     return each[0], max(each[1:])
 

@@ -7,7 +7,6 @@ from torch import nn
 
 from wholeframe import ops
 from wholeframe.blocks import CGNL
-from wholeframe.blocks.cgnl import GroupedLinear
 
 RBF = {"kernel": "rbf", "gamma": 0.05, "learn_gamma": True}
 TAYLOR = {"kernel": "taylor", "gamma": 0.05, "learn_gamma": True, "order": 2}
@@ -122,10 +121,10 @@ def test_a_range_beyond_the_declared_one_raises_and_an_undeclared_one_is_measure
         ({"init": "zeros"}, "init='zeros' is not one of 'identity', 'random'"),
         ({"scale": "sqrt_dim"}, "scale='sqrt_dim' is not one of 'sqrt_length', None"),
         ({}, "groups=8 does not divide channels=100; divisors near 8 are 5 and 10"),
-        ({"groups": 0}, "groups=0 does not divide channels=100; the divisor nearest to 0 is 1"),
+        ({"groups": 0}, "groups must be an integer of at least 1, got 0"),
         ({"groups": 200}, "groups=200 does not divide channels=100; the divisor nearest to 200 is 100"),
         ({"groups": 4, "inner": 30}, "groups=4 does not divide inner=30; divisors near 4 are 3 and 5"),
-        ({"groups": 1, "inner": 0}, "inner=0 is no width; give a number from 1, such as 50"),
+        ({"groups": 1, "inner": 0}, "inner must be an integer of at least 1, got 0 (the default is 50)"),
         ({"gamma": 0.1}, "gamma=0.1 does not apply to kernel='dot'; leave it out, or take kernel='taylor' or 'rbf'"),
         ({"learn_gamma": True}, "learn_gamma=True does not apply to kernel='dot'"),
         (
@@ -133,8 +132,22 @@ def test_a_range_beyond_the_declared_one_raises_and_an_undeclared_one_is_measure
             "order=2 does not apply to kernel='rbf'; leave it out, or take kernel='taylor'",
         ),
         ({"kernel": "taylor", "max_span": 2.0}, "max_span=2.0 does not apply to kernel='taylor'"),
-        ({"kernel": "taylor", "groups": 1, "order": -1}, "order=-1 is no power; give a number from 0, such as 3"),
-        ({"kernel": "rbf", "groups": 1, "gamma": 0.0}, "gamma=0 is no width of a kernel; give a positive number"),
+        (
+            {"kernel": "taylor", "groups": 1, "order": -1},
+            "order must be an integer of at least 0, got -1 (the default is 3)",
+        ),
+        ({"kernel": "rbf", "groups": 1, "gamma": 0.0}, "gamma must be positive, got 0 (the default is 0.0001)"),
+        (
+            {"kernel": "rbf", "groups": 10, "max_span": "space"},
+            "max_span must be a positive number up to 1024, or None, got 'space'",
+        ),
+        (
+            {"kernel": "rbf", "groups": 10, "max_span": 0},
+            "max_span must be a positive number up to 1024, or None, got 0",
+        ),
+        ({"groups": "8"}, "groups must be an integer of at least 1, got '8'"),
+        ({"groups": 10, "std": "small"}, "std must be a number of at least 0, got 'small' (the default is 0.01)"),
+        ({"groups": 10, "eps": 0}, "eps must be positive, got 0 (the default is 1e-05)"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")
@@ -156,7 +169,7 @@ def test_parameters_are_those_of_the_released_block(groups, parameters):
     assert sum(p.numel() for p in CGNL(1024, groups=groups).parameters()) == parameters
 
 
-def test_the_weights_at_birth():
+def test_the_initial_weights():
     released, he = CGNL(256), CGNL(256, std=None)
     for name in ("theta", "phi", "g", "out"):
         assert abs(getattr(released, name).weight.std() - 0.01) < 1e-3
@@ -171,13 +184,14 @@ def test_the_norm_is_as_asked():
     assert isinstance(batch, nn.BatchNorm1d) and (batch.eps, batch.momentum) == (0.5, 0.25)
 
 
-def test_a_grouped_linear_map_is_block_diagonal():
-    layer, y = GroupedLinear(6, 9, 3), torch.randn(2, 6, 5)
-    nn.init.normal_(layer.weight)
-    torch.testing.assert_close(layer(y), torch.block_diag(*layer.matrices) @ y)
+@pytest.mark.usefixtures("unchecked")
+def test_channels_that_are_not_a_width_are_refused():
+    for channels in (0, -8, 12.0):
+        with pytest.raises(ValueError, match="channels must be an integer of at least 1, got"):
+            CGNL(channels)
 
 
-def test_multiply_adds_count_the_kernel_at_its_reach():
+def test_multiply_adds_count_the_kernel_at_its_span():
     projections, kernel, out = 3 * 12 * 6 * 20, 6 * 20, 12 * 2 * 20
     assert alive().multiply_adds((4, 5)) == projections + kernel + out
     assert alive(kernel="taylor", order=5).multiply_adds((4, 5)) == projections + 10 * kernel + out

@@ -47,7 +47,7 @@ def test_a_frozen_block_is_the_trained_one_in_evaluation():
     torch.testing.assert_close(other.train()(x), expected)
 
 
-def test_a_frozen_block_is_born_an_identity_and_learns_all_but_its_norm():
+def test_a_frozen_block_starts_as_an_identity_and_learns_all_but_its_norm():
     block, x = NonLocal(8, norm="affine", std=0.5), torch.randn(2, 8, 5, 4)
     assert block.identity_at_init and torch.equal(block(x), x)
     assert set(dict(block.named_buffers())) == {"norm.weight", "norm.bias"}

@@ -71,7 +71,7 @@ def test_a_stride_keeps_all_frames_of_a_clip():
 
 
 def test_the_covariance_is_a_part_like_any_other(x):
-    """Added instead of multiplied, which nobody published: a point of the framework."""
+    """Added instead of multiplied, which is unpublished: a point of the framework."""
     block = ContextBlock(
         16,
         context=partial(CovarianceContext, inner=8),
@@ -212,26 +212,31 @@ def test_the_covariance_stays_in_float32_under_autocast():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GSoPChannel(16, inner=0), "inner=0 is no width; give a number from 1, such as 2"),
-        (lambda: GSoPChannel(16, stride=0), "stride=0 keeps no position; give a number from 1, which keeps all"),
+        (lambda: GSoPChannel(16, inner=0), "inner must be an integer of at least 1, got 0"),
+        (lambda: GSoPChannel(16, stride=0), "stride must be an integer of at least 1, got 0"),
         (
             lambda: GSoPChannel(16, filters=0),
-            "filters=0 leaves a row of the covariance unseen; give a number from 1, such as 4",
+            r"filters must be an integer of at least 1, got 0 \(the default is 4\)",
         ),
         (lambda: GSoPChannel(16, row_act="leaky"), "row_act='leaky' is not one of .*; did you mean 'leaky_relu'?"),
         (lambda: GSoPChannel(16, reduce_act="gelu"), "reduce_act='gelu' is not one of 'relu', None"),
         (lambda: GSoPPosition(16, centring="true"), "centring='true' is not one of 'released', 'development', 'exact'"),
         (lambda: GSoPPosition(16, out_act="silu"), "out_act='silu' is not one of 'relu', None"),
         (lambda: GSoPPosition(16, gate="tanh"), "gate='tanh' is not one of 'sigmoid'"),
-        (lambda: GSoPPosition(16, init="one"), "init='one' is not one of 'zero', 'random'"),
-        (lambda: GSoPPosition(16, size=(8, 0)), r"size=\(8, 0\) is no grid; give one to three numbers from 1, such as"),
+        (lambda: GSoPPosition(16, init="one"), "init='one' is not one of 'identity', 'zero', 'random'"),
+        (lambda: GSoPPosition(16, size=(8, 0)), r"every number of size=\(8, 0\) must be an integer of at least 1"),
+        (lambda: GSoPPosition(16, size=8), r"size must have one to three integers, such as \(8, 8\), got 8"),
+        (lambda: GSoPPosition(0), "channels must be an integer of at least 1, got 0"),
         (lambda: GSoP(16, fusion="avg"), "fusion='avg' is not one of 'sum', 'max', 'concat'"),
-        (lambda: GSoP(16, fusion="concat"), "concat.* has channels / 64 groups, which channels=16 does not give; give"),
+        (
+            lambda: GSoP(16, fusion="concat"),
+            "concat.* takes channels / 64 groups by default, which does not divide channels=16; give",
+        ),
         (
             lambda: GSoP(16, fusion="concat", groups=3, kernel=5),
-            "groups=3 and kernel=5 do not fit channels=16.*groups=1",
+            "groups=3 does not divide channels=16; divisors near 3 are 2 and 4",
         ),
-        (lambda: GSoP(16, fusion="concat", groups=4, kernel=6), "groups=4 and kernel=6 do not fit.*has to be odd; try"),
+        (lambda: GSoP(16, fusion="concat", groups=4, kernel=6), "kernel must be odd, got 6"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

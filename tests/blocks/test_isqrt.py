@@ -176,12 +176,15 @@ def test_reset_undoes_an_initialisation_of_everything():
     [
         (
             {"steps": 0},
-            "steps=0 of Newton-Schulz cannot be: 3 and 5 are published, and in float32 rounding errors",
+            r"steps must be an integer of at least 1, got 0 \(the default is 5\)",
         ),
-        ({"steps": 21}, 'steps=21 .*; give 1 to 20, or root="eigen" for the exact root'),
+        (
+            {"steps": 21},
+            "steps must be from 1 to 20, got 21: in float32 the rounding errors.*; take root='eigen'",
+        ),
         ({"root": "svd"}, "root='svd' is not one of 'newton_schulz', 'eigen'"),
         ({"triangle": "uper"}, "triangle='uper' is not one of 'upper', 'lower'; did you mean 'upper'?"),
-        ({"inner": 0}, "inner=0 is no width; give a number from 1"),
+        ({"inner": 0}, "inner must be an integer of at least 1, got 0"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

@@ -151,9 +151,9 @@ def test_autocast_is_finite_and_near(name, rank, dtype):
 # ----------------------------------------------------------------------------------------------------------- CBAM
 
 
-def test_cbam_can_be_born_as_an_identity_and_learn():
+def test_cbam_can_start_as_an_identity_and_learn():
     x = torch.randn(2, 8, 6, 4)
-    block = CBAM(8, ratio=1 / 2, gate="twice_sigmoid", init="zero")
+    block = CBAM(8, ratio=1 / 2, gate="twice_sigmoid", init="identity")
     assert block.identity_at_init and torch.equal(block(x), x)
     block(x).square().sum().backward()
     assert block.spatial.norm.weight.grad.abs().max() > 1e-3
@@ -176,7 +176,9 @@ def test_frames_of_a_clip_share_the_gates_of_channels_and_not_those_of_places():
     close(block(x)[:, :, 1], block.spatial(y[:, :, 1]))
 
 
-@pytest.mark.parametrize(("options", "message"), [({"kernel": 4}, "kernel=4 has no mid"), ({"hidden": 0}, "hidden=0")])
+@pytest.mark.parametrize(
+    ("options", "message"), [({"kernel": 4}, "kernel must be odd, got 4"), ({"hidden": 0}, "hidden must be an integer")]
+)
 def test_cbam_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         CBAM(8, **{"ratio": 1 / 2, **options})
@@ -198,7 +200,7 @@ def test_a_clip_is_gathered_frame_by_frame():
 
 
 def test_a_window_of_one_position_is_refused():
-    with pytest.raises(ValueError, match="extent=1 is no neighbourhood; give a number from 2, or take ContextBlock"):
+    with pytest.raises(ValueError, match="extent must be at least 2, got 1; for the whole map take ContextBlock"):
         GatherExcite(8, extent=1)
 
 
@@ -228,10 +230,10 @@ def test_bat_drops_whole_channels_while_training():
 @pytest.mark.parametrize(
     ("options", "grid", "message"),
     [
-        ({"groups": 3}, (6, 4), "groups=3 does not divide inner=4; 1, 2, 4 do"),
-        ({"size": 0}, (6, 4), "size=0 is no number of cells"),
-        ({"size": 3}, (6, 4), r"size=3 does not cut a grid of \(6, 4\) into cells; size=1, 2 would"),
-        ({}, (6,), r"BAT exchanges rows and columns of an image, but the grid \(6,\) is none; give \(h, w\)"),
+        ({"groups": 3}, (6, 4), "groups=3 does not divide inner=4; divisors near 3 are 2 and 4"),
+        ({"size": 0}, (6, 4), "size must be an integer of at least 1, got 0"),
+        ({"size": 3}, (6, 4), r"size=3 does not divide the grid \(6, 4\) into cells; take size=1, 2"),
+        ({}, (6,), r"BAT takes images, but the grid \(6,\) has 1 axes; give a map \(b, c, h, w\)"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

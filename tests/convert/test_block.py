@@ -322,7 +322,7 @@ def test_scale_and_pool_are_the_references():
             "requires_grad=False belongs to training; leave it out and freeze block.norm afterwards",
         ),
         ("mmcv.ContextBlock", {"in_channels": 8}, "mmcv.ContextBlock needs 'ratio', which was not given"),
-        ("mmcv.ContextBlock", {"in_channels": 8, "ratio": 1 / 16}, "hidden=0 is no width"),
+        ("mmcv.ContextBlock", {"in_channels": 8, "ratio": 1 / 16}, "hidden must be an integer of at least 1, got 0"),
         ("mmcv.ContextBlock", {"in_channels": 8, "ratio": 1, "pooling_type": "max"}, "pooling_type='max' has no"),
         (
             "mmcv.ContextBlock",

@@ -77,7 +77,7 @@ def test_the_default_head_of_fast_mpn_cov():
         (
             "gsop.Bottleneck&",
             {"inplanes": 16, "planes": 4},
-            "has channels / 64 groups, which channels=16 does not give",
+            "takes channels / 64 groups by default, which does not divide channels=16",
         ),
         ("mpncov.MPNCOV", {"is_sqrt": False}, "is_sqrt=False with is_vec=True has no counterpart here; without the"),
     ],

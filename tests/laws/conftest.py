@@ -48,7 +48,7 @@ def poisoned_memory():
 
 @pytest.fixture
 def build(name, request):
-    """`build(**options)`: a fresh block, as it is born, for maps of the test's rank (images, where it has none)."""
+    """`build(**options)`: a fresh block for maps of the test's rank (images, where it has none)."""
     small = SMALL.get(name, {})
     if name in COARSE:
         rank = request.getfixturevalue("rank") if "rank" in request.fixturenames else 2

@@ -87,14 +87,14 @@ def test_the_dense_context_is_its_equation(x, weight):
 
 
 def of_both(x, weight, bias):
-    """A function of the context and of the map beside it."""
-    summary, beside = ops.attention_context_beside(x, weight, bias)
-    return 2 * summary + (beside.cos() * summary[:, :, None]).sum(dim=2)
+    """A function of the context and of the returned map."""
+    summary, same = ops.attention_context_and_map(x, weight, bias)
+    return 2 * summary + (same.cos() * summary[:, :, None]).sum(dim=2)
 
 
 @pytest.mark.usefixtures("by_hand")
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_first_and_second_derivatives_of_a_context_and_the_map_beside(channels_last):
+def test_first_and_second_derivatives_of_a_context_and_its_map(channels_last):
     torch.manual_seed(0)
     x = torch.randn(2, 4, 3, dtype=torch.float64).mT if channels_last else torch.randn(2, 3, 4, dtype=torch.float64)
     inputs = [x.requires_grad_(), *(torch.randn(n, dtype=torch.float64, requires_grad=True) for n in (3, 1))]
@@ -134,15 +134,15 @@ def test_gradients_by_hand_have_the_types_of_their_inputs(dtype):
     ops.gated(x, gate).sum().backward()
     assert (x.grad.dtype, gate.grad.dtype) == (dtype, torch.float32)
     weight = torch.randn(3, requires_grad=True)
-    summary, beside = ops.attention_context_beside(x, weight)
-    (summary.sum() + beside.sum()).backward()
-    assert summary.dtype == beside.dtype == x.grad.dtype == dtype and weight.grad.dtype == torch.float32
+    summary, same = ops.attention_context_and_map(x, weight)
+    (summary.sum() + same.sum()).backward()
+    assert summary.dtype == same.dtype == x.grad.dtype == dtype and weight.grad.dtype == torch.float32
 
 
 @pytest.mark.usefixtures("by_hand")
-def test_the_map_beside_may_be_all_that_is_wanted(x, weight):
+def test_the_map_alone_may_need_a_gradient(x, weight):
     x.requires_grad_()
-    (gradient,) = torch.autograd.grad(ops.attention_context_beside(x, weight)[1].square().sum(), x)
+    (gradient,) = torch.autograd.grad(ops.attention_context_and_map(x, weight)[1].square().sum(), x)
     close(gradient, 2 * x.detach())
 
 

@@ -42,7 +42,7 @@ class Alternative:
 
 
 def _make(block: str) -> Callable[..., nn.Module]:
-    return partial(BLOCKS[block].make, CHANNELS)
+    return partial(BLOCKS[block].make, CHANNELS)  # pyright: ignore[reportReturnType]  # every Block is an nn.Module
 
 
 def _backends(block: str, **largest: int) -> list[Alternative]:

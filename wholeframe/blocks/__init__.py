@@ -1,9 +1,10 @@
-"""Modules that own weights and call ops. `BLOCKS` is the one list of them."""
+"""Modules that own weights and call ops. `BLOCKS` is the only list of them."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from wholeframe.blocks.arguments import known_keywords
 from wholeframe.blocks.cgnl import CGNL as CGNL
 from wholeframe.blocks.context import ContextBlock as ContextBlock
 from wholeframe.blocks.context import EffectiveSqueezeExcite as EffectiveSqueezeExcite
@@ -38,11 +39,21 @@ from wholeframe.blocks.transforms import SharedBottleneck as SharedBottleneck
 
 
 class Entry(NamedTuple):
-    """A block by name: `make(channels)`, its equation on one line, where it is from."""
+    """A block by name: its class with the options of this name, its equation on one line, its source."""
 
-    make: Callable[..., NonLocal | ContextBlock | CGNL | GSoPPosition]
+    block: Callable[..., Block]
     equation: str
     source: str
+
+    def make(self, channels: int, **options: Any) -> Block:
+        """The block for maps with these channels.
+
+        Raises:
+            TypeError: for an option that the block does not have; the message names the nearest one.
+            ValueError: for a value that the block refuses.
+        """
+        known_keywords(self.block, options)
+        return self.block(channels, **options)
 
 
 BLOCKS: dict[str, Entry] = {

@@ -1,4 +1,4 @@
-"""The three-step framework: context, transform, fusion (Cao et al., GCNet, 2019), and its named points."""
+"""The three-step framework: context, transform, fusion (Cao et al., GCNet, 2019), and its published points."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -9,7 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks.arguments import flat_positions, integer, part
 from wholeframe.blocks.contexts import AttentionContext, Context, MeanContext, MeanMaxContext
+from wholeframe.blocks.init import Init, check_init
 from wholeframe.blocks.transforms import Activation, Bottleneck, ChannelConv, LinearTransform, Transform
 from wholeframe.messages import one_of
 
@@ -23,26 +25,30 @@ GATES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class ContextBlock(nn.Module):
-    """One vector summarises the map, is transformed, and is given back to every position.
+    """Summarise the map in one vector, transform it, and fuse the result with every position.
 
         z_i = x_i * gate(delta_m(context(x))) + delta_a(context(x))
 
     Input and output `(b, c, *grid)`, any rank of grid. `fusion="add"` has the sum only, `"multiply"` the product
-    only; `"multiply_add"` has both, with a transform of its own for each, multiplying first (as mmcv, GCNet and
-    timm do). Both transforms see the context of the unmodified x.
+    only; `"multiply_add"` has both, with a separate transform for each, and multiplies first (as mmcv, GCNet and timm
+    do). Both transforms take the context of the unmodified x.
     Source: Cao et al., "GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond", 2019
     (arXiv 1904.11492), section 3.
 
     Args:
         channels: c.
-        context: `context(channels)` gives a `Context`.
-        transform: `transform(channels)` gives a `Transform`.
+        context: `context(channels)` returns a `Context`.
+        transform: `transform(channels)` returns a `Transform`.
         fusion: `"add"`, `"multiply"` or `"multiply_add"`.
-        gate: what a multiplying fusion applies to its transform; `"sigmoid"` and `"hard_sigmoid"` are 1/2 at
-            zero, `"twice_sigmoid"` is 1 at zero.
-        init: `"zero"` starts `expand`, the transform's last layer, at zero: adding is then an identity, multiplying
-            by `"twice_sigmoid"` too, and multiplying by a sigmoid halves the map exactly. `"random"` leaves it
-            random.
+        gate: function of a multiplying fusion; `"sigmoid"` and `"hard_sigmoid"` are 1/2 at zero, `"twice_sigmoid"`
+            is 1 at zero.
+        init: `"zero"` starts `expand`, the transform's last layer, at zero, as mmcv and GCNet do: the fresh block is an
+            identity where it adds or multiplies by `"twice_sigmoid"`, and halves the map where it multiplies by a
+            sigmoid. `"identity"` is the same, and refused where the block would halve the map. `"random"` leaves
+            `expand` random.
+
+    Raises:
+        ValueError: for an unknown option, and for an `init` that the gate or the transform does not allow.
     """
 
     def __init__(
@@ -53,29 +59,33 @@ class ContextBlock(nn.Module):
         transform: Callable[[int], Transform],
         fusion: Fusion = "add",
         gate: Gate = "sigmoid",
-        init: Literal["zero", "random"] = "zero",
+        init: Init = "zero",
     ):
         super().__init__()
+        integer("channels", channels)
+        part("context", context, "MeanContext")
+        part("transform", transform, "Bottleneck")
         one_of("fusion", fusion, ("add", "multiply", "multiply_add"))
         one_of("gate", gate, tuple(GATES))
-        one_of("init", init, ("zero", "random"))
+        check_init(init, None if fusion == "add" else halving(gate))
         self.channels, self.fusion, self.gate, self.init = channels, fusion, gate, init
         self.context = context(channels)
         self.multiply = transform(channels) if fusion != "add" else None
         self.add = transform(channels) if fusion != "multiply" else None
         weights = [p for t in (self.multiply, self.add) if t is not None for p in t.expand.parameters()]
-        if init == "zero" and not weights:
+        if init != "random" and not weights:
             raise ValueError(
-                "init='zero' starts the transform's last layer at zero, and this transform has none; init='random'"
+                f"init={init!r} starts the transform's last layer at zero, and this transform has none; "
+                "take init='random'"
             )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Return to the initial state, which a model-wide initialisation may have overwritten."""
-        for part in (self.context, self.multiply, self.add):
-            if part is not None:
-                part.reset_parameters()
-        if self.init == "zero":
+        for module in (self.context, self.multiply, self.add):
+            if module is not None:
+                module.reset_parameters()
+        if self.init != "random":
             for transform in (self.multiply, self.add):
                 if transform is not None:
                     for parameter in transform.expand.parameters():
@@ -84,17 +94,17 @@ class ContextBlock(nn.Module):
     @property
     def identity_at_init(self) -> bool:
         """Whether a fresh block returns its input."""
-        return self.init == "zero" and (self.fusion == "add" or self.gate == "twice_sigmoid")
+        return self.init != "random" and (self.fusion == "add" or halving(self.gate) is None)
 
     @property
     def has_attention(self) -> bool:
-        """Whether `attention` has something to show."""
+        """Whether the context has an attention map, which `attention` shows."""
         return isinstance(self.context, AttentionContext)
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         context, multiply, add = self.context, self.multiply, self.add
         if isinstance(context, AttentionContext):
-            summary, z = context.beside(x)
+            summary, z = context.with_map(x)
         else:
             summary, z = context(x), x
         if multiply is not None:
@@ -106,25 +116,40 @@ class ContextBlock(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *grid"]:
-        """The weights of the context over the grid: the same map for every query, which is the point of GCNet."""
+        """The attention weights over the grid: the same map for every query, which is GCNet's observation.
+
+        Args:
+            x: the map.
+            query: flat positions.
+
+        Raises:
+            ValueError: for a context without attention, and for a single number instead of a list of queries.
+        """
         if not isinstance(self.context, AttentionContext):
             raise ValueError(
                 f"{type(self.context).__name__} weighs all positions alike, so there is no attention to show; "
-                "take a context that attends, such as GlobalContext(channels)"
+                "take a context with attention, such as GlobalContext(channels)"
             )
-        weights = self.context.weights(x)
-        return weights[:, None].expand(-1, len(query), -1).unflatten(2, x.shape[2:])
+        count = len(flat_positions(query, x.device))
+        return self.context.weights(x)[:, None].expand(-1, count, -1).unflatten(2, x.shape[2:])
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample: the context's products and the transforms (no broadcasting, as counters)."""
-        parts = [part for part in (self.multiply, self.add) if part is not None]
-        return self.context.multiply_adds(grid) + sum(part.multiply_adds() for part in parts)
+        """Multiply-adds of one sample: the context's products and the transforms, without broadcasting."""
+        transforms = [transform for transform in (self.multiply, self.add) if transform is not None]
+        return self.context.multiply_adds(grid) + sum(transform.multiply_adds() for transform in transforms)
 
     def extra_repr(self) -> str:
         return f"{self.channels}, fusion={self.fusion!r}, gate={self.gate!r}, init={self.init!r}"
 
 
-# --------------------------------------------------------------------------------------------------- named points
+def halving(gate: str) -> str | None:
+    """Why a zero-initialised gate is not an identity, or None where it is."""
+    if gate == "twice_sigmoid":
+        return None
+    return f"gate={gate!r} is 1/2 at zero and would halve the map; take gate='twice_sigmoid'"
+
+
+# --------------------------------------------------------------------------------------------------- published points
 
 
 class GlobalContext(ContextBlock):
@@ -133,15 +158,20 @@ class GlobalContext(ContextBlock):
     Source: Cao et al., 2019 (arXiv 1904.11492). Its published place is before the residual sum of every block of
     c3, c4 and c5 (`layer[2-4].*.bn3` of a torchvision ResNet-50).
 
-    Where references disagree (each is an argument): timm multiplies by default (`fusion="multiply"`), takes
-    `ratio=1/8`, `eps=1e-6` and random biases at initialisation; mmcv and GCNet have no default ratio, papers use 1/16 and 1/4.
+    *Where references disagree* (each is an argument): timm multiplies by default (`fusion="multiply"`), takes
+    `ratio=1/8`, `eps=1e-6` and random biases at initialisation; mmcv and GCNet have no default ratio, papers use 1/16
+    and 1/4.
 
     Args:
         channels: c.
         ratio, hidden, norm, eps: of the bottleneck transform, see `Bottleneck`.
         context: `"attention"`, or `"mean"` (the paper's average pooling).
         activation: of the bottleneck transform; timm's EfficientNets take `"silu"`.
-        fusion, gate, init: see `ContextBlock`.
+        fusion, gate, init: see `ContextBlock`. `init="zero"` is an identity for `fusion="add"`; for the fusions that
+            multiply it is one with `gate="twice_sigmoid"`.
+
+    Raises:
+        ValueError: for an unknown option, and for a hidden width below 2.
     """
 
     def __init__(
@@ -156,7 +186,7 @@ class GlobalContext(ContextBlock):
         norm: Literal["ln", "bn"] | None = "ln",
         eps: float = 1e-5,
         activation: Activation = "relu",
-        init: Literal["zero", "random"] = "zero",
+        init: Init = "zero",
     ):
         one_of("context", context, ("attention", "mean"))
         super().__init__(
@@ -172,26 +202,26 @@ class GlobalContext(ContextBlock):
 class SimplifiedNonLocal(ContextBlock):
     """The SNL block: z_i = x_i + W_v sum_j softmax_j(w_k x_j) x_j.
 
-    One attention map for all queries, and the value projection moved behind the sum (equal by linearity, and
-    the softmax sums to one). Source: Cao et al., 2019, section 3.2; no code was released, the published parameter
-    counts show that W_v is a full c x c matrix.
+    All queries share one attention map, and the value projection follows the sum (equal by linearity, since the
+    weights sum to one). Source: Cao et al., 2019, section 3.2. No code was released; the published parameter counts
+    show that W_v is a full c x c matrix.
 
     Args:
         channels: c.
         init: see `ContextBlock`.
     """
 
-    def __init__(self, channels: int, *, init: Literal["zero", "random"] = "zero"):
+    def __init__(self, channels: int, *, init: Init = "identity"):
         super().__init__(channels, context=AttentionContext, transform=LinearTransform, fusion="add", init=init)
 
 
 class SqueezeExcite(ContextBlock):
     """The SE block: z_i = x_i * sigmoid(W_2 relu(W_1 mean_j x_j)).
 
-    Source: Hu et al., "Squeeze-and-Excitation Networks" (arXiv 1709.01507). Its place is the branch of a residual
-    block before the sum.
+    Source: Hu et al., "Squeeze-and-Excitation Networks" (arXiv 1709.01507). Its published place is the branch of a
+    residual block before the sum.
 
-    Where references disagree (each is an argument): the authors' layers and torchvision's have biases, those of
+    *Where references disagree* (each is an argument): the authors' layers and torchvision's have biases, those of
     moskomule/senet.pytorch have none; timm rounds the hidden width to multiples of 8 and may add a batch norm, or half
     the maximum to half the mean.
 
@@ -199,8 +229,8 @@ class SqueezeExcite(ContextBlock):
         channels: c.
         ratio, hidden, norm, bias, activation: of the bottleneck transform, see `Bottleneck`.
         context: `"mean"`, or `"mean_max"` (timm's `add_maxpool`).
-        gate, init: see `ContextBlock`. The papers' gate halves a fresh branch, more or less;
-            `gate="twice_sigmoid", init="zero"` starts as an identity.
+        gate, init: see `ContextBlock`. The published gate is about 1/2 in a fresh block;
+            `gate="twice_sigmoid", init="identity"` starts as an identity.
     """
 
     def __init__(
@@ -214,7 +244,7 @@ class SqueezeExcite(ContextBlock):
         activation: Activation = "relu",
         context: Literal["mean", "mean_max"] = "mean",
         gate: Gate = "sigmoid",
-        init: Literal["zero", "random"] = "random",
+        init: Init = "random",
     ):
         one_of("context", context, ("mean", "mean_max"))
         super().__init__(
@@ -228,16 +258,16 @@ class SqueezeExcite(ContextBlock):
 
 
 class EffectiveSqueezeExcite(ContextBlock):
-    """The eSE block: z_i = x_i * hardsigmoid(W mean_j x_j + b), without a bottleneck to lose channels in.
+    """The eSE block: z_i = x_i * hardsigmoid(W mean_j x_j + b), without the bottleneck of SE.
 
     Source: Lee & Park, "CenterMask", CVPR 2020 (arXiv 1911.06667), section 3.3.
 
     Args:
         channels: c.
-        gate, init: see `ContextBlock`; timm lets the gate be chosen.
+        gate, init: see `ContextBlock`; timm has the gate as an argument too.
     """
 
-    def __init__(self, channels: int, *, gate: Gate = "hard_sigmoid", init: Literal["zero", "random"] = "random"):
+    def __init__(self, channels: int, *, gate: Gate = "hard_sigmoid", init: Init = "random"):
         super().__init__(
             channels, context=MeanContext, transform=LinearTransform, fusion="multiply", gate=gate, init=init
         )
@@ -250,7 +280,7 @@ class EfficientChannelAttention(ContextBlock):
 
     Args:
         channels: c.
-        kernel: its width, odd; None for that of the paper's formula, see `ChannelConv`.
+        kernel: width of the convolution, odd; None for the width of the formula in `ChannelConv`.
         gate, init: see `ContextBlock`.
     """
 
@@ -260,7 +290,7 @@ class EfficientChannelAttention(ContextBlock):
         *,
         kernel: int | None = None,
         gate: Gate = "sigmoid",
-        init: Literal["zero", "random"] = "random",
+        init: Init = "random",
     ):
         super().__init__(
             channels,

@@ -1,4 +1,4 @@
-"""Contexts: a whole map as one vector, the first step of the framework in `wholeframe.blocks.context`."""
+"""Contexts summarise a whole map in one vector: the first step of the framework in `wholeframe.blocks.context`."""
 
 import math
 from collections.abc import Sequence
@@ -9,10 +9,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks.arguments import divides, integer, positive
 
 
 class Context(Protocol):
-    """A module from a map to one summary: a vector, or a matrix where its transform takes one."""
+    """A module from a map to its summary: a vector, or a matrix for a transform that takes one."""
 
     def __call__(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b *summary"]: ...
     def reset_parameters(self) -> None: ...
@@ -20,7 +21,7 @@ class Context(Protocol):
 
 
 class Pooling(nn.Module):
-    """A context without weights and without products."""
+    """A context without weights and without matrix products."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -40,7 +41,7 @@ class MeanContext(Pooling):
 
 
 class MaxContext(Pooling):
-    """c = the largest of all positions, for every channel."""
+    """c = maximum of all positions, for every channel."""
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
         return ops.max_context(x)
@@ -61,10 +62,11 @@ class MeanAndMaxContext(Pooling):
 
 
 class StdContext(Pooling):
-    """c = the standard deviation over positions, with eps under the root, where a flat map would have no gradient."""
+    """c = sqrt(variance of all positions + eps), for every channel; eps gives a flat map a gradient."""
 
     def __init__(self, channels: int, *, eps: float = 1e-5):
         super().__init__(channels)
+        positive("eps", eps, default=1e-5)
         self.eps = eps
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
@@ -74,24 +76,26 @@ class StdContext(Pooling):
 class AttentionContext(nn.Module):
     """c = sum_j softmax_j(w_k x_j + b_k) x_j: attention with one learned query.
 
-    With h heads, each has c / h channels, its own softmax and its own sum, and all share w_k (MASTER's multi-aspect
-    context, arXiv 1910.02562; mmocr's `GCAModule`).
+    With h heads, each head has c / h channels, its own softmax and its own sum, and all heads share w_k (MASTER's
+    multi-aspect context, arXiv 1910.02562; mmocr's `GCAModule`).
 
-    b_k never changes the output (a softmax is blind to it) and never gets a gradient; the references have it,
-    so it is kept for their checkpoints.
+    b_k changes neither output nor gradients, because a softmax does not depend on a common offset. The references have
+    it, so it exists for their checkpoints.
 
     Args:
         channels: c.
         heads: h, a divisor of c.
         scale: of the logits: None, `"sqrt_dim"` for (c / h)^-1/2 (MASTER's `att_scale`), or a number.
-        bias: whether there is b_k.
+        bias: whether b_k exists.
+
+    Raises:
+        ValueError: for a number of heads that does not divide the channels.
     """
 
     def __init__(self, channels: int, *, heads: int = 1, scale: ops.Scale = None, bias: bool = True):
         super().__init__()
-        if heads < 1 or channels % heads:
-            divisors = ", ".join(str(h) for h in range(1, min(channels, 32) + 1) if channels % h == 0)
-            raise ValueError(f"heads={heads} does not divide channels={channels}; {divisors} do")
+        integer("channels", channels)
+        divides("heads", heads, "channels", channels)
         self.channels, self.heads = channels, heads
         self.scale = ops.resolve_scale(scale, channels // heads)
         self.logits = nn.Linear(channels // heads, 1, bias=bias)
@@ -103,27 +107,24 @@ class AttentionContext(nn.Module):
             nn.init.zeros_(self.logits.bias)
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
-        return self.beside(x)[0]
+        return self.with_map(x)[0]
 
-    def beside(self, x: Float[Tensor, "b c *grid"]) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
-        """The context, and x for the fusion: see `ops.attention_context_beside`."""
+    def with_map(self, x: Float[Tensor, "b c *grid"]) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
+        """The context, and x for the fusion: see `ops.attention_context_and_map`."""
+        w_k, b_k = self.logits.weight.squeeze(0), self.logits.bias
+        query = w_k if self.scale == 1 else self.scale * w_k
         if self.heads == 1:
-            return ops.attention_context_beside(x, *self._query())
-        heads = ops.attention_context(self._heads(x), *self._query())
+            return ops.attention_context_and_map(x, query, b_k)
+        heads = ops.attention_context(self._heads(x), query, b_k)
         return heads.unflatten(0, (x.shape[0], self.heads)).flatten(1), x
 
     def weights(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n"]:
-        """The weights of the positions, the mean over heads."""
-        heads = ops.attention_weights(self._heads(x), *self._query())
+        """The attention weights of the positions, averaged over heads."""
+        heads = ops.attention_weights(self._heads(x), self.scale * self.logits.weight.squeeze(0), self.logits.bias)
         return heads.unflatten(0, (x.shape[0], self.heads)).mean(dim=1)
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         return 2 * self.channels * math.prod(grid)
 
-    def _heads(self, x):
+    def _heads(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "bh ch *grid"]:
         return x.unflatten(1, (self.heads, -1)).flatten(0, 1)
-
-    def _query(self):
-        logits = self.logits
-        weight = logits.weight.squeeze(0)
-        return weight if self.scale == 1 else self.scale * weight, logits.bias

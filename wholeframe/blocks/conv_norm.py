@@ -1,4 +1,4 @@
-"""A linear map over channels with a batch norm behind it: the convolution of convolutional networks, 1 x 1."""
+"""A 1 x 1 convolution with batch norm: a linear map over channels, its norm and its activation."""
 
 from typing import Literal
 
@@ -6,40 +6,41 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wholeframe.blocks.init import init_conv
+from wholeframe.blocks.arguments import integer
+from wholeframe.blocks.init import init_kaiming
 from wholeframe.messages import one_of
 
 
 class ConvNorm(nn.Module):
-    """v = act(BN(W x + b)): a 1 x 1 convolution from c to d channels, and from the order of positions to that of a map.
+    """v = act(BN(W x + b)): from positions `(b, m, c)` to a map `(b, d, m)`.
 
     Args:
         channels: c.
         inner: d.
         act: `"relu"` or None.
-        bias: of the convolution.
+        bias: whether b exists.
 
     Raises:
-        ValueError: for an `inner` below one and an unknown `act`.
+        ValueError: for widths below 1 and an unknown `act`.
     """
 
     def __init__(self, channels: int, inner: int, *, act: Literal["relu"] | None = "relu", bias: bool = True):
         super().__init__()
         one_of("reduce_act", act, ("relu", None))
-        if inner < 1:
-            raise ValueError(f"inner={inner} is no width; give a number from 1, such as {max(channels // 8, 1)}")
+        integer("channels", channels)
+        integer("inner", inner)
         self.act = act
         self.linear = nn.Linear(channels, inner, bias=bias)
         self.norm = nn.BatchNorm1d(inner)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        init_conv(self.linear)
+        init_kaiming(self.linear)
         self.norm.reset_parameters()
 
     def forward(self, x: Float[Tensor, "b m c"]) -> Float[Tensor, "b d m"]:
-        # As a convolution the result lies as the batch norm wants it, channels before samples: a quarter faster than
-        # a linear layer, and a layout that torch.compile reproduces in the backward pass.
+        # A convolution returns the layout that batch norm takes, channels before positions: a quarter faster than a
+        # linear layer, and torch.compile reproduces this layout in the backward pass.
         v = self.norm(F.conv1d(x.mT, self.linear.weight[:, :, None], self.linear.bias))
         return v if self.act is None else F.relu(v)
 

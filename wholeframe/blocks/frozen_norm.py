@@ -1,17 +1,19 @@
-"""Batch norm that no longer learns nor measures: a scale and a shift for every channel."""
+"""Frozen batch norm: a fixed scale and shift for every channel."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from wholeframe.blocks.arguments import integer
+
 
 class Affine(nn.Module):
-    """y = s x + b for every channel, neither of them trained: `weight` and `bias` are buffers.
+    """y = s x + b for every channel, with s and b fixed: `weight` and `bias` are buffers.
 
-    The `AffineNd` of the Caffe2 nets that were fine-tuned with a frozen batch norm: their files hold s and b as folded
-    from it, s = gain / sqrt(variance + eps) and b = shift - mean s, and load as they are. `Affine.folded(norm)` does
-    that to a norm of torch: for detectors and long clips, whose batches are too small for statistics.
+    It is the `AffineNd` of the Caffe2 networks that were fine-tuned with a frozen batch norm. Their files contain s and
+    b folded from it, s = gain / sqrt(variance + eps) and b = shift - mean s, and load unchanged. `Affine.folded(norm)`
+    folds a batch norm of torch: for detectors and long clips, whose batches are too small for statistics.
 
     Args:
         channels: c, of a map `(b, c, *grid)` of any rank.
@@ -22,14 +24,22 @@ class Affine(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
+        integer("channels", channels)
         self.register_buffer("weight", torch.ones(channels))
         self.register_buffer("bias", torch.zeros(channels))
 
     @classmethod
     def folded(cls, norm: _BatchNorm) -> "Affine":
-        """What a batch norm is in evaluation."""
+        """The affine map that a batch norm computes in evaluation.
+
+        Raises:
+            ValueError: for a batch norm without running statistics.
+        """
         if norm.running_mean is None or norm.running_var is None:
-            raise ValueError("a batch norm without running statistics has no fixed affine map; it cannot be frozen")
+            raise ValueError(
+                "a batch norm without running statistics has no fixed affine map and cannot be frozen; "
+                "build it with track_running_stats=True"
+            )
         with torch.no_grad():
             s = torch.rsqrt(norm.running_var + norm.eps) * (norm.weight if norm.affine else 1)
             b = (norm.bias if norm.affine else 0) - norm.running_mean * s
@@ -38,6 +48,7 @@ class Affine(nn.Module):
         return affine
 
     def reset_parameters(self) -> None:
+        """Return to y = x."""
         nn.init.ones_(self.weight)
         nn.init.zeros_(self.bias)
 

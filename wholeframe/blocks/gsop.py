@@ -1,4 +1,4 @@
-"""Global second-order pooling: gates from how channels, or positions, vary together (Gao et al., CVPR 2019)."""
+"""Global second-order pooling: gates computed from a covariance of channels or of positions (Gao et al., CVPR 2019)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,9 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
-from wholeframe.blocks.context import GATES, ContextBlock, Gate
+from wholeframe.blocks.arguments import integer
+from wholeframe.blocks.context import GATES, ContextBlock, Gate, halving
 from wholeframe.blocks.conv_norm import ConvNorm
-from wholeframe.blocks.init import init_conv
+from wholeframe.blocks.init import Init, check_init, init_kaiming
 from wholeframe.messages import one_of
 
 RowAct = Literal["relu", "leaky_relu"] | None
@@ -26,18 +27,18 @@ ROW_ACTS: dict[RowAct, Callable[[Tensor], Tensor]] = {
 
 
 class CovarianceContext(nn.Module):
-    """S = cov(act(BN(W relu(x)))): how d reduced channels vary together over all positions, d x d numbers.
+    """S = cov(act(BN(W relu(x)))): the d x d covariance of d reduced channels over all positions.
 
     Args:
         channels: c.
         inner: d.
         act: before the covariance, `"relu"` or None.
-        stride: keeps every so manieth position of each axis in space, and all in time.
+        stride: spatial subsampling step; every frame is kept.
     """
 
     def __init__(self, channels: int, *, inner: int = 128, act: Literal["relu"] | None = "relu", stride: int = 1):
         super().__init__()
-        refuse_stride(stride)
+        integer("stride", stride)
         self.inner, self.stride = inner, stride
         self.reduce = ConvNorm(channels, inner, act=act)
 
@@ -53,23 +54,21 @@ class CovarianceContext(nn.Module):
 
 
 class RowConv(nn.Module):
-    """delta(S) = W_2 act(W_row * BN(S)) + b_2: every row of S has a batch norm and `filters` filters of its own.
+    """delta(S) = W_2 act(W_row * BN(S)) + b_2: each row of S has its own batch norm and `filters` filters.
 
     Args:
         channels: width of the result.
         inner: d, the rows of S.
-        filters: per row.
+        filters: number of filters per row.
         act: between the two layers, None, `"relu"` or `"leaky_relu"` (slope 0.1).
     """
 
     def __init__(self, channels: int, *, inner: int = 128, filters: int = 4, act: RowAct = None):
         super().__init__()
         one_of("row_act", act, tuple(ROW_ACTS))
-        if filters < 1:
-            raise ValueError(
-                f"filters={filters} leaves a row of the covariance unseen; give a number from 1, such as 4"
-            )
+        integer("filters", filters, default=4)
         self.act: RowAct = act
+        integer("inner", inner)
         self.row_norm = nn.BatchNorm1d(inner)
         self.row_conv = nn.Conv1d(inner, filters * inner, inner, groups=inner)
         self.expand = nn.Linear(filters * inner, channels)
@@ -77,15 +76,15 @@ class RowConv(nn.Module):
 
     def reset_parameters(self) -> None:
         self.row_norm.reset_parameters()
-        init_conv(self.row_conv)
-        init_conv(self.expand)
+        init_kaiming(self.row_conv)
+        init_kaiming(self.expand)
 
     def forward(self, s: Float[Tensor, "b d d"]) -> Float[Tensor, "b c"]:
         rows = self.row_norm(s.to(self.row_norm.weight.dtype))
         return self.expand(ROW_ACTS[self.act](self.filtered(rows)))
 
     def filtered(self, rows: Float[Tensor, "b d d"]) -> Float[Tensor, "b rd"]:
-        # A bias for every filter, as in all references; nn.Conv1d calls it optional.
+        # Every filter has a bias, as in all references; the type of nn.Conv1d makes it optional.
         assert self.row_conv.bias is not None
         return ops.row_conv(rows, self.row_conv.weight, self.row_conv.bias)
 
@@ -97,32 +96,32 @@ class RowConv(nn.Module):
 
 
 class GSoPChannel(ContextBlock):
-    """Channel-wise GSoP: every channel is gated by how the channels vary together.
+    """Channel-wise GSoP: a gate for every channel, computed from the covariance of the channels.
 
         z_i = x_i * sigmoid(W_2 (W_row * BN(cov(relu(BN(W_1 relu(x)))))))
 
     Input and output `(b, c, *grid)`, any rank of grid; positions are samples, so their order does not matter. The
-    covariance is raw, without a matrix root. It is the point (`CovarianceContext`, `RowConv`, multiply) of
+    covariance has no matrix root. The block is the point (`CovarianceContext`, `RowConv`, multiply) of
     `ContextBlock`. Source: Gao, Xie, Wang, Li, "Global Second-order Pooling Convolutional Networks", CVPR 2019
-    (arXiv 1811.12006); code ZilinGao/Global-Second-order-Pooling-Convolutional-Networks@662a699. Its place is the
-    branch before the residual sum of the last block of a stage (`layer1.2.bn3` of a torchvision ResNet-50).
+    (arXiv 1811.12006); code ZilinGao/Global-Second-order-Pooling-Convolutional-Networks@662a699. Its published place is
+    before the residual sum of the last block of a stage (`layer1.2.bn3` of a torchvision ResNet-50).
 
-    Where references disagree (each is an argument):
+    *Where references disagree* (each is an argument):
 
-    - `row_act`: none in the released code (two linear maps in a row); a leaky ReLU in the paper, of slope 0.1 in the
-      authors' development file (`resnet.py~`, commit b69ea4e).
-    - `reduce_act`: a ReLU in the released code, none (None) in the development file.
+    - `row_act`: None in the released code (two consecutive linear maps); a leaky ReLU in the paper, with slope 0.1 in
+      the authors' development file (`resnet.py~`, commit b69ea4e).
+    - `reduce_act`: a ReLU in the released code, None in the development file.
     - `stride`: 2 in the first stage (64 planes), 1 in the others.
 
     Args:
         channels: c.
         inner: d, the channels of the covariance.
-        stride: keeps every so manieth position of each axis in space, and all in time.
-        filters: per row of the covariance.
+        stride: spatial subsampling step; every frame is kept.
+        filters: number of filters per row of the covariance.
         reduce_act: before the covariance, `"relu"` or None.
         row_act: between row convolution and W_2: None, `"relu"` or `"leaky_relu"`.
-        gate, init: see `ContextBlock`. The published gate halves a fresh branch, more or less;
-            `gate="twice_sigmoid", init="zero"` starts as an identity.
+        gate, init: see `ContextBlock`. The published gate is about 1/2 in a fresh block;
+            `gate="twice_sigmoid", init="identity"` starts as an identity.
 
     Raises:
         ValueError: for an unknown option, or a width, stride or number of filters below 1.
@@ -141,7 +140,7 @@ class GSoPChannel(ContextBlock):
         reduce_act: Literal["relu"] | None = "relu",
         row_act: RowAct = None,
         gate: Gate = "sigmoid",
-        init: Literal["zero", "random"] = "random",
+        init: Init = "random",
     ):
         super().__init__(
             channels,
@@ -154,11 +153,11 @@ class GSoPChannel(ContextBlock):
 
     @property
     def stride(self) -> int:
-        """Of the covariance's samples."""
+        """Spatial subsampling step of the covariance's samples."""
         return self.context.stride
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
-        """What every channel of x is multiplied by: `Bottleneck.chan_att` of the reference."""
+        """The factor of every channel of x: `Bottleneck.chan_att` of the reference."""
         return GATES[self.gate](self.multiply(self.context(x)))
 
     def extra_repr(self) -> str:
@@ -166,42 +165,41 @@ class GSoPChannel(ContextBlock):
 
 
 class GSoPPosition(nn.Module):
-    """Position-wise GSoP: every position is gated by how the cells of a coarse grid vary together.
+    """Position-wise GSoP: a gate for every position, computed from the covariance of the cells of a coarse grid.
 
         V = pool(BN(W_1 relu(x))),    S = V^T J V,    z_i = relu(x_i * unpool(sigmoid(W_2 relu(W_row * BN(S))))_i)
 
     Input and output `(b, c, *grid)`. Both poolings are adaptive means: onto the fixed grid `size`, whose n cells are
     the variables of the covariance (so their order matters, and the number of weights grows with n^2), and back.
-    The rank of the maps is that of `size`. Source: Gao et al., CVPR 2019 (arXiv 1811.12006); code as of
-    `GSoPChannel`.
+    The maps have the rank of `size`. Source: Gao et al., CVPR 2019 (arXiv 1811.12006); code as for `GSoPChannel`.
 
-    Where references disagree (each is an argument):
+    *Where references disagree* (each is an argument):
 
-    - `centring`: `"released"` divides by n where a covariance over d samples divides by d, so S is none unless
-      n = d and may be indefinite; `"development"` (authors' `resnet.py~`, commit b69ea4e) corrects half of it;
-      `"exact"` is the covariance. See `ops.dense_position_covariance`.
+    - `centring`: `"released"` divides by n, whereas a covariance over d samples divides by d, so S is a covariance only
+      for n = d and may be indefinite otherwise; `"development"` (authors' `resnet.py~`, commit b69ea4e) corrects half
+      of it; `"exact"` is the covariance. See `ops.dense_position_covariance`.
     - `row_act`: `"relu"` as released, `"leaky_relu"` (0.1) in the development file.
     - `filters`: 4 as released, 6 in the development file.
     - `stride`: 1 as released, 2 in the first stage of the development file.
     - `size`: 8 x 8 in the code, 14 x 14 in an older README.
-    - `out_act`: the released code has a ReLU after the gate, here and not in the channel block. With it the block is
-      no identity at initialisation, whatever its gate; None leaves the plain product.
+    - `out_act`: the released code has a ReLU after the gate of this block, and none in the channel block. With the ReLU
+      the block cannot be an identity at initialisation; None is the plain product.
 
     Args:
         channels: c.
         inner: d, the samples of the covariance.
         size: the coarse grid, one number per axis.
-        stride: keeps every so manieth position of each axis in space, and all in time, before the pooling.
-        filters: per row of the covariance.
+        stride: spatial subsampling step before the pooling; every frame is kept.
+        filters: number of filters per row of the covariance.
         row_act: between row convolution and W_2: None, `"relu"` or `"leaky_relu"`.
         centring: of the covariance, `"released"`, `"development"` or `"exact"`.
         out_act: `"relu"` or None.
-        gate, init: see `ContextBlock`; with `out_act=None`, `gate="twice_sigmoid", init="zero"` starts as an
+        gate, init: see `ContextBlock`; with `out_act=None`, `gate="twice_sigmoid", init="identity"` starts as an
             identity.
 
     Raises:
-        ValueError: for an unknown option, a width, stride, size or number of filters below 1, and a map whose rank is
-            not that of `size`.
+        ValueError: for an unknown option, a width, stride, size or number of filters below 1, and in the forward pass
+            for a map whose rank differs from that of `size`.
     """
 
     def __init__(
@@ -216,16 +214,21 @@ class GSoPPosition(nn.Module):
         centring: ops.Centring = "released",
         out_act: Literal["relu"] | None = "relu",
         gate: Gate = "sigmoid",
-        init: Literal["zero", "random"] = "random",
+        init: Init = "random",
     ):
         super().__init__()
         one_of("centring", centring, ("released", "development", "exact"))
         one_of("out_act", out_act, ("relu", None))
         one_of("gate", gate, tuple(GATES))
-        one_of("init", init, ("zero", "random"))
-        refuse_stride(stride)
-        if not 1 <= len(size) <= 3 or min(size) < 1:
-            raise ValueError(f"size={tuple(size)} is no grid; give one to three numbers from 1, such as (8, 8)")
+        check_init(init, halving(gate))
+        if out_act is not None:
+            check_init(init, f"out_act={out_act!r} sets negative numbers to zero; take out_act=None")
+        integer("channels", channels)
+        integer("stride", stride)
+        if not isinstance(size, Sequence) or not 1 <= len(size) <= 3:
+            raise ValueError(f"size must have one to three integers, such as (8, 8), got {size!r}")
+        for cells in size:
+            integer(f"every number of size={tuple(size)}", cells)
         n = math.prod(size)
         self.channels, self.inner, self.size, self.stride = channels, inner, tuple(size), stride
         self.centring: ops.Centring = centring
@@ -238,28 +241,28 @@ class GSoPPosition(nn.Module):
         """Return to the initial state, which a model-wide initialisation may have overwritten."""
         self.reduce.reset_parameters()
         self.transform.reset_parameters()
-        if self.init == "zero":
+        if self.init != "random":
             for parameter in self.transform.expand.parameters():
                 nn.init.zeros_(parameter)
 
     @property
     def identity_at_init(self) -> bool:
         """Whether a fresh block returns its input."""
-        return self.init == "zero" and self.gate == "twice_sigmoid" and self.out_act is None
+        return self.init != "random" and halving(self.gate) is None and self.out_act is None
 
     @property
     def has_attention(self) -> bool:
-        """Whether `attention` has something to show."""
+        """False: the block multiplies every position by a number and sums over none."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         z = x * self.gates(x)
-        # A ReLU, but one that a host may overwrite: F.relu keeps its output for the backward pass, and residual
-        # blocks add to it in place (the reference raises there on a modern torch). A threshold keeps its input.
+        # A ReLU whose output may be overwritten: F.relu stores its output for the backward pass, and residual blocks
+        # add to it in place (where the reference raises with a current torch). F.threshold stores its input.
         return z if self.out_act is None else F.threshold(z, 0, 0)
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b 1 *grid"]:
-        """What every position of x is multiplied by: `Bottleneck.pos_att` of the reference."""
+        """The factor of every position of x: `Bottleneck.pos_att` of the reference."""
         if x.ndim - 2 != len(self.size):
             raise ValueError(
                 f"size={self.size} is a grid of {len(self.size)} axes, but the map {tuple(x.shape)} has {x.ndim - 2}; "
@@ -274,13 +277,14 @@ class GSoPPosition(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *grid"]:
+        """Raises ValueError: there is no sum over positions, and so no attention."""
         raise ValueError(
             "GSoPPosition multiplies every position by a number and sums over none, so there is no attention to show; "
             "block.gates(x) is the map of these numbers"
         )
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample: the reduction, the covariance, the transform (no pooling, as counters)."""
+        """Multiply-adds of one sample: the reduction, the covariance and the transform, without pooling."""
         kept, n = math.prod(strided_grid(grid, self.stride)), math.prod(self.size)
         return self.reduce.multiply_adds(kept) + self.inner * n**2 + self.transform.multiply_adds()
 
@@ -295,15 +299,11 @@ class GSoPPosition(nn.Module):
 
 
 def strided(x: Float[Tensor, "b c *grid"], stride: int) -> Float[Tensor, "b c *kept"]:
-    """The positions that a strided 1 x 1 convolution looks at; the frames of a clip are all kept."""
+    """The positions that a strided 1 x 1 convolution reads; all frames of a clip are kept."""
     rank = x.ndim - 2
     return x if stride == 1 else x[(..., *(slice(None, None, s) for s in ops.pool_window(stride, rank)))]
 
 
 def strided_grid(grid: Sequence[int], stride: int) -> tuple[int, ...]:
+    """The grid of `strided` maps."""
     return tuple(-(-size // s) for size, s in zip(grid, ops.pool_window(stride, len(grid)), strict=True))
-
-
-def refuse_stride(stride: int) -> None:
-    if stride < 1:
-        raise ValueError(f"stride={stride} keeps no position; give a number from 1, which keeps all")

@@ -1,4 +1,4 @@
-"""Both gates of global second-order pooling in one block, as their authors fuse them (Gao et al., CVPR 2019)."""
+"""Both gates of global second-order pooling in one block, with the fusions of the released code."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,13 +9,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks.arguments import divides, integer, odd, part
 from wholeframe.blocks.gsop import GSoPChannel, GSoPPosition
-from wholeframe.blocks.init import init_conv
+from wholeframe.blocks.init import init_kaiming
 from wholeframe.messages import one_of
 
 
 class GSoP(nn.Module):
-    """Both gates of GSoP, each on the unmodified x, and one of three ways to fuse them.
+    """Both gates of GSoP, each applied to the unmodified x, and one of three fusions.
 
     | fusion     | z                                                       |
     |------------|---------------------------------------------------------|
@@ -23,22 +24,23 @@ class GSoP(nn.Module):
     | `"max"`    | max(channel(x), position(x))                            |
     | `"concat"` | BN(W_c * channel(x) + W_p * position(x))                |
 
-    W_c and W_p are grouped k x 1 convolutions along the height: a sequence is all height, and the frames of a clip
-    are convolved one by one. Source: Gao et al., CVPR 2019, and its code. The published nets take the channel block.
+    W_c and W_p are grouped k x 1 convolutions along the height: a sequence is an image of one column, and the frames of
+    a clip are convolved one by one. Source: Gao et al., CVPR 2019, and its code. The published networks use the channel
+    block alone.
 
-    Where paper and code disagree: the fusion called average is a sum, without 1/2; the one called concatenation
-    concatenates nothing, and its layers `dilate_conv_for_concat` are not dilated.
+    *Where references disagree*, paper and code: the fusion called average is a sum, without 1/2; the one called
+    concatenation concatenates nothing, and its layers `dilate_conv_for_concat` have no dilation.
 
     Args:
         channels: c.
-        channel: `channel(channels)` gives a `GSoPChannel`.
-        position: `position(channels)` gives a `GSoPPosition`.
+        channel: `channel(channels)` returns a `GSoPChannel`.
+        position: `position(channels)` returns a `GSoPPosition`.
         fusion: `"sum"`, `"max"` or `"concat"`.
         groups: of the convolutions of `"concat"`; None for channels / 64, as released.
         kernel: k, an odd number; None for 2 log2(32 / groups) + 5, as released.
 
     Raises:
-        ValueError: for an unknown fusion, and for groups or a kernel that cannot be.
+        ValueError: for an unknown fusion, for groups that do not divide the channels, and for an even kernel.
     """
 
     def __init__(
@@ -52,18 +54,19 @@ class GSoP(nn.Module):
         kernel: int | None = None,
     ):
         super().__init__()
+        integer("channels", channels)
+        part("channel", channel, "GSoPChannel")
+        part("position", position, "GSoPPosition")
         one_of("fusion", fusion, ("sum", "max", "concat"))
         self.channels, self.fusion = channels, fusion
         self.channel, self.position = channel(channels), position(channels)
         self.out_channel, self.out_position, self.norm = None, None, None
         if fusion == "concat":
             groups = published_groups(channels) if groups is None else groups
+            integer("groups", groups)
             kernel = 2 * int(math.log2(32 / groups)) + 5 if kernel is None else kernel
-            if channels % groups or kernel % 2 == 0 or kernel < 1:
-                raise ValueError(
-                    f"groups={groups} and kernel={kernel} do not fit channels={channels}: groups have to divide the "
-                    f"channels and the kernel has to be odd; try groups={math.gcd(channels, groups)}, kernel=11"
-                )
+            divides("groups", groups, "channels", channels)
+            odd("kernel", kernel, default=11)
             self.out_channel, self.out_position = (
                 nn.Conv2d(channels, channels, (kernel, 1), padding=(kernel // 2, 0), groups=groups) for _ in range(2)
             )
@@ -78,12 +81,12 @@ class GSoP(nn.Module):
 
     @property
     def identity_at_init(self) -> bool:
-        """Whether a fresh block returns its input: the maximum of two identities does."""
+        """Whether a fresh block returns its input: only the maximum of two identities does."""
         return self.fusion == "max" and self.channel.identity_at_init and self.position.identity_at_init
 
     @property
     def has_attention(self) -> bool:
-        """Whether `attention` has something to show."""
+        """False: the block multiplies channels and positions by numbers and sums over none."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -99,13 +102,14 @@ class GSoP(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *grid"]:
+        """Raises ValueError: there is no sum over positions, and so no attention."""
         raise ValueError(
             "GSoP multiplies channels and positions by numbers and sums over none, so there is no attention to show; "
             "block.channel.gates(x) and block.position.gates(x) are these numbers"
         )
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample: both blocks and the convolutions of `"concat"`, borders included."""
+        """Multiply-adds of one sample: both blocks and the convolutions of `"concat"`, padding included."""
         convolutions = [layer for layer in (self.out_channel, self.out_position) if layer is not None]
         fused = sum(layer.weight.numel() for layer in convolutions) * math.prod(grid)
         return self.channel.multiply_adds(grid) + self.position.multiply_adds(grid) + fused
@@ -116,16 +120,16 @@ class GSoP(nn.Module):
     def _reset_fusion(self) -> None:
         for layer in (self.out_channel, self.out_position):
             if layer is not None:
-                init_conv(layer)
+                init_kaiming(layer)
         if self.norm is not None:
             self.norm.reset_parameters()
 
 
 def published_groups(channels: int) -> int:
-    """channels / 64, refused where it is none or does not divide."""
+    """channels / 64. Raises ValueError where that does not divide the channels."""
     if channels < 64 or channels % (channels // 64):
         raise ValueError(
-            f'fusion="concat" has channels / 64 groups, which channels={channels} does not give; '
-            "give groups and kernel yourself, such as groups=1, kernel=15"
+            f"fusion='concat' takes channels / 64 groups by default, which does not divide channels={channels}; "
+            "give groups and kernel, such as groups=1, kernel=15"
         )
     return channels // 64

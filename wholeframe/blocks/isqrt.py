@@ -1,4 +1,4 @@
-"""Covariance pooling with a matrix square root, in place of a network's average pooling."""
+"""Covariance pooling with a matrix square root, which replaces the average pooling of a network."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.conv_norm import ConvNorm
 from wholeframe.messages import one_of
 
@@ -15,7 +16,7 @@ Root = Literal["newton_schulz", "eigen"]
 
 
 class ISqrtCov(nn.Module):
-    """The root of the covariance of all positions, as a vector: what a classifier sees instead of the mean.
+    """The matrix square root of the covariance of all positions, as the input of a classifier instead of the mean.
 
         y = triangle((cov relu(BN(W x)))^1/2)
 
@@ -24,28 +25,28 @@ class ISqrtCov(nn.Module):
     Square Root Normalization", CVPR 2018 (iSQRT-COV); with `root="eigen"` Li, Xie, Wang, Zuo, "Is Second-order
     Information Helpful for Large-scale Visual Recognition?", ICCV 2017 (MPN-COV, power 1/2).
 
-    Covariance and root run in float32 or better, also under autocast; the output has x's dtype. One position, a map
-    without variance and fewer positions than channels give finite outputs and gradients.
+    Covariance and root are computed in float32 or better, also under autocast; the output has the dtype of x. Outputs
+    and gradients are finite for one position, for a map without variance, and for fewer positions than channels.
 
-    Where references disagree (each is an argument):
+    *Where references disagree* (each is an argument):
 
     - `steps`: 5 in fast-MPN-COV, 3 in GSoP-Net2. They are different functions; see `ops.newton_schulz`.
     - `triangle`: `"upper"` in fast-MPN-COV since 2018-12-26 and in pytorchcv, `"lower"` in GSoP and in fast-MPN-COV
-      before. A classifier trained with one is noise on the other (fast-MPN-COV issue 20: 0.166 % top-1), and shapes
-      do not tell.
-    - `root`: `"eigen"` is the exact power 1/2. It is what Newton-Schulz steps converge to, and not what a network
-      trained with three or five of them needs.
+      before. With the wrong order a trained classifier returns noise (fast-MPN-COV issue 20: 0.166 % top-1), although
+      all shapes fit.
+    - `root`: `"eigen"` is the exact power 1/2, to which Newton-Schulz steps converge. A network trained with three or
+      five steps needs these steps.
 
     Args:
         channels: c.
         inner: d; None for no reduction, d = c.
-        steps: of Newton-Schulz, for `root="newton_schulz"`.
+        steps: number of Newton-Schulz steps, for `root="newton_schulz"`.
         root: `"newton_schulz"` or `"eigen"`.
         triangle: order of the output, `"upper"` or `"lower"`, both row by row.
 
     Raises:
-        ValueError: for an unknown option, and for steps below 1 or above 20 (at 25 float32 has diverged for a
-            covariance of rank 1 in 64 variables, at 30 for any of less than full rank that was tried).
+        ValueError: for an unknown option, and for steps below 1 or above 20 (in float32, 25 steps diverge for a
+            covariance of rank 1 in 64 variables, and 30 steps for every covariance below full rank that was tried).
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class ISqrtCov(nn.Module):
         super().__init__()
         one_of("root", root, ("newton_schulz", "eigen"))
         one_of("triangle", triangle, ("upper", "lower"))
-        if not 1 <= steps <= 20:
+        integer("channels", channels)
+        integer("steps", steps, default=5)
+        if steps > 20:
             raise ValueError(
-                f"steps={steps} of Newton-Schulz cannot be: 3 and 5 are published, and in float32 rounding errors grow "
-                'by half with every step until there is nothing else; give 1 to 20, or root="eigen" for the exact root'
+                f"steps must be from 1 to 20, got {steps}: in float32 the rounding errors of Newton-Schulz grow by "
+                "half with every step (3 and 5 are published); take root='eigen' for the exact root"
             )
         self.channels, self.inner = channels, inner
         self.steps, self.root = steps, root
@@ -77,12 +80,12 @@ class ISqrtCov(nn.Module):
 
     @property
     def width(self) -> int:
-        """d, of the covariance."""
+        """d, the width of the covariance."""
         return self.channels if self.inner is None else self.inner
 
     @property
     def out_features(self) -> int:
-        """What a linear layer behind this one takes."""
+        """The width of the output: `in_features` of the linear layer that follows."""
         return self.width * (self.width + 1) // 2
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b t"]:
@@ -92,7 +95,7 @@ class ISqrtCov(nn.Module):
         return ops.triangle(root, self.triangle).to(x.dtype)
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample: reduction, covariance, root (an eigen-decomposition is not counted)."""
+        """Multiply-adds of one sample: reduction, covariance, root (without the eigen-decomposition)."""
         d, m = self.width, math.prod(grid)
         reduction = 0 if self.reduce is None else self.reduce.multiply_adds(m)
         root = d**3 if self.root == "eigen" else ops.newton_schulz_macs(d, self.steps)

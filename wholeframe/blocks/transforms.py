@@ -1,4 +1,4 @@
-"""Transforms: vector to vector, the second step of the framework in `wholeframe.blocks.context`."""
+"""Transforms map the summary to one vector: the second step of the framework in `wholeframe.blocks.context`."""
 
 import math
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from wholeframe.blocks.arguments import integer, odd, positive
 from wholeframe.messages import one_of
 
 Activation = Literal["relu", "silu"]
@@ -15,7 +16,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "silu": F.
 
 
 class Transform(Protocol):
-    """A module from the summary to one vector that ends with the layer `expand`; at zero there, it gives zero."""
+    """A module from the summary to one vector. Its last layer is `expand`; where that is zero, so is the vector."""
 
     @property
     def expand(self) -> nn.Module: ...
@@ -67,8 +68,11 @@ class Bottleneck(nn.Module):
         hidden: p itself, instead of a ratio.
         norm: over the hidden channels, `"ln"` (GC), `"bn"` or None (SE).
         eps: of the norm: 1e-5 in mmcv and GCNet, 1e-6 in timm.
-        bias: of both layers.
+        bias: whether both layers have biases.
         activation: between them, `"relu"` or `"silu"`.
+
+    Raises:
+        ValueError: for an unknown option, a ratio that is not a fraction, and a hidden width below 2 from a ratio.
     """
 
     def __init__(
@@ -85,9 +89,10 @@ class Bottleneck(nn.Module):
         super().__init__()
         one_of("norm", norm, ("ln", "bn", None))
         one_of("activation", activation, tuple(ACTIVATIONS))
+        integer("channels", channels)
         p = hidden_width(channels, ratio) if hidden is None else hidden
-        if p < 1:
-            raise ValueError(f"hidden={p} is no width; give a number from 1, such as {max(channels // 16, 2)}")
+        integer("hidden", p)
+        positive("eps", eps, default=1e-5)
         self.activation = activation
         self.reduce = nn.Linear(channels, p, bias=bias)
         self.norm = {"ln": nn.LayerNorm, "bn": nn.BatchNorm1d}[norm](p, eps=eps) if norm else None
@@ -109,7 +114,7 @@ class Bottleneck(nn.Module):
 
 
 class SharedBottleneck(nn.Module):
-    """delta(c) = sum_k bottleneck(c_k): one `Bottleneck` for each of two vectors, the transform of CBAM.
+    """delta(c) = sum_k bottleneck(c_k): the same `Bottleneck` for each of two vectors, the transform of CBAM.
 
     Args:
         channels: c.
@@ -143,17 +148,18 @@ class SharedBottleneck(nn.Module):
 
 
 def hidden_width(channels: int, ratio: float) -> int:
-    """int(channels * ratio), refused where it is below 2 or where the ratio is not a fraction."""
-    if not 0 < ratio <= 1:
+    """int(channels * ratio). Raises ValueError for a ratio that is not a fraction, and for a width below 2."""
+    positive("ratio", ratio, default="1/16")
+    if ratio > 1:
         raise ValueError(
             f"ratio={ratio:g} is the hidden width over the channels, a fraction; did you mean 1/{ratio:g}?"
         )
     hidden = int(channels * ratio)
     if hidden < 2:
         raise ValueError(
-            f"ratio={ratio:g} of channels={channels} leaves {hidden} hidden channels; one channel is constant after "
-            f"a layer norm, and the block would not see its input: give ratio >= {2 / channels:g}, or hidden=1 to "
-            "load a checkpoint that was trained so"
+            f"ratio={ratio:g} of channels={channels} leaves {hidden} hidden channels, but one channel is constant "
+            "after a layer norm and the block would not depend on its input: "
+            f"give ratio >= {2 / channels:g}, or hidden=1 to load a checkpoint that was trained so"
         )
     return hidden
 
@@ -163,15 +169,18 @@ class ChannelConv(nn.Module):
 
     Args:
         channels: c.
-        kernel: width of w, odd; None for |log2(channels) + 1| / 2, cut to a whole number, made odd by one more, and 3
-            at least: the released code and timm. The paper (equation 12) says the nearest odd number.
+        kernel: width of w, odd; None for int(|log2(channels) + 1| / 2), plus one where that is even, and at least 3:
+            the released code and timm. The paper (equation 12) takes the nearest odd number.
+
+    Raises:
+        ValueError: for an even kernel.
     """
 
     def __init__(self, channels: int, *, kernel: int | None = None):
         super().__init__()
+        integer("channels", channels)
         kernel = channel_kernel(channels) if kernel is None else kernel
-        if kernel < 1 or kernel % 2 == 0:
-            raise ValueError(f"kernel={kernel} has no middle; give an odd number, such as {channel_kernel(channels)}")
+        odd("kernel", kernel, default=channel_kernel(channels))
         self.channels, self.kernel = channels, kernel
         self.expand = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
 
@@ -179,7 +188,7 @@ class ChannelConv(nn.Module):
         self.expand.reset_parameters()
 
     def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
-        # As a product over windows: a convolution of one channel takes several times as long to set up as to compute.
+        # A product over windows: setting up a convolution of one channel takes several times as long as its products.
         half = self.kernel // 2
         windows = F.pad(c, (half, half)).unfold(1, self.kernel, 1)
         return F.linear(windows, self.expand.weight[0]).squeeze(2)
@@ -189,6 +198,6 @@ class ChannelConv(nn.Module):
 
 
 def channel_kernel(channels: int) -> int:
-    """ECA's kernel: int(|log2 c + 1| / 2), made odd, 3 at least."""
+    """ECA's kernel: int(|log2 c + 1| / 2), plus one where that is even, and at least 3."""
     width = int(abs(math.log2(channels) + 1) / 2)
     return max(width + (width + 1) % 2, 3)

@@ -56,9 +56,11 @@ def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module
 
     def make(channels: int) -> nn.Module:
         try:
-            return BLOCKS[name].make(channels, **options)
+            block = BLOCKS[name].make(channels, **options)
         except TypeError as error:
             raise ValueError(f"the block {name!r} does not take these options: {error}") from error
+        assert isinstance(block, nn.Module)
+        return block
 
     return make
 

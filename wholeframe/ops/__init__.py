@@ -1,19 +1,19 @@
 """Pure functions of tensors: the mathematics of every block, without weights."""
 
-from wholeframe.ops.cgnl.compact import GAMMA as GAMMA
-from wholeframe.ops.cgnl.compact import KERNELS as KERNELS
-from wholeframe.ops.cgnl.compact import ORDER as ORDER
-from wholeframe.ops.cgnl.compact import Kernel as Kernel
-from wholeframe.ops.cgnl.compact import attention_scalar as attention_scalar
 from wholeframe.ops.cgnl.compact import compact_gnl as compact_gnl
 from wholeframe.ops.cgnl.compact import compact_gnl_macs as compact_gnl_macs
-from wholeframe.ops.cgnl.compact import gnl as gnl
-from wholeframe.ops.cgnl.compact import gnl_weights as gnl_weights
-from wholeframe.ops.cgnl.compact import grouped_tokens as grouped_tokens
-from wholeframe.ops.cgnl.compact import taylor_coefficients as taylor_coefficients
+from wholeframe.ops.cgnl.compact import compact_gnl_output as compact_gnl_output
+from wholeframe.ops.cgnl.dense import GAMMA as GAMMA
+from wholeframe.ops.cgnl.dense import KERNELS as KERNELS
+from wholeframe.ops.cgnl.dense import ORDER as ORDER
+from wholeframe.ops.cgnl.dense import Kernel as Kernel
+from wholeframe.ops.cgnl.dense import gnl as gnl
+from wholeframe.ops.cgnl.dense import gnl_weights as gnl_weights
+from wholeframe.ops.cgnl.dense import grouped_tokens as grouped_tokens
+from wholeframe.ops.cgnl.dense import taylor_coefficients as taylor_coefficients
 from wholeframe.ops.cgnl.gaussian_rbf import gauss_transform as gauss_transform
 from wholeframe.ops.context import attention_context as attention_context
-from wholeframe.ops.context import attention_context_beside as attention_context_beside
+from wholeframe.ops.context import attention_context_and_map as attention_context_and_map
 from wholeframe.ops.context import attention_weights as attention_weights
 from wholeframe.ops.context import dense_attention_context as dense_attention_context
 from wholeframe.ops.context import gated as gated

@@ -1,4 +1,4 @@
-"""Calling functions whose derivatives are written by hand: in both modes, in graphs, and quickly."""
+"""Call autograd Functions with hand-written derivatives: in both modes, inside compiled graphs, at little cost."""
 
 import inspect
 from typing import Any
@@ -7,10 +7,11 @@ import torch
 
 
 def two_modes(function: Any) -> Any:
-    """Makes `tangents` of an autograd function its derivative in forward mode, and keeps the signature of `forward`.
+    """Class decorator of an autograd Function: add forward mode, and store the signature of `forward`.
 
-    A compiler refuses functions that have forward mode, so that is a function of its own, `dual`. The signature is
-    found out at every call otherwise, which takes longer than most products.
+    Forward mode is the static method `tangents`. torch.compile rejects a Function that defines `jvp`, so a subclass,
+    `function.dual`, defines it. Otherwise torch would inspect the signature at every call, which takes longer than
+    most products.
     """
     function.forward.__signature__ = inspect.signature(function.forward)
     function.dual = type(function)(function.__name__, (function,), {"jvp": staticmethod(function.tangents)})
@@ -18,13 +19,16 @@ def two_modes(function: Any) -> Any:
 
 
 def derived(function: Any) -> Any:
-    """The function with its derivatives: in a graph, with the one of the backward pass alone."""
+    """The Function with both modes, or the reverse-only one inside a compiled graph."""
     return function if torch.compiler.is_compiling() else function.dual
 
 
 def applied(function: Any, *inputs: Any) -> Any:
-    """What the function gives; where nobody wants a gradient, of its `forward` alone.
+    """Call an autograd Function; without grad mode call `forward` directly, which avoids the overhead of a graph.
 
-    That has to be made of what torch has forward-mode derivatives of, as these are wanted without gradients too.
+    `forward` consists of ops that have forward-mode derivatives in torch, because forward mode also works without
+    grad mode.
     """
-    return derived(function).apply(*inputs) if torch.is_grad_enabled() else function.forward(*inputs)
+    if not torch.is_grad_enabled():
+        return function.forward(*inputs)
+    return (function if torch.compiler.is_compiling() else function.dual).apply(*inputs)

@@ -1,4 +1,8 @@
-"""Context modelling: a whole map summarised in one vector (Cao et al., GCNet, 2019, section 3)."""
+"""Context modelling: summarise a whole map in one vector.
+
+Source: Cao et al., "GCNet", 2019 (arXiv 1904.11492), section 3. `dense_attention_context` is the definition of the
+attention context; `attention_context` has the same value with a hand-written gradient on large maps.
+"""
 
 import math
 
@@ -9,20 +13,20 @@ from torch import Tensor
 from wholeframe.ops.autograd import applied, two_modes
 from wholeframe.ops.layout import as_given, everywhere, wide
 
-LARGE = 2**17  # numbers in a map; measured, see `by_hand`
+LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin to pay, see `by_hand`
 
 
 def mean_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
-    """c = 1/n sum_j x_j, summed in float32 or better. Squeeze of SENet, average pooling of GCNet."""
+    """c = 1/n sum_j x_j, summed in float32 or better: the squeeze of SENet, the average pooling of GCNet."""
     grid, dtype = _grid(x), torch.promote_types(x.dtype, torch.float32)
     if not torch.is_grad_enabled():
         return x.mean(grid, dtype=dtype).type_as(x)
-    # The gradient of a sum is a view of one vector; that of a mean would be a whole map.
+    # The gradient of a sum is an expanded view of one vector; the gradient of a mean would fill a whole map.
     return (x.sum(grid, dtype=dtype) / math.prod(x.shape[2:])).type_as(x)
 
 
 def max_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
-    """c = the largest of all x_j, for every channel."""
+    """c = max_j x_j of every channel."""
     return x.amax(dim=_grid(x))
 
 
@@ -34,9 +38,9 @@ def std_context(x: Float[Tensor, "b c *grid"], eps: float) -> Float[Tensor, "b c
 def attention_weights(
     x: Float[Tensor, "b c *grid"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
 ) -> Float[Tensor, "b n"]:
-    """a_j = softmax_j(w . x_j + beta), in float32 or better; beta cancels and is there for checkpoints."""
+    """a_j = softmax_j(w . x_j + beta), in float32 or better; beta cancels and exists for checkpoints."""
     with as_given(x):
-        return _weights(wide(x.flatten(2)), wide(weight), bias).squeeze(1)
+        return _weights(wide(x.flatten(2)), weight, bias).squeeze(1)
 
 
 def dense_attention_context(
@@ -45,71 +49,86 @@ def dense_attention_context(
     """c = sum_j a_j x_j with the weights of `attention_weights`: attention with one learned query."""
     with as_given(x):
         v = wide(x.flatten(2))
-        return torch.bmm(_weights(v, wide(weight), bias), v.mT).squeeze(1).to(x.dtype)
+        return torch.bmm(_weights(v, weight, bias), v.mT).squeeze(1).to(x.dtype)
 
 
 def attention_context(
     x: Float[Tensor, "b c *grid"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
 ) -> Float[Tensor, "b c"]:
-    """`dense_attention_context` with a gradient that keeps nothing but x and a."""
-    return attention_context_beside(x, weight, bias)[0]
+    """`dense_attention_context`, with a gradient on large maps that stores nothing but x and a."""
+    return attention_context_and_map(x, weight, bias)[0]
 
 
-def attention_context_beside(
+def attention_context_and_map(
     x: Float[Tensor, "b c *grid"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
 ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
-    """The context, and x again for what is to be done with both.
+    """The attention context, and x again for the fusion that needs both.
 
-    Whoever takes x from here gets its two gradients, of the context and of the map beside it, in one map.
+    A caller that uses the returned x saves memory: the gradients of the context and of the map are accumulated in
+    one map instead of two.
+
+    Args:
+        x: the map.
+        weight: w, the one learned query.
+        bias: beta, or None; it changes neither output nor gradients.
+
+    Returns:
+        The context in the dtype of x, and x.
     """
     if not by_hand(x):
         return dense_attention_context(x, weight, bias), x
     with as_given(x):
-        context, beside, _ = applied(_AttentionContext, x.flatten(2), weight, bias)
-        return context, beside.view_as(x)
+        context, same, _ = applied(_AttentionContext, x.flatten(2), weight, bias)
+        return context, same.view_as(x)
 
 
 def gated(x: Float[Tensor, "b c *grid"], gate: Float[Tensor, "b c"]) -> Float[Tensor, "b c *grid"]:
-    """x_i * gate, with a gradient that needs room for one map, where that of a product needs two."""
+    """x_i * gate, with a gradient on large maps that allocates one map, where that of a plain product allocates two."""
     gate = everywhere(gate, x)
     return applied(_Gated, x, gate) if by_hand(x) else x * gate
 
 
-def by_hand(x: Tensor) -> bool:
-    """Whether a gradient written by hand pays: it saves passes over maps, and takes its time in Python.
+def by_hand(x: Float[Tensor, "b c *grid"]) -> bool:
+    """Whether a hand-written gradient pays: it saves passes over large maps and costs time in Python.
 
-    A compiler does as well from the definition, and sees through it.
+    A compiler fuses the definition equally well, so graphs contain the definition.
     """
     return torch.is_grad_enabled() and not torch.compiler.is_compiling() and x.numel() >= LARGE
 
 
-def _grid(x: Tensor) -> tuple[int, ...]:
+def _grid(x: Float[Tensor, "b c *grid"]) -> tuple[int, ...]:
+    """The dimensions of the grid, to reduce over."""
     return tuple(range(2, x.ndim))
 
 
-def _weights(x: Float[Tensor, "b c n"], weight: Float[Tensor, "c"], bias: Tensor | None = None) -> Tensor:
-    # As a row times a matrix, here and below: columns are an order of magnitude slower, and a product with a vector
-    # would first copy a map into positions' order.
-    query = weight.expand(x.shape[0], 1, -1)
-    logits = torch.bmm(query, x) if bias is None else torch.baddbmm(wide(bias), query, x)
+def _weights(
+    x: Float[Tensor, "b c n"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
+) -> Float[Tensor, "b 1 n"]:
+    """The weights in the dtype of x."""
+    # A row times a matrix, here and below: a matrix times a column is an order of magnitude slower, and a product
+    # with a vector would first copy the map into the order of positions.
+    query = weight.to(x.dtype).expand(x.shape[0], 1, -1)
+    logits = torch.bmm(query, x) if bias is None else torch.baddbmm(bias.to(x.dtype), query, x)
     return logits.softmax(dim=2)
 
 
 @two_modes
 class _AttentionContext(torch.autograd.Function):
-    """c, x and a. The gradient is that of the map beside plus one product of rank two:
+    """c, x and a, with nothing stored but x and a. The gradient is that of the returned map plus a rank-two product:
 
         dx_j += a_j dc + dl_j w,    dl_j = a_j (x_j - c) . dc = a_j (s_j - sum_i a_i s_i),    s_j = x_j . dc
 
-    with nothing kept but x and a. There is none for the bias.
+    The gradient of the bias is zero.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        x: Float[Tensor, "b c n"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None
+    ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c n"], Float[Tensor, "b 1 n"]]:
         v = wide(x)
-        a = _weights(v, wide(weight))
+        a = _weights(v, weight)
         return torch.bmm(a, v.mT).squeeze(1).to(x.dtype), x.view_as(x), a
 
     @staticmethod
@@ -134,34 +153,34 @@ class _AttentionContext(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        dc, beside, _ = gradients
+        dc, dmap, _ = gradients
         if dc is None:
-            return beside, None, None
+            return dmap, None, None
         x, weight, bias, a = ctx.saved_tensors
         with as_given(x):
             v, w, dc = wide(x), wide(weight), wide(dc)
             if torch.is_grad_enabled():
-                a = _weights(v, w)  # of x and w again, to be differentiated once more
+                a = _weights(v, w)  # recomputed from x and w, so that the gradient can be differentiated again
             s = torch.bmm(dc[:, None], v)
             dl = a * (s - (a * s).sum(dim=2, keepdim=True))
-            # Passes over one map, in the order of x in memory: faster than a product of so low a rank.
+            # Two elementwise passes over one map, in the memory order of x: faster than a rank-two matrix product.
             turned = (lambda t: t.mT) if v.mT.is_contiguous() else (lambda t: t)
             dx = turned(a) * turned(dc[:, :, None])
             more = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
             dx = turned(more(dx, turned(dl), turned(w.expand_as(dc)[:, :, None])))
-            dx = dx.to(x.dtype) if beside is None else dx.add_(beside).to(x.dtype)
+            dx = dx.to(x.dtype) if dmap is None else dx.add_(dmap).to(x.dtype)
             dw = torch.bmm(dl, v.mT).sum(dim=(0, 1)).to(weight.dtype)
         return dx, dw, None if bias is None else torch.zeros_like(bias)
 
 
 @two_modes
 class _Gated(torch.autograd.Function):
-    """x * gate. The map whose sum is the gate's gradient becomes that of x."""
+    """x * gate. The buffer whose sum is the gradient of the gate is reused for the gradient of x."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, gate: Tensor) -> Tensor:
+    def forward(x: Float[Tensor, "b c *grid"], gate: Float[Tensor, "b c *ones"]) -> Float[Tensor, "b c *grid"]:
         return x * gate
 
     @staticmethod

@@ -3,7 +3,7 @@
     Sigma = X I_bar X^T,    I_bar = 1/m (I - 1/m 1 1^T)                 (Li et al., MPN-COV, ICCV 2017)
 
 X is `(d, m)`: d variables, m samples. `dense_covariance` builds the centring matrix and is the definition;
-`covariance` subtracts the mean and never has anything of size m x m.
+`covariance` subtracts the mean and never allocates an m x m matrix.
 """
 
 from typing import Literal
@@ -21,25 +21,25 @@ Triangle = Literal["upper", "lower"]
 
 
 def dense_covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
-    """Sigma as it is written, in float32 or better."""
+    """Sigma with its centring matrix, in float32 or better: the definition."""
     with as_given(x):
         return _quadratic(wide(x), 1 / x.shape[2], 1 / x.shape[2] ** 2)
 
 
 def covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
-    """Sigma of m samples, in float32 or better: zero for one sample; the biased estimate, as in all references."""
+    """Sigma of m samples, in float32 or better: the biased estimate, as in all references; zero for one sample."""
     with as_given(x):
         return applied(_Covariance, wide(x))
 
 
 def dense_position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact") -> Float[Tensor, "b n n"]:
-    """S = V^T J V with J = alpha I - beta 1 1^T: n positions vary together over d channels. See `CENTRINGS`."""
+    """S = V^T J V with J = alpha I - beta 1 1^T: how n positions vary together over d channels. See `CENTRINGS`."""
     with as_given(v):
         return _quadratic(wide(v).mT, *CENTRINGS[centring](v.shape[1], v.shape[2]))
 
 
 def position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact") -> Float[Tensor, "b n n"]:
-    """S of `dense_position_covariance`, around the mean mu of the d samples.
+    """S of `dense_position_covariance`, from the covariance and the mean mu of the d samples.
 
     V^T V = d (Sigma + mu mu^T) and V^T 1 = d mu, so S = alpha d Sigma + (alpha d - beta d^2) mu mu^T.
     """
@@ -54,8 +54,8 @@ def position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact")
 
 
 # alpha and beta of J for d samples of n variables. Only "exact" is a centring matrix. The released `cov_feature` of
-# GSoP divides by n where it means d (right where the two are equal, as J overshoots otherwise), and the
-# authors' development file (`resnet.py~` of commit b69ea4e) corrected alpha alone.
+# GSoP divides by n instead of d, which is a covariance only where n = d. The authors' development file (`resnet.py~`
+# of commit b69ea4e) corrects alpha and not beta.
 CENTRINGS = {
     "exact": lambda d, n: (1 / d, 1 / d**2),
     "released": lambda d, n: (1 / n, 1 / n**2),
@@ -73,12 +73,12 @@ def dense_row_conv(
 def row_conv(
     s: Float[Tensor, "b d d"], weight: Float[Tensor, "rd 1 d"], bias: Float[Tensor, "rd"]
 ) -> Float[Tensor, "b rd"]:
-    """`dense_row_conv` as one product per row: grouped convolutions of a single output are slow everywhere."""
+    """`dense_row_conv` as one batched product over rows: a grouped convolution with one output position is slow."""
     return applied(_RowConv, s, weight, bias)
 
 
 def triangle(matrix: Float[Tensor, "b d d"], order: Triangle = "upper") -> Float[Tensor, "b t"]:
-    """The d (d + 1) / 2 numbers of a symmetric matrix, row by row; those off the diagonal once and unscaled.
+    """The d (d + 1) / 2 distinct numbers of a symmetric matrix, row by row, without scaling.
 
     `"upper"` is (0, 0), (0, 1), ..., (1, 1), ...; `"lower"` is (0, 0), (1, 0), (1, 1), ...
     """
@@ -88,7 +88,7 @@ def triangle(matrix: Float[Tensor, "b d d"], order: Triangle = "upper") -> Float
     return matrix.flatten(1).index_select(1, row * d + column)
 
 
-def _quadratic(x: Tensor, alpha: float, beta: float) -> Tensor:
+def _quadratic(x: Float[Tensor, "b d m"], alpha: float, beta: float) -> Float[Tensor, "b d d"]:
     """X (alpha I - beta 1 1^T) X^T."""
     m = x.shape[2]
     return x @ (alpha * torch.eye(m, dtype=x.dtype, device=x.device) - beta) @ x.mT
@@ -96,16 +96,16 @@ def _quadratic(x: Tensor, alpha: float, beta: float) -> Tensor:
 
 @two_modes
 class _Covariance(torch.autograd.Function):
-    """Centred once, one product. Only x is kept for the backward pass: the map before has kept it anyway.
+    """Centre once, multiply once. The backward pass stores x only, which the layer before has stored already.
 
-    dL/dx = (G + G^T) / m (x - mu). The mean is subtracted from x and not from the product, which would lose the
-    digits that a common offset eats.
+    dL/dx = (G + G^T) / m (x - mu). The mean is subtracted from x and not from the product, because the product of
+    uncentred numbers loses digits to a common offset.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor) -> Tensor:
+    def forward(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
         centred = x - x.mean(dim=2, keepdim=True)
         return (centred @ centred.mT).div_(x.shape[2])
 
@@ -128,16 +128,18 @@ class _Covariance(torch.autograd.Function):
 
 @two_modes
 class _RowConv(torch.autograd.Function):
-    """Y_i = S_i W_i^T + b_i for every row i, S_i being row i of all samples.
+    """Y_i = S_i W_i^T + b_i for every row i, where S_i is row i of all samples.
 
-    The gradient of Y is laid out before it is multiplied: an expanded one, as of a sum, or one of other strides would
-    be multiplied row by row.
+    The gradient of Y is made contiguous before it is multiplied: torch multiplies an expanded gradient (of a sum), or
+    one with other strides, row by row.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(s: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(
+        s: Float[Tensor, "b d d"], weight: Float[Tensor, "rd 1 d"], bias: Float[Tensor, "rd"]
+    ) -> Float[Tensor, "b rd"]:
         d = s.shape[1]
         y = torch.baddbmm(bias.view(d, 1, -1), s.transpose(0, 1), weight.view(d, -1, d).mT)
         return y.transpose(0, 1).flatten(1)

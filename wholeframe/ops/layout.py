@@ -7,8 +7,8 @@ One legend of axis letters for the whole package:
     g groups       l tokens of a group, i and j where there are two of them (a channel at a position is a token)
     m samples of a covariance
 
-A *grid* is what follows the channels of a map `(b, c, *grid)`: `(n,)` of a sequence, `(h, w)` of an image,
-`(t, h, w)` of a clip. Positions are the grid in row-major order, and ops see them as `(b, n, c)`.
+A *grid* is the shape after the channels of a map `(b, c, *grid)`: `(n,)` for a sequence, `(h, w)` for an image,
+`(t, h, w)` for a clip. Positions are the cells of the grid in row-major order; ops take them as `(b, n, c)`.
 """
 
 import math
@@ -23,7 +23,7 @@ from torch import Tensor
 
 
 def to_positions(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n c"]:
-    """The map as a list of positions; a view wherever the grid's axes can be merged."""
+    """The map as a list of positions: a view wherever the axes of the grid can be merged."""
     return x.flatten(2).transpose(1, 2)
 
 
@@ -33,19 +33,20 @@ def to_grid(y: Float[Tensor, "b n c"], grid: Sequence[int]) -> Float[Tensor, "b 
 
 
 def everywhere(y: Float[Tensor, "b c"], x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *ones"]:
-    """One vector per sample as a map of one position, of x's rank: the same at every position."""
+    """One vector per sample as a map that broadcasts over the grid of x."""
     return y.view(*y.shape, *(1,) * (x.ndim - 2))
 
 
-def wide(x: Tensor) -> Tensor:
-    """At least float32: sums overflow float16, and softmax weights lose their digits in bfloat16."""
+def wide(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """x in float32 or better: sums overflow float16, and softmax weights lose digits in bfloat16."""
     return x.float() if x.dtype.itemsize < 4 else x
 
 
-def as_given(x: Tensor) -> AbstractContextManager:
-    """Computes in the precision of what is given, whatever autocast would choose on the device of x.
+def as_given(x: Float[Tensor, "*shape"]) -> AbstractContextManager:
+    """Context manager: compute in the dtype of the inputs, with autocast disabled on the device of x.
 
-    Where autocast is off there is nothing to be done, except in a graph, which may run where it is on.
+    In eager mode it does nothing where autocast is already off. A graph always contains it, since the graph may later
+    run under autocast.
     """
     if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
         return torch.autocast(x.device.type, enabled=False)
@@ -53,15 +54,20 @@ def as_given(x: Tensor) -> AbstractContextManager:
 
 
 def pool_window(pool: int | Sequence[int], rank: int) -> tuple[int, ...]:
-    """The pooling window of every axis of a grid.
+    """The pooling window along every axis of a grid.
 
-    An integer pools space and never time: the last two axes of a clip or an image, the one axis of a sequence.
-    A tuple names every axis (PySlowFast's `pool_size=(2, 2, 2)` pools time as well).
+    Args:
+        pool: an integer pools space and never time: the last two axes of a clip or an image, the one axis of a
+            sequence. A tuple has one number per axis (PySlowFast's `pool_size=(2, 2, 2)` also pools time).
+        rank: number of axes of the grid.
+
+    Raises:
+        ValueError: for a number below 1, and for a tuple of another length than `rank`.
     """
     if isinstance(pool, int):
         pool = (1,) * max(rank - 2, 0) + (pool,) * min(rank, 2)
     if min(pool) < 1:
-        raise ValueError(f"pool={tuple(pool)} is no window; give widths from 1, which pools nothing")
+        raise ValueError(f"pool must be at least 1 in every axis, got {tuple(pool)}; pool=1 disables pooling")
     if len(pool) != rank:
         raise ValueError(
             f"pool={tuple(pool)} names {len(pool)} axes, but the grid has {rank}; "
@@ -71,23 +77,25 @@ def pool_window(pool: int | Sequence[int], rank: int) -> tuple[int, ...]:
 
 
 def pool_keys(x: Float[Tensor, "b c *grid"], pool: int | Sequence[int]) -> Float[Tensor, "b c *pooled"]:
-    """Max pooling with window = stride, no padding: the last rows that do not fill a window are no keys."""
+    """Max pooling with window = stride and no padding: trailing rows that do not fill a window are dropped."""
     grid = x.shape[2:]
     window = pool_window(pool, len(grid))
     if math.prod(window) == 1:
         return x
     if any(size < width for size, width in zip(grid, window, strict=True)):
         raise ValueError(
-            f"a pooling window of {window} does not fit a grid of {tuple(grid)}: no key would be left; use pool=1"
+            f"a pooling window of {window} does not fit a grid of {tuple(grid)}: no key would remain; use pool=1"
         )
     max_pool = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[len(grid)]
     return max_pool(x, window)
 
 
 def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[Tensor, "b c *size"]:
-    """Mean pooling to any size, also to a larger one: output cell i of s averages cells floor(i g / s) to
-    ceil((i + 1) g / s) of an axis of g. A sequence is pooled as an image of one row. `size` holds integers, which
-    are symbols (no `int`) while exporting.
+    """Mean pooling to a given size, smaller or larger than the grid.
+
+        output cell i of s averages cells floor(i g / s) to ceil((i + 1) g / s) of an axis of g
+
+    A sequence is pooled as an image of one row. While exporting, `size` may contain symbolic integers.
     """
     if x.ndim == 3:
         return F.adaptive_avg_pool2d(x[:, :, None], (1, size[0]))[:, :, 0]
@@ -97,7 +105,7 @@ def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[T
 
 
 def over_space(function: Callable[[Tensor], Tensor], x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b d *other"]:
-    """A function of images on an image, on a sequence as an image of one column, or on every frame of a clip."""
+    """Apply a function of images to an image, to a sequence as an image of one column, or to each frame of a clip."""
     if x.ndim == 3:
         return function(x[..., None])[..., 0]
     if x.ndim == 4:
@@ -107,7 +115,7 @@ def over_space(function: Callable[[Tensor], Tensor], x: Float[Tensor, "b c *grid
 
 
 def cut(x: Shaped[Tensor, "b c *grid"], parts: Sequence[int]) -> Shaped[Tensor, "b_parts c *part"]:
-    """The map cut into equal parts, so many along every axis, which become samples of their own."""
+    """Cut the map into `parts` equal parts along each axis; the parts become samples of the batch."""
     rank = len(parts)
     for axis, count in enumerate(parts):
         x = x.unflatten(2 + 2 * axis, (count, x.shape[2 + 2 * axis] // count))
@@ -125,17 +133,20 @@ def join(y: Float[Tensor, "b_parts c *part"], parts: Sequence[int]) -> Float[Ten
 
 
 def coordinates(index: Int[Tensor, "*q"], grid: Sequence[int]) -> Int[Tensor, "*q rank"]:
-    """Flat positions as coordinates, e.g. `(t, y, x)` of a clip."""
+    """The coordinates of flat positions, e.g. `(t, y, x)` of a clip."""
     return torch.stack(torch.unravel_index(index, tuple(grid)), dim=-1)
 
 
 def flat_index(point: Sequence[int], grid: Sequence[int]) -> int:
     """The flat position of one point, e.g. `(y, x)` of an image.
 
-    Raises `ValueError` where the point lies outside the grid.
+    Raises:
+        ValueError: for a point outside the grid.
     """
     if len(point) != len(grid) or not all(0 <= p < size for p, size in zip(point, grid, strict=True)):
-        raise ValueError(f"the point {tuple(point)} lies outside the grid {tuple(grid)}")
+        raise ValueError(
+            f"the point {tuple(point)} lies outside the grid {tuple(grid)}; coordinates count from 0 in every axis"
+        )
     index = 0
     for p, size in zip(point, grid, strict=True):
         index = index * size + p

@@ -1,4 +1,4 @@
-"""The square root of a covariance: by Newton-Schulz steps, or exactly by its eigenvalues."""
+"""The square root of a covariance: by Newton-Schulz steps, or exactly by eigen-decomposition."""
 
 import torch
 from jaxtyping import Float
@@ -12,10 +12,16 @@ def dense_newton_schulz(sigma: Float[Tensor, "b d d"], steps: int) -> Float[Tens
 
         T = 1/2 (3 I - Z Y),    Y <- Y T,    Z <- T Z
 
-    N is part of the function and no accuracy: at d = 256 and 196 samples the root is off by 0.70 after three steps
-    and 0.42 after five, and a network is trained with what it got. Dividing by the trace makes the iteration
-    converge; multiplying by its root (post-compensation) gives the magnitude back. In float32 or better.
-    A covariance without variance, tau = 0, gives zero, with a gradient of zero.
+    N is part of the function, not an accuracy: at d = 256 and 196 samples the relative error of the root is 0.70
+    after three steps and 0.42 after five, and a trained network expects the result of its own N. Dividing by the trace
+    makes the iteration converge; multiplying by its root (post-compensation) restores the magnitude.
+
+    Args:
+        sigma: symmetric positive semi-definite matrices.
+        steps: N, at least 1.
+
+    Returns:
+        C in float32 or better; zero, with a zero gradient, where tau = 0.
     """
     with as_given(sigma):
         y, size, eye = _prepared(wide(sigma))
@@ -27,7 +33,7 @@ def dense_newton_schulz(sigma: Float[Tensor, "b d d"], steps: int) -> Float[Tens
 
 
 def newton_schulz(sigma: Float[Tensor, "b d d"], steps: int) -> Float[Tensor, "b d d"]:
-    """`dense_newton_schulz` without the products that are known: the first Z is I, the last is not needed."""
+    """`dense_newton_schulz` without redundant products: the first Z is I, and the last Z is not needed."""
     with as_given(sigma):
         y, size, eye = _prepared(wide(sigma))
         if steps == 1:
@@ -48,20 +54,22 @@ def newton_schulz_macs(d: int, steps: int) -> int:
 def eigen_root(sigma: Float[Tensor, "b d d"]) -> Float[Tensor, "b d d"]:
     """C = U diag(lambda^1/2) U^T of Sigma = U diag(lambda) U^T (Li et al., ICCV 2017), in float32 or better.
 
-    The gradient of U has 1 / (lambda_i - lambda_j), infinite for equal eigenvalues, which a covariance of fewer
-    samples than variables always has. That of the root has not: with G' = U^T G U it is
-    U (G'_ij / (lambda_i^1/2 + lambda_j^1/2)) U^T, since the differences cancel. Eigenvalues below d eps lambda_max
-    are rounding errors of zero and count as zero; where both are, the root has no derivative and gets zero.
+    The gradient of U contains 1 / (lambda_i - lambda_j), which is infinite for equal eigenvalues, and a covariance of
+    fewer samples than variables always has equal ones. The gradient of the root does not contain it: with
+    G' = U^T G U it is U (G'_ij / (lambda_i^1/2 + lambda_j^1/2)) U^T. Eigenvalues below d eps lambda_max are rounding
+    errors and count as zero; where both eigenvalues are zero the root is not differentiable and the gradient is zero.
     """
     with as_given(sigma):
         return _EigenRoot.apply(wide(sigma))
 
 
-def _prepared(sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sigma / tau, sqrt(tau) and I; all-zero where there is no trace to divide by."""
+def _prepared(
+    sigma: Float[Tensor, "b d d"],
+) -> tuple[Float[Tensor, "b d d"], Float[Tensor, "b 1 1"], Float[Tensor, "1 d d"]]:
+    """Sigma / tau, sqrt(tau) and I; the first two are zero where tau is zero."""
     tau = sigma.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
     varies = tau > torch.finfo(sigma.dtype).tiny
-    # Both branches of a `where` have a gradient, so the divisor is one, not zero, in the branch not taken.
+    # Both branches of a `where` get a gradient, so the divisor is 1 instead of 0 in the branch not taken.
     safe = torch.where(varies, tau, 1)
     eye = torch.eye(sigma.shape[1], dtype=sigma.dtype, device=sigma.device)[None]
     return torch.where(varies, sigma / safe, 0), torch.where(varies, safe.sqrt(), 0), eye
@@ -71,7 +79,7 @@ class _EigenRoot(torch.autograd.Function):
     """C of C C = Sigma. Differentiated: C dC + dC C = dSigma."""
 
     @staticmethod
-    def forward(ctx, sigma: Tensor) -> Tensor:
+    def forward(ctx, sigma: Float[Tensor, "b d d"]) -> Float[Tensor, "b d d"]:
         values, vectors = torch.linalg.eigh(sigma)
         smallest = sigma.shape[1] * torch.finfo(sigma.dtype).eps * values[:, -1:]
         roots = torch.where(values > smallest, values, 0).sqrt()
@@ -85,10 +93,16 @@ class _EigenRoot(torch.autograd.Function):
 
 
 class _Lyapunov(torch.autograd.Function):
-    """X of C X + X C = (G + G^T) / 2, by the eigenvalues of C; the equation is its own derivative."""
+    """X of C X + X C = (G + G^T) / 2, by the eigenvalues of C; the derivative solves the same equation."""
 
     @staticmethod
-    def forward(ctx, grad: Tensor, root: Tensor, vectors: Tensor, roots: Tensor) -> Tensor:
+    def forward(
+        ctx,
+        grad: Float[Tensor, "b d d"],
+        root: Float[Tensor, "b d d"],
+        vectors: Float[Tensor, "b d d"],
+        roots: Float[Tensor, "b d"],
+    ) -> Float[Tensor, "b d d"]:
         sums = roots[:, :, None] + roots[:, None, :]
         turned = vectors.mT @ (grad + grad.mT) @ vectors / 2
         x = vectors @ torch.where(sums > 0, turned / torch.where(sums > 0, sums, 1), 0) @ vectors.mT

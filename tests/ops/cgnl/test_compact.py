@@ -8,7 +8,7 @@ from rounding import agree
 from torch.utils.flop_counter import FlopCounterMode
 
 from wholeframe import ops
-from wholeframe.ops.cgnl.gaussian_rbf import plan
+from wholeframe.ops.cgnl.gaussian_features import plan
 
 GAMMAS = (0.05, 0.4)  # at the released 1e-4 the kernels of numbers near one are the same to four digits
 

@@ -11,7 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.export import Dim, export
 
 from wholeframe import ops
-from wholeframe.ops.cgnl.gaussian_rbf import Fourier, Mercer, plan
+from wholeframe.ops.cgnl.gaussian_features import Fourier, Mercer, plan
 
 GAMMAS = (1e-4, 0.05, 1.0)
 RANGES = (1, 5, 20, 40)
@@ -176,7 +176,7 @@ def test_a_range_beyond_the_plan_raises():
         ValueError, match=r"the embeddings is 20, beyond the declared max_span=8; give max_span=25 or None, or"
     ):
         ops.gauss_transform(theta, phi, value, 1.0, max_span=8.0)
-    with pytest.raises(ValueError, match="is 2000, beyond the 1024 that are worth planning; take a smaller gamma"):
+    with pytest.raises(ValueError, match="is 2000, beyond the supported 1024; take a smaller gamma"):
         ops.gauss_transform(theta, phi, value, 1e4)
     assert torch.isfinite(ops.gauss_transform(theta, phi, value, 1.0, max_span=20.5)).all()
 
@@ -189,14 +189,14 @@ def test_the_largest_range_is_still_right():
 
 
 @pytest.mark.parametrize("max_span", [0.0, -1.0, 5000.0])
-def test_a_reach_that_cannot_be_is_refused(max_span):
-    with pytest.raises(ValueError, match="is no span to plan for; give a number from 0 to 1024, or None"):
+def test_a_max_span_that_cannot_be_is_refused(max_span):
+    with pytest.raises(ValueError, match="max_span must be a positive number up to 1024, or None, got"):
         ops.gauss_transform(*tokens(1)[:3], 1.0, max_span=max_span)
 
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, float("nan")])
 def test_a_gamma_that_cannot_be_is_refused(gamma):
-    with pytest.raises(ValueError, match="is no width of a Gaussian; give a positive number, such as 1e-4"):
+    with pytest.raises(ValueError, match=r"gamma must be positive, got .*1e-4"):
         ops.gauss_transform(*tokens(1)[:3], gamma)
 
 
@@ -240,7 +240,7 @@ class Rbf(nn.Module):
 
 
 @pytest.mark.parametrize("max_span", [1.0, 30.0, None])
-def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_reach(max_span):
+def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_span(max_span):
     tokens_dim, within = Dim("tokens"), 0.9 * (max_span or 8.0)
     theta, phi, value, _ = tokens(within, i=200)
     shapes = ({2: tokens_dim},) * 3
@@ -253,7 +253,7 @@ def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_reac
 
 @pytest.mark.compiled
 @pytest.mark.parametrize("max_span", [1.0, 6.0])
-def test_a_compiled_graph_has_the_gradients_and_raises_beyond_its_reach(max_span):
+def test_a_compiled_graph_has_the_gradients_and_raises_beyond_its_span(max_span):
     torch._dynamo.reset()
     compiled = torch.compile(Rbf(1.0, max_span), fullgraph=True, backend="aot_eager")
     for size in (50, 70):

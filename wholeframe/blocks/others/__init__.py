@@ -1,1 +1,1 @@
-"""Blocks that see neighbourhoods, or need a grid that divides; exact against timm, not in `BLOCKS`."""
+"""Blocks outside `BLOCKS`: they depend on neighbourhoods or restrict the grid. All are exact against timm."""

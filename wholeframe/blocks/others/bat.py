@@ -10,23 +10,24 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks.arguments import divides, flat_positions, integer, not_negative
 from wholeframe.blocks.conv_norm import ConvNorm
 
 
 class BAT(nn.Module):
-    """Positions at the same place of their cells exchange what they hold, row by row and column by column.
+    """Positions with the same offset in their cells attend to each other, along rows and along columns of cells.
 
         v = relu(BN(W_1 x)),    y = P v Q,    z = x + relu(BN(W_3 relu(BN(W_2 y))))
 
     Input and output `(b, c, h, w)`. The map is cut into s x s cells. A group of channels has one s x s matrix P of
-    weights over rows of cells and one Q over columns, whose rows (Q's columns) sum to one:
+    weights over rows of cells and one Q over columns; the rows of P and the columns of Q sum to one:
 
-        y[i, a, k, b] = sum_jl P[i, j] v[j, a, l, b] Q[l, k],    a, b the place within a cell
+        y[i, a, k, b] = sum_jl P[i, j] v[j, a, l, b] Q[l, k],    a, b the offset within a cell
 
         P = normalised sigmoid(W_p r),    r_j = max of m over row j of cells,    m = relu(BN(W_m v)),    Q likewise
 
-    It is for images whose height and width are multiples of s, so it is not in `BLOCKS`. It is no identity at initialisation
-    and cannot be born one: a gain of zero in front of the last ReLU would never learn.
+    The block takes images whose height and width are multiples of s, so it is not in `BLOCKS`. It has no `init`: a gain
+    of zero before the last ReLU would get no gradient, so the block cannot start as an identity.
     Source: Chi, Yuan, Mu, Tian, "Non-local Neural Networks with Grouped Bilinear Attentional Transforms", CVPR 2020;
     as in timm 1.0.31, whose s h x s w matrices are s x s here: the same sums without their zeros.
 
@@ -34,27 +35,28 @@ class BAT(nn.Module):
         channels: c.
         inner: d, the width of v; None for channels // 4.
         size: s.
-        groups: of the channels of v, each with its own P and Q; divides inner.
-        dropout: of whole channels of what is added to x, while training.
+        groups: number of groups of the channels of v, each with its own P and Q; divides inner.
+        dropout: rate of dropped channels of the branch that is added to x, in training mode.
 
     Raises:
-        ValueError: for a width, size or number of groups that cannot be, and a map that does not fall into s x s cells.
+        ValueError: for groups that do not divide inner, and in the forward pass for a map that does not divide into
+            s x s cells.
     """
 
     def __init__(
         self, channels: int, *, inner: int | None = None, size: int = 7, groups: int = 2, dropout: float = 0.2
     ):
         super().__init__()
+        integer("channels", channels)
         inner = max(channels // 4, 1) if inner is None else inner
-        if size < 1:
-            raise ValueError(f"size={size} is no number of cells; give one from 1, such as 7")
-        if groups < 1 or inner % groups:
-            divisors = ", ".join(str(g) for g in range(1, inner + 1) if inner % g == 0)
-            raise ValueError(f"groups={groups} does not divide inner={inner}; {divisors} do")
+        integer("size", size, default=7)
+        integer("inner", inner, default=max(channels // 4, 1))
+        divides("groups", groups, "inner", inner)
+        not_negative("dropout", dropout, default=0.2)
         self.channels, self.inner, self.size, self.groups, self.dropout = channels, inner, size, groups, dropout
         self.reduce = ConvNorm(channels, inner, bias=False)
         self.mask = ConvNorm(inner, groups, bias=False)
-        # A matrix for every group, from the row maxima of all groups.
+        # Each group has its own matrix, computed from the row maxima of all groups.
         self.rows = nn.Conv1d(groups, groups * size**2, size)
         self.columns = nn.Conv1d(groups, groups * size**2, size)
         self.mix = ConvNorm(inner, inner, bias=False)
@@ -67,12 +69,12 @@ class BAT(nn.Module):
 
     @property
     def identity_at_init(self) -> bool:
-        """Whether a fresh block returns its input."""
+        """False: see the class."""
         return False
 
     @property
     def has_attention(self) -> bool:
-        """Whether `attention` has something to show."""
+        """True: P and Q are attention weights."""
         return True
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -86,27 +88,29 @@ class BAT(nn.Module):
         return x + F.dropout2d(z, self.dropout, self.training)
 
     def matrices(self, v: Float[Tensor, "b d h w"]) -> tuple[Float[Tensor, "b g s s"], Float[Tensor, "b g s s"]]:
-        """P and Q: weights over rows and over columns of cells."""
+        """P and Q: the weights over rows and over columns of cells."""
         mask = self._projected(self.mask, v).unflatten(3, (self.size, -1)).unflatten(2, (self.size, -1))
         shape = (self.groups, self.size, self.size)
         p = self.rows(mask.amax(dim=(3, 4, 5))).view(-1, *shape).sigmoid()
         q = self.columns(mask.amax(dim=(2, 3, 5))).view(-1, *shape).sigmoid()
         return p / p.sum(dim=3, keepdim=True), q / q.sum(dim=2, keepdim=True)
 
-    def _projected(self, layer: ConvNorm, x: Tensor) -> Tensor:
+    def _projected(self, layer: ConvNorm, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
         return layer(ops.to_positions(x)).unflatten(2, x.shape[2:])
 
     def attention(
         self, x: Float[Tensor, "b c h w"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q h w"]:
-        """The weights of chosen queries (flat positions, row-major): P Q at its place in every cell, 0 elsewhere.
+        """The weights of chosen queries: P Q at the offset of the query in every cell, 0 elsewhere; mean over groups.
 
-        The mean over groups.
+        Args:
+            x: the map.
+            query: flat positions, row-major.
         """
         _refuse_grid(x.shape[2:], self.size)
         p, q = self.matrices(self._projected(self.reduce, x))
         (b, _, h, w), s = x.shape, self.size
-        row, column = ops.coordinates(torch.as_tensor(query, device=x.device), (h, w)).unbind(dim=-1)
+        row, column = ops.coordinates(flat_positions(query, x.device), (h, w)).unbind(dim=-1)
         i, a, k, c = row // (h // s), row % (h // s), column // (w // s), column % (w // s)
         weights = x.new_zeros(b, len(row), s, h // s, s, w // s)
         pairs = (p[:, :, i, :, None] * q[:, :, :, k].mT[:, :, :, None]).mean(dim=1)
@@ -125,10 +129,10 @@ class BAT(nn.Module):
 
 
 def _refuse_grid(grid: Sequence[Any], size: int) -> None:
-    # The grid holds symbols, no integers, while exporting.
+    # While exporting, the grid may contain symbolic integers.
     if len(grid) != 2:
-        raise ValueError(f"BAT exchanges rows and columns of an image, but the grid {tuple(grid)} is none; give (h, w)")
+        raise ValueError(f"BAT takes images, but the grid {tuple(grid)} has {len(grid)} axes; give a map (b, c, h, w)")
     if grid[0] % size or grid[1] % size:
         common = math.gcd(*grid)
         sizes = ", ".join(str(s) for s in range(1, common + 1) if common % s == 0)
-        raise ValueError(f"size={size} does not cut a grid of {tuple(grid)} into cells; size={sizes} would")
+        raise ValueError(f"size={size} does not divide the grid {tuple(grid)} into cells; take size={sizes}")

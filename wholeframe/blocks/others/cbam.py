@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
-from wholeframe.blocks.context import GATES, ContextBlock, Gate
+from wholeframe.blocks.arguments import odd
+from wholeframe.blocks.context import GATES, ContextBlock, Gate, halving
 from wholeframe.blocks.contexts import MeanAndMaxContext
-from wholeframe.blocks.init import init_weight
+from wholeframe.blocks.init import Init, check_init, init_weight
 from wholeframe.blocks.transforms import Activation, SharedBottleneck
 from wholeframe.messages import one_of
 
@@ -23,23 +23,23 @@ class CBAM(nn.Module):
         y = x * sigmoid(M(mean_j x_j) + M(max_j x_j)),    M c = W_2 relu(W_1 c)
         z_i = y_i * sigmoid(BN(w * [mean_c y; max_c y])_i),    * over k x k neighbours
 
-    Input and output `(b, c, *grid)`. The first line is a point of `ContextBlock`, the second, `SpatialGate`, is none:
-    it has no context. A sequence is convolved as an image of one column, a clip frame by frame. It is not in `BLOCKS`,
-    since its positions look at their neighbours and not at the whole map.
+    Input and output `(b, c, *grid)`. The first line is a point of `ContextBlock`; the second line, `SpatialGate`, has
+    no context. A sequence is convolved as an image of one column, a clip frame by frame. CBAM is not in `BLOCKS`,
+    because a position depends on its neighbours and not on the whole map.
     Source: Woo, Park, Lee, Kweon, "CBAM: Convolutional Block Attention Module", ECCV 2018 (arXiv 1807.06521).
 
-    Where references disagree: M has biases in the authors' code (Jongchan/attention-module@e4ee180) and none in timm
-    (`bias`). w meets the maximum before the mean there, and the mean before the maximum in timm and here: exchange its
-    two planes. The authors' batch norm has a momentum of 0.01, timm's and this one 0.1.
+    *Where references disagree*: M has biases in the authors' code (Jongchan/attention-module@e4ee180) and none in timm
+    (`bias`). The first plane of w applies to the maximum in the authors' code, and to the mean in timm and here:
+    exchange the two planes to convert. The authors' batch norm has a momentum of 0.01, timm's and this one 0.1.
 
     Args:
         channels: c.
         ratio, hidden, bias, activation: of M, see `Bottleneck`.
         kernel: k, odd.
-        gate, init: of both gates; `gate="twice_sigmoid", init="zero"` starts as an identity.
+        gate, init: of both gates; `gate="twice_sigmoid", init="identity"` starts as an identity.
 
     Raises:
-        ValueError: for an unknown option, a width below one and a kernel without a middle.
+        ValueError: for an unknown option, a hidden width below 2 and an even kernel.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class CBAM(nn.Module):
         activation: Activation = "relu",
         kernel: int = 7,
         gate: Gate = "sigmoid",
-        init: Literal["zero", "random"] = "random",
+        init: Init = "random",
     ):
         super().__init__()
         self.channels = channels
@@ -78,7 +78,7 @@ class CBAM(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """Whether `attention` has something to show."""
+        """False: the block multiplies channels and positions by numbers and sums over none."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -87,13 +87,14 @@ class CBAM(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *grid"]:
+        """Raises ValueError: there is no sum over positions, and so no attention."""
         raise ValueError(
             "CBAM multiplies channels and positions by numbers and sums over none, so there is no attention to show; "
             "block.spatial.gates(block.channel(x)) is the map of the positions' numbers"
         )
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
-        """Multiply-adds of one sample: M twice, and the convolution, borders included."""
+        """Multiply-adds of one sample: M twice, and the convolution, padding included."""
         return self.channel.multiply_adds(grid) + self.spatial.multiply_adds(grid)
 
     def extra_repr(self) -> str:
@@ -101,21 +102,20 @@ class CBAM(nn.Module):
 
 
 class SpatialGate(nn.Module):
-    """z_i = x_i * gate(BN(w * [mean_c x; max_c x])_i): every position gated by its k x k neighbours.
+    """z_i = x_i * gate(BN(w * [mean_c x; max_c x])_i): a gate for every position, from its k x k neighbours.
 
     Args:
         kernel: k, odd.
-        gate, init: see `ContextBlock`; `init="zero"` starts the norm's gain at zero.
+        gate, init: see `ContextBlock`; `"zero"` and `"identity"` start the norm's gain at zero.
     """
 
-    def __init__(self, *, kernel: int = 7, gate: Gate = "sigmoid", init: Literal["zero", "random"] = "random"):
+    def __init__(self, *, kernel: int = 7, gate: Gate = "sigmoid", init: Init = "random"):
         super().__init__()
         one_of("gate", gate, tuple(GATES))
-        one_of("init", init, ("zero", "random"))
-        if kernel < 1 or kernel % 2 == 0:
-            raise ValueError(f"kernel={kernel} has no middle; give an odd number, such as 7")
+        check_init(init, halving(gate))
+        odd("kernel", kernel, default=7)
         self.kernel, self.gate, self.init = kernel, gate, init
-        # No nn.Conv2d, so that a host which re-initialises its convolutions leaves the block alone.
+        # Not an nn.Conv2d, so that a network that re-initialises its convolutions does not change the block.
         self.weight = nn.Parameter(torch.empty(1, 2, kernel, kernel))
         self.norm = nn.BatchNorm1d(1)
         self.reset_parameters()
@@ -123,14 +123,14 @@ class SpatialGate(nn.Module):
     def reset_parameters(self) -> None:
         init_weight(self.weight, None)
         self.norm.reset_parameters()
-        if self.init == "zero":
+        if self.init != "random":
             nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         return x * self.gates(x)
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b 1 *grid"]:
-        """What every position of x is multiplied by."""
+        """The factor of every position of x."""
         both = torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
         seen = ops.over_space(lambda image: F.conv2d(image, self.weight, padding=self.kernel // 2), both)
         return GATES[self.gate](self.norm(seen.flatten(2))).unflatten(2, x.shape[2:])

@@ -1,4 +1,4 @@
-"""Gather-excite over windows (Hu et al., NeurIPS 2018): a context for every neighbourhood instead of one for all."""
+"""Gather-excite over windows (Hu et al., NeurIPS 2018): a separate context for every neighbourhood."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -8,18 +8,19 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.context import GATES, Gate
 from wholeframe.messages import one_of
 
 
 class GatherExcite(nn.Module):
-    """Every position is gated by the mean of a window around it, channel by channel, without weights.
+    """A gate for every channel and position from the mean of the window around it, without weights.
 
         z_i = x_i * sigmoid(c_i),    c = nearest(mean of windows of 2e - 1 positions, one every e)
 
-    Input and output `(b, c, *grid)`; windows span space and never time. At the border they are cut off. It is not in
-    `BLOCKS`, since a window is not the whole map: over that, it is the point (`MeanContext`, `IdentityTransform`,
-    multiply) of `ContextBlock`.
+    Input and output `(b, c, *grid)`; windows span space and never time, and are cropped at the border. The block is not
+    in `BLOCKS`, because a window is not the whole map. Over the whole map, gather-excite is the point (`MeanContext`,
+    `IdentityTransform`, multiply) of `ContextBlock`.
     Source: Hu, Shen, Albanie, Sun, Vedaldi, "Gather-Excite: Exploiting Feature Context in Convolutional Neural
     Networks", NeurIPS 2018 (arXiv 1810.12348), theta minus; windows as in timm 1.0.31.
 
@@ -27,7 +28,7 @@ class GatherExcite(nn.Module):
         channels: c.
         extent: e.
         context: `"mean"`, or `"mean_max"` for the mean of mean and maximum (timm's `add_maxpool`).
-        gate: see `ContextBlock`. Without weights there is no init to choose: a fresh block is no identity.
+        gate: see `ContextBlock`. Without weights there is no `init`, and a fresh block is not an identity.
 
     Raises:
         ValueError: for an unknown option and an extent below 2.
@@ -44,11 +45,13 @@ class GatherExcite(nn.Module):
         super().__init__()
         one_of("context", context, ("mean", "mean_max"))
         one_of("gate", gate, tuple(GATES))
+        integer("channels", channels)
+        integer("extent", extent)
         if extent < 2:
             raise ValueError(
-                f"extent={extent} is no neighbourhood; give a number from 2, or take "
+                f"extent must be at least 2, got {extent}; for the whole map take "
                 "ContextBlock(channels, context=MeanContext, transform=IdentityTransform, fusion='multiply', "
-                "init='random') for the whole map"
+                "init='random')"
             )
         self.channels, self.extent, self.context, self.gate = channels, extent, context, gate
 
@@ -57,12 +60,12 @@ class GatherExcite(nn.Module):
 
     @property
     def identity_at_init(self) -> bool:
-        """Whether a fresh block returns its input."""
+        """False: there are no weights that could start at zero."""
         return False
 
     @property
     def has_attention(self) -> bool:
-        """Whether `attention` has something to show."""
+        """False: all positions of a window have the same weight."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -78,13 +81,14 @@ class GatherExcite(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *grid"]:
+        """Raises ValueError: all positions of a window have the same weight."""
         raise ValueError(
             f"GatherExcite weighs all positions of a window of {2 * self.extent - 1} alike, so there is no attention "
-            "to show; take a block that attends, such as GlobalContext(channels)"
+            "to show; take a block with attention, such as GlobalContext(channels)"
         )
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
-        """None: means and products with gates, as counters."""
+        """0: means and products with gates are elementwise."""
         return 0
 
     def extra_repr(self) -> str:

@@ -1,69 +1,20 @@
-"""The generalized non-local operation: every channel of every position looks at every other.
+"""CGNL: the generalized non-local operation of `ops.gnl` in time and memory linear in the tokens.
 
-    y_i = sum_j f(theta_i, phi_j) value_j,    i, j over all tokens of a group      (Yue et al., NeurIPS 2018, eq. 4)
-
-A token is one number: a channel at a position. A group has l = channels/groups x positions of them.
-
-| kernel   | f                                    | compact form                                              |
-|----------|--------------------------------------|-----------------------------------------------------------|
-| `dot`    | theta_i phi_j                        | theta_i sum_j phi_j value_j: exact, one scalar a group    |
-| `taylor` | e^(-2 gamma) e^(2 gamma theta phi)   | the first order+1 terms of its series: a scalar each      |
-| `rbf`    | e^(-gamma (theta_i - phi_j)^2)       | Mercer or Fourier features, to rounding (`ops.gauss_transform`)       |
-
-`gnl` is the definition: it builds f, l x l. `compact_gnl` gives the same y in time and memory linear in l.
+`compact_gnl` gives y of each kernel. `compact_gnl_output` gives W_z y for maps of channels, which for the dot product
+costs less than y itself: W_z (a theta) = (a W_z) theta, with one scalar a per group.
 """
 
-import math
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.cgnl.gaussian_rbf import gauss_transform, horner, plan
+from wholeframe.ops.cgnl.dense import GAMMA, ORDER, Kernel, grouped_tokens, taylor_coefficients
+from wholeframe.ops.cgnl.gaussian_features import plan
+from wholeframe.ops.cgnl.gaussian_rbf import gauss_transform
+from wholeframe.ops.cgnl.polynomials import horner, moments
 from wholeframe.ops.layout import as_given, wide
-
-Kernel = Literal["dot", "taylor", "rbf"]
-KERNELS: tuple[Kernel, ...] = get_args(Kernel)
-GAMMA = 1e-4
-ORDER = 3
-
-
-def gnl_weights(
-    theta: Float[Tensor, "b g i"],
-    phi: Float[Tensor, "b g j"],
-    kernel: Kernel,
-    *,
-    gamma: float | Float[Tensor, ""] = GAMMA,
-    order: int | None = ORDER,
-) -> Float[Tensor, "b g i j"]:
-    """f of every pair of tokens, in float32 or better. `order` is of `taylor`; None for its limit."""
-    with as_given(theta):
-        theta, phi = wide(theta)[..., :, None], wide(phi)[..., None, :]
-        if kernel == "dot":
-            return theta * phi
-        if kernel == "rbf":
-            return torch.exp(-gamma * (theta - phi).square())
-        if order is None:
-            return torch.exp(2 * gamma * (theta * phi - 1))
-        products = theta * phi
-        terms = [c * products**p for p, c in enumerate(taylor_coefficients(gamma, order))]
-        return torch.stack(terms).sum(dim=0)
-
-
-def gnl(
-    theta: Float[Tensor, "b g i"],
-    phi: Float[Tensor, "b g j"],
-    value: Float[Tensor, "b g j"],
-    kernel: Kernel,
-    *,
-    gamma: float | Float[Tensor, ""] = GAMMA,
-    order: int | None = ORDER,
-) -> Float[Tensor, "b g i"]:
-    """GNL, the dense generalized non-local operation: time and memory are the square of the tokens."""
-    weights = gnl_weights(theta, phi, kernel, gamma=gamma, order=order)
-    with as_given(theta):
-        return (weights @ wide(value)[..., None])[..., 0]
 
 
 def compact_gnl(
@@ -76,47 +27,77 @@ def compact_gnl(
     order: int = ORDER,
     max_span: float | None = None,
 ) -> Float[Tensor, "b g i"]:
-    """CGNL: y of `gnl` in time and memory linear in the tokens, in float32 or better.
+    """y_i = sum_j f(theta_i, phi_j) value_j, as `ops.gnl` gives it, in linear time and memory.
 
-    Where references disagree, on what the paper's RBF is (`kernel`): the paper's eq. 10 has the prefactor
-    exp(-gamma (theta^2 + phi^2)) and calls it constant for normalised embeddings; the released code (KaiyuYue/
-    cgnl-network.pytorch, `SpatialCGNLx`) takes exp(-2 gamma) and normalises nothing: `"taylor"`. Their limits are
-    different functions wherever |theta| or |phi| is not 1; `"rbf"` is the kernel that the equation names.
+    Source: Yue et al., "Compact Generalized Non-local Network", NeurIPS 2018, eq. 7 to 11.
+
+    *Where references disagree*, on the paper's RBF: eq. 10 has the prefactor exp(-gamma (theta^2 + phi^2)) and calls it
+    constant for normalised embeddings; the released code (KaiyuYue/cgnl-network.pytorch, `SpatialCGNLx`) takes
+    exp(-2 gamma) and normalises nothing: `"taylor"`. The limits of the two are different functions wherever |theta| or
+    |phi| is not 1. `"rbf"` is the kernel that the equation names.
 
     Args:
-        theta, phi, value: tokens of each sample and group, as `grouped_tokens` lays them out.
+        theta, phi, value: the tokens of each sample and group, as `grouped_tokens` arranges them.
         kernel: `"dot"`, `"taylor"` or `"rbf"`.
-        gamma: of `taylor` and `rbf`.
-        order: the highest power of `taylor`: order + 1 terms. With 0, theta and phi are not looked at.
-        max_span: of `rbf`, see `ops.gauss_transform`.
+        gamma: of `"taylor"` and `"rbf"`.
+        order: of `"taylor"`, the highest power: order + 1 terms. With 0, y does not depend on theta and phi.
+        max_span: of `"rbf"`, see `ops.gauss_transform`.
+
+    Returns:
+        y in float32 or better.
     """
     with as_given(theta):
         theta, phi, value = wide(theta), wide(phi), wide(value)
         if kernel == "dot":
-            return theta * attention_scalar(phi, value)
+            # An elementwise product and a sum: a batched dot product of long rows takes fifty times as long on a CPU.
+            return theta * (phi * value).sum(dim=-1, keepdim=True)
         if kernel == "rbf":
             return gauss_transform(theta, phi, value, gamma, max_span=max_span)
-        moments = _moments(phi, value, order)
-        scaled = [c * moment for c, moment in zip(taylor_coefficients(gamma, order), moments, strict=True)]
-        return horner(scaled, theta)
+        sums = moments(phi, value, order + 1)
+        return horner([c * m for c, m in zip(taylor_coefficients(gamma, order), sums, strict=True)], theta)
 
 
-def attention_scalar(phi: Float[Tensor, "b g j"], value: Float[Tensor, "b g j"]) -> Float[Tensor, "b g 1"]:
-    """sum_j phi_j value_j, summed in float32 or better: all that the dot product needs to know of phi and value.
+def compact_gnl_output(
+    theta: Float[Tensor, "b d n"],
+    phi: Float[Tensor, "b d n"],
+    value: Float[Tensor, "b d n"],
+    out: Float[Tensor, "c e"],
+    groups: int,
+    kernel: Kernel,
+    *,
+    gamma: float | Float[Tensor, ""] = GAMMA,
+    order: int = ORDER,
+    max_span: float | None = None,
+    scale: Literal["sqrt_length"] | None = None,
+) -> Float[Tensor, "b c n"]:
+    """W_z y for maps of channels, where y is `compact_gnl` of each group of channels.
 
-    A product and a sum, no `bmm`: as a dot product of long rows that takes fifty times as long on a CPU.
+    Args:
+        theta, phi, value: maps of d channels.
+        out: W_z, one matrix per contiguous group of channels: e = d / groups.
+        groups: number of groups; divides c and d.
+        kernel, gamma, order, max_span: see `compact_gnl`.
+        scale: `"sqrt_length"` divides y by the root of the number of tokens of a group.
+
+    Returns:
+        The output map in float32 or better, before the norm of the block.
     """
-    return (wide(phi) * wide(value)).sum(dim=-1, keepdim=True)
-
-
-def taylor_coefficients(gamma: float | Tensor, order: int) -> list[float | Tensor]:
-    """e^(-2 gamma) (2 gamma)^p / p! for p = 0 .. order."""
-    c = torch.exp(-2 * gamma) if isinstance(gamma, Tensor) else math.exp(-2 * gamma)
-    coefficients = [c]
-    for p in range(1, order + 1):
-        c = c * (2 * gamma / p)
-        coefficients.append(c)
-    return coefficients
+    with as_given(theta):
+        theta, phi, value = wide(theta), wide(phi), wide(value)
+        width, positions = out.shape[1], theta.shape[2]
+        factor = (width * positions) ** -0.5 if scale == "sqrt_length" else 1.0
+        matrices = out.to(theta.dtype).unflatten(0, (groups, -1))
+        if kernel == "dot":
+            a = (phi * value).unflatten(1, (groups, -1)).flatten(2).sum(dim=2)[:, :, None, None] * factor
+            y = theta.unflatten(1, (groups, -1))
+            # The scalar multiplies the smaller tensor. An exported graph has to work for any number of positions, so
+            # it does not compare sizes.
+            if torch.compiler.is_exporting() or positions > matrices.shape[1]:
+                return (a * matrices @ y).flatten(1, 2)
+            return (matrices @ (a * y)).flatten(1, 2)
+        theta, phi, value = (grouped_tokens(maps, groups) for maps in (theta, phi, value))
+        y = factor * compact_gnl(theta, phi, value, kernel, gamma=gamma, order=order, max_span=max_span)
+        return (matrices @ y.unflatten(2, (width, -1))).flatten(1, 2)
 
 
 def compact_gnl_macs(
@@ -127,26 +108,13 @@ def compact_gnl_macs(
     max_span: float | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> int:
-    """Products with a token that `compact_gnl` takes for so many tokens. No counter sees them: they are elementwise.
+    """Multiplications per token, times `tokens`, of `compact_gnl`. They are elementwise, so FLOP counters miss them.
 
-    `dot` multiplies phi by value; theta waits for W_z. `taylor` has a running product and a step of Horner's scheme
-    for every power. `rbf` takes two products a feature, at the span `max_span`, or at 1 where the data decide.
+    `"dot"` multiplies phi by value; the product with theta is part of W_z. `"taylor"` takes a running product and a
+    step of Horner's scheme for every power. `"rbf"` takes two products per feature, at the span `max_span`, or at 1
+    where that is None and the span depends on the data.
     """
     if kernel == "dot":
         return tokens
     features = order if kernel == "taylor" else plan(1.0 if max_span is None else max_span, dtype).features
     return 2 * features * tokens
-
-
-def grouped_tokens(y: Float[Tensor, "b d n"], groups: int) -> Float[Tensor, "b g l"]:
-    """Contiguous groups of channels, each with all its channels at all positions in one row."""
-    return y.unflatten(1, (groups, -1)).flatten(2)
-
-
-def _moments(phi: Tensor, value: Tensor, order: int) -> list[Tensor]:
-    """sum_j phi_j^p value_j for p = 0 .. order, by running products."""
-    moments = [value.sum(dim=-1, keepdim=True)]
-    for _ in range(order):
-        value = value * phi
-        moments.append(value.sum(dim=-1, keepdim=True))
-    return moments
