@@ -1,7 +1,8 @@
 """Sentences for a person: options that are refused in one way everywhere, and lists that say when they are cut."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
@@ -34,3 +35,19 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 file`, `2 files`."""
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def keywords_of(function: Callable[..., object]) -> list[str]:
+    """The names of all arguments that a callable takes by keyword."""
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+
+
+def refuse_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a keyword that `what` does not take; name the nearest keyword, and all that it takes."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{what} has no argument {name!r}{hint} (it takes {', '.join(names)})")

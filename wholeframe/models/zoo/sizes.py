@@ -1,6 +1,6 @@
 """Parameters and multiply-adds of every named network. Written by `uv run python docs/models.py`."""
 
-COUNTS: dict[str, tuple[int, int]] = {
+SIZES: dict[str, tuple[int, int]] = {
     "r18": (11_689_512, 1_814_073_344),
     "r34": (21_797_672, 3_663_761_408),
     "r50": (25_557_032, 4_089_184_256),
