@@ -110,7 +110,7 @@ def refuse_others(backbone: nn.Module) -> None:
     if missing:
         raise ValueError(
             f"this network places its blocks by the names of a ResNet, and the backbone ({type(backbone).__name__}) "
-            f"has no {', '.join(missing)}; list its sites with `wf.sites(backbone)` and place blocks there with `wf.insert`"
+            f"has no {', '.join(missing)}; list its sites with `wf.sites(backbone)` and place blocks with `wf.insert`"
         )
 
 
