@@ -25,8 +25,8 @@ from wholeframe.blocks.conventions import rounded
 from wholeframe.blocks.transforms import Activation
 from wholeframe.convert.rename import meaning
 
-ACTIVATIONS: dict[str | None, Activation] = {"relu": "relu", "ReLU": "relu", "silu": "silu", "SiLU": "silu"}
-GATES: dict[str | None, Gate] = {
+ACTIVATION_NAMES: dict[str | None, Activation] = {"relu": "relu", "ReLU": "relu", "silu": "silu", "SiLU": "silu"}
+GATE_NAMES: dict[str | None, Gate] = {
     "sigmoid": "sigmoid",
     "Sigmoid": "sigmoid",
     "hard_sigmoid": "hard_sigmoid",
@@ -97,9 +97,9 @@ def global_context(
         hidden=rounded(channels * rd_ratio, rd_divisor) if rd_channels is None else rd_channels,
         context="attention" if use_attn else "mean",
         fusion=fusion(fuse_add, fuse_scale),
-        gate=meaning("gate_layer", gate_layer, GATES),
+        gate=meaning("gate_layer", gate_layer, GATE_NAMES),
         eps=1e-6,
-        activation=meaning("act_layer", act_layer, ACTIVATIONS),
+        activation=meaning("act_layer", act_layer, ACTIVATION_NAMES),
         init="random",
     )
 
@@ -130,9 +130,9 @@ def squeeze_excite(
         hidden=rd_channels or rounded(channels * rd_ratio, rd_divisor),
         norm=meaning("norm_layer", norm_layer, {"BatchNorm2d": "bn", None: None}),
         bias=bias,
-        activation=meaning("act_layer", act_layer, ACTIVATIONS),
+        activation=meaning("act_layer", act_layer, ACTIVATION_NAMES),
         context="mean_max" if add_maxpool else "mean",
-        gate=meaning("gate_layer", gate_layer, GATES),
+        gate=meaning("gate_layer", gate_layer, GATE_NAMES),
     )
 
 
@@ -142,7 +142,7 @@ def effective_squeeze_excite(
     """`EffectiveSEModule`, also called `EffectiveSqueezeExcite`."""
     if add_maxpool:
         raise ValueError("add_maxpool=True has no counterpart here, where eSE takes a mean; give add_maxpool=False")
-    return EffectiveSqueezeExcite(channels, gate=meaning("gate_layer", gate_layer, GATES))
+    return EffectiveSqueezeExcite(channels, gate=meaning("gate_layer", gate_layer, GATE_NAMES))
 
 
 def efficient_channel(
@@ -158,7 +158,7 @@ def efficient_channel(
         raise ValueError("use_mlp=True has no counterpart here, as it is not in the paper; give use_mlp=False")
     if (gamma, beta) != (2, 1):
         raise ValueError(f"gamma={gamma}, beta={beta} has no counterpart here; give the paper's 2 and 1")
-    return EfficientChannelAttention(channels, gate=meaning("gate_layer", gate_layer, GATES))
+    return EfficientChannelAttention(channels, gate=meaning("gate_layer", gate_layer, GATE_NAMES))
 
 
 def gather_excite(
@@ -175,7 +175,7 @@ def gather_excite(
             f"extra_params={extra_params}, use_mlp={use_mlp} has no counterpart here; "
             "give extra_params=False, use_mlp=False"
         )
-    gate = meaning("gate_layer", gate_layer, GATES)
+    gate = meaning("gate_layer", gate_layer, GATE_NAMES)
     if extent:
         return GatherExcite(channels, extent=extent, context="mean_max" if add_maxpool else "mean", gate=gate)
     return ContextBlock(
@@ -203,9 +203,9 @@ def cbam(
         channels,
         hidden=rd_channels or rounded(channels * rd_ratio, rd_divisor),
         bias=mlp_bias,
-        activation=meaning("act_layer", act_layer, ACTIVATIONS),
+        activation=meaning("act_layer", act_layer, ACTIVATION_NAMES),
         kernel=spatial_kernel_size,
-        gate=meaning("gate_layer", gate_layer, GATES),
+        gate=meaning("gate_layer", gate_layer, GATE_NAMES),
     )
 
 

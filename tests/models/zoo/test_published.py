@@ -10,10 +10,10 @@ import torch
 from wholeframe.models.cost import Cost, count
 from wholeframe.models.zoo import MODELS
 from wholeframe.models.zoo.card import Card, Published
-from wholeframe.models.zoo.image import IMAGES
+from wholeframe.models.zoo.image import IMAGE_MODELS
 from wholeframe.models.zoo.published import SIZE_UNITS, Comparison, compare_figures, cost_of
 from wholeframe.models.zoo.sizes import SIZES
-from wholeframe.models.zoo.video import VIDEOS
+from wholeframe.models.zoo.video import VIDEO_MODELS
 
 QUICK = {"r50", "r50_gc", "r50_nl1", "r50_cgnl1", "gsop1_r50", "gsop2_r50", "isqrt_r50"}
 PUBLISHED = [name for name, network in MODELS.items() if any(figure.unit in SIZE_UNITS for figure in network.published)]
@@ -34,8 +34,8 @@ def test_figures_of_secondary_sources_are_marked():
 
 
 def test_every_card_is_filled_in():
-    assert len(MODELS) == len(IMAGES) + len(VIDEOS)
-    for name, network in IMAGES.items():
+    assert len(MODELS) == len(IMAGE_MODELS) + len(VIDEO_MODELS)
+    for name, network in IMAGE_MODELS.items():
         assert name in network.command.split() and network.attach is not None and network.backbone
     for network in MODELS.values():
         assert network.paper and network.weights and len(network.input) in (3, 4)

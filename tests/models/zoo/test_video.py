@@ -11,12 +11,14 @@ import wholeframe as wf
 from wholeframe.models.cost import cost
 from wholeframe.models.zoo import create_model
 from wholeframe.models.zoo.published import SIZE_UNITS, compare_figures, cost_of
-from wholeframe.models.zoo.video import VIDEOS
+from wholeframe.models.zoo.video import VIDEO_MODELS
 from wholeframe.surgery.sites import has_block
 
 QUICK = {"c2d_r50", "c2d_r101", "i3d_r50_mmaction2", "i3d_r50_nl5_mmaction2", "i3d_r50_nl5_gaussian_mmaction2"}
 QUICK |= {"i3d_r50", "i3d333_r50", "i3d_r50_nl5", "slowonly_r50", "slowonly_r50_gc"}
-SIZED = [name for name, card in VIDEOS.items() if any(published.unit in SIZE_UNITS for published in card.published)]
+SIZED = [
+    name for name, card in VIDEO_MODELS.items() if any(published.unit in SIZE_UNITS for published in card.published)
+]
 
 
 def mostly_slow(names):
@@ -36,7 +38,7 @@ def blocks_of(network):
 
 def first_block(name):
     """The block of res3."""
-    make, _places = VIDEOS[name].make.keywords["blocks"][0]
+    make, _places = VIDEO_MODELS[name].make.keywords["blocks"][0]
     return make(512)
 
 
@@ -54,7 +56,7 @@ def counted_as_references_do(name):
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 counts(module)
-        return cost(network, torch.empty(1, *VIDEOS[name].input)).macs + 2 * sum(normed)
+        return cost(network, torch.empty(1, *VIDEO_MODELS[name].input)).macs + 2 * sum(normed)
 
 
 # Counted independently of this code from our own specification; every printed digit is asserted.
@@ -111,7 +113,7 @@ def test_every_published_size_is_ours_or_says_why_not(name):
 @pytest.mark.parametrize("name", mostly_slow(n for n in SIZED if n.endswith("_mmaction2") and n != "c2d_r50_mmaction2"))
 def test_mmaction2_counts_norms_too(name):
     """Every digit of its tables except one: C2D's 19 G is 19.49 without norms and 19.62 with them."""
-    (figure,) = (published.figure for published in VIDEOS[name].published if published.unit == "G multiply-adds")
+    (figure,) = (published.figure for published in VIDEO_MODELS[name].published if published.unit == "G multiply-adds")
     assert f"{counted_as_references_do(name) / 1e9:.{len(figure.partition('.')[2])}f}" == figure
 
 
@@ -145,7 +147,7 @@ def test_what_gcnet_adds_to_slow_only():
 )
 def test_sites(name, sites):
     """On the cards only: building all networks is slow, and other tests cover that `insert` uses these sites."""
-    found = [place for _, at in VIDEOS[name].make.keywords["blocks"] for place in at]
+    found = [place for _, at in VIDEO_MODELS[name].make.keywords["blocks"] for place in at]
     assert found == [f"layer{place}" for place in sites.split()]
 
 
@@ -176,21 +178,21 @@ def test_names_follow_the_rule():
         r"(c2d|i3d|i3d333|slowonly)_r(18|34|50|101|152)(_(nl|snl|gc|se|cgnl)\d*)?"
         r"(_(gaussian|dot|concatenation|space|time|res[235]|nopool))?(_(8x8|32x4|128x1|4x16))?(_(slowfast|mmaction2))?"
     )
-    assert [name for name in VIDEOS if not rule.fullmatch(name)] == []
+    assert [name for name in VIDEO_MODELS if not rule.fullmatch(name)] == []
 
 
 def test_every_card_is_filled_in():
-    for name, card in VIDEOS.items():
+    for name, card in VIDEO_MODELS.items():
         assert len(card.input) == 4 and card.paper and card.weights
         assert name in card.command.split() or not card.command
         for published in card.published:
             assert float(published.figure) and published.source and published.confirmed
-    assert VIDEOS["i3d_r50_nl5"].command.startswith("wholeframe train kinetics --backbone i3d_r50_nl5 ")
-    assert VIDEOS["i3d_r50_cgnl5"].command == VIDEOS["i3d_r50_32x4"].command == ""
+    assert VIDEO_MODELS["i3d_r50_nl5"].command.startswith("wholeframe train kinetics --backbone i3d_r50_nl5 ")
+    assert VIDEO_MODELS["i3d_r50_cgnl5"].command == VIDEO_MODELS["i3d_r50_32x4"].command == ""
 
 
 def test_the_small_network_equals_its_backbone_at_initialisation():
-    network = VIDEOS["c2d_r18_nl1"].make(5).eval()
+    network = VIDEO_MODELS["c2d_r18_nl1"].make(5).eval()
     clip = torch.randn(2, 3, 8, 64, 64)
     with torch.no_grad():
         full = network(clip)
@@ -221,8 +223,8 @@ FAMILIES = [
 def test_blocks_change_nothing_at_initialisation(name):
     """`insert` has checked it on its own clip; this test compares on another with the network without blocks."""
     torch.manual_seed(0)
-    network = VIDEOS[name].make(5).eval()
-    clip = torch.randn(2, 3, VIDEOS[name].input[1], 64, 64)  # 2 x 2 positions remain in res5
+    network = VIDEO_MODELS[name].make(5).eval()
+    clip = torch.randn(2, 3, VIDEO_MODELS[name].input[1], 64, 64)  # 2 x 2 positions remain in res5
     with torch.no_grad():
         full, blocks = network(clip), blocks_of(network).values()
         if blocks:

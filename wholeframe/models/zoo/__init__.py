@@ -6,10 +6,10 @@ from torch import nn
 
 from wholeframe.messages import nearest, refuse_unknown
 from wholeframe.models.zoo.card import Card
-from wholeframe.models.zoo.image import IMAGES
-from wholeframe.models.zoo.video import VIDEOS
+from wholeframe.models.zoo.image import IMAGE_MODELS
+from wholeframe.models.zoo.video import VIDEO_MODELS
 
-MODELS: dict[str, Card] = {**IMAGES, **VIDEOS}
+MODELS: dict[str, Card] = {**IMAGE_MODELS, **VIDEO_MODELS}
 
 
 def card_of(name: str) -> Card:

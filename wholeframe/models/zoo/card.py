@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-Unit = Literal[
+FigureUnit = Literal[
     "top-1 %",
     "top-5 %",
     "top-1 error %",
@@ -25,7 +25,7 @@ class Published:
     """A figure as it was printed. Its digits matter: "28.08" claims less than "28.0788"."""
 
     figure: str
-    unit: Unit
+    unit: FigureUnit
     source: str
     confirmed: bool = True
     """False: only a secondary source has it; shown as unverified, and not tested"""

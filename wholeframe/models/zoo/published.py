@@ -6,10 +6,10 @@ from functools import cache
 
 from wholeframe.models.cost import Cost, count
 from wholeframe.models.zoo import card_of
-from wholeframe.models.zoo.card import Published, Unit
+from wholeframe.models.zoo.card import FigureUnit, Published
 
 # For each unit that is a size: the number of a `Cost` that it measures, and how much of it one unit is.
-SIZE_UNITS: dict[Unit, tuple[Callable[[Cost], int], float]] = {
+SIZE_UNITS: dict[FigureUnit, tuple[Callable[[Cost], int], float]] = {
     "parameters": (lambda cost: cost.params, 1),
     "M parameters": (lambda cost: cost.params, 1e6),
     "G multiply-adds": (lambda cost: cost.macs, 1e9),

@@ -49,7 +49,7 @@ CAO = "Cao et al., GCNet (arXiv 1904.11492), table 5"
 NORMS = "the source also counts two operations for every output of a batch norm; with these ours is the same"
 UNKNOWN = "ours is 41.7 with the stride in the 3x3 and 37.4 in the 1x1; neither code nor clip was published"
 # Everything about a `VideoResNet` but its depth and number of classes, which the name fixes.
-OPTIONS = ("convention", *(name for name in keywords_of(VideoResNet) if name not in ("depth", "num_classes")))
+VIDEO_OPTIONS = ("convention", *(name for name in keywords_of(VideoResNet) if name not in ("depth", "num_classes")))
 
 
 def video_card(
@@ -79,7 +79,7 @@ def video_card(
             *sizes,
         ),
         weights=f"{CAFFE2}, Caffe2 pickle, CC BY-NC 4.0" if released else weights,
-        options=OPTIONS,
+        options=VIDEO_OPTIONS,
     )
 
 
@@ -351,6 +351,6 @@ def training_command(name: str, network: Card) -> str:
     return f"wholeframe train {recipe} --backbone {name} --data DIR --out runs/{name}"
 
 
-VIDEOS: dict[str, Card] = {
+VIDEO_MODELS: dict[str, Card] = {
     name: replace(network, command=training_command(name, network)) for name, network in NETWORKS.items()
 }
