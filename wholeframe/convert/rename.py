@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from wholeframe.messages import keywords_of, quoted, refuse_unknown
+from wholeframe.messages import quoted, refuse_unknown
 
 T = TypeVar("T")
 
@@ -49,10 +49,11 @@ def exchanged(name: str, prefix: str, other: str) -> str | None:
 
 def call(what: str, function: Callable[..., T], arguments: Mapping[str, object]) -> T:
     """`function(**arguments)`; ValueError about `what` for unknown and missing arguments."""
-    refuse_unknown(what, arguments, keywords_of(function))
-    for name, parameter in inspect.signature(function).parameters.items():
+    refuse_unknown(what, function, arguments)
+    parameters = inspect.signature(function).parameters
+    for name, parameter in parameters.items():
         if parameter.default is parameter.empty and name not in arguments:
-            raise ValueError(f"{what} needs {name!r}, which was not given; it takes {', '.join(keywords_of(function))}")
+            raise ValueError(f"{what} needs {name!r}, which was not given; it takes {quoted(parameters)}")
     return function(**arguments)
 
 

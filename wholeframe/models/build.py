@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.messages import keywords_of, nearest, one_of, refuse_unknown
+from wholeframe.messages import nearest, one_of, refuse_unknown
 from wholeframe.models.inflate import inflate
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.toy import ToyNet
@@ -63,7 +63,7 @@ def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module
     if name not in BLOCKS:
         raise ValueError(f"there is no block {name!r}; {nearest(name, BLOCKS)}")
     make = BLOCKS[name].make
-    refuse_unknown(f"the block {name!r}", options, [known for known in keywords_of(make) if known != "channels"])
+    refuse_unknown(f"the block {name!r}", make, options)
 
     def build_block(channels: int) -> nn.Module:
         try:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wholeframe.messages import keywords_of, one_of, refuse_unknown
+from wholeframe.messages import one_of, refuse_unknown
 from wholeframe.models import video_conventions as conventions
 from wholeframe.models.resnet_sites import STAGES, Depth, Stride
 
@@ -132,7 +132,7 @@ class VideoResNet(nn.Module):
         Raises:
             ValueError: for an unknown name or argument.
         """
-        refuse_unknown("VideoResNet", overrides, keywords_of(cls))
+        refuse_unknown("VideoResNet", cls, overrides)
         return cls(depth, num_classes, **{**conventions.arguments_of(convention, architecture), **overrides})
 
     def reset_parameters(self) -> None:

@@ -1,10 +1,11 @@
 """All named networks, and how to build one by its name."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import nn
 
-from wholeframe.messages import nearest, refuse_unknown
+from wholeframe.messages import did_you_mean, nearest
 from wholeframe.models.zoo.card import Card
 from wholeframe.models.zoo.image import IMAGE_MODELS
 from wholeframe.models.zoo.video import VIDEO_MODELS
@@ -49,8 +50,7 @@ def create_model(
             together with a backbone.
     """
     card = card_of(name)
-    known = ("num_classes", "backbone", *card.options)
-    refuse_unknown(f"create_model({name!r})", options, known)
+    _refuse_options(name, options, ("num_classes", "backbone", *card.options))
     _refuse_types(num_classes, backbone)
     if backbone is None:
         return card.make(card.num_classes if num_classes is None else num_classes, **options)
@@ -64,6 +64,13 @@ def create_model(
         raise ValueError(f"the blocks of {name!r} cannot be inserted into another backbone; leave backbone out")
     card.attach(backbone)
     return backbone
+
+
+def _refuse_options(name: str, options: Iterable[str], known: Sequence[str]) -> None:
+    for option in options:
+        if option not in known:
+            hint = did_you_mean(option, known)
+            raise ValueError(f"create_model({name!r}) has no argument {option!r}{hint} (it takes {', '.join(known)})")
 
 
 def _refuse_types(num_classes: object, backbone: object) -> None:

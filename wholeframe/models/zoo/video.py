@@ -18,10 +18,10 @@ blocks in a ResNet-101, but neither its text nor its code says where, so that ne
 
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from wholeframe.blocks import CGNL, SimplifiedNonLocal, SqueezeExcite
-from wholeframe.messages import keywords_of
 from wholeframe.models.resnet_sites import Depth, all_of_res3_and_res4, branches
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.video_conventions import Architecture
@@ -49,7 +49,10 @@ CAO = "Cao et al., GCNet (arXiv 1904.11492), table 5"
 NORMS = "the source also counts two operations for every output of a batch norm; with these ours is the same"
 UNKNOWN = "ours is 41.7 with the stride in the 3x3 and 37.4 in the 1x1; neither code nor clip was published"
 # Everything about a `VideoResNet` but its depth and number of classes, which the name fixes.
-VIDEO_OPTIONS = ("convention", *(name for name in keywords_of(VideoResNet) if name not in ("depth", "num_classes")))
+VIDEO_OPTIONS = (
+    "convention",
+    *(name for name in signature(VideoResNet).parameters if name not in ("depth", "num_classes")),
+)
 
 
 def video_card(
