@@ -127,8 +127,8 @@ def test_options_and_clips_that_are_refused():
         VideoResNet.like("paper", "c2d", 18, stride="1x1")
     with pytest.raises(ValueError, match=r"architecture='i3D'.*i3d"):
         VideoResNet.like("paper", "i3D", 50)
-    with pytest.raises(ValueError, match="VideoResNet has no argument 'pool'; did you mean 'pool1'"):
-        VideoResNet.like("paper", "c2d", 18, pool=3)
+    with pytest.raises(ValueError, match="VideoResNet has no argument 'strid'; did you mean 'stride'"):
+        VideoResNet.like("paper", "c2d", 18, strid="1x1")
     network = VideoResNet.like("paper", "c2d", 18)
     with pytest.raises(ValueError, match=r"shape \(3, 8, 64, 64\).*clip\[None\]"):
         network(torch.zeros(3, 8, 64, 64))

@@ -26,7 +26,7 @@ from wholeframe.models.zoo.image_plans import (
 )
 
 BACKBONE_WEIGHTS = 'torchvision\'s, BSD-3-Clause (weights="DEFAULT")'
-BACKBONE_ONLY = f"for the backbone: {BACKBONE_WEIGHTS}; with the blocks none known"
+BACKBONE_ONLY = f"of the backbone: {BACKBONE_WEIGHTS}; with the blocks none known"
 CGNL_WEIGHTS = f"KaiyuYue/cgnl-network.pytorch, MIT, ImageNet and CUB-200, as pickles; otherwise {BACKBONE_ONLY}"
 ISQRT_WEIGHTS = "jiangtaoxie/fast-MPN-COV, MIT, ImageNet; files older than 2020 have the other order of the triangle"
 SE_WEIGHTS = "mmpretrain, Apache-2.0; timm seresnet50, licence on its card; the authors' for Caffe, no licence stated"
