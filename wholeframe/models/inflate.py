@@ -89,6 +89,6 @@ def _same_names(child: set[str], parent: set[str]) -> None:
         sentences = [f"the parent lacks {quoted(missing[:3])}"] if missing else []
         sentences += [f"the network has no {quoted(unknown[:3])}"] if unknown else []
         raise ValueError(
-            f"the parent is another network: {' and '.join(sentences)} "
+            f"these weights are of another network: {' and '.join(sentences)} "
             f"({len(missing)} missing, {len(unknown)} unknown); take one of the same depth"
         )
