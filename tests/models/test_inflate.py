@@ -50,7 +50,7 @@ def still(image, frames):
 
 
 def close(a, b):
-    """Within 1e-12 of the largest number."""
+    """To 1e-12 of the largest number."""
     return bool((a - b).abs().max() <= 1e-12 * b.abs().max())
 
 

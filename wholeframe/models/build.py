@@ -67,9 +67,11 @@ def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module
 
     def build_block(channels: int) -> nn.Module:
         try:
-            return make(channels, **options)
+            block = make(channels, **options)
         except TypeError as error:  # a value of another type than the block computes with
             raise ValueError(f"the block {name!r} cannot be built with {options}: {error}") from error
+        assert isinstance(block, nn.Module)  # as every block is, which the protocol cannot say
+        return block
 
     return build_block
 
