@@ -7,14 +7,14 @@ import pytest
 
 from wholeframe.commands import cost, models, train
 from wholeframe.models.zoo import MODELS
-from wholeframe.models.zoo.sizes import COUNTS
+from wholeframe.models.zoo.sizes import SIZES
 
 
 def test_all_networks_are_listed(capsys):
     models.main([])
     told = capsys.readouterr().out
     for name in MODELS:
-        params, macs = COUNTS[name]
+        params, macs = SIZES[name]
         assert re.search(rf"^ {name} .* {params / 1e6:.2f} .* {macs / 1e9:.2f}", told, re.MULTILINE), name
     assert "77.70 top-1 %" in told and "22.02 top-1 error %" in told and "published figures, not ours" in told
 

@@ -51,7 +51,7 @@ def test_predict_with_weights_from_a_file(call, capsys, weights, photo, name):
 
 
 def test_weights_that_do_not_fit(refused, weights, photo, tmp_path):
-    assert "these are no weights of the same network" in refused("predict", "resnet50", photo, "--weights", weights)
+    assert "these weights are of another network" in refused("predict", "resnet50", photo, "--weights", weights)
     assert "has only a part of the weights of 'r18_nl1'; it lacks layer3" in refused(
         "predict", "r18_nl1", photo, "--weights", weights
     )

@@ -1,4 +1,4 @@
-"""Foreign blocks as ours: live modules of timm and torchvision, and every refusal. The goldens cover the numbers."""
+"""Converted blocks: against modules of timm and torchvision, and every refusal. The goldens cover other references."""
 
 import copy
 from functools import partial
@@ -12,6 +12,7 @@ from rounding import agree, moved
 from torch import nn
 
 from wholeframe import convert
+from wholeframe.blocks import Block
 from wholeframe.convert import SOURCES, Source
 
 SLOWFAST = {"dim": 8, "dim_inner": 4, "pool_size": [1, 2, 2], "instantiation": "softmax"}
@@ -28,9 +29,9 @@ def slowfast_state():
     return {**state, "bn.num_batches_tracked": torch.tensor(7)}
 
 
-# ------------------------------------------------------------------------------------------------------ live modules
+# --------------------------------------------------------------------------------------------------- installed modules
 
-LIVE = {
+INSTALLED = {
     "timm.NonLocalAttn": (
         timm.layers.NonLocalAttn,
         [{}, {"use_scale": False}, {"rd_ratio": 1 / 2}, {"rd_channels": 3}, {"rd_ratio": 0.6, "rd_divisor": 4}],
@@ -95,7 +96,7 @@ LIVE = {
 }
 CASES = [
     pytest.param(name, make, options, id=f"{name}-{'-'.join(options) or 'defaults'}")
-    for name, (make, every) in LIVE.items()
+    for name, (make, every) in INSTALLED.items()
     for options in every
 ]
 
@@ -114,7 +115,7 @@ def slope(module, x):
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize(("name", "make", "options"), CASES)
-def test_a_live_module_gives_the_same(name, make, options, training):
+def test_an_installed_module_gives_the_same(name, make, options, training):
     torch.manual_seed(0)
     first = {"torchvision.SqueezeExcitation": {"input_channels": 24, "squeeze_channels": 6}}
     first = first.get(name) or {"in_channels" if name.endswith("NonLocalAttn") else "channels": 24}
@@ -183,7 +184,9 @@ def test_an_unknown_key_is_refused():
 
 
 def test_a_key_of_another_configuration_is_refused():
-    with pytest.raises(ValueError, match=r"the state has 'norm\.weight', 'norm\.weight' here, but a block with these"):
+    with pytest.raises(
+        ValueError, match=r"the state has 'norm\.weight', which is 'norm\.weight' here, but a block with"
+    ):
         constructor = {"dim_in": 8, "dim_inner": 4, "norm": None}
         state = {key.replace("bn.", "norm."): tensor for key, tensor in slowfast_state().items()}
         convert.block("pytorchvideo.create_nonlocal", constructor, dict(sorted(state.items(), reverse=True)))
@@ -192,7 +195,7 @@ def test_a_key_of_another_configuration_is_refused():
 def test_a_missing_key_is_refused_by_both_its_names():
     state = slowfast_state()
     del state["bn.running_var"]
-    with pytest.raises(ValueError, match=r"the state lacks 'bn\.running_var', 'norm\.running_var' here"):
+    with pytest.raises(ValueError, match=r"the state lacks 'bn\.running_var', which is 'norm\.running_var' here"):
         convert.block("slowfast.Nonlocal", SLOWFAST, state)
 
 
@@ -236,20 +239,21 @@ MINIMAL = {
     "cgnl.SpatialNL": {"inplanes": 8, "planes": 4},
     "cgnl.": {"inplanes": 8, "planes": 4, "groups": 2},
 }
-BORN_AS_IDENTITIES = ("mmcv.", "gcnet.", "alexhex7.", "timm.NonLocalAttn", "cgnl.")
-# Whole residual blocks and heads, and a block for images alone: test_block_gsop.py, test_residuals.py, test_bat.py.
+IDENTITIES_AT_INIT = ("mmcv.", "gcnet.", "alexhex7.", "timm.NonLocalAttn", "cgnl.")
+# Whole residual blocks and heads, and a block for images only: test_block_gsop.py, test_residuals.py, test_others.py.
 ELSEWHERE = ("gsop.", "mpncov.", "gcnet.Bottleneck", "slowfast.ResStage", "timm.BatNonLocalAttn")
 
 
 @pytest.mark.parametrize("reference", [name for name in SOURCES if not name.startswith(ELSEWHERE)])
-def test_without_a_state_a_block_is_born_as_the_reference_is(reference):
+def test_without_a_state_a_block_starts_as_the_reference_does(reference):
     torch.manual_seed(0)
     constructor = next(arguments for prefix, arguments in MINIMAL.items() if reference.startswith(prefix))
     block, x = convert.block(reference, constructor), torch.randn(2, 8, 3, 4, 5)
-    assert torch.equal(block(x), x) == block.identity_at_init == reference.startswith(BORN_AS_IDENTITIES)
+    assert isinstance(block, Block)
+    assert torch.equal(block(x), x) == block.identity_at_init == reference.startswith(IDENTITIES_AT_INIT)
 
 
-def test_zeros_init_of_mmcv_is_the_birth():
+def test_zeros_init_of_mmcv_is_init():
     for norm_cfg in (None, {"type": "BN"}):
         arguments = {"in_channels": 8, "norm_cfg": norm_cfg}
         assert convert.block("mmcv.NonLocal2d", arguments).init == "identity"
@@ -299,7 +303,7 @@ def test_scale_and_pool_are_the_references():
 @pytest.mark.parametrize(
     ("reference", "constructor", "message"),
     [
-        ("slowfast.NonLocal", {}, r"'slowfast\.NonLocal' is no known reference; the nearest are slowfast\.Nonlocal"),
+        ("slowfast.NonLocal", {}, r"there is no reference 'slowfast\.NonLocal'; the nearest are slowfast\.Nonlocal"),
         ("alexhex7.NONLocalBlock2D", {}, r"the nearest are .*alexhex7\.non_local_\w+\.NONLocalBlock2D"),
         ("slowfast.Nonlocal", {"dim": 8, "dim_iner": 4}, r"slowfast\.Nonlocal has no argument 'dim_iner'; .*dim_inner"),
         ("slowfast.Nonlocal", {"dim": 8}, "slowfast.Nonlocal needs 'dim_inner', which was not given"),
@@ -307,7 +311,7 @@ def test_scale_and_pool_are_the_references():
         (
             "slowfast.Nonlocal",
             {**SLOWFAST, "instantiation": "sum"},
-            "instantiation='sum' has no counterpart here; those",
+            "instantiation='sum' has no counterpart here; give",
         ),
         ("pytorchvideo.create_nonlocal", {"dim_in": 8, "dim_inner": 4, "norm": "LayerNorm"}, "norm='LayerNorm' has no"),
         ("mmcv.NonLocal2d", {"in_channels": 8, "mode": "euclidean"}, "mode='euclidean' has no counterpart here"),
@@ -319,7 +323,7 @@ def test_scale_and_pool_are_the_references():
         (
             "mmcv.NonLocal2d",
             {"in_channels": 8, "norm_cfg": {"type": "BN", "requires_grad": False}},
-            "requires_grad=False belongs to training; leave it out and freeze block.norm afterwards",
+            "requires_grad=False cannot be set here; leave it out and freeze block.norm afterwards",
         ),
         ("mmcv.ContextBlock", {"in_channels": 8}, "mmcv.ContextBlock needs 'ratio', which was not given"),
         ("mmcv.ContextBlock", {"in_channels": 8, "ratio": 1 / 16}, "hidden must be an integer of at least 1, got 0"),
@@ -327,14 +331,14 @@ def test_scale_and_pool_are_the_references():
         (
             "mmcv.ContextBlock",
             {"in_channels": 8, "ratio": 1, "fusion_types": []},
-            "has to hold 'channel_add', 'channel",
+            "must contain 'channel_add', 'channel",
         ),
         ("timm.GlobalContext", {"channels": 8, "fuse_scale": False}, "is a block that returns its input; set one"),
         ("timm.GlobalContext", {"channels": 8, "act_layer": nn.GELU}, "act_layer='GELU' has no counterpart here"),
         (
             "timm.EcaModule",
             {"channels": 8, "use_mlp": True},
-            "use_mlp=True has no counterpart here: it is an experiment",
+            "use_mlp=True has no counterpart here, as it is not in the paper",
         ),
         ("timm.EcaModule", {"channels": 8, "gamma": 3}, "gamma=3, beta=1 has no counterpart here; give the paper's 2"),
         ("timm.GatherExcite", {"channels": 8}, "use_mlp=True has no counterpart here; give extra_params=False, use_ml"),
@@ -358,10 +362,10 @@ def test_scale_and_pool_are_the_references():
         (
             "torchvision.SqueezeExcitation",
             {"input_channels": 8, "squeeze_channels": 2, "activation": partial(nn.GELU, inplace=True)},
-            "activation='GELU' has no counterpart here; those that have one are 'ReLU'",
+            "activation='GELU' has no counterpart here; give one of 'ReLU'",
         ),
     ],
 )
-def test_what_cannot_be_built_is_refused(reference, constructor, message):
+def test_refusals(reference, constructor, message):
     with pytest.raises(ValueError, match=message):
         convert.block(reference, constructor)

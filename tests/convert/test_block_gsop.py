@@ -23,8 +23,8 @@ def test_a_bottleneck_without_attention_is_that_of_torchvision():
 def test_the_defaults_are_those_of_the_reference(attention, kind):
     for planes, stride in ((64, 2), (128, 1)):
         with torch.device("meta"):
-            host = convert.block(f"gsop.Bottleneck{attention}", {"inplanes": 4 * planes, "planes": planes})
-        block = host.bn3[1]
+            residual = convert.block(f"gsop.Bottleneck{attention}", {"inplanes": 4 * planes, "planes": planes})
+        block = residual.bn3[1]
         assert type(block) is kind
         channel = {"1": block, "2": None}.get(attention, getattr(block, "channel", None))
         position = {"1": None, "2": block}.get(attention, getattr(block, "position", None))
@@ -33,8 +33,8 @@ def test_the_defaults_are_those_of_the_reference(attention, kind):
 
 
 @pytest.mark.parametrize("reference", ["chan_att", "pos_att"])
-def test_without_a_state_a_gate_is_born_as_in_the_reference(reference):
-    """At random around one half, with He initialisation: no identity."""
+def test_without_a_state_a_gate_starts_as_in_the_reference(reference):
+    """At random around one half, with He initialisation, so it is not an identity."""
     torch.manual_seed(0)
     block, x = convert.block(f"gsop.Bottleneck.{reference}", {"planes": 16, "att_dim": 8}), torch.randn(2, 64, 6, 5)
     assert not block.identity_at_init
@@ -72,7 +72,7 @@ def test_the_default_head_of_fast_mpn_cov():
 @pytest.mark.parametrize(
     ("reference", "constructor", "message"),
     [
-        ("gsop.Bottleneck", {"inplanes": 16, "planes": 4}, "'gsop.Bottleneck' is no known reference; the nearest are"),
+        ("gsop.Bottleneck", {"inplanes": 16, "planes": 4}, "there is no reference 'gsop.Bottleneck'; the nearest are"),
         ("gsop.Bottleneck1", {"inplanes": 16}, "gsop.Bottleneck1 needs 'planes', which was not given"),
         (
             "gsop.Bottleneck&",
@@ -82,7 +82,7 @@ def test_the_default_head_of_fast_mpn_cov():
         ("mpncov.MPNCOV", {"is_sqrt": False}, "is_sqrt=False with is_vec=True has no counterpart here; without the"),
     ],
 )
-def test_what_cannot_be_converted_is_refused(reference, constructor, message):
+def test_refusals(reference, constructor, message):
     with pytest.raises(ValueError, match=message):
         convert.block(reference, constructor)
 

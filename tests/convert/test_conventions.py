@@ -1,4 +1,4 @@
-"""`NonLocal.like(name)` is the block that the reference of that name builds by default."""
+"""`NonLocal.like(name)` is the block that the reference builds by default."""
 
 import pytest
 
@@ -15,7 +15,7 @@ DEFAULTS = {
 
 
 def settings(block):
-    """All that a block was told, what it was given by default included."""
+    """All options of a block, defaults included."""
     options = {name: value for name, value in vars(block).items() if not name.startswith("_") and name != "training"}
     shapes = {name: tuple(tensor.shape) for name, tensor in block.state_dict().items()}
     norm = block.norm and (block.norm.eps, block.norm.momentum)
@@ -51,7 +51,7 @@ def test_overrides_win():
     assert NonLocal.like("slowfast", 64, pool=2, scale=0.3).scale == 0.3
 
 
-def test_the_table_is_whole():
+def test_the_table_has_every_name():
     assert tuple(CONVENTIONS) == NAMES
 
 

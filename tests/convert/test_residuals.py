@@ -1,4 +1,4 @@
-"""Residual blocks of GCNet and SlowFast around our block: where it stands, strides, widths over time, refusals."""
+"""Residual blocks of GCNet and SlowFast around our block: its site, strides, kernels over time, refusals."""
 
 import pytest
 import torch
@@ -31,24 +31,24 @@ def seed():
     torch.manual_seed(0)
 
 
-def alive(network):
-    """In float64, nothing at initialisation."""
+def randomised(network):
+    """In float64, with every tensor drawn at random."""
     for tensor in network.state_dict().values():
         if tensor.is_floating_point():
             nn.init.uniform_(tensor, 0.1, 1)
     return network.double().eval()
 
 
-def test_the_context_block_of_gcnet_stands_where_insert_puts_it():
-    ours = alive(convert.block("gcnet.Bottleneck", GCB))
+def test_the_context_block_of_gcnet_is_where_insert_puts_it():
+    ours = randomised(convert.block("gcnet.Bottleneck", GCB))
     assert isinstance(ours.bn3[1], GlobalContext)
-    host = Bottleneck(16, 4).double().eval()
-    host.load_state_dict({k.replace("bn3.0", "bn3"): t for k, t in ours.state_dict().items() if "bn3.1" not in k})
+    residual = Bottleneck(16, 4).double().eval()
+    residual.load_state_dict({k.replace("bn3.0", "bn3"): t for k, t in ours.state_dict().items() if "bn3.1" not in k})
     x = torch.randn(2, 16, 6, 5, dtype=torch.float64)
-    plain = host(x)
-    wf.insert(host, lambda channels: GlobalContext(channels, ratio=0.25).double(), at="bn3", example=x)
-    host.bn3.wholeframe.load_state_dict(ours.bn3[1].state_dict())
-    assert torch.equal(host(x), ours(x))
+    plain = residual(x)
+    wf.insert(residual, lambda channels: GlobalContext(channels, ratio=0.25).double(), at="bn3", example=x)
+    residual.bn3.wholeframe.load_state_dict(ours.bn3[1].state_dict())
+    assert torch.equal(residual(x), ours(x))
     assert not torch.allclose(ours(x), plain)
 
 
@@ -60,26 +60,26 @@ def test_styles_of_gcnet_have_their_stride_in_one_of_two_places(style, strides):
     assert block(torch.randn(2, 16, 6, 5)).shape == (2, 16, 3, 3)
 
 
-def test_the_non_local_block_of_a_stage_stands_where_insert_puts_it():
-    ours = alive(convert.block("slowfast.ResStage", STAGE))
+def test_the_non_local_block_of_a_stage_is_where_insert_puts_it():
+    ours = randomised(convert.block("slowfast.ResStage", STAGE))
     assert list(dict(ours.named_children())) == [
         "pathway0_res0",
         "pathway0_res1",
         "pathway0_nonlocal1",
         "pathway0_res2",
     ]
-    host = convert.block("slowfast.ResStage", {**STAGE, "nonlocal_inds": [[]]}).double().eval()
-    host.load_state_dict({key: tensor for key, tensor in ours.state_dict().items() if "nonlocal" not in key})
+    stage = convert.block("slowfast.ResStage", {**STAGE, "nonlocal_inds": [[]]}).double().eval()
+    stage.load_state_dict({key: tensor for key, tensor in ours.state_dict().items() if "nonlocal" not in key})
     x = torch.randn(1, 4, 4, 9, 8, dtype=torch.float64)
-    plain = host(x)
+    plain = stage(x)
     block = ours.pathway0_nonlocal1
-    wf.insert(host, lambda channels: block, at="pathway0_res1", example=x)
-    assert torch.equal(host(x), ours(x))
+    wf.insert(stage, lambda channels: block, at="pathway0_res1", example=x)
+    assert torch.equal(stage(x), ours(x))
     assert not torch.allclose(ours(x), plain)
     assert (block.inner, block.pool, block.pool_order) == (4, (1, 2, 2), "before")
 
 
-def test_a_fresh_stage_has_a_block_that_is_born_at_random_as_in_the_reference():
+def test_an_untrained_stage_has_a_random_block_as_in_the_reference():
     block = convert.block("slowfast.ResStage", STAGE).pathway0_nonlocal1
     assert isinstance(block, NonLocal) and not block.identity_at_init
 
@@ -87,7 +87,7 @@ def test_a_fresh_stage_has_a_block_that_is_born_at_random_as_in_the_reference():
 @pytest.mark.parametrize(
     ("kernels", "blocks", "widths"), [([3], 3, [3, 3, 3]), ([3, 1], 3, [3, 1, 3]), ([3], 1, [3, 1, 1])]
 )
-def test_widths_over_time_repeat_for_the_first_blocks(kernels, blocks, widths):
+def test_kernels_over_time_repeat_for_the_first_blocks(kernels, blocks, widths):
     arguments = {**STAGE, "temp_kernel_sizes": [kernels], "num_block_temp_kernel": [blocks]}
     network = convert.block("slowfast.ResStage", arguments)
     assert [network.get_submodule(f"pathway0_res{i}.branch2.a").kernel_size[0] for i in range(3)] == widths

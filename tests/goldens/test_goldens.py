@@ -1,7 +1,7 @@
-"""What the reference implementations compute, in float64: outputs, every gradient by name, running statistics.
+"""Reference implementations in float64: outputs, every gradient by name, running statistics.
 
-The numbers are described in the README beside this file; `wholeframe.convert` builds the block from the arguments and
-the parameter names of the reference.
+The README of this folder describes the files; `wholeframe.convert` builds the block from the arguments and parameter
+names of the reference.
 """
 
 import json
@@ -18,7 +18,7 @@ from wholeframe.blocks import NonLocal
 
 HERE = Path(__file__).parent
 
-# The files under nonlocal/ and cgnl/ name their class, these under gcnet/ do not.
+# Files under nonlocal/ and cgnl/ name their class, those under gcnet/ do not.
 REFERENCES = {
     "mmcv_contextblock": "mmcv.ContextBlock",
     "mmcv_nonlocal2d": "mmcv.NonLocal2d",
@@ -42,9 +42,9 @@ CLASSES = {
     "pytorchvideo.layers.nonlocal_net.": "pytorchvideo.",
     "lib/": "alexhex7.",
 }
-# Where the reference itself is further than 1e-10 from its own formula.
+# Files whose reference differs from its own formula by more than 1e-10.
 TOLERANCES = {
-    # gamma and the coefficients of the series in float32, everything else in float64
+    # gamma and the coefficients of the series are float32, everything else is float64
     "cgnl/SpatialCGNLx_o3_g2_scale0_gammaf32": 1e-6,
 }
 FOLDERS = ("nonlocal", "gcnet", "cgnl")
@@ -57,7 +57,7 @@ def metadata(name: str) -> dict[str, str]:
 
 
 def reference(name: str) -> str | None:
-    """The name in `convert.SOURCES`, or None for a golden of something else."""
+    """The name in `convert.SOURCES`, or None for a file that is not the golden of a block."""
     if plain := metadata(name).get("reference_class"):
         return f"{name.split('/')[0]}.{plain}"
     written = metadata(name).get("class_name", "")
@@ -80,7 +80,7 @@ def trains(name: str) -> bool:
 
 
 def cases() -> list[tuple[str, str]]:
-    """Every golden on every backend that its kind has; what is made of x x^T refuses keys pooled after phi and g."""
+    """Every golden on every backend of its kind; backends from x x^T cannot run with keys pooled after phi and g."""
     pairs = []
     for name in NAMES:
         if source := reference(name):
@@ -123,7 +123,7 @@ def test_golden(name, backend):
     for key, expected in part(golden, "buffer_after.").items():
         close(ours[source.rename(key)], expected, f"{key} after a step")
 
-    # mmcv's concatenation divides a saved output in place, so that its own backward pass raises: no gradients to match.
+    # mmcv's concatenation divides a saved output in place, so its own backward pass raises: the file has no gradients.
     if "grad_input" not in golden:
         assert reference(name).startswith("mmcv.NonLocal") and "concatenation" in name
         return
@@ -137,6 +137,6 @@ def test_golden(name, backend):
 
 
 def test_every_file_is_compared():
-    """Statistics over attention, without a block of their own: tests/study/test_dependence.py."""
+    """The one exception has statistics of attention and no block: tests/explain/test_dependence.py uses it."""
     assert [name for name in NAMES if reference(name) is None] == ["gcnet/spec_query_independence_stats"]
     assert len(NAMES) == 174

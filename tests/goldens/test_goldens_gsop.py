@@ -1,12 +1,13 @@
-"""GSoP and fast-MPN-COV, in float64: blocks, their gates alone, whole residual blocks, covariance, root, triangle.
+"""GSoP and fast-MPN-COV in float64: blocks, their gates, whole residual blocks, covariance, root, triangle.
 
-Beside `test_goldens.py`, since half of these references are functions. Where they are not what they seem:
+These are not in `test_goldens.py` because half of the references are functions. Details of the references:
 
-- fast-MPN-COV makes its centring matrix in the default dtype, and is off by 1.5e-8 where that is float32. These files
-  were made with a default of float64, so that they are exact.
+- fast-MPN-COV builds its centring matrix in the default dtype, which costs 1.5e-8 if that is float32. These files were
+  made with a default of float64, so they are exact.
 - The backward pass of fast-MPN-COV's `Sqrtm` returns the transpose of the gradient. The root of a symmetric matrix
-  has one gradient only up to an antisymmetric part, which a covariance does not see: both are compared symmetrised.
-- `SqrtmLayer_gsop_it1` records a bug and is not matched.
+  determines its gradient up to an antisymmetric part, on which a covariance does not depend: both are compared
+  symmetrised.
+- `SqrtmLayer_gsop_it1` records a bug, which is not reproduced.
 """
 
 import json
@@ -37,7 +38,7 @@ def metadata(name: str) -> dict[str, str]:
 
 
 def load(name: str) -> dict[str, torch.Tensor]:
-    """In float64: two large weights are stored in float32, which holds them exactly."""
+    """The tensors in float64; two large weights are stored in float32, which represents them exactly."""
     return {
         key: t.double() if t.is_floating_point() else t for key, t in load_file(HERE / f"{name}.safetensors").items()
     }
@@ -48,7 +49,7 @@ def part(golden: dict[str, torch.Tensor], *prefixes: str) -> dict[str, torch.Ten
 
 
 def reference(name: str, golden: dict[str, torch.Tensor]) -> tuple[str, dict[str, object]]:
-    """The name in `convert.SOURCES` and the arguments, with what the golden's author patched in the reference."""
+    """The name in `convert.SOURCES`, and the arguments with the values that were patched in the reference."""
     written = metadata(name)
     arguments = json.loads(written["ctor"])
     if name.startswith("MPNCOV"):
@@ -56,12 +57,12 @@ def reference(name: str, golden: dict[str, torch.Tensor]) -> tuple[str, dict[str
     attention = arguments.pop("attention")
     patched = {key: int(written[key]) for key in ("dr_stride", "sp_h", "sp_w") if key in written}
     if name.startswith("Bottleneck"):
-        if attention == "&":  # planes of 4 have no group by the reference's rule: those of 64 planes were built
+        if attention == "&":  # the rule of the reference gives 0 groups for 4 planes; the file has those of 64
             patched |= {"groups": 4, "conv_kernel_size": 11}
         return f"gsop.Bottleneck{attention}", {**arguments, **patched}
     channel = attention == "1"
     if name.startswith("dev_"):
-        # The development file has no argument for the width, and its coarse grid is patched to 4 x 4 too.
+        # The development file has no argument for the width; its coarse grid is patched to 4 x 4 as well.
         arguments = {"planes": arguments["planes"], "att_dim": 8}
         patched = {"dr_stride": 2} if channel else {"dr_stride": 2, "sp_h": 4, "sp_w": 4}
         return f"gsop.development.Bottleneck.{'chan' if channel else 'spat'}_att", {**arguments, **patched}
@@ -94,7 +95,7 @@ def test_blocks_and_gates(name):
     close(x.grad, golden["grad_input"], "the input's gradient")
     gradients = {key: parameter.grad for key, parameter in block.named_parameters()}
     expected = {rename(key): gradient for key, gradient in part(golden, "grad.").items()}
-    # The two float32 weights of the true 8 x 8 grid have no gradients in the file, to keep it small.
+    # The file has no gradients of the two float32 weights of the full 8 x 8 grid, to stay small.
     missing = {"transform.row_conv.weight", "transform.expand.weight"} if name == "pos_att_sp8_eval" else set()
     assert gradients.keys() == expected.keys() | missing
     for key, gradient in expected.items():
@@ -139,7 +140,7 @@ def test_root(name, dense):
 
 
 def test_one_step_of_gsop_is_a_bug_of_the_reference():
-    """It forgets the last product: (3 I - A) / 2 instead of A (3 I - A) / 2. fast-MPN-COV does not, and is matched."""
+    """It omits the last product: (3 I - A) / 2 instead of A (3 I - A) / 2. fast-MPN-COV is correct, and is matched."""
     golden = load(BUG)
     theirs, sigma = golden["output"], golden["input"]
     ours = ops.newton_schulz(sigma, 1)
@@ -160,7 +161,7 @@ def test_triangle(name):
 
 @pytest.mark.parametrize("name", named("iSQRTCOV"))
 def test_the_whole_chain(name):
-    """Through the covariance, which is symmetric, the antisymmetric part of the root's gradient is gone."""
+    """The covariance is symmetric, so the antisymmetric part of the root's gradient has no effect."""
     golden = load(name)
     steps = json.loads(metadata(name)["ctor"])["iterN"]
     if "gsop" in name:

@@ -1,4 +1,4 @@
-"""Hosts by name, blocks in them, and what is refused. Nothing here reaches a network."""
+"""Backbones by name, blocks in them, and refusals. No test accesses the internet."""
 
 import sys
 import urllib.error
@@ -48,13 +48,13 @@ def test_small_net_depth_and_width():
     assert [c.stride for c in convolutions] == [(2, 2), (1, 1)] and {c.out_channels for c in convolutions} == {16}
 
 
-# ------------------------------------------------------------------------------------------------------ hosts
+# -------------------------------------------------------------------------------------------------- backbones
 
 
 @pytest.mark.parametrize(
     "name", [*BACKBONES, "torchvision/resnet18", "resnet18", "timm/convnext_atto", "convnext_atto"]
 )
-def test_hosts_have_as_many_outputs_as_classes(name):
+def test_backbones_have_an_output_for_each_class(name):
     assert create_backbone(name, 7).eval()(torch.zeros(1, 3, 64, 64)).shape[1] == 7
 
 
@@ -72,25 +72,25 @@ def test_a_bare_name_is_torchvisions_first():
             "neither torchvision nor timm has a model 'convnext_atom'; the nearest are convnext_atto",
         ),
         ("resnett18", "neither torchvision nor timm has a model 'resnett18'; the nearest are resnet18"),
-        ("keras/resnet18", "there is no library 'keras' of backbones; write torchvision/resnet18 or timm/resnet18"),
+        ("keras/resnet18", "there is no library 'keras' of backbones; give torchvision/resnet18 or timm/resnet18"),
         ("torchvision/small", "torchvision has no model 'small'"),
         ("r50_gcc", "neither torchvision nor timm has a model 'r50_gcc'; the nearest are r50_gc"),
     ],
 )
-def test_unknown_hosts(name, sentence):
+def test_unknown_backbones(name, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
         create_backbone(name, 2)
 
 
 def test_timm_may_be_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ValueError, match="no model 'resnet19t', and timm is not installed; `uv sync --extra timm`"):
+    with pytest.raises(ValueError, match="no model 'resnet19t', and timm is not installed; install it with `uv sync"):
         create_backbone("resnet19t", 2)
     assert create_backbone("resnet18", 2).fc.out_features == 2
 
 
 @pytest.mark.parametrize("name", ["r18_gc", "r34_cgnl1"])
-def test_networks_of_the_zoo_are_hosts(name):
+def test_networks_of_the_zoo_are_backbones(name):
     network = create_backbone(name, 7)
     assert network.fc.out_features == 7 and any("wholeframe" in key for key in network.state_dict())
     assert build(ModelConfig(backbone=name, block=None), 7).state_dict().keys() == network.state_dict().keys()
@@ -100,27 +100,27 @@ def test_networks_of_the_zoo_are_hosts(name):
 
 
 @pytest.mark.parametrize("name", ["r18_gc", "r50_gc"])
-def test_the_host_of_a_named_network_can_be_pretrained(monkeypatch, name):
-    """The blocks are put into the host that the weights are of; the blocks themselves start at initialisation."""
+def test_the_backbone_of_a_named_network_can_be_pretrained(monkeypatch, name):
+    """The backbone has the pretrained weights; the blocks keep their initial ones."""
     get_model = torchvision.models.get_model
     pretrained = []
 
-    def fetched(asked, weights=None, **options):
-        network = get_model(asked, **options)
+    def fetched(name, weights=None, **options):
+        network = get_model(name, **options)
         if weights is not None:
-            pretrained.append((asked, weights, {key: value.clone() for key, value in network.state_dict().items()}))
+            pretrained.append((name, weights, {key: value.clone() for key, value in network.state_dict().items()}))
         return network
 
     monkeypatch.setattr(torchvision.models, "get_model", fetched)
     network = create_backbone(name, 3, "DEFAULT")
-    ((asked, weights, before),) = pretrained
-    assert (asked, weights) == (f"resnet{name[1:3]}", "DEFAULT")
+    ((parent, weights, before),) = pretrained
+    assert (parent, weights) == (f"resnet{name[1:3]}", "DEFAULT")
     state = network.state_dict()
     assert all(torch.equal(state[key], value) for key, value in before.items() if not key.startswith("fc."))
     assert network.fc.out_features == 3 and any("wholeframe" in key for key in state)
 
 
-def test_our_hosts_have_no_pretrained_weights():
+def test_our_backbones_have_no_pretrained_weights():
     with pytest.raises(ValueError, match="no pretrained weights of 'small'"):
         create_backbone("small", 2, "DEFAULT")
 
@@ -162,8 +162,8 @@ def test_the_head_of_pretrained_networks_is_replaced(monkeypatch, name, head):
     make = torchvision.models.get_model
     pretrained = make(name, weights=None)
 
-    def get_model(asked, weights):
-        assert (asked, weights) == (name, "DEFAULT")
+    def get_model(found, weights):
+        assert (found, weights) == (name, "DEFAULT")
         return pretrained
 
     monkeypatch.setattr(torchvision.models, "get_model", get_model)
@@ -177,9 +177,7 @@ def test_the_head_of_pretrained_networks_is_replaced(monkeypatch, name, head):
 def test_a_network_without_a_linear_head_is_refused(monkeypatch):
     network = torchvision.models.squeezenet1_1(weights=None)
     monkeypatch.setattr(torchvision.models, "get_model", lambda name, weights: network)
-    with pytest.raises(
-        ValueError, match="'squeezenet1_1' ends in no linear layer that could be replaced for 3 classes"
-    ):
+    with pytest.raises(ValueError, match="'squeezenet1_1' has no linear layer to replace for 3 classes"):
         create_backbone("squeezenet1_1", 3, "DEFAULT")
 
 
@@ -187,7 +185,7 @@ def test_a_network_without_a_linear_head_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_blocks_stand_at_their_sites(name):
+def test_blocks_are_at_their_sites(name):
     bare = {key for key, _ in build(ModelConfig(backbone="small", block=None), 3).named_parameters()}
     network = build(ModelConfig(backbone="small", block=name, at=("stage[23]",)), 3, IMAGE)
     new = {key for key, _ in network.named_parameters()} - bare
@@ -197,7 +195,7 @@ def test_blocks_stand_at_their_sites(name):
     assert network(IMAGE).shape == (2, 3)
 
 
-def test_the_classes_of_pretrained_placements():
+def test_a_glob_places_several_blocks():
     network = build(
         ModelConfig(backbone="torchvision/resnet18", block="gc", at=("layer[2-4].*.bn2",)), 4, torch.zeros(1, 3, 64, 64)
     )
@@ -215,7 +213,8 @@ def test_options_reach_the_block():
     [
         ("nl_dott", {}, "there is no block 'nl_dott'; the nearest are nl_dot"),
         ("zzz", {}, "there is no block 'zzz'; there are nl, "),
-        ("gc", {"ration": 0.25}, "the block 'gc' does not take these options: .*'ration'"),
+        ("gc", {"ration": 0.25}, "the block 'gc' has no argument 'ration'; did you mean 'ratio'"),
+        ("gc", {"ratio": "a"}, r"the block 'gc' cannot be built with {'ratio': 'a'}: "),
         ("nl", {"pool_order": "first"}, "pool_order='first' is not one of 'before', 'after'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every named network is built, exported and compiled, and what comes of it answers as the network itself."""
+"""Every named network is built, exported and compiled, and gives the same outputs each time."""
 
 from typing import NamedTuple
 
@@ -15,13 +15,16 @@ pytestmark = pytest.mark.slow
 class Case(NamedTuple):
     network: nn.Module
     batch: Tensor
-    answers: Tensor
+    outputs: Tensor
 
 
 @pytest.fixture(scope="module", params=wf.MODELS)
 def case(request):
-    """`insert` proves while building that blocks which claim it change nothing at initialisation; then no weight stays zero,
-    so that a block which were lost on the way would show, and the norms take their statistics from the batch."""
+    """A network whose blocks all change the output, so that the loss of a block shows.
+
+    `insert` has checked identities at initialisation while building. Zero weights are drawn at random here, and the
+    norms take their statistics from the batch.
+    """
     torch.manual_seed(0)
     network = wf.create_model(request.param, 3).requires_grad_(False)
     frames = wf.MODELS[request.param].input[1:-2]
@@ -32,24 +35,25 @@ def case(request):
                 if not parameter.any():
                     nn.init.normal_(parameter, std=0.1)
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = 0.5  # maps stay of size one, and channels that hardly vary are not blown up
+            module.momentum = 0.5  # keeps the scale of the maps near one, also in channels of little variance
     network(batch)
     return Case(network.eval(), batch, network(batch))
 
 
-def alike(found, answers):
-    scale = answers.abs().max().item()
-    torch.testing.assert_close(found, answers, rtol=0, atol=1e-4 * scale)
+def alike(found, expected):
+    """To 1e-4 of the largest number."""
+    scale = expected.abs().max().item()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * scale)
 
 
 def test_every_network_is_exported(case):
     size = torch.export.Dim("batch", min=1, max=64)
     exported = torch.export.export(case.network, (case.batch,), dynamic_shapes=({0: size},)).module()
-    alike(exported(case.batch[:1]), case.answers[:1])
+    alike(exported(case.batch[:1]), case.outputs[:1])
 
 
 @pytest.mark.compiled
 def test_every_network_compiles(case):
     compiled = torch.compile(case.network, fullgraph=True, backend="aot_eager")
-    alike(compiled(case.batch), case.answers)
+    alike(compiled(case.batch), case.outputs)
     torch.compiler.reset()

@@ -1,4 +1,4 @@
-"""A 2-D network's weights in its 3-D child: on a clip of one repeated frame the two compute the same."""
+"""2-D weights in a 3-D network: on a clip of one repeated frame the two compute the same."""
 
 from copy import deepcopy
 from functools import cache
@@ -23,8 +23,8 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
-def lived_in(network):
-    """Statistics and gains as after training, so that an uncopied norm shows."""
+def as_trained(network):
+    """Statistics and gains that differ from the initial ones, so that a norm that was not copied shows."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
@@ -35,11 +35,11 @@ def lived_in(network):
 @cache
 def parent(depth):
     torch.manual_seed(depth)
-    return lived_in(torchvision.models.get_model(f"resnet{depth}", num_classes=7))
+    return as_trained(torchvision.models.get_model(f"resnet{depth}", num_classes=7))
 
 
 def maps(network, image):
-    """What torchvision's ResNet averages."""
+    """The map over which torchvision's ResNet averages."""
     layers = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
     for name in layers:
         image = getattr(network, name)(image)
@@ -65,12 +65,12 @@ def test_c2d_on_a_still_clip_is_its_parent(convention):
 
 @pytest.mark.parametrize(("backbone", "depth"), [("i3d", 50), ("i3d333", 18)])
 def test_i3d_on_a_still_clip_is_its_parent_away_from_the_border(backbone, depth):
-    """Zeros beyond the first frame are not still. They reach two frames by conv1, one by every inflated block."""
+    """Zero padding reaches two frames through conv1, and one more through every inflated block."""
     child, below = VideoResNet.like("slowfast", backbone, depth, 7).eval(), parent(depth)
     blocks = [block for stage in (child.layer2, child.layer3, child.layer4) for block in stage]
     before = 2 + len(child.layer1)
-    behind = sum(max(block.conv1.kernel_size[0], block.conv2.kernel_size[0]) == 3 for block in blocks)
-    border = (before + 1) // 2 + behind  # pool2 halves what came before
+    after = sum(max(block.conv1.kernel_size[0], block.conv2.kernel_size[0]) == 3 for block in blocks)
+    border = (before + 1) // 2 + after  # pool2 halves the reach of conv1 and layer1
     image, frames = torch.randn(1, 3, 32, 32), 4 * border + 4
     inflate(child, below.state_dict())
     with torch.no_grad():
@@ -81,10 +81,10 @@ def test_i3d_on_a_still_clip_is_its_parent_away_from_the_border(backbone, depth)
     assert not close(features[:, :, -1], expected)
 
 
-def test_a_block_of_the_parent_comes_along():
-    """A non-local block that sees the same frame eight times averages what it sees in one."""
+def test_a_block_of_the_parent_is_inflated():
+    """A non-local block over eight copies of a frame gives the same average as over one."""
 
-    def alive(channels):
+    def random_block(channels):
         return wf.NonLocal(channels, std=None, init="random")
 
     image, below, child = (
@@ -92,9 +92,9 @@ def test_a_block_of_the_parent_comes_along():
         deepcopy(parent(18)),
         VideoResNet.like("slowfast", "c2d", 18, 7).eval(),
     )
-    wf.insert(below, alive, "layer3.0", image)
-    wf.insert(child, alive, "layer3.0", still(image, 8))
-    lived_in(below)
+    wf.insert(below, random_block, "layer3.0", image)
+    wf.insert(child, random_block, "layer3.0", still(image, 8))
+    as_trained(below)
     report = inflate(child, below.state_dict())
     assert report.fresh == ()
     with torch.no_grad():
@@ -103,7 +103,7 @@ def test_a_block_of_the_parent_comes_along():
         assert not close(child(still(image, 8)), below(image))
 
 
-def test_what_is_left_is_named():
+def test_tensors_that_are_not_loaded_are_named():
     child = VideoResNet.like("slowfast", "i3d333", 18, 5)
     wf.insert(child, wf.GlobalContext, "layer3.0", torch.randn(1, 3, 4, 32, 32))
     before = {key: tensor.clone() for key, tensor in child.state_dict().items()}
@@ -117,11 +117,11 @@ def test_what_is_left_is_named():
     assert "'fc.weight', 'fc.bias'" in str(report)
 
 
-def test_what_is_no_parent():
+def test_other_networks_are_refused():
     child = VideoResNet.like("slowfast", "c2d", 18)
     before = {key: tensor.clone() for key, tensor in child.state_dict().items()}
     deeper = {f"layer1.2.{key}": tensor for key, tensor in parent(18).layer1[1].state_dict().items()}
-    with pytest.raises(ValueError, match=r"the network has no 'layer1.2.bn1.bias', .* \(0 missing, 12 left over\)"):
+    with pytest.raises(ValueError, match=r"the network has no 'layer1.2.bn1.bias', .* \(0 missing, 12 unknown\)"):
         inflate(child, parent(18).state_dict() | deeper)
     with pytest.raises(ValueError, match=r"the parent lacks 'bn1\.bias'"):
         inflate(child, {key: tensor for key, tensor in parent(18).state_dict().items() if key != "bn1.bias"})

@@ -1,4 +1,4 @@
-"""The image networks: where their blocks stand, what is changed in the host, and hosts that one has already."""
+"""The image networks: the sites of their blocks, the changes to the backbone, and backbones that are given."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,11 @@ from torch import nn
 
 import wholeframe as wf
 from wholeframe.models.cost import count
-from wholeframe.models.resnet_image import STAGES, ResNetPlan, gsop_net2, isqrt_net
+from wholeframe.models.resnet_image import ResNetPlan, gsop_net2, isqrt_net
+from wholeframe.models.resnet_sites import STAGES
 from wholeframe.models.zoo import card_of, create_model
-from wholeframe.models.zoo.published import counted
-from wholeframe.models.zoo.sizes import COUNTS
+from wholeframe.models.zoo.published import cost_of
+from wholeframe.models.zoo.sizes import SIZES
 from wholeframe.surgery.sites import has_block
 
 PHOTO = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -28,13 +29,13 @@ def blocks_of(network):
 
 @pytest.fixture(scope="module")
 def state():
-    """Weights of a ResNet-18 that has seen something: running statistics are none of a fresh one."""
+    """Weights of a ResNet-18 after a forward pass in training mode, which changes its running statistics."""
     network = torchvision.models.resnet18(num_classes=5)
     network.train()(PHOTO)
     return network.state_dict()
 
 
-# ----------------------------------------------------------------------------------------------------- the places
+# ------------------------------------------------------------------------------------------------------ the sites
 
 
 @pytest.mark.parametrize(
@@ -49,18 +50,18 @@ def state():
         ("gsop1_r50", {"layer1.2.bn3", "layer2.3.bn3", "layer3.5.bn3", "layer4.2.bn3"}),
     ],
 )
-def test_blocks_stand_at_their_published_places(name, sites):
+def test_blocks_are_at_their_published_sites(name, sites):
     assert set(blocks_of(create_model(name, 3))) == sites
 
 
-def test_the_places_in_deeper_hosts():
-    """By name alone: building a ResNet-152 takes a while."""
-    places = {name: card_of(name).make.at for name in ("r101_nl1", "r101_nl5", "r152_cgnl1", "r101_gc", "gsop2_r101")}
-    assert places["r101_nl1"] == ("layer3.21",)
-    assert places["r101_nl5"] == ("layer2.1", "layer2.3", "layer3.6", "layer3.13", "layer3.20")
-    assert places["r152_cgnl1"] == ("layer3.34",)
-    assert places["r101_gc"] == ("layer2.*.bn3", "layer3.*.bn3", "layer4.*.bn3")
-    assert places["gsop2_r101"] == ("layer1.2.bn3", "layer2.3.bn3", "layer3.22.bn3")
+def test_the_sites_in_deeper_backbones():
+    """On the plans only: building a ResNet-152 is slow."""
+    sites = {name: card_of(name).make.at for name in ("r101_nl1", "r101_nl5", "r152_cgnl1", "r101_gc", "gsop2_r101")}
+    assert sites["r101_nl1"] == ("layer3.21",)
+    assert sites["r101_nl5"] == ("layer2.1", "layer2.3", "layer3.6", "layer3.13", "layer3.20")
+    assert sites["r152_cgnl1"] == ("layer3.34",)
+    assert sites["r101_gc"] == ("layer2.*.bn3", "layer3.*.bn3", "layer4.*.bn3")
+    assert sites["gsop2_r101"] == ("layer1.2.bn3", "layer2.3.bn3", "layer3.22.bn3")
 
 
 @pytest.mark.parametrize("depth", STAGES)
@@ -71,7 +72,7 @@ def test_the_stages_are_torchvisions(depth):
 
 
 @pytest.mark.parametrize("name", ["r18_gc", "r18_gc_r4", "r18_snl", "r18_nl1", "r18_cgnl1"])
-def test_blocks_leave_a_trained_network_as_it_is(name, state):
+def test_blocks_do_not_change_the_output_of_a_trained_network(name, state):
     bare = torchvision.models.resnet18(num_classes=5)
     network = create_model(name, 5)
     for each in (bare, network):
@@ -80,42 +81,42 @@ def test_blocks_leave_a_trained_network_as_it_is(name, state):
     assert torch.equal(network.eval()(PHOTO), bare.eval()(PHOTO))
 
 
-# ------------------------------------------------------------------------------------------------ changes to the host
+# ------------------------------------------------------------------------------------------- changes to the backbone
 
 
 def test_the_stride_is_an_argument():
-    """Which is what makes 3.86 of 4.09 G multiply-adds; the backbones of the reference have no classifier."""
+    """It reduces 4.09 G multiply-adds to 3.86; the networks of the reference have no classifier."""
     recorded = RECORDED["gcnet_reference_resnet50"]["variants"]
     classifier = 2048 * 1000
     for stride, style in (("3x3", "pytorch"), ("1x1", "caffe")):
-        bare = counted("r50", stride=stride)
+        bare = cost_of("r50", stride=stride)
         assert bare.macs - classifier == recorded[f"{style}_base"]["macs224_backbone"]
         assert bare.params == recorded[f"{style}_base"]["params_with_1000fc"]
     legacy = next(m for m in RECORDED["models"] if m["model"] == "legacy_seresnet50")
-    se = counted("r50_se", stride="1x1")
+    se = cost_of("r50_se", stride="1x1")
     assert (se.params, se.macs) == (legacy["params"], legacy["macs_224"])
 
 
 @pytest.mark.parametrize("ratio", [16, pytest.param(4, marks=pytest.mark.slow)])
 def test_global_context_costs_what_the_reference_counts(ratio):
     recorded = RECORDED["gcnet_reference_resnet50"]["variants"][f"caffe_r{ratio}"]
-    gc = counted("r50_gc" if ratio == 16 else f"r50_gc_r{ratio}", stride="1x1")
+    gc = cost_of("r50_gc" if ratio == 16 else f"r50_gc_r{ratio}", stride="1x1")
     assert gc.params == recorded["params_with_1000fc"]
     assert gc.macs == recorded["macs224_backbone"] + 2048 * 1000
 
 
-def test_what_is_said_of_figures_that_ours_is_not():
-    """The notes on the cards of GCNet's table: which count gives the printed one."""
-    bare, positions = counted("r50", stride="1x1").macs, 14 * 14
+def test_notes_on_figures_that_differ():
+    """The notes on the cards of GCNet's table say which way of counting gives the printed figure."""
+    bare, positions = cost_of("r50", stride="1x1").macs, 14 * 14
     pooled = 2 * 1024 * 512 * (positions + positions // 4)  # theta and W_z, phi and g on pooled keys; no attention
     assert f"{(bare + pooled) / 1e9:.2f}" == "4.11"
     maps = 4 * 512 * 28**2 + 6 * 1024 * 14**2 + 3 * 2048 * 7**2
-    mean = bare + COUNTS["r50_gc_avg"][1] - COUNTS["r50"][1]
+    mean = bare + SIZES["r50_gc_avg"][1] - SIZES["r50"][1]
     assert (f"{mean / 1e9:.2f}", f"{(mean + 2 * maps) / 1e9:.2f}") == ("3.86", "3.87")
-    assert COUNTS["r50_gc"][0] - COUNTS["r50_gc_avg"][0] == 14_349
+    assert SIZES["r50_gc"][0] - SIZES["r50_gc_avg"][0] == 14_349
 
 
-def test_what_a_stride_cannot_be():
+def test_strides_that_are_refused():
     with pytest.raises(ValueError, match="stride='1x1' has no meaning in ResNet-18, whose blocks have two 3x3"):
         create_model("r18_gc", stride="1x1")
     with pytest.raises(ValueError, match="stride='3' is not one of '3x3', '1x1'"):
@@ -130,8 +131,8 @@ def test_what_a_stride_cannot_be():
     ],
 )
 def test_second_order_networks_cost_what_the_released_code_does(name, params, macs, centred):
-    """But for its centring: X J X^T with J as large as positions squared, where ours subtracts the mean."""
-    cost = counted(name)
+    """The released code also centres by X J X^T with a positions x positions matrix J; ours subtracts the mean."""
+    cost = cost_of(name)
     assert cost.params == params
     assert f"{(cost.macs + sum(d * side**4 for d, side in centred)) / 1e9:.3f}" == macs
 
@@ -157,11 +158,11 @@ def test_gsop_strides_in_res2_alone():
     assert strides == {"layer1.2.bn3": 2, "layer2.3.bn3": 1, "layer3.5.bn3": 1, "layer4.2.bn3": 1}
 
 
-# ------------------------------------------------------------------------------------------------------ given hosts
+# -------------------------------------------------------------------------------------------------- given backbones
 
 
 @pytest.mark.parametrize("name", ["r18_gc", "r18_nl1"])
-def test_the_same_in_a_timm_host(name):
+def test_the_same_in_a_timm_backbone(name):
     backbone = timm.create_model("resnet18", num_classes=5).eval()
     before = backbone(PHOTO)
     given = wf.create_model(name, backbone=backbone)
@@ -169,35 +170,35 @@ def test_the_same_in_a_timm_host(name):
     assert blocks_of(backbone) == blocks_of(wf.create_model(name, 5))
 
 
-def test_the_same_cost_in_a_timm_host():
+def test_the_same_cost_in_a_timm_backbone():
     theirs = count(lambda: wf.create_model("gsop2_r50", backbone=timm.create_model("resnet50")), (3, 224, 224))
-    assert theirs == counted("gsop2_r50")
+    assert theirs == cost_of("gsop2_r50")
 
 
-def test_a_whole_network_in_a_timm_host():
+def test_second_order_pooling_in_a_timm_backbone():
     backbone = wf.create_model("isqrt_r50", backbone=timm.create_model("resnet50", num_classes=7).double())
     assert backbone.eval()(PHOTO.double()).shape == (2, 7)
     assert backbone.fc.weight.dtype == torch.float64
 
 
-def test_hosts_with_other_names():
+def test_backbones_with_other_names():
     backbone = timm.create_model("convnext_atto")
     keys = list(backbone.state_dict())
     with pytest.raises(
-        ValueError, match=r"the backbone \(ConvNeXt\) has no layer1, layer2, layer3, layer4, fc; see `wf.s"
+        ValueError, match=r"the backbone \(ConvNeXt\) has no layer1, layer2, layer3, layer4, fc; list its"
     ):
         wf.create_model("r50_gc", backbone=backbone)
     assert list(backbone.state_dict()) == keys
 
 
-def test_a_host_with_too_few_blocks():
+def test_a_backbone_with_too_few_blocks():
     with pytest.raises(ValueError, match=r"at='layer3.4' matches no module"):
         wf.create_model("r50_nl1", backbone=torchvision.models.resnet18())
 
 
-def test_what_a_given_host_cannot_take():
+def test_a_given_backbone_takes_no_options():
     backbone = torchvision.models.resnet18()
-    with pytest.raises(ValueError, match="num_classes, stride cannot be had in a backbone that is built already"):
+    with pytest.raises(ValueError, match="num_classes, stride cannot be changed in a backbone that is already built"):
         wf.create_model("r18_gc", 5, backbone=backbone, stride="3x3")
     assert not blocks_of(backbone)
 
@@ -207,6 +208,33 @@ def test_wrong_names():
         wf.create_model("r50_gcc")
     with pytest.raises(ValueError, match="there is no network 'zzz'; there are r18, r34, r50"):
         wf.create_model("zzz")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"num_clases": 10}, r"create_model\('r50_gc'\) has no argument 'num_clases'; did you mean 'num_classes'\?"),
+        ({"ratio": 4}, r"has no argument 'ratio' \(it takes num_classes, backbone, stride\)"),
+        ({"num_classes": "10"}, "num_classes='10' must be an integer of at least 1"),
+        ({"num_classes": 0}, "num_classes=0 must be an integer of at least 1"),
+        ({"backbone": "resnet50"}, "backbone='resnet50' must be a network that is already built, such as torchvision"),
+    ],
+)
+def test_wrong_arguments(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        wf.create_model("r50_gc", **arguments)
+
+
+def test_a_name_of_another_type():
+    with pytest.raises(ValueError, match="name=50 must be the name of a network, such as 'r50_gc'"):
+        wf.create_model(50)
+
+
+def test_an_option_of_a_video_network():
+    with pytest.raises(
+        ValueError, match=r"create_model\('c2d_r18'\) has no argument 'pool'.* \(it takes .*, dropout\)"
+    ):
+        wf.create_model("c2d_r18", pool=3)
 
 
 def test_a_network_trains():

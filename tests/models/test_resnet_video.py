@@ -1,4 +1,4 @@
-"""The host for clips: what each reference strides and pools, which kernels see time, and windows of a larger map."""
+"""The ResNet for clips: strides and pools of each reference, temporal kernels, and windows of a larger map."""
 
 import pytest
 import torch
@@ -7,11 +7,11 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from wholeframe.models.resnet_video import VideoResNet
-from wholeframe.models.video_conventions import CONVENTIONS
+from wholeframe.models.video_conventions import VIDEO_CONVENTIONS
 
 
 def grids(network, *clip):
-    """The grid behind pool1, pool2 and each stage."""
+    """The grid after pool1, pool2 and each stage."""
     seen = {}
     for name in ("pool1", "pool2", "layer2", "layer3", "layer4"):
         network.get_submodule(name).register_forward_hook(
@@ -40,15 +40,15 @@ def test_grids_of_the_references(convention, frames, pool1, pool2):
 
 
 def temporal(network, name):
-    """Frames that this convolution of every block sees, by stage."""
+    """Frames in the kernel of this convolution of every block, by stage."""
     stages = (network.layer1, network.layer2, network.layer3, network.layer4)
     return ["".join(str(block.get_submodule(name).kernel_size[0]) for block in stage) for stage in stages]
 
 
 def test_flags_of_i3d():
     with FakeTensorMode():
-        i3d, deep, cube = (VideoResNet.like("caffe2", *host) for host in [("i3d", 50), ("i3d", 101), ("i3d333", 50)])
-        slow, flat = (VideoResNet.like("nopool", host, 50) for host in ("slowonly", "c2d"))
+        i3d, deep, cube = (VideoResNet.like("caffe2", *name) for name in [("i3d", 50), ("i3d", 101), ("i3d333", 50)])
+        slow, flat = (VideoResNet.like("nopool", name, 50) for name in ("slowonly", "c2d"))
     assert temporal(i3d, "conv1") == ["333", "3131", "313131", "131"]
     assert temporal(deep, "conv1") == ["333", "3131", "31313131313131313131313", "131"]
     assert temporal(cube, "conv2") == ["333", "3131", "313131", "131"]
@@ -73,8 +73,8 @@ def test_stride_in_the_first_1x1():
     assert (caffe.layer2[0].conv1.stride, caffe.layer2[0].conv2.stride) == ((1, 2, 2), (1, 1, 1))
 
 
-def test_no_time_in_c2d_without_pools():
-    """Frames of C2D meet nowhere but in its pools and the head."""
+def test_c2d_without_pools_keeps_frames_apart():
+    """Only the pools and the head of C2D mix frames."""
     network = VideoResNet.like("nopool", "c2d", 18).eval()
     clip = torch.randn(1, 3, 4, 32, 32)
     other = clip.clone()
@@ -95,7 +95,7 @@ def test_windows_of_a_larger_map():
             expected = network.fc(features[:, :, :, y : y + 2, 0:2].mean(dim=(2, 3, 4)))
             torch.testing.assert_close(windows[:, :, y, 0], expected)
         assert not torch.allclose(windows[:, :, 0], windows[:, :, 1], atol=1e-4)
-        # A map that is no larger than a window is one window, and then the network itself.
+        # A map no larger than a window is one window, whose logits are those of the network.
         torch.testing.assert_close(network.windows(clip)[:, :, 0, 0], network(clip))
 
 
@@ -115,8 +115,8 @@ def test_gradients_reach_everything():
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
 
 
-def test_what_cannot_be():
-    flat = CONVENTIONS["paper"] | {"conv1_time": 1, "inflated": ((0,),) * 4}
+def test_options_and_clips_that_are_refused():
+    flat = VIDEO_CONVENTIONS["paper"] | {"conv1_time": 1, "inflated": ((0,),) * 4}
     with pytest.raises(ValueError, match="depth=20"):
         VideoResNet(20, **flat)
     with pytest.raises(ValueError, match="a pattern for each of four stages"):
@@ -125,8 +125,10 @@ def test_what_cannot_be():
         VideoResNet.like("paper", "i3d", 34)
     with pytest.raises(ValueError, match="stride='1x1' has no meaning in ResNet-18"):
         VideoResNet.like("paper", "c2d", 18, stride="1x1")
-    with pytest.raises(ValueError, match=r"backbone='i3D'.*i3d"):
+    with pytest.raises(ValueError, match=r"architecture='i3D'.*i3d"):
         VideoResNet.like("paper", "i3D", 50)
+    with pytest.raises(ValueError, match="VideoResNet has no argument 'strid'; did you mean 'stride'"):
+        VideoResNet.like("paper", "c2d", 18, strid="1x1")
     network = VideoResNet.like("paper", "c2d", 18)
     with pytest.raises(ValueError, match=r"shape \(3, 8, 64, 64\).*clip\[None\]"):
         network(torch.zeros(3, 8, 64, 64))

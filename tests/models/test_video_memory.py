@@ -1,10 +1,10 @@
-"""What attention over a whole clip needs: the largest block of the 128-frame network, if it had no groups."""
+"""Memory of attention over a whole clip: the largest block of the 128-frame network, without its groups."""
 
 import pytest
 import torch
 
 from wholeframe.models.measure import peak_bytes
-from wholeframe.models.zoo.video import NL_FROZEN
+from wholeframe.models.zoo.video_assembly import NL_FROZEN
 
 
 @pytest.mark.slow
@@ -21,7 +21,7 @@ def test_res3_of_128_frames_needs_a_quarter_of_explicit_attention():
             block.zero_grad()
             block(clip).sum().backward()
 
-        run()  # what is freed in the measured run would else be held against nobody
+        run()  # gradients exist before the measured run, as in every step but the first
         return peak_bytes(run, torch.device("cpu")) / 2**20
 
     ours, explicit = peak("auto"), peak("dense")

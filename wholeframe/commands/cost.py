@@ -9,9 +9,9 @@ from rich.console import Console
 
 from wholeframe.commands.models import table
 from wholeframe.models.build import create_backbone
-from wholeframe.models.cost import count, measure
+from wholeframe.models.cost import count, measure_passes
 from wholeframe.models.zoo import MODELS
-from wholeframe.models.zoo.published import SIZES, figures
+from wholeframe.models.zoo.published import SIZE_UNITS, compare_figures
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ def main(arguments: list[str]) -> None:
     print(f"{options.name} on {shape}, {classes} classes")
     print(f"  {cost.params:,} parameters, {cost.macs:,} multiply-adds (convolutions, matrix products, attention)")
     if named:
-        sizes = [row for row in figures(options.name) if row.published.unit in SIZES]
+        sizes = [row for row in compare_figures(options.name) if row.published.unit in SIZE_UNITS]
         console.print(table(sizes) if sizes else "  no published size is known")
     if options.measure:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network, example = create_backbone(options.name, classes).to(device), torch.randn(1, *sample, device=device)
-        for what, run in measure(network, example).items():
+        for what, run in measure_passes(network, example).items():
             print(f"  {what}: {run.ms:,.0f} ms, {run.mib:,.0f} MiB above the weights")
         print(f"  one sample, {device.type}, {torch.get_num_threads()} threads, float32")

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from wholeframe.models.zoo import MODELS, card_of
 from wholeframe.models.zoo.card import Card
-from wholeframe.models.zoo.published import Beside, figures
-from wholeframe.models.zoo.sizes import COUNTS
+from wholeframe.models.zoo.published import Comparison, compare_figures
+from wholeframe.models.zoo.sizes import SIZES
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def _list() -> Table:
     table.add_column("G multiply-adds", justify="right")
     table.add_column("published", no_wrap=True)
     for name, network in MODELS.items():
-        params, macs = COUNTS[name]
+        params, macs = SIZES[name]
         table.add_row(name, escape(network.paper), f"{params / 1e6:.2f}", f"{macs / 1e9:.2f}", _accuracy(network))
     return table
 
@@ -69,10 +69,10 @@ def show(console: Console, name: str, network: Card) -> None:
     for what, fact in facts.items():
         if fact:
             console.print(f"  {what:<8} {escape(fact)}", soft_wrap=True)
-    console.print(table(figures(name)))
+    console.print(table(compare_figures(name)))
 
 
-def table(rows: list[Beside]) -> Table:
+def table(rows: list[Comparison]) -> Table:
     """Published figures, ours where they are sizes, and where they are from."""
     shown = Table(box=SIMPLE, pad_edge=False)
     for column in ("published", "ours"):

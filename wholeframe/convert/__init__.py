@@ -1,8 +1,8 @@
-"""Blocks of other repositories as blocks of this package.
+"""Blocks of other repositories converted to blocks of this package.
 
     block = wf.convert.block("slowfast.Nonlocal", {"dim": 8, "dim_inner": 4, "pool_size": [1, 2, 2]}, state)
 
-One file per repository says what its arguments mean and what its tensors are called; `rename` does the rest.
+One file for each repository translates its constructor arguments and lists its tensor names; `rename` applies them.
 """
 
 from collections.abc import Mapping
@@ -47,8 +47,8 @@ SOURCES: dict[str, Source] = {
     "timm.BatNonLocalAttn": Source(timm.bilinear, timm.BAT_NAMES),
     "torchvision.SqueezeExcitation": Source(torchvision.squeeze_excite, torchvision.NAMES),
     "senet.SELayer": Source(senet.squeeze_excite, senet.NAMES),
-    "cgnl.SpatialCGNL": Source(cgnl.dot, cgnl.NAMES),
-    "cgnl.SpatialCGNLx": Source(cgnl.taylor, cgnl.NAMES),
+    "cgnl.SpatialCGNL": Source(cgnl.cgnl_dot, cgnl.NAMES),
+    "cgnl.SpatialCGNLx": Source(cgnl.cgnl_taylor, cgnl.NAMES),
     "cgnl.SpatialNL": Source(cgnl.non_local, cgnl.NAMES),
     **{
         f"gsop.Bottleneck{attention}": Source(partial(gsop.bottleneck, attention), gsop.bottleneck_names(attention))
@@ -69,22 +69,26 @@ SOURCES: dict[str, Source] = {
 
 
 def block(reference: str, constructor: Mapping[str, object], state: Mapping[str, Tensor] | None = None) -> nn.Module:
-    """Our block that computes what a reference's block computes.
+    """Build the block that computes the same function as a block of another repository.
 
     Args:
-        reference: a name in `SOURCES`: `"<repository>.<class>"`, with the module between the two where a
-            repository has one class name in several files.
-        constructor: the arguments the reference was built with. What the reference would default, defaults.
-        state: the reference's state dict, for one block, without a prefix. dtype and device follow it. None for
-            a fresh block, an identity where the reference starts as one; where it starts at random, so does ours,
-            with its own distribution.
+        reference: a key of `SOURCES`: `"<repository>.<class>"`, with the module in between where a repository has
+            the same class name in several files.
+        constructor: the arguments that the reference was built with; the others take the reference's defaults.
+        state: the reference's state dict for this block alone, without a prefix. dtype and device follow it. None for
+            an untrained block: an identity if the reference starts as one, otherwise random with our own distribution.
+
+    Returns:
+        A module with the attributes of `wholeframe.blocks.Block`. Four kinds of references are converted to other
+        modules: whole residual blocks (`gcnet.Bottleneck`, `gsop.Bottleneck0` and the like), the stage
+        `slowfast.ResStage`, and the poolings `gsop.ResNet.layer_reduce` and `mpncov.MPNCOV`, which give vectors.
 
     Raises:
         ValueError: for an unknown reference or argument, a value that has no counterpart here, and a state whose
             names or shapes are not those of such a block.
     """
     if reference not in SOURCES:
-        raise ValueError(f"{reference!r} is no known reference; {nearest(reference, SOURCES)}")
+        raise ValueError(f"there is no reference {reference!r}; {nearest(reference, SOURCES)}")
     source = SOURCES[reference]
     module = call(reference, source.make, constructor)
     if state is not None:

@@ -1,9 +1,7 @@
-"""AlexHex7/Non-local_pytorch@ec15789, `lib/non_local_*.py`: one file per kind, the same class names in each.
+"""AlexHex7/Non-local_pytorch@ec15789, `lib/non_local_*.py`: one file for each kind, with the same class names.
 
-Pools after the projections and never scales.
+Its blocks pool after the projections and never scale.
 """
-
-from torch import nn
 
 from wholeframe import ops
 from wholeframe.blocks import NonLocal
@@ -34,8 +32,8 @@ def non_local(
     inter_channels: int | None = None,
     sub_sample: bool = True,
     bn_layer: bool = True,
-) -> nn.Module:
-    """`NONLocalBlock1D`, `NONLocalBlock2D` or `NONLocalBlock3D`; the kind is the file's."""
+) -> NonLocal:
+    """`NONLocalBlock1D`, `NONLocalBlock2D` or `NONLocalBlock3D`; each kind is a file of the reference."""
     return NonLocal(
         in_channels,
         inner=inter_channels,

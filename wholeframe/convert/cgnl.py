@@ -1,10 +1,8 @@
 """KaiyuYue/cgnl-network.pytorch@33e348b, `model/resnet.py`.
 
-`SpatialCGNL` and `SpatialCGNLx` have the same names and shapes: which of the two, and the order, is not in a file. The
-released networks start every weight from N(0, 0.01) and the norm at zero.
+`SpatialCGNL` and `SpatialCGNLx` have the same tensor names and shapes, so a state does not tell the class or the order.
+The released networks draw every weight from N(0, 0.01) and start the norm at zero.
 """
-
-from torch import nn
 
 from wholeframe.blocks import CGNL, NonLocal
 
@@ -18,7 +16,7 @@ NAMES = {
 }
 
 
-def dot(inplanes: int, planes: int, use_scale: bool = False, groups: int | None = None) -> nn.Module:
+def cgnl_dot(inplanes: int, planes: int, use_scale: bool = False, groups: int | None = None) -> CGNL:
     """`SpatialCGNL`."""
     return CGNL(
         inplanes,
@@ -30,8 +28,8 @@ def dot(inplanes: int, planes: int, use_scale: bool = False, groups: int | None 
     )
 
 
-def taylor(inplanes: int, planes: int, use_scale: bool = False, groups: int | None = None, order: int = 2) -> nn.Module:
-    """`SpatialCGNLx`. Its gamma is a constant, 1e-4, rounded to float32 there."""
+def cgnl_taylor(inplanes: int, planes: int, use_scale: bool = False, groups: int | None = None, order: int = 2) -> CGNL:
+    """`SpatialCGNLx`. Its gamma is the constant 1e-4, which the reference rounds to float32."""
     return CGNL(
         inplanes,
         inner=planes,
@@ -44,8 +42,8 @@ def taylor(inplanes: int, planes: int, use_scale: bool = False, groups: int | No
     )
 
 
-def non_local(inplanes: int, planes: int, use_scale: bool = False) -> nn.Module:
-    """`SpatialNL`: an embedded Gaussian without biases, without pooling."""
+def non_local(inplanes: int, planes: int, use_scale: bool = False) -> NonLocal:
+    """`SpatialNL`: an embedded Gaussian without biases and without pooling."""
     return NonLocal(
         inplanes, inner=planes, scale="sqrt_dim" if use_scale else None, norm="bn", bias=False, out_bias=False
     )

@@ -1,4 +1,4 @@
-"""xvjiarui/GCNet@029db540: mmcv's block under its first argument name, and the residual block around it.
+"""xvjiarui/GCNet@029db540: mmcv's block with its earlier argument name, and the residual block around it.
 
 `mmdet/ops/gcb/context_block.py` and `mmdet/models/backbones/resnet.py`.
 """
@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 from torchvision.models import resnet
 
+from wholeframe.blocks import GlobalContext
 from wholeframe.convert import mmcv
 from wholeframe.convert.rename import call, meaning
 
-# The block stands behind the last norm of the residual branch: bn3 is that norm and the block.
+# The block is applied after the last norm of the residual branch, so bn3 becomes that norm and the block.
 BOTTLENECK = {
     **{f"{name}.": f"{name}." for name in ("conv1", "bn1", "conv2", "bn2", "conv3", "downsample")},
     "bn3.": "bn3.0.",
@@ -24,7 +25,7 @@ def context(
     ratio: float,
     pooling_type: str = "att",
     fusion_types: Sequence[str] = ("channel_add",),
-) -> nn.Module:
+) -> GlobalContext:
     """`ContextBlock`."""
     return mmcv.context(inplanes, ratio, pooling_type, fusion_types)
 
@@ -37,10 +38,10 @@ def bottleneck(
     dilation: int = 1,
     downsample: nn.Module | None = None,
     style: str = "pytorch",
-) -> nn.Module:
-    """`Bottleneck` with a `gcb`: torchvision's, with the block behind its last norm, before the sum.
+) -> resnet.Bottleneck:
+    """`Bottleneck` with a `gcb`: torchvision's, with the block after its last norm, before the sum.
 
-    `style="caffe"` has the stride on the first convolution.
+    `style="caffe"` has the stride in the first convolution.
     """
     block = resnet.Bottleneck(inplanes, planes, stride, downsample, dilation=dilation)
     if meaning("style", style, {"pytorch": False, "caffe": True}):

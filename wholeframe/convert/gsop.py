@@ -1,11 +1,11 @@
 """ZilinGao/Global-Second-order-Pooling-Convolutional-Networks@662a699, `torchvision/models/resnet.py`.
 
-What `Bottleneck` calls its tensors depends on its argument `attention`, whose character stands behind the name here:
-`"gsop.Bottleneck+"`. The blocks are methods of it: `chan_att` and `pos_att` stand for the blocks that apply them.
+The tensor names of `Bottleneck` depend on its argument `attention`, so its value is appended to the name here:
+`"gsop.Bottleneck+"`. The blocks are methods of `Bottleneck`: `chan_att` and `pos_att` name the blocks that apply them.
 
-What the reference fixes inside its constructor (`dr_stride`, `sp_h`, `sp_w`, `groups`, `conv_kernel_size`) is an
-argument here, under the name of its attribute, since forks change it. The functions `development_*` are the authors'
-development file, `resnet.py~` of commit b69ea4e.
+Values that the reference sets inside its constructor (`dr_stride`, `sp_h`, `sp_w`, `groups`, `conv_kernel_size`) are
+arguments here, under the names of its attributes, because forks change them. The functions `development_*` convert
+the authors' development file, `resnet.py~` of commit b69ea4e.
 """
 
 from collections.abc import Callable
@@ -36,13 +36,13 @@ CONCAT = {
     "dilate_conv_for_concat2.": "out_position.",
     "bn_for_concat.": "norm.",
 }
-# A block stands behind the last norm of the residual branch: bn3 is that norm and the block.
+# The block is applied after the last norm of the residual branch, so bn3 becomes that norm and the block.
 PLAIN = {f"{name}.": f"{name}." for name in ("conv1", "bn1", "conv2", "bn2", "conv3", "downsample")}
 HEAD = {"layer_reduce.": "reduce.linear.", "layer_reduce_bn.": "reduce.norm."}
 
 
 def bottleneck_names(attention: str) -> dict[str, str | None]:
-    """What a `Bottleneck` with this attention calls its tensors."""
+    """The tensor names of a `Bottleneck` with this attention."""
     if attention == "0":
         return {**PLAIN, "bn3.": "bn3."}
     channel, position = {"1": ("", None), "2": (None, "")}.get(attention, ("channel.", "position."))
@@ -65,8 +65,8 @@ def bottleneck(
     sp_w: int = 8,
     groups: int | None = None,
     conv_kernel_size: int | None = None,
-) -> nn.Module:
-    """`Bottleneck`: torchvision's, with the block behind its last norm, where the reference applies it."""
+) -> resnet.Bottleneck:
+    """`Bottleneck`: torchvision's, with the block after its last norm, where the reference applies it."""
     block = resnet.Bottleneck(inplanes, planes, stride, downsample)
     if attention == "0":
         return block
@@ -84,19 +84,21 @@ def bottleneck(
     return block
 
 
-def channel(planes: int, expansion: int = 4, att_dim: int = 128, dr_stride: int | None = None) -> nn.Module:
+def channel(planes: int, expansion: int = 4, att_dim: int = 128, dr_stride: int | None = None) -> GSoPChannel:
     """`x * chan_att(x)`."""
     return GSoPChannel(
         planes * expansion, inner=att_dim, stride=stage_stride(planes) if dr_stride is None else dr_stride
     )
 
 
-def position(planes: int, expansion: int = 4, att_dim: int = 128, sp_h: int = 8, sp_w: int = 8) -> nn.Module:
+def position(planes: int, expansion: int = 4, att_dim: int = 128, sp_h: int = 8, sp_w: int = 8) -> GSoPPosition:
     """`relu(x * pos_att(x))`."""
     return GSoPPosition(planes * expansion, inner=att_dim, size=(sp_h, sp_w))
 
 
-def development_channel(planes: int, expansion: int = 4, att_dim: int = 128, dr_stride: int | None = None) -> nn.Module:
+def development_channel(
+    planes: int, expansion: int = 4, att_dim: int = 128, dr_stride: int | None = None
+) -> GSoPChannel:
     """`x * chan_att(x)`, with a leaky ReLU between the last two layers and none before the covariance."""
     return GSoPChannel(
         planes * expansion,
@@ -114,8 +116,8 @@ def development_position(
     dr_stride: int | None = None,
     sp_h: int = 8,
     sp_w: int = 8,
-) -> nn.Module:
-    """`relu(x * spat_att(x))`: six filters per row, a leaky ReLU, a stride, half of the covariance corrected."""
+) -> GSoPPosition:
+    """`relu(x * spat_att(x))`: six filters per row, a leaky ReLU, a stride, and half of the covariance centred."""
     return GSoPPosition(
         planes * expansion,
         inner=att_dim,
@@ -127,11 +129,11 @@ def development_position(
     )
 
 
-def head(inplanes: int = 2048, isqrt_dim: int = 256) -> nn.Module:
-    """`layer_reduce` to `TriuvecLayer` of GSoP-Net2: three steps, the lower triangle."""
+def head(inplanes: int = 2048, isqrt_dim: int = 256) -> ISqrtCov:
+    """From `layer_reduce` to `TriuvecLayer` of GSoP-Net2: three steps, the lower triangle."""
     return ISqrtCov(inplanes, inner=isqrt_dim, steps=3, triangle="lower")
 
 
 def stage_stride(planes: int) -> int:
-    """The first stage has 64 planes and looks at every other position."""
+    """The first stage, which has 64 planes, uses every other position."""
     return 1 if planes > 64 else 2

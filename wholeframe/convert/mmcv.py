@@ -1,13 +1,11 @@
 """open-mmlab/mmcv 2.2.0, `mmcv/cnn/bricks/non_local.py` and `context_block.py`; mmdetection's and MMAction2's blocks.
 
-Pools after the projections, divides the logits by the root of the inner width unless `use_scale=False`, and drops
-the bias of the last convolution where a norm follows.
+Its non-local block pools after the projections, divides the logits by the root of the inner width unless
+`use_scale=False`, and has no bias in the last convolution if a norm follows.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from torch import nn
 
 from wholeframe import ops
 from wholeframe.blocks import GlobalContext, NonLocal
@@ -53,11 +51,11 @@ def non_local(
     mode: str = "embedded_gaussian",
     std: float = 0.01,
     zeros_init: bool = True,
-) -> nn.Module:
+) -> NonLocal:
     """`NonLocal1d`, `NonLocal2d` or `NonLocal3d`.
 
-    `use_scale` acts on the embedded Gaussian alone. Without `zeros_init` the reference draws the last layer from
-    N(0, std); a block of ours is born random in its own way, which a state overwrites.
+    `use_scale` affects the embedded Gaussian only. Without `zeros_init` the reference draws the last layer from
+    N(0, std); ours has another random distribution, which a state overwrites.
     """
     if conv_cfg not in (None, {"type": f"Conv{rank}d"}):
         raise ValueError(f"conv_cfg={conv_cfg!r} has no counterpart here; leave it out for a plain convolution")
@@ -76,10 +74,10 @@ def non_local(
 
 
 def batch_norm(type: str, eps: float = 1e-5, momentum: float = 0.1, requires_grad: bool = True) -> dict[str, Any]:
-    """What a `norm_cfg` says of the block. `SyncBN` is the same function of one process's batch."""
+    """The arguments of the block for a `norm_cfg`. In one process `SyncBN` computes the same function as `BN`."""
     meaning("norm_cfg type", type, dict.fromkeys(("BN", "BN1d", "BN2d", "BN3d", "SyncBN")))
     if not requires_grad:
-        raise ValueError("requires_grad=False belongs to training; leave it out and freeze block.norm afterwards")
+        raise ValueError("requires_grad=False cannot be set here; leave it out and freeze block.norm afterwards")
     return {"norm": "bn", "eps": eps, "momentum": momentum, "out_bias": False}
 
 
@@ -88,8 +86,8 @@ def context(
     ratio: float,
     pooling_type: str = "att",
     fusion_types: Sequence[str] = ("channel_add",),
-) -> nn.Module:
-    """`ContextBlock`. Its hidden width is truncated and may be 1, where the block adds a constant."""
+) -> GlobalContext:
+    """`ContextBlock`. Its hidden width is truncated and may be 1, in which case the block adds a constant."""
     return GlobalContext(
         in_channels,
         hidden=int(in_channels * ratio),
@@ -99,7 +97,7 @@ def context(
 
 
 def fusion(fusion_types: Sequence[str]) -> Fusion:
-    """The order of the two never matters: the reference multiplies first."""
+    """The order of the two names has no effect: the reference always multiplies first."""
     fusions: dict[tuple[str, ...], Fusion] = {
         ("channel_add",): "add",
         ("channel_mul",): "multiply",
@@ -107,5 +105,5 @@ def fusion(fusion_types: Sequence[str]) -> Fusion:
     }
     key = tuple(sorted(set(fusion_types)))
     if key not in fusions:
-        raise ValueError(f"fusion_types={tuple(fusion_types)!r} has to hold 'channel_add', 'channel_mul' or both")
+        raise ValueError(f"fusion_types={tuple(fusion_types)!r} must contain 'channel_add', 'channel_mul' or both")
     return fusions[key]

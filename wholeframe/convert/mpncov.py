@@ -1,10 +1,8 @@
 """jiangtaoxie/fast-MPN-COV@c430c78, `src/representation/MPNCOV.py`.
 
-Our output is `(b, t)` where the reference's is `(b, t, 1)`. The triangle is the upper one; states of before 2018-12-26
-were trained with the lower one, which a state does not tell: set `block.triangle = "lower"` for them.
+Our output is `(b, t)`, the reference's is `(b, t, 1)`. The triangle is the upper one. States older than 2018-12-26 were
+trained with the lower one, which cannot be seen in a state: set `block.triangle = "lower"` for them.
 """
-
-from torch import nn
 
 from wholeframe.blocks import ISqrtCov
 
@@ -17,11 +15,11 @@ def isqrt_cov(
     is_vec: bool = True,
     input_dim: int = 2048,
     dimension_reduction: int | None = None,
-) -> nn.Module:
+) -> ISqrtCov:
     """`MPNCOV`."""
     if not (is_sqrt and is_vec):
         raise ValueError(
             f"is_sqrt={is_sqrt} with is_vec={is_vec} has no counterpart here; without the root or the triangle "
-            "take wholeframe.ops.covariance and wholeframe.ops.newton_schulz themselves"
+            "use wholeframe.ops.covariance and wholeframe.ops.newton_schulz directly"
         )
     return ISqrtCov(input_dim, inner=dimension_reduction, steps=iterNum, triangle="upper")

@@ -6,7 +6,7 @@ from torch import nn
 
 from wholeframe.blocks import NonLocal
 from wholeframe.convert.rename import meaning
-from wholeframe.convert.slowfast import INSTANTIATIONS, pool, scale
+from wholeframe.convert.slowfast import INSTANTIATIONS, pool_of, scale_of
 
 NAMES = {"conv_theta.": "theta.", "conv_phi.": "phi.", "conv_g.": "g.", "conv_out.": "out.", "norm.": "norm."}
 
@@ -19,14 +19,14 @@ def non_local(
     norm: object = nn.BatchNorm3d,
     norm_eps: float = 1e-5,
     norm_momentum: float = 0.1,
-) -> nn.Module:
+) -> NonLocal:
     """`create_nonlocal`."""
     return NonLocal(
         dim_in,
         inner=dim_inner,
         kind=meaning("instantiation", instantiation, INSTANTIATIONS),
-        scale=scale(instantiation),
-        pool=pool(pool_size),
+        scale=scale_of(instantiation),
+        pool=pool_of(pool_size),
         pool_order="before",
         norm=meaning("norm", norm, {"BatchNorm3d": "bn", None: None}),
         eps=norm_eps,

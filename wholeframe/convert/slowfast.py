@@ -1,6 +1,6 @@
 """facebookresearch/SlowFast@287ec00, `slowfast/models/nonlocal_helper.py`, and the stage around it, `resnet_helper.py`.
 
-Pools before the projections and always scales the softmax. The released Caffe2 weights need both.
+Its block pools before the projections and always scales the softmax. The released Caffe2 weights need both.
 """
 
 from collections.abc import Sequence
@@ -34,17 +34,17 @@ def non_local(
     norm_momentum: float = 0.1,
     norm_module: object = nn.BatchNorm3d,
     nonlocal_group: int = 1,
-) -> nn.Module:
-    """`Nonlocal`, and how the `ResStage` around it cuts the clip: `nonlocal_group` is a number of groups.
+) -> NonLocal:
+    """`Nonlocal`, and the groups of frames into which the `ResStage` around it cuts the clip.
 
-    Both `zero_init_*` only mark a layer for the model's initialiser: the block alone starts at random.
+    Both `zero_init_*` only mark a layer for the model's initialiser: the block on its own starts at random.
     """
     return NonLocal(
         dim,
         inner=dim_inner,
         kind=meaning("instantiation", instantiation, INSTANTIATIONS),
-        scale=scale(instantiation),
-        pool=pool(pool_size),
+        scale=scale_of(instantiation),
+        pool=pool_of(pool_size),
         pool_order="before",
         frame_groups=None if nonlocal_group == 1 else nonlocal_group,
         norm=meaning("norm_module", norm_module, {"BatchNorm3d": "bn"}),
@@ -55,13 +55,13 @@ def non_local(
     )
 
 
-def scale(instantiation: str) -> ops.Scale:
-    """inner^-1/2, which the dot product has no use for."""
+def scale_of(instantiation: str) -> ops.Scale:
+    """inner^-1/2 for the softmax; the dot product has no scale."""
     return "sqrt_dim" if instantiation == "softmax" else None
 
 
-def pool(pool_size: Sequence[int] | None) -> int | tuple[int, ...]:
-    """One window for each of time, height and width."""
+def pool_of(pool_size: Sequence[int] | None) -> int | tuple[int, ...]:
+    """The window in time, height and width; 1 for no pooling."""
     return 1 if pool_size is None or max(pool_size) == 1 else tuple(pool_size)
 
 
@@ -83,16 +83,16 @@ def stage(
     stride_1x1: bool = False,
     inplace_relu: bool = True,
 ) -> nn.Module:
-    """`ResStage` of one pathway: residual blocks in a row, a non-local block behind some of them.
+    """`ResStage` of one pathway: residual blocks in a row, some of them followed by a non-local block.
 
-    It takes and gives one map `(b, c, t, h, w)`, where the reference has a list of one. `inplace_relu` is no
-    difference in what is computed.
+    Input and output are one map `(b, c, t, h, w)`; the reference has a list of one map. `inplace_relu` does not change
+    the result.
     """
     if len(dim_in) != 1:
         raise ValueError(f"a stage of {len(dim_in)} pathways has no counterpart here; convert them one by one")
     meaning("trans_func_name", trans_func_name, {"bottleneck_transform": None})
     count, after = num_blocks[0], dim_out[0]
-    # The given widths over time repeat for so many blocks; the others look at single frames.
+    # The kernel sizes over time repeat for `num_block_temp_kernel` blocks; the other blocks have a size of 1.
     frames = [*(list(temp_kernel_sizes[0]) * count)[: num_block_temp_kernel[0]], *[1] * count][:count]
     network = nn.Sequential()
     for index in range(count):
@@ -106,7 +106,7 @@ def stage(
 
 
 class Residual(nn.Module):
-    """`ResBlock` with `BottleneckTransform`, under its names: 1 x 1 over some frames, 3 x 3, 1 x 1."""
+    """`ResBlock` with `BottleneckTransform`, with its names: 1 x 1 over `frames` frames, 3 x 3, 1 x 1."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """huggingface/pytorch-image-models, timm 1.0.31, `timm/layers/`.
 
-`device` and `dtype` are no arguments here: both follow the state. Neither are the further arguments that
-`NonLocalAttn` and `EffectiveSEModule` take and ignore.
+`device` and `dtype` are not arguments here, because both follow the state. Neither are the further arguments that
+`NonLocalAttn` and `EffectiveSEModule` accept and ignore.
 """
 
 from torch import nn
@@ -25,8 +25,8 @@ from wholeframe.blocks.conventions import rounded
 from wholeframe.blocks.transforms import Activation
 from wholeframe.convert.rename import meaning
 
-ACTIVATIONS: dict[str | None, Activation] = {"relu": "relu", "ReLU": "relu", "silu": "silu", "SiLU": "silu"}
-GATES: dict[str | None, Gate] = {
+ACTIVATION_NAMES: dict[str | None, Activation] = {"relu": "relu", "ReLU": "relu", "silu": "silu", "SiLU": "silu"}
+GATE_NAMES: dict[str | None, Gate] = {
     "sigmoid": "sigmoid",
     "Sigmoid": "sigmoid",
     "hard_sigmoid": "hard_sigmoid",
@@ -65,8 +65,8 @@ def non_local(
     rd_ratio: float = 1 / 8,
     rd_channels: int | None = None,
     rd_divisor: int = 8,
-) -> nn.Module:
-    """`NonLocalAttn`. Its scale is the root of the channels of x, not of theta."""
+) -> NonLocal:
+    """`NonLocalAttn`. It divides the logits by the root of the channels of x, not of theta."""
     return NonLocal(
         in_channels,
         inner=rounded(in_channels * rd_ratio, rd_divisor, least=0.9) if rd_channels is None else rd_channels,
@@ -87,24 +87,25 @@ def global_context(
     rd_divisor: int = 1,
     act_layer: object = nn.ReLU,
     gate_layer: object = "sigmoid",
-) -> nn.Module:
-    """`GlobalContext`. `init_last_zero` does nothing in the reference either.
+) -> GlobalContext:
+    """`GlobalContext`. `init_last_zero` has no effect in the reference either.
 
-    The reference starts the adding transform with zero weights and random biases, so it is born random here.
+    The reference starts the added transform with zero weights and random biases, so ours has `init="random"`.
     """
     return GlobalContext(
         channels,
         hidden=rounded(channels * rd_ratio, rd_divisor) if rd_channels is None else rd_channels,
         context="attention" if use_attn else "mean",
         fusion=fusion(fuse_add, fuse_scale),
-        gate=meaning("gate_layer", gate_layer, GATES),
+        gate=meaning("gate_layer", gate_layer, GATE_NAMES),
         eps=1e-6,
-        activation=meaning("act_layer", act_layer, ACTIVATIONS),
+        activation=meaning("act_layer", act_layer, ACTIVATION_NAMES),
         init="random",
     )
 
 
 def fusion(fuse_add: bool, fuse_scale: bool) -> Fusion:
+    """Our name for the two flags."""
     if fuse_add and fuse_scale:
         return "multiply_add"
     if not fuse_add and not fuse_scale:
@@ -122,26 +123,26 @@ def squeeze_excite(
     act_layer: object = nn.ReLU,
     norm_layer: object = None,
     gate_layer: object = "sigmoid",
-) -> nn.Module:
-    """`SEModule`, also known as `SqueezeExcite`."""
+) -> SqueezeExcite:
+    """`SEModule`, also called `SqueezeExcite`."""
     return SqueezeExcite(
         channels,
         hidden=rd_channels or rounded(channels * rd_ratio, rd_divisor),
         norm=meaning("norm_layer", norm_layer, {"BatchNorm2d": "bn", None: None}),
         bias=bias,
-        activation=meaning("act_layer", act_layer, ACTIVATIONS),
+        activation=meaning("act_layer", act_layer, ACTIVATION_NAMES),
         context="mean_max" if add_maxpool else "mean",
-        gate=meaning("gate_layer", gate_layer, GATES),
+        gate=meaning("gate_layer", gate_layer, GATE_NAMES),
     )
 
 
 def effective_squeeze_excite(
     channels: int, add_maxpool: bool = False, gate_layer: object = "hard_sigmoid"
-) -> nn.Module:
-    """`EffectiveSEModule`, also known as `EffectiveSqueezeExcite`."""
+) -> EffectiveSqueezeExcite:
+    """`EffectiveSEModule`, also called `EffectiveSqueezeExcite`."""
     if add_maxpool:
-        raise ValueError("add_maxpool=True has no counterpart here: the context of eSE is a mean, without a maximum")
-    return EffectiveSqueezeExcite(channels, gate=meaning("gate_layer", gate_layer, GATES))
+        raise ValueError("add_maxpool=True has no counterpart here, where eSE takes a mean; give add_maxpool=False")
+    return EffectiveSqueezeExcite(channels, gate=meaning("gate_layer", gate_layer, GATE_NAMES))
 
 
 def efficient_channel(
@@ -151,13 +152,13 @@ def efficient_channel(
     beta: float = 1,
     gate_layer: object = "sigmoid",
     use_mlp: bool = False,
-) -> nn.Module:
-    """`EcaModule`, also known as `EfficientChannelAttn`. With `channels`, it ignores its `kernel_size`."""
+) -> EfficientChannelAttention:
+    """`EcaModule`, also called `EfficientChannelAttn`. Given `channels`, it ignores its `kernel_size`."""
     if use_mlp:
-        raise ValueError("use_mlp=True has no counterpart here: it is an experiment of timm, not of the paper")
+        raise ValueError("use_mlp=True has no counterpart here, as it is not in the paper; give use_mlp=False")
     if (gamma, beta) != (2, 1):
         raise ValueError(f"gamma={gamma}, beta={beta} has no counterpart here; give the paper's 2 and 1")
-    return EfficientChannelAttention(channels, gate=meaning("gate_layer", gate_layer, GATES))
+    return EfficientChannelAttention(channels, gate=meaning("gate_layer", gate_layer, GATE_NAMES))
 
 
 def gather_excite(
@@ -167,14 +168,14 @@ def gather_excite(
     use_mlp: bool = True,
     add_maxpool: bool = False,
     gate_layer: object = "sigmoid",
-) -> nn.Module:
-    """`GatherExcite` without parameters; timm 1.0.31 cannot build it with any. An extent of 0 is the whole map."""
+) -> GatherExcite | ContextBlock:
+    """`GatherExcite` without parameters, the only one that timm 1.0.31 can build. Extent 0 is the whole map."""
     if extra_params or use_mlp:
         raise ValueError(
             f"extra_params={extra_params}, use_mlp={use_mlp} has no counterpart here; "
             "give extra_params=False, use_mlp=False"
         )
-    gate = meaning("gate_layer", gate_layer, GATES)
+    gate = meaning("gate_layer", gate_layer, GATE_NAMES)
     if extent:
         return GatherExcite(channels, extent=extent, context="mean_max" if add_maxpool else "mean", gate=gate)
     return ContextBlock(
@@ -196,15 +197,15 @@ def cbam(
     act_layer: object = nn.ReLU,
     gate_layer: object = "sigmoid",
     mlp_bias: bool = False,
-) -> nn.Module:
+) -> CBAM:
     """`CbamModule`."""
     return CBAM(
         channels,
         hidden=rd_channels or rounded(channels * rd_ratio, rd_divisor),
         bias=mlp_bias,
-        activation=meaning("act_layer", act_layer, ACTIVATIONS),
+        activation=meaning("act_layer", act_layer, ACTIVATION_NAMES),
         kernel=spatial_kernel_size,
-        gate=meaning("gate_layer", gate_layer, GATES),
+        gate=meaning("gate_layer", gate_layer, GATE_NAMES),
     )
 
 
@@ -218,7 +219,7 @@ def bilinear(
     drop_rate: float = 0.2,
     act_layer: object = nn.ReLU,
     norm_layer: object = nn.BatchNorm2d,
-) -> nn.Module:
+) -> BAT:
     """`BatNonLocalAttn`."""
     meaning("act_layer", act_layer, {"relu": None, "ReLU": None})
     meaning("norm_layer", norm_layer, {"BatchNorm2d": None})

@@ -13,7 +13,7 @@ def squeeze_excite(
     squeeze_channels: int,
     activation: object = nn.ReLU,
     scale_activation: object = nn.Sigmoid,
-) -> nn.Module:
+) -> SqueezeExcite:
     """`SqueezeExcitation`."""
     return SqueezeExcite(
         input_channels,

@@ -1,4 +1,4 @@
-"""A model by name: a backbone network, a block, the sites where it is attached."""
+"""A model from a configuration: a backbone by name, a block, and the sites where it is inserted."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.messages import nearest, one_of
+from wholeframe.messages import nearest, one_of, refuse_unknown
 from wholeframe.models.inflate import inflate
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.toy import ToyNet
@@ -26,23 +26,32 @@ BACKBONES: dict[str, Callable[[int], nn.Module]] = {
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which network is trained."""
+    """The network that is trained."""
 
     backbone: str = "small"
-    """small, small_dense, a network of `wholeframe models`, torchvision/NAME or timm/NAME (a bare NAME is looked for in
+    """small, small_dense, a network of `wholeframe models`, torchvision/NAME or timm/NAME (a bare NAME is looked up in
     torchvision, then in timm)"""
     weights: str | None = None
-    """None to start at random; "DEFAULT" or a name for pretrained weights of torchvision, a tag or "DEFAULT" of timm"""
+    """None for random weights; "DEFAULT" or a name of pretrained weights of torchvision, "DEFAULT" or a tag of timm"""
     block: str | None = "nl"
     """a name of `wholeframe blocks`, or None for the bare backbone"""
     at: tuple[str, ...] = ("stage3",)
-    """globs over module names of the backbone: where the block is attached"""
+    """globs over module names of the backbone: the sites of the block"""
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of the block; on the command line, --block-options"""
 
 
 def build(model: ModelConfig, num_classes: int, example: Example = None) -> nn.Module:
-    """The network: backbone for `classes`, with its blocks inserted and proved."""
+    """Build the backbone of a configuration and insert its blocks.
+
+    Args:
+        model: backbone, weights, block and sites.
+        num_classes: width of the output.
+        example: an input of the network, on which `insert` finds the sites and checks the blocks; None for an image.
+
+    Raises:
+        ValueError: for unknown names, options or sites, and for pretrained weights that cannot be fetched.
+    """
     network = create_backbone(model.backbone, num_classes, model.weights)
     if model.block is not None:
         insert(network, block_maker(model.block, model.options), model.at, example)
@@ -50,25 +59,33 @@ def build(model: ModelConfig, num_classes: int, example: Example = None) -> nn.M
 
 
 def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module]:
-    """The block called `name` with these options, to be called with the channels."""
+    """A function from channels to the block of this name with these options; ValueError for unknown ones."""
     if name not in BLOCKS:
         raise ValueError(f"there is no block {name!r}; {nearest(name, BLOCKS)}")
+    make = BLOCKS[name].make
+    refuse_unknown(f"the block {name!r}", make, options)
 
-    def make(channels: int) -> nn.Module:
+    def build_block(channels: int) -> nn.Module:
         try:
-            block = BLOCKS[name].make(channels, **options)
-        except TypeError as error:
-            raise ValueError(f"the block {name!r} does not take these options: {error}") from error
-        assert isinstance(block, nn.Module)
+            block = make(channels, **options)
+        except TypeError as error:  # a value of another type than the block computes with
+            raise ValueError(f"the block {name!r} cannot be built with {options}: {error}") from error
+        assert isinstance(block, nn.Module)  # as every block is, which the protocol cannot say
         return block
 
-    return make
+    return build_block
 
 
 def create_backbone(name: str, num_classes: int, weights: str | None = None) -> nn.Module:
-    """A backbone network by name; pretrained weights come through the loaders of their own library.
+    """Build a backbone by name; pretrained weights are fetched by the library that they belong to.
 
-    Their last layer is kept where it has as many classes, and otherwise begins anew.
+    Args:
+        name: as `ModelConfig.backbone`.
+        num_classes: width of the output. A pretrained classifier of another width is replaced by a random one.
+        weights: as `ModelConfig.weights`.
+
+    Raises:
+        ValueError: for an unknown name, library or weights, and for weights that cannot be fetched.
     """
     if name in BACKBONES:
         if weights is not None:
@@ -78,7 +95,7 @@ def create_backbone(name: str, num_classes: int, weights: str | None = None) -> 
         return _named(name, num_classes, weights)
     library, _, bare = name.rpartition("/")
     if library not in ("", "torchvision", "timm"):
-        raise ValueError(f"there is no library {library!r} of backbones; write torchvision/{bare} or timm/{bare}")
+        raise ValueError(f"there is no library {library!r} of backbones; give torchvision/{bare} or timm/{bare}")
     if library != "timm" and bare in torchvision.models.list_models():
         return _torchvision(bare, num_classes, weights)
     if library == "torchvision":
@@ -88,19 +105,19 @@ def create_backbone(name: str, num_classes: int, weights: str | None = None) -> 
 
 def _named(name: str, num_classes: int, weights: str | None) -> nn.Module:
     """A network of the zoo; pretrained weights are those of the backbone under its blocks."""
-    network = MODELS[name]
+    card = MODELS[name]
     if weights is None:
-        return network.make(num_classes)
-    if len(network.input) == 4:  # a network for clips begins as its 2-D parent, repeated over time
-        made = network.make(num_classes)
-        assert isinstance(made, VideoResNet)
-        inflate(made, create_backbone(f"torchvision/resnet{made.depth}", num_classes, weights).state_dict())
-        return made
-    if not network.backbone or network.attach is None:
-        raise ValueError(f"there are no pretrained weights for what stands under {name!r}; give weights None")
-    below = create_backbone(network.backbone, num_classes, weights)
-    network.attach(below)
-    return below
+        return card.make(num_classes)
+    if len(card.input) == 4:  # a network for clips starts from a 2-D ResNet whose kernels are repeated over time
+        network = card.make(num_classes)
+        assert isinstance(network, VideoResNet)
+        inflate(network, create_backbone(f"torchvision/resnet{network.depth}", num_classes, weights).state_dict())
+        return network
+    if not card.backbone or card.attach is None:
+        raise ValueError(f"there are no pretrained weights of the backbone of {name!r}; give weights None")
+    backbone = create_backbone(card.backbone, num_classes, weights)
+    card.attach(backbone)
+    return backbone
 
 
 def _torchvision(name: str, num_classes: int, weights: str | None) -> nn.Module:
@@ -111,7 +128,9 @@ def _torchvision(name: str, num_classes: int, weights: str | None) -> nn.Module:
         network = torchvision.models.get_model(name, weights=weights)
     linears = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linears:
-        raise ValueError(f"{name!r} ends in no linear layer that could be replaced for {num_classes} classes")
+        raise ValueError(
+            f"{name!r} has no linear layer to replace for {num_classes} classes; give weights None, or another backbone"
+        )
     path, last = linears[-1]
     if last.out_features != num_classes:
         parent, _, child = path.rpartition(".")
@@ -132,13 +151,13 @@ def _timm(name: str, num_classes: int, weights: str | None) -> nn.Module:
 
 
 def refuse_timm(name: str) -> None:
-    """ValueError if timm is not there, or has no such model."""
+    """Raise ValueError if timm is not installed, or has no such model."""
     try:
         import timm
     except ImportError as error:
         raise ValueError(
-            f"torchvision has no model {name!r}, and timm is not installed; `uv sync --extra timm` brings it, or: "
-            f"{nearest(name, torchvision.models.list_models())}"
+            f"torchvision has no model {name!r}, and timm is not installed; install it with `uv sync --extra timm`, or "
+            f"choose from torchvision: {nearest(name, torchvision.models.list_models())}"
         ) from error
     if not timm.is_model(name):
         known = [*MODELS, *torchvision.models.list_models(), *timm.list_models()]
@@ -147,11 +166,11 @@ def refuse_timm(name: str) -> None:
 
 @contextlib.contextmanager
 def _reachable(name: str, weights: str | None) -> Iterator[None]:
-    """Turn a failed download into a sentence."""
+    """Turn a failed download into an error that says what to do."""
     try:
         yield
-    except OSError as error:  # what urllib and huggingface_hub raise without a network
+    except OSError as error:  # raised by urllib and huggingface_hub without a network
         raise ValueError(
             f"the pretrained weights {weights!r} of {name!r} could not be fetched ({error}); give weights None "
-            f"(--weights None) to start at random, or put the file into {torch.hub.get_dir()}/checkpoints"
+            f"(--weights None) for random weights, or put the file into {torch.hub.get_dir()}/checkpoints"
         ) from error

@@ -1,4 +1,4 @@
-"""Weights of a 2-D network in its 3-D child: a kernel is repeated over time and divided by its number of frames."""
+"""Load 2-D weights into a 3-D network: kernels are repeated over time and divided by their number of frames."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from wholeframe.surgery.sites import in_block
 
 @dataclass(frozen=True)
 class Inflated:
-    """What `inflate` did, in keys of the 3-D network."""
+    """What `inflate` did, as state-dict keys of the 3-D network."""
 
     repeated: tuple[str, ...]
-    """kernels that got a temporal axis of more than one frame"""
+    """kernels that gained a temporal axis of more than one frame"""
     copied: tuple[str, ...]
-    """everything else that was loaded"""
+    """all other tensors that were loaded"""
     fresh: tuple[str, ...]
-    """left as they were: inserted blocks, and a classifier of other width"""
+    """tensors that were not loaded: inserted blocks, and a classifier of another width"""
 
     def __str__(self) -> str:
-        left = f", {len(self.fresh)} left as they were: {quoted(self.fresh)}" if self.fresh else ""
+        left = f", {len(self.fresh)} not loaded: {quoted(self.fresh)}" if self.fresh else ""
         return f"{len(self.repeated)} kernels repeated over time, {len(self.copied)} tensors copied{left}"
 
 
@@ -30,17 +30,27 @@ def inflate(network: nn.Module, parent: Mapping[str, Tensor]) -> Inflated:
 
         w3[:, :, t] = w2 / k    for each of the k frames of a kernel
 
-    so that on a clip of one repeated frame, away from the zeros beyond its first and last frame, every map is that of
-    the parent (Wang et al., CVPR 2018, section 4; Carreira & Zisserman, CVPR 2017; the released code, PySlowFast and
-    MMAction2 agree). Norms are copied. `VideoResNet` has the names of torchvision's ResNet:
+    On a clip of one repeated frame every map then equals the parent's, except where a kernel reaches the zero padding
+    beyond the first and the last frame. Norms are copied.
+
+    `VideoResNet` has the module names of torchvision's ResNet:
 
         inflate(VideoResNet.like("slowfast", "i3d", 50), torchvision.models.resnet50(weights="DEFAULT").state_dict())
 
-    Inserted blocks that the parent does not have stay as they are, and so does the last layer when its width
-    differs; the report names them. A batch norm of the parent does not become a frozen one of the child: inflate
-    first, `freeze_norms` after.
+    Source: Wang et al., CVPR 2018, section 4; Carreira & Zisserman, CVPR 2017. The released code, PySlowFast and
+    MMAction2 agree.
 
-    ValueError if any other key is missing or left over, or does not fit; the network is then unchanged.
+    Args:
+        network: changed in place. Inserted blocks that the parent does not have keep their weights, and so does the
+            last layer `fc` if its width differs. Batch norms have to be trainable ones: call `freeze_norms` after
+            `inflate`, not before.
+        parent: the 2-D state dict.
+
+    Returns:
+        The keys that were repeated over time, copied and not loaded.
+
+    Raises:
+        ValueError: if any other key is missing, unknown or of another shape; the network is then unchanged.
     """
     child = network.state_dict()
     fresh = {key for key in child if in_block(key) and key not in parent}
@@ -57,14 +67,14 @@ def inflate(network: nn.Module, parent: Mapping[str, Tensor]) -> Inflated:
 
 
 def _over_time(key: str, weight: Tensor, like: Tensor) -> Tensor:
-    """The weight itself, or with a temporal axis behind its channels."""
+    """The weight itself, or repeated along a new temporal axis after its channels."""
     if weight.shape == like.shape:
         return weight
     if like.ndim == 5 and weight.shape == (*like.shape[:2], *like.shape[3:]):
         return (weight / like.shape[2]).unsqueeze(2).expand_as(like)
     raise ValueError(
         f"{key!r} has shape {tuple(weight.shape)} in the parent, and {tuple(like.shape)} in the network: "
-        "that is no temporal axis more; take a parent of the same depth and widths"
+        "the two differ by more than a temporal axis; take a parent of the same depth and widths"
     )
 
 
@@ -79,6 +89,6 @@ def _same_names(child: set[str], parent: set[str]) -> None:
         sentences = [f"the parent lacks {quoted(missing[:3])}"] if missing else []
         sentences += [f"the network has no {quoted(unknown[:3])}"] if unknown else []
         raise ValueError(
-            f"these are no weights of the same network: {' and '.join(sentences)} "
-            f"({len(missing)} missing, {len(unknown)} left over)"
+            f"these weights are of another network: {' and '.join(sentences)} "
+            f"({len(missing)} missing, {len(unknown)} unknown); take one of the same depth"
         )

@@ -1,4 +1,4 @@
-"""The clock and the allocator: seconds of a run, and the most memory that it holds."""
+"""The clock and the allocator: seconds per run, and the peak memory of a run."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def seconds(run: Callable[[], object], device: torch.device, times: int = 1) -> float:
-    """One run, the mean of so many in a row, waiting for the device."""
+    """Seconds of one run, the mean over `times` runs in a row; the device is synchronised before and after."""
     _wait(device)
     start = time.perf_counter()
     for _ in range(times):
@@ -21,7 +21,7 @@ def seconds(run: Callable[[], object], device: torch.device, times: int = 1) -> 
 
 
 def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
-    """The most memory held at once above the start of a run, as the allocator sees it."""
+    """Peak memory during a run, in bytes above what was allocated before it, according to the allocator."""
     if device.type == "cuda":
         _wait(device)
         torch.cuda.reset_peak_memory_stats(device)
@@ -42,7 +42,7 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """The profiler's own library writes to the process's stderr about GPUs that are not there."""
+    """Discard stderr: the profiler's C++ library writes messages about missing GPUs to the file descriptor itself."""
     sys.stderr.flush()
     stderr = os.dup(2)
     try:

@@ -1,8 +1,8 @@
 """A residual network for clips, with the module names of torchvision's ResNet.
 
 The names (`conv1 bn1 layer1 ... layer4 fc`, and `conv1 bn1 ... downsample.0` within a block) are those of the 2-D
-parent, so that `wholeframe.models.inflate` finds its weights and blocks are inserted at the same sites: after block 4
-of res4 is `layer3.4`, before its residual sum is `layer3.4.bn3`.
+network, so that `wholeframe.models.inflate` loads 2-D weights by name and blocks are inserted at the same sites as in
+images: after block 4 of res4 is `layer3.4`, before its residual sum is `layer3.4.bn3`.
 """
 
 from collections.abc import Sequence
@@ -13,24 +13,26 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wholeframe.messages import one_of
+from wholeframe.messages import one_of, refuse_unknown
 from wholeframe.models import video_conventions as conventions
-from wholeframe.models.resnet_image import STAGES, Depth, Stride
+from wholeframe.models.resnet_sites import STAGES, Depth, Stride
 
 Inflation = Literal["3x1x1", "3x3x3"]
 Triple = tuple[int, int, int]
 
 
 class VideoResNet(nn.Module):
-    """ResNet-18, -34, -50, -101 or -152 over clips `(b, 3, t, h, w)`, giving logits `(b, classes)`.
+    """ResNet-18, -34, -50, -101 or -152 over clips.
 
         conv1, pool1, layer1 (res2), pool2, layer2 ... layer4 (res5), mean over the grid, dropout, fc
 
-    C2D (no temporal kernel: time meets in the pools alone) and I3D of Wang et al., CVPR 2018 (arXiv 1711.07971), table
-    1 and section 4; Slow-only of Feichtenhofer et al., ICCV 2019. Every convolution is without bias and followed by a
-    batch norm; a shortcut is a 1x1x1 convolution where width or stride changes.
+    No convolution has a bias, and each is followed by a batch norm; a shortcut is a 1x1x1 convolution where the width
+    or the stride changes.
 
-    Where references disagree, each is an argument, and `VideoResNet.like` knows what each reference takes:
+    Source: C2D (no temporal kernels: only the pools mix frames) and I3D of Wang et al., CVPR 2018 (arXiv 1711.07971),
+    table 1 and section 4; Slow-only of Feichtenhofer et al., ICCV 2019.
+
+    *Where references disagree* there is an argument, and `VideoResNet.like` has the values of each reference:
 
     - `conv1_stride`: (2, 2, 2) in the paper, the released `resnet_video_org` and MMAction2's I3D; (1, 2, 2) in
       the released `resnet_video` and PySlowFast.
@@ -38,25 +40,29 @@ class VideoResNet(nn.Module):
       without padding in `resnet_video`; 1x3x3 with padding in PySlowFast and in MMAction2, whose stride of 2 drops
       every other frame.
     - `pool2`: 3 frames in the paper, 2 in every code, none in Slow-only and the "nopool" networks.
-    - `stride`: a stage halves the map in the 3x3 of its first block in every released code (torchvision's too), in
-      the first 1x1 where the paper's multiply-adds were counted (inferred: they fit no other way).
-    - `inflated`: every second block in the paper's text; in every code all of res2 and every second block after it.
+    - `stride`: a stage halves the map in the 3x3 of its first block in all released code (torchvision's too), and in
+      the first 1x1 in the network whose multiply-adds the paper prints (inferred: no other stride gives its figure).
+    - `inflated`: every second block in the paper's text; in all code every block of res2 and every second one after
+      it.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
         num_classes: width of the output.
-        conv1_time: frames that conv1 sees, odd.
+        conv1_time: frames in the kernel of conv1, odd.
         conv1_stride: (t, h, w).
         pool1, pool1_stride, pool1_padding: window, stride and padding of the max pooling after conv1.
-        pool2: frames in the window of the temporal max pooling of stride 2 after layer1, None for no pooling.
-        inflated: for each stage which blocks have a temporal kernel, as a pattern that is repeated.
+        pool2: frames in the window of the temporal max pooling of stride 2 after layer1; None for no pooling.
+        inflated: for each of the four stages, which blocks have a temporal kernel, as a pattern that is repeated.
         inflation: `"3x1x1"` inflates the first 1x1 of a bottleneck, `"3x3x3"` its 3x3. A basic block (18 and 34)
-            inflates its first 3x3 and knows only the second.
+            has no 1x1 and takes `"3x3x3"` only, which inflates its first 3x3.
         stride: which convolution of a bottleneck halves the map, `"3x3"` or the first `"1x1"`.
-        dropout: before fc.
+        dropout: probability of the dropout before fc.
+
+    Returns:
+        Logits `(b, num_classes)` of clips `(b, 3, t, h, w)`.
 
     Raises:
-        ValueError: for an unknown depth or option, and in the forward pass for what is no clip of three channels.
+        ValueError: for an unknown depth or option, and in the forward pass for an input of another shape.
     """
 
     def __init__(
@@ -79,9 +85,12 @@ class VideoResNet(nn.Module):
         one_of("depth", depth, tuple(STAGES))
         one_of("inflation", inflation, ("3x1x1", "3x3x3"))
         one_of("stride", stride, ("3x3", "1x1"))
-        block = Bottleneck if depth >= 50 else BasicBlock
+        block = VideoBottleneck if depth >= 50 else VideoBasicBlock
         if len(inflated) != 4 or not all(inflated):
-            raise ValueError(f"inflated={inflated!r} has to name a pattern for each of four stages, such as (1, 0)")
+            raise ValueError(
+                f"inflated={inflated!r} must have a pattern for each of four stages, such as "
+                "((1,), (1, 0), (1, 0), (0, 1))"
+            )
         self.depth = depth
         self.conv1 = nn.Conv3d(3, 64, (conv1_time, 7, 7), conv1_stride, padding=(conv1_time // 2, 3, 3), bias=False)
         self.bn1 = nn.BatchNorm3d(64)
@@ -105,18 +114,26 @@ class VideoResNet(nn.Module):
     @classmethod
     def like(
         cls,
-        convention: conventions.Convention,
-        backbone: conventions.VideoBackbone,
+        convention: conventions.VideoConvention,
+        architecture: conventions.Architecture,
         depth: Depth,
         num_classes: int = 400,
         **overrides: Any,
     ) -> "VideoResNet":
         """The network as a reference builds it: `VideoResNet.like("caffe2_org", "i3d", 50)`.
 
-        `wholeframe.models.video_conventions` says what the names stand for; `overrides` are arguments of
-        `VideoResNet` and win.
+        Args:
+            convention: strides and pools, a key of `wholeframe.models.video_conventions.VIDEO_CONVENTIONS`.
+            architecture: temporal kernels, a key of `wholeframe.models.video_conventions.ARCHITECTURES`.
+            depth: 18, 34, 50, 101 or 152.
+            num_classes: width of the output.
+            overrides: arguments of `VideoResNet`, which take precedence over the tables.
+
+        Raises:
+            ValueError: for an unknown name or argument.
         """
-        return cls(depth, num_classes, **{**conventions.expand(convention, backbone), **overrides})
+        refuse_unknown("VideoResNet", cls, overrides)
+        return cls(depth, num_classes, **{**conventions.arguments_of(convention, architecture), **overrides})
 
     def reset_parameters(self) -> None:
         """He initialisation, and N(0, 0.01) for fc as in the released code."""
@@ -130,29 +147,36 @@ class VideoResNet(nn.Module):
         return self.fc(self.dropout(self.features(clip).mean(dim=(2, 3, 4))))
 
     def features(self, clip: Float[Tensor, "b 3 t h w"]) -> Float[Tensor, "b c t h w"]:
-        """The map that the head averages."""
+        """The last map, over which the head averages."""
         if clip.ndim != 5 or clip.shape[1] != 3:
             raise ValueError(
-                f"a clip is (batch, 3, frames, height, width), and this has shape {tuple(clip.shape)}; one clip "
-                "without a batch wants clip[None], frames before channels want clip.transpose(1, 2)"
+                f"a clip has the shape (batch, 3, frames, height, width), and this one has {tuple(clip.shape)}; give "
+                "clip[None] to add a batch, clip.transpose(1, 2) to put frames after channels"
             )
         x = self.layer1(self.pool1(F.relu(self.bn1(self.conv1(clip)))))
         return self.layer4(self.layer3(self.layer2(self.pool2(x))))
 
     def windows(self, clip: Float[Tensor, "b 3 t h w"], side: int = 7) -> Float[Tensor, "b classes y x"]:
-        """Logits of every place of a window that has all frames and `side` x `side` cells of the last map.
+        """Logits of every window of the last map, each over all frames and `side` x `side` positions.
 
-        What a fully convolutional test needs, which averages probabilities and not logits: a crop of 256 x 256 is a
-        map of 8 x 8 and has 2 x 2 windows (the released code's average pooling of stride 1), and the score of a clip
-        is `windows(clip).softmax(1).mean((2, 3))`. A map smaller than the window is one window.
+        Fully convolutional testing averages the probabilities of windows, not their logits: a crop of 256 x 256 has a
+        map of 8 x 8 and 2 x 2 windows (average pooling of stride 1 in the released code), and the score of a clip is
+        `windows(clip).softmax(1).mean((2, 3))`.
+
+        Args:
+            clip: `(b, 3, t, h, w)`.
+            side: height and width of a window in positions of the last map; a smaller map is one window.
+
+        Returns:
+            `(b, num_classes, y, x)`, one place for each window.
         """
         x = self.features(clip).mean(dim=2)
         x = F.avg_pool2d(x, (min(side, x.shape[2]), min(side, x.shape[3])), stride=1)
         return self.fc(self.dropout(x).movedim(1, -1)).movedim(-1, 1)
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; the first halves the map and, inflated, is 3x3x3."""
+class VideoBasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut; the first has the stride, and is 3x3x3 where inflated."""
 
     expansion = 1
 
@@ -162,7 +186,7 @@ class BasicBlock(nn.Module):
             option = "stride='1x1'" if stride == "1x1" else "inflation='3x1x1'"
             raise ValueError(
                 f"{option} has no meaning in ResNet-18 and -34, whose blocks have two 3x3 convolutions; "
-                f"leave stride='3x3' and take inflation='3x3x3', or a depth of 50 and more"
+                f"give stride='3x3' and inflation='3x3x3', or a depth of 50 or more"
             )
         self.conv1 = convolution(channels, width, (3 if inflation else 1, 3, 3), step)
         self.bn1 = nn.BatchNorm3d(width)
@@ -176,8 +200,8 @@ class BasicBlock(nn.Module):
         return F.relu(y + self.downsample(x))
 
 
-class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 and a shortcut; inflated, the first is 3x1x1 or the second 3x3x3."""
+class VideoBottleneck(nn.Module):
+    """1x1, 3x3, 1x1 and a shortcut; where inflated, the first is 3x1x1 or the second 3x3x3."""
 
     expansion = 4
 
@@ -200,13 +224,13 @@ class Bottleneck(nn.Module):
 
 
 def convolution(channels: int, width: int, kernel: Triple, step: int = 1) -> nn.Conv3d:
-    """Without bias; padded so that it keeps the grid, or divides height and width by `step`."""
+    """A convolution without bias, padded so that the grid stays, or has its height and width divided by `step`."""
     t, h, w = kernel
     return nn.Conv3d(channels, width, kernel, (1, step, step), padding=(t // 2, h // 2, w // 2), bias=False)
 
 
 def shortcut(channels: int, width: int, step: int) -> nn.Module:
-    """The identity, or a projection where width or grid changes."""
+    """The identity, or a 1x1x1 convolution and a norm where width or grid changes."""
     if channels == width and step == 1:
         return nn.Identity()
     return nn.Sequential(convolution(channels, width, (1, 1, 1), step), nn.BatchNorm3d(width))

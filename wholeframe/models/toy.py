@@ -1,20 +1,24 @@
-"""The small network that blocks are compared in."""
+"""A small convolutional network in which blocks are compared."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
 class ToyNet(nn.Module):
-    """Three convolutional stages and two 1 x 1 convolutions: nothing in it sees far.
+    """Three convolutional stages and two 1 x 1 convolutions, with a small receptive field.
 
-    `stage3` is the place for a block: what comes behind it looks at one position at a time.
+    `stage3` is the site for a block: the layers after it see one position at a time, so only the block can relate
+    distant positions.
 
     Args:
         num_classes: width of the output.
         strides: of the three stages.
-        depth: 3 x 3 convolutions per stage; the first one strides.
-        dense: classes at every position `(b, classes, h, w)`, or their mean over positions `(b, classes)`.
-        width: channels throughout.
+        depth: 3 x 3 convolutions per stage; the first one has the stride.
+        dense: whether the output has classes at every position, or their mean over positions.
+        width: channels of every stage.
+
+    Returns:
+        Logits `(b, num_classes, h, w)` at every position of the last map, or `(b, num_classes)`.
     """
 
     def __init__(

@@ -1,14 +1,14 @@
 """What the references mean by "C2D" and "I3D": two tables of explicit arguments of `VideoResNet`.
 
-A convention says where a network strides and pools, a backbone which kernels look at time.
+A convention fixes strides and pools, an architecture fixes which kernels are temporal.
 """
 
 from typing import Any, Literal, get_args
 
 from wholeframe.messages import one_of
 
-Convention = Literal["paper", "caffe2_org", "caffe2", "slowfast", "mmaction2", "nopool"]
-CONVENTIONS: dict[Convention, dict[str, Any]] = {
+VideoConvention = Literal["paper", "caffe2_org", "caffe2", "slowfast", "mmaction2", "nopool"]
+VIDEO_CONVENTIONS: dict[VideoConvention, dict[str, Any]] = {
     # Wang et al., CVPR 2018, table 1: 32 x 224 x 224 -> 8 x 56 x 56 -> 4 x 28 x 28.
     "paper": {
         "conv1_stride": (2, 2, 2),
@@ -25,7 +25,7 @@ CONVENTIONS: dict[Convention, dict[str, Any]] = {
         "pool1_padding": (0, 0, 0),
         "pool2": 2,
     },
-    # The same, `resnet_video`: the released 8 x 8 and 32 x 4 networks (frames x stride).
+    # `resnet_video` of the same repository: the released 8 x 8 and 32 x 4 networks (frames x stride).
     "caffe2": {
         "conv1_stride": (1, 2, 2),
         "pool1": (1, 3, 3),
@@ -49,7 +49,7 @@ CONVENTIONS: dict[Convention, dict[str, Any]] = {
         "pool1_padding": (0, 1, 1),
         "pool2": 2,
     },
-    # SlowFast's `slow` and `c2d_nopool`, MMAction2's `ResNet3dSlowOnly`: as many frames at the end as at the start.
+    # SlowFast's `slow` and `c2d_nopool`, MMAction2's `ResNet3dSlowOnly`: the number of frames never changes.
     "nopool": {
         "conv1_stride": (1, 2, 2),
         "pool1": (1, 3, 3),
@@ -59,20 +59,20 @@ CONVENTIONS: dict[Convention, dict[str, Any]] = {
     },
 }
 
-VideoBackbone = Literal["c2d", "i3d", "i3d333", "slowonly"]
-BACKBONES: dict[VideoBackbone, dict[str, Any]] = {
+Architecture = Literal["c2d", "i3d", "i3d333", "slowonly"]
+ARCHITECTURES: dict[Architecture, dict[str, Any]] = {
     "c2d": {"conv1_time": 1, "inflated": ((0,), (0,), (0,), (0,))},
-    # The flags of all released code; the paper's text has one of two blocks in res2 as well.
+    # As in all released code; the paper's text inflates one of two blocks in res2 as well.
     "i3d": {"conv1_time": 5, "inflated": ((1,), (1, 0), (1, 0), (0, 1)), "inflation": "3x1x1"},
     # The paper's other inflation, in MMAction2 as `inflate_style="3x3x3"`.
     "i3d333": {"conv1_time": 5, "inflated": ((1,), (1, 0), (1, 0), (0, 1)), "inflation": "3x3x3"},
-    # Feichtenhofer et al., ICCV 2019, table 1: only res4 and res5 look at time, and all of them do.
+    # Feichtenhofer et al., ICCV 2019, table 1: every block of res4 and res5 has a temporal kernel, and no other.
     "slowonly": {"conv1_time": 1, "inflated": ((0,), (0,), (1,), (1,)), "inflation": "3x1x1"},
 }
 
 
-def expand(convention: Convention, backbone: VideoBackbone) -> dict[str, Any]:
-    """The arguments of `VideoResNet` that two names stand for."""
-    one_of("convention", convention, get_args(Convention))
-    one_of("backbone", backbone, get_args(VideoBackbone))
-    return {**CONVENTIONS[convention], **BACKBONES[backbone]}
+def arguments_of(convention: VideoConvention, architecture: Architecture) -> dict[str, Any]:
+    """The arguments of `VideoResNet` for a convention and an architecture; ValueError for unknown names."""
+    one_of("convention", convention, get_args(VideoConvention))
+    one_of("architecture", architecture, get_args(Architecture))
+    return {**VIDEO_CONVENTIONS[convention], **ARCHITECTURES[architecture]}

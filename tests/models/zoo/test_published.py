@@ -1,4 +1,4 @@
-"""Published sizes beside ours: every confirmed one, to the digits that were printed."""
+"""Published sizes compared with ours: every confirmed one, to its printed digits."""
 
 import runpy
 from functools import partial
@@ -10,32 +10,32 @@ import torch
 from wholeframe.models.cost import Cost, count
 from wholeframe.models.zoo import MODELS
 from wholeframe.models.zoo.card import Card, Published
-from wholeframe.models.zoo.image import IMAGES
-from wholeframe.models.zoo.published import SIZES, Beside, counted, figures
-from wholeframe.models.zoo.sizes import COUNTS
-from wholeframe.models.zoo.video import VIDEOS
+from wholeframe.models.zoo.image import IMAGE_MODELS
+from wholeframe.models.zoo.published import SIZE_UNITS, Comparison, compare_figures, cost_of
+from wholeframe.models.zoo.sizes import SIZES
+from wholeframe.models.zoo.video import VIDEO_MODELS
 
 QUICK = {"r50", "r50_gc", "r50_nl1", "r50_cgnl1", "gsop1_r50", "gsop2_r50", "isqrt_r50"}
-PUBLISHED = [name for name, network in MODELS.items() if any(figure.unit in SIZES for figure in network.published)]
+PUBLISHED = [name for name, network in MODELS.items() if any(figure.unit in SIZE_UNITS for figure in network.published)]
 
 
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in PUBLISHED])
 def test_every_confirmed_size_is_ours_or_says_why_not(name):
-    for row in figures(name):
+    for row in compare_figures(name):
         figure = row.published
-        if figure.unit in SIZES and figure.confirmed:
+        if figure.unit in SIZE_UNITS and figure.confirmed:
             assert row.agrees == (not figure.differs), f"{figure.figure} {figure.unit} of {figure.source}: {row.ours}"
 
 
-def test_what_stands_in_a_secondary_source_says_so():
-    unconfirmed = [row for row in figures("gsop1_r50") if not row.published.confirmed]
+def test_figures_of_secondary_sources_are_marked():
+    unconfirmed = [row for row in compare_figures("gsop1_r50") if not row.published.confirmed]
     assert [row.published.figure for row in unconfirmed] == ["28.05", "6.18"]
     assert all(row.note.startswith("unverified") for row in unconfirmed)
 
 
 def test_every_card_is_filled_in():
-    assert len(MODELS) == len(IMAGES) + len(VIDEOS)
-    for name, network in IMAGES.items():
+    assert len(MODELS) == len(IMAGE_MODELS) + len(VIDEO_MODELS)
+    for name, network in IMAGE_MODELS.items():
         assert name in network.command.split() and network.attach is not None and network.backbone
     for network in MODELS.values():
         assert network.paper and network.weights and len(network.input) in (3, 4)
@@ -44,7 +44,7 @@ def test_every_card_is_filled_in():
             assert figure.source and (not figure.base or figure.base in MODELS)
 
 
-# --------------------------------------------------------------------------------------------------- by hand
+# ---------------------------------------------------------------------------------------------------- by hand
 
 
 def convolution(classes, bias=True):
@@ -57,11 +57,11 @@ def tiny(monkeypatch):
 
     def tiny(*figures):
         monkeypatch.setitem(MODELS, "tiny", Card(convolution, (3, 8, 8), "none", num_classes=3, published=figures))
-        counted.cache_clear()
+        cost_of.cache_clear()
         return "tiny"
 
     yield tiny
-    counted.cache_clear()
+    cost_of.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -78,39 +78,39 @@ def tiny(monkeypatch):
     ],
 )
 def test_ours_is_printed_as_theirs(tiny, figure, ours):
-    (row,) = figures(tiny(figure))
-    assert row == Beside(figure, ours)
+    (row,) = compare_figures(tiny(figure))
+    assert row == Comparison(figure, ours)
     assert row.agrees == (ours == figure.figure)
 
 
 def test_notes():
     figure = Published("1", "G multiply-adds", "s", False, {"stride": "1x1"}, (3, 8, 8), "r50", "another count")
-    assert Beside(figure, "2").note == "unverified; stride 1x1; input 3 x 8 x 8; of r50; another count"
-    assert Beside(Published("1", "parameters", "s"), "1").note == ""
+    assert Comparison(figure, "2").note == "unverified; stride 1x1; input 3 x 8 x 8; of r50; another count"
+    assert Comparison(Published("1", "parameters", "s"), "1").note == ""
 
 
 def test_counting_computes_nothing():
-    """120 GB of numbers, if there were any."""
+    """The values alone would take 120 GB."""
     assert count(partial(convolution, 3), (3, 10**5, 10**5)).macs == 9 * 10**10
 
 
 # ----------------------------------------------------------------------------------------------------- the page
 
 
-def test_every_network_has_its_counts():
-    assert list(COUNTS) == list(MODELS), "run `uv run python docs/models.py`"
+def test_every_network_has_its_sizes():
+    assert list(SIZES) == list(MODELS), "run `uv run python docs/models.py`"
 
 
 @pytest.mark.parametrize(
     "name", ["r50_gc", *(pytest.param(n, marks=pytest.mark.slow) for n in MODELS if n != "r50_gc")]
 )
-def test_the_counts_are_those_of_the_networks(name):
-    cost = counted(name)
-    assert COUNTS[name] == (cost.params, cost.macs), "run `uv run python docs/models.py`"
+def test_the_sizes_are_those_of_the_networks(name):
+    cost = cost_of(name)
+    assert SIZES[name] == (cost.params, cost.macs), "run `uv run python docs/models.py`"
 
 
 def test_the_page_is_that_of_its_script(monkeypatch):
-    """With the counts as they were written, which other tests hold to the networks, and `ours` as it stands there."""
+    """With the written sizes, which other tests compare with the networks, and with the page's own column `ours`."""
     docs = Path(__file__).parents[3] / "docs"
     page, script = (docs / "models.md").read_text(), runpy.run_path(str(docs / "models.py"))
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
@@ -119,13 +119,13 @@ def test_the_page_is_that_of_its_script(monkeypatch):
     assert len(ours) == len(expected), "run `uv run python docs/models.py`"
     stated = {name: [] for name in MODELS}
     for (name, figure), our in zip(expected, ours, strict=True):
-        stated[name].append(Beside(figure, our or None))
-    known = {name: Cost(*COUNTS[name]) for name in MODELS}
+        stated[name].append(Comparison(figure, our or None))
+    known = {name: Cost(*SIZES[name]) for name in MODELS}
     names = script["page"].__globals__
-    monkeypatch.setitem(names, "figures", stated.__getitem__)
-    monkeypatch.setitem(names, "counted", known.__getitem__)
+    monkeypatch.setitem(names, "compare_figures", stated.__getitem__)
+    monkeypatch.setitem(names, "cost_of", known.__getitem__)
     assert script["page"]() == page, "run `uv run python docs/models.py`"
-    assert script["counts"]() == (docs.parent / "wholeframe" / "models" / "counts.py").read_text()
+    assert script["sizes"]() == (docs.parent / "wholeframe" / "models" / "zoo" / "sizes.py").read_text()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The published networks for clips: their sizes and their places, and that blocks change nothing at initialisation."""
+"""The named networks for clips: their sizes, the sites of their blocks, and identities at initialisation."""
 
 import re
 
@@ -10,13 +10,15 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import wholeframe as wf
 from wholeframe.models.cost import cost
 from wholeframe.models.zoo import create_model
-from wholeframe.models.zoo.published import SIZES, counted, figures
-from wholeframe.models.zoo.video import VIDEOS
+from wholeframe.models.zoo.published import SIZE_UNITS, compare_figures, cost_of
+from wholeframe.models.zoo.video import VIDEO_MODELS
 from wholeframe.surgery.sites import has_block
 
 QUICK = {"c2d_r50", "c2d_r101", "i3d_r50_mmaction2", "i3d_r50_nl5_mmaction2", "i3d_r50_nl5_gaussian_mmaction2"}
 QUICK |= {"i3d_r50", "i3d333_r50", "i3d_r50_nl5", "slowonly_r50", "slowonly_r50_gc"}
-SIZED = [name for name, card in VIDEOS.items() if any(published.unit in SIZES for published in card.published)]
+SIZED = [
+    name for name, card in VIDEO_MODELS.items() if any(published.unit in SIZE_UNITS for published in card.published)
+]
 
 
 def mostly_slow(names):
@@ -24,7 +26,7 @@ def mostly_slow(names):
 
 
 def without_values(name):
-    """The network itself, with shapes and no numbers."""
+    """The network with shapes but no values."""
     with FakeTensorMode():
         return create_model(name)
 
@@ -36,12 +38,12 @@ def blocks_of(network):
 
 def first_block(name):
     """The block of res3."""
-    make, _places = VIDEOS[name].make.keywords["blocks"][0]
+    make, _places = VIDEO_MODELS[name].make.keywords["blocks"][0]
     return make(512)
 
 
 def counted_as_references_do(name):
-    """Multiply-adds with attention as two products, and two operations per number that a batch norm gives."""
+    """Multiply-adds with two operations for every output of a batch norm."""
     normed = []
 
     def counts(module):
@@ -50,15 +52,14 @@ def counted_as_references_do(name):
     with FakeTensorMode():
         network = create_model(name)
         for block in blocks_of(network).values():
-            block.backend = "dense"
             counts(block)  # its own norm is merged with W_z and not called
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 counts(module)
-        return cost(network, torch.empty(1, *VIDEOS[name].input)).macs + 2 * sum(normed)
+        return cost(network, torch.empty(1, *VIDEO_MODELS[name].input)).macs + 2 * sum(normed)
 
 
-# Of our own specification, counted without this code; the last digit printed is the one asserted.
+# Counted independently of this code from our own specification; every printed digit is asserted.
 RELEASED = {
     "c2d_r50": (24.328, 20.23),
     "c2d_r101": (43.320, 35.08),
@@ -77,7 +78,7 @@ RELEASED = {
 
 @pytest.mark.parametrize("name", mostly_slow(RELEASED))
 def test_counts_of_the_released_geometry(name):
-    found = counted(name)
+    found = cost_of(name)
     assert (round(found.params / 1e6, 3), round(found.macs / 1e9, 2)) == RELEASED[name]
 
 
@@ -85,51 +86,51 @@ def test_the_paper_counts_without_norms_and_with_the_stride_in_the_1x1():
     """C2D ResNet-101: 43.2 M parameters and 34.2 G multiply-adds."""
     norms = [module for module in without_values("c2d_r101").modules() if isinstance(module, nn.BatchNorm3d)]
     of_norms = sum(parameter.numel() for norm in norms for parameter in norm.parameters())
-    assert round((counted("c2d_r101").params - of_norms) / 1e6, 1) == 43.2
-    assert round(counted("c2d_r101", stride="1x1").macs / 1e9, 1) == 34.2
+    assert round((cost_of("c2d_r101").params - of_norms) / 1e6, 1) == 43.2
+    assert round(cost_of("c2d_r101", stride="1x1").macs / 1e9, 1) == 34.2
 
 
 @pytest.mark.slow
 def test_relations_that_the_paper_prints():
     """Table 2e, and "NL-5 R50 has about 70 % of the parameters and 80 % of the FLOPs of C2D R101" (section 5.1)."""
-    deep = counted("c2d_r101")
+    deep = cost_of("c2d_r101")
     for name, parameters, macs in [("i3d333_r101", 1.5, 1.8), ("i3d_r101", 1.2, 1.5), ("c2d_r101_nl5", 1.2, 1.2)]:
-        assert (round(counted(name).params / deep.params, 1), round(counted(name).macs / deep.macs, 1)) == (
+        assert (round(cost_of(name).params / deep.params, 1), round(cost_of(name).macs / deep.macs, 1)) == (
             parameters,
             macs,
         )
-    shallow = counted("c2d_r50_nl5")
+    shallow = cost_of("c2d_r50_nl5")
     assert (round(shallow.params / deep.params, 1), round(shallow.macs / deep.macs, 1)) == (0.7, 0.8)
 
 
 @pytest.mark.parametrize("name", mostly_slow(SIZED))
 def test_every_published_size_is_ours_or_says_why_not(name):
-    for row in figures(name):
-        if row.published.unit in SIZES:
+    for row in compare_figures(name):
+        if row.published.unit in SIZE_UNITS:
             assert row.agrees == (not row.published.differs), row
 
 
 @pytest.mark.parametrize("name", mostly_slow(n for n in SIZED if n.endswith("_mmaction2") and n != "c2d_r50_mmaction2"))
 def test_mmaction2_counts_norms_too(name):
-    """To the last digit of its tables but for one: C2D's 19 G is 19.49 without norms and 19.62 with them."""
-    (figure,) = (published.figure for published in VIDEOS[name].published if published.unit == "G multiply-adds")
+    """Every digit of its tables except one: C2D's 19 G is 19.49 without norms and 19.62 with them."""
+    (figure,) = (published.figure for published in VIDEO_MODELS[name].published if published.unit == "G multiply-adds")
     assert f"{counted_as_references_do(name) / 1e9:.{len(figure.partition('.')[2])}f}" == figure
 
 
 @pytest.mark.slow
 def test_what_gcnet_adds_to_slow_only():
-    """Its totals are 6 % below ours, but what SNL and GC add to them is what they add to ours (to two roundings)."""
-    base = counted("slowonly_r50").macs
+    """Its totals are 6 % below ours, but SNL and GC add the same to both (within two roundings)."""
+    base = cost_of("slowonly_r50").macs
     for name, added in [("slowonly_r50_snl5", 0.03), ("slowonly_r50_gc5", 0.02), ("slowonly_r50_gc", 0.06)]:
-        assert (counted(name).macs - base) / 1e9 == pytest.approx(added, abs=0.01)
+        assert (cost_of(name).macs - base) / 1e9 == pytest.approx(added, abs=0.01)
     assert base / 39.29e9 == pytest.approx(1.062, abs=1e-3)
-    assert counted("slowonly_r50", stride="1x1").macs / 39.29e9 == pytest.approx(0.953, abs=1e-3)
-    added = counted("slowonly_r50_nl5").macs - base
+    assert cost_of("slowonly_r50", stride="1x1").macs / 39.29e9 == pytest.approx(0.953, abs=1e-3)
+    added = cost_of("slowonly_r50_nl5").macs - base
     assert added / (59.60e9 - 39.29e9) == pytest.approx(1.095, abs=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("name", "places"),
+    ("name", "sites"),
     [
         ("c2d_r18_nl1", "3.0"),
         ("c2d_r50_nl1", "3.4"),
@@ -144,10 +145,10 @@ def test_what_gcnet_adds_to_slow_only():
         ("i3d_r101_cgnl1", "3.21"),
     ],
 )
-def test_places(name, places):
-    """By name alone: building them all takes a while, and that a block is where it was put is tested elsewhere."""
-    found = [place for _, at in VIDEOS[name].make.keywords["blocks"] for place in at]
-    assert found == [f"layer{place}" for place in places.split()]
+def test_sites(name, sites):
+    """On the cards only: building all networks is slow, and other tests cover that `insert` uses these sites."""
+    found = [place for _, at in VIDEO_MODELS[name].make.keywords["blocks"] for place in at]
+    assert found == [f"layer{place}" for place in sites.split()]
 
 
 def test_frozen_networks_have_groups_in_res3_alone_and_no_norms():
@@ -162,14 +163,14 @@ def test_frozen_networks_have_groups_in_res3_alone_and_no_norms():
 
 
 def test_blocks_of_the_references():
-    """What distinguishes the released code from PySlowFast and MMAction2, and the rows of table 2d."""
+    """The options in which the released code, PySlowFast and MMAction2 differ, and those of table 2d."""
     ours, slowfast, mmaction2 = map(first_block, ("i3d_r50_nl5", "i3d_r50_nl5_slowfast", "i3d_r50_nl5_mmaction2"))
     assert (ours.scale, ours.pool, ours.pool_order, ours.std) == ("sqrt_dim", 2, "before", 0.01)
     assert (slowfast.scale, slowfast.pool, slowfast.pool_order, slowfast.std) == ("sqrt_dim", 2, "before", None)
     assert (mmaction2.scale, mmaction2.pool, mmaction2.pool_order, mmaction2.out.bias) == (None, 2, "after", None)
     assert all(block.identity_at_init for block in (ours, slowfast, mmaction2))
-    reaches = [first_block(f"c2d_r50_nl5_{reach}") for reach in ("space", "time")]
-    assert [(block.attend_over, block.pool) for block in reaches] == [("space", 2), ("time", 1)]
+    parts = [first_block(f"c2d_r50_nl5_{part}") for part in ("space", "time")]
+    assert [(block.attend_over, block.pool) for block in parts] == [("space", 2), ("time", 1)]
 
 
 def test_names_follow_the_rule():
@@ -177,21 +178,21 @@ def test_names_follow_the_rule():
         r"(c2d|i3d|i3d333|slowonly)_r(18|34|50|101|152)(_(nl|snl|gc|se|cgnl)\d*)?"
         r"(_(gaussian|dot|concatenation|space|time|res[235]|nopool))?(_(8x8|32x4|128x1|4x16))?(_(slowfast|mmaction2))?"
     )
-    assert [name for name in VIDEOS if not rule.fullmatch(name)] == []
+    assert [name for name in VIDEO_MODELS if not rule.fullmatch(name)] == []
 
 
 def test_every_card_is_filled_in():
-    for name, card in VIDEOS.items():
+    for name, card in VIDEO_MODELS.items():
         assert len(card.input) == 4 and card.paper and card.weights
         assert name in card.command.split() or not card.command
         for published in card.published:
             assert float(published.figure) and published.source and published.confirmed
-    assert VIDEOS["i3d_r50_nl5"].command.startswith("wholeframe train kinetics --backbone i3d_r50_nl5 ")
-    assert VIDEOS["i3d_r50_cgnl5"].command == VIDEOS["i3d_r50_32x4"].command == ""
+    assert VIDEO_MODELS["i3d_r50_nl5"].command.startswith("wholeframe train kinetics --backbone i3d_r50_nl5 ")
+    assert VIDEO_MODELS["i3d_r50_cgnl5"].command == VIDEO_MODELS["i3d_r50_32x4"].command == ""
 
 
-def test_the_small_one_is_the_bare_network_at_birth():
-    network = VIDEOS["c2d_r18_nl1"].make(5).eval()
+def test_the_small_network_equals_its_backbone_at_initialisation():
+    network = VIDEO_MODELS["c2d_r18_nl1"].make(5).eval()
     clip = torch.randn(2, 3, 8, 64, 64)
     with torch.no_grad():
         full = network(clip)
@@ -200,7 +201,7 @@ def test_the_small_one_is_the_bare_network_at_birth():
         assert torch.equal(network(clip), full)
 
 
-# ------------------------------------------------------------------------------------------------- one of every family
+# ------------------------------------------------------------------------------------------------ one of each family
 
 FAMILIES = [
     "c2d_r18_nl1",
@@ -219,11 +220,11 @@ FAMILIES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
-def test_blocks_change_nothing_at_birth(name):
-    """`insert` has proved it on its own clip; here on another, against the network without blocks."""
+def test_blocks_change_nothing_at_initialisation(name):
+    """`insert` has checked it on its own clip; this test compares on another with the network without blocks."""
     torch.manual_seed(0)
-    network = VIDEOS[name].make(5).eval()
-    clip = torch.randn(2, 3, VIDEOS[name].input[1], 64, 64)  # leaves 2 x 2 positions in res5
+    network = VIDEO_MODELS[name].make(5).eval()
+    clip = torch.randn(2, 3, VIDEO_MODELS[name].input[1], 64, 64)  # 2 x 2 positions remain in res5
     with torch.no_grad():
         full, blocks = network(clip), blocks_of(network).values()
         if blocks:

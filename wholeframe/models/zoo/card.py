@@ -1,4 +1,4 @@
-"""A named network and what is known of it: where it was published, with which figures, under which licence."""
+"""The card of a named network: how to build it, where it was published, with which figures, under which licence."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-Unit = Literal[
+FigureUnit = Literal[
     "top-1 %",
     "top-5 %",
     "top-1 error %",
@@ -22,41 +22,55 @@ Unit = Literal[
 
 @dataclass(frozen=True)
 class Published:
-    """A figure as it was printed. Digits matter: "28.08" claims less than "28.0788"."""
+    """A figure as it was printed. Its digits matter: "28.08" claims less than "28.0788"."""
 
     figure: str
-    unit: Unit
+    unit: FigureUnit
     source: str
     confirmed: bool = True
-    """False: it stands in a secondary source; shown as unverified, asserted nowhere"""
+    """False: only a secondary source has it; shown as unverified, and not tested"""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """arguments of `make` that a count was made with, where they are not the defaults: {"stride": "1x1"}"""
+    """arguments of `make` that a size was counted with, where they are not the defaults: {"stride": "1x1"}"""
     input: tuple[int, ...] | None = None
-    """the sample that a count was made on, where it is not the network's own"""
+    """the sample that a size was counted on, where it is not the network's own"""
     base: str = ""
-    """of the units that begin with x: the network that the figure is a multiple of"""
+    """for the units that begin with x: the network that the figure is a multiple of"""
     differs: str = ""
-    """why our count does not round to the figure, where it does not; a test holds that it then really does not"""
+    """why our count does not round to the figure; a test checks that it does not"""
 
 
 @dataclass(frozen=True)
 class Card:
-    """A backbone, its blocks and their sites under one name, with its card."""
+    """A backbone, its blocks and their sites under one name, and its published figures."""
 
     make: Callable[..., nn.Module]
-    """classes -> the untrained network; keyword arguments are what references disagree about, `stride="1x1"`"""
+    """number of classes -> the untrained network; the keyword arguments are those of `options`"""
     input: tuple[int, ...]
-    """one sample: (3, 224, 224) or (3, 32, 224, 224)"""
+    """shape of one sample: (3, 224, 224) or (3, 32, 224, 224)"""
     paper: str
-    """who, where, which row of which table"""
+    """authors, paper, row and table"""
     num_classes: int = 1000
     """of the published figures"""
     published: tuple[Published, ...] = ()
     command: str = ""
     """the command that trains it"""
     weights: str = "none known"
-    """source and licence of weights that exist"""
+    """source and licence of existing weights"""
     backbone: str = ""
-    """what stands under the blocks, by a name that `build.backbone` knows: its pretrained weights fit. "" for none"""
+    """the network under the blocks, as `create_backbone` names it, whose pretrained weights fit; "" for none"""
     attach: Callable[[nn.Module], None] | None = None
-    """puts the blocks into a backbone that is built already and whose modules have the same names; None where it cannot"""
+    """inserts the blocks into a backbone that is already built, with the same module names; None if it cannot"""
+    options: tuple[str, ...] = ()
+    """keyword arguments that `make` takes: points on which references disagree, such as `stride`"""
+
+
+def accuracy(figures: str, source: str) -> tuple[Published, ...]:
+    """Two accuracies written "top-1/top-5"."""
+    top1, top5 = figures.split("/")
+    return Published(top1, "top-1 %", source), Published(top5, "top-5 %", source)
+
+
+def error_rates(figures: str, source: str) -> tuple[Published, ...]:
+    """Two error rates written "top-1/top-5"."""
+    top1, top5 = figures.split("/")
+    return Published(top1, "top-1 error %", source), Published(top5, "top-5 error %", source)

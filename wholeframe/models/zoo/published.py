@@ -1,4 +1,4 @@
-"""Published figures of a network, its sizes beside ours."""
+"""Published figures of a network compared with ours."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from functools import cache
 
 from wholeframe.models.cost import Cost, count
 from wholeframe.models.zoo import card_of
-from wholeframe.models.zoo.card import Published, Unit
+from wholeframe.models.zoo.card import FigureUnit, Published
 
-# What a figure is of, and how many of them its unit is.
-SIZES: dict[Unit, tuple[Callable[[Cost], int], float]] = {
+# For each unit that is a size: the number of a `Cost` that it measures, and how much of it one unit is.
+SIZE_UNITS: dict[FigureUnit, tuple[Callable[[Cost], int], float]] = {
     "parameters": (lambda cost: cost.params, 1),
     "M parameters": (lambda cost: cost.params, 1e6),
     "G multiply-adds": (lambda cost: cost.macs, 1e9),
@@ -19,20 +19,20 @@ SIZES: dict[Unit, tuple[Callable[[Cost], int], float]] = {
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A published figure, and ours with as many digits where it is a size."""
+class Comparison:
+    """A published figure and, where it is a size, ours printed with as many digits."""
 
     published: Published
     ours: str | None
 
     @property
     def agrees(self) -> bool:
-        """Whether ours rounds to what was printed."""
+        """Whether ours rounds to the printed figure."""
         return self.ours == self.published.figure
 
     @property
     def note(self) -> str:
-        """What has to be said of the figure: that it is unverified, how it was counted, why ours is another."""
+        """Whether the figure is unverified, how it was counted, and why ours differs."""
         published = self.published
         said = [] if published.confirmed else ["unverified"]
         said += [f"{name} {value}" for name, value in published.options.items()]
@@ -42,29 +42,29 @@ class Beside:
         return "; ".join(said)
 
 
-def figures(name: str) -> list[Beside]:
-    """Every published figure of a named network, its sizes counted as they were: that sample, those arguments."""
-    return [_beside(name, published) for published in card_of(name).published]
+def compare_figures(name: str) -> list[Comparison]:
+    """Every published figure of a named network; sizes are counted with the sample and the options of the source."""
+    return [_compare(name, published) for published in card_of(name).published]
 
 
-def _beside(name: str, published: Published) -> Beside:
-    if published.unit not in SIZES:
-        return Beside(published, None)
-    size, unit = SIZES[published.unit]
+def _compare(name: str, published: Published) -> Comparison:
+    if published.unit not in SIZE_UNITS:
+        return Comparison(published, None)
+    size, unit = SIZE_UNITS[published.unit]
     if published.base:
-        unit = size(counted(published.base))
-    ours = size(counted(name, published.input, **published.options))
-    return Beside(published, _printed(ours / unit, like=published.figure))
+        unit = size(cost_of(published.base))
+    ours = size(cost_of(name, published.input, **published.options))
+    return Comparison(published, _printed(ours / unit, like=published.figure))
 
 
 @cache
-def counted(name: str, sample: tuple[int, ...] | None = None, **options: object) -> Cost:
-    """The cost of a named network, with the classes of its published figures and on its own sample unless told."""
-    network = card_of(name)
-    return count(lambda: network.make(network.num_classes, **options), sample or network.input)
+def cost_of(name: str, sample: tuple[int, ...] | None = None, **options: object) -> Cost:
+    """The cost of a named network with its published number of classes, on its own sample if none is given."""
+    card = card_of(name)
+    return count(lambda: card.make(card.num_classes, **options), sample or card.input)
 
 
 def _printed(value: float, like: str) -> str:
-    """With as many digits behind the point, and with commas if `like` has them."""
+    """The value with as many decimals as `like`, and with thousands separators if `like` has them."""
     digits = len(like.partition(".")[2])
     return f"{value:{',' if ',' in like else ''}.{digits}f}"
