@@ -1,15 +1,36 @@
-"""Sentences for a person: options that are refused in one way everywhere, and lists that say when they are cut."""
+"""Sentences for users: refusals that read alike everywhere, and lists that say when they are cut."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
     """Refuse an option that is not among those allowed, and name the nearest one."""
     if value not in allowed:
-        near = difflib.get_close_matches(str(value), [a for a in allowed if isinstance(a, str)], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, allowed))}{hint}")
+        hint = did_you_mean(str(value), [a for a in allowed if isinstance(a, str)])
+        raise ValueError(f"{name}={value!r} is not one of {quoted(allowed)}{hint}")
+
+
+def refuse_unknown(what: str, function: Callable[..., object], options: Iterable[str]) -> None:
+    """Refuse keyword arguments that `function` does not take, and name the nearest that it takes.
+
+    A function with `**options` of its own has to check what it passes on.
+    """
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in options:
+        if name not in parameters:
+            hint = did_you_mean(name, parameters) or f"; there are {quoted(parameters)}"
+            raise ValueError(f"{what} has no argument {name!r}{hint}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that names the nearest of the known names, in any case of letters; "" if none is near."""
+    names = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

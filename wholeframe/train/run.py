@@ -14,13 +14,14 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
 import torchvision
 from torch import nn
 
+from wholeframe.messages import one_of
 from wholeframe.models.build import build
 from wholeframe.train.recipe import Recipe, described, restored
 
@@ -123,3 +124,24 @@ def write_json(file: Path, content: object) -> None:
     part = file.with_suffix(".part")
     part.write_text(json.dumps(content, indent=2) + "\n")
     part.replace(file)
+
+
+def load_run(folder: str | Path, weights: Literal["last", "best"] = "last") -> nn.Module:
+    """Load the trained network of a run folder.
+
+    Args:
+        folder: what `wholeframe train ... --out FOLDER` wrote.
+        weights: from the last epoch, or from the epoch with the best validation score.
+
+    Returns:
+        The network in eval mode, on the CPU. Its attribute `classes` has the names of the classes, in the order of its
+        output.
+
+    Raises:
+        ValueError: if the folder is not a run, or has no such checkpoint.
+    """
+    one_of("weights", weights, ("last", "best"))
+    run = Run(Path(folder))
+    network = run.network(weights)
+    network.__dict__["classes"] = run.classes()
+    return network

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from wholeframe.messages import nearest
+from wholeframe.messages import nearest, refuse_unknown
 from wholeframe.models.zoo.card import Card
 from wholeframe.models.zoo.image import IMAGES
 from wholeframe.models.zoo.video import VIDEOS
@@ -37,6 +37,7 @@ def create_model(
     """
     network = card_of(name)
     if backbone is None:
+        refuse_unknown(f"the network {name!r}", network.make, options)
         return network.make(network.num_classes if num_classes is None else num_classes, **options)
     if num_classes is not None or options:
         given = ", ".join([*(["num_classes"] if num_classes is not None else []), *options])

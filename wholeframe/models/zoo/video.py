@@ -24,6 +24,7 @@ import torch
 from torch import nn
 
 from wholeframe.blocks import CGNL, GlobalContext, NonLocal, SimplifiedNonLocal, SqueezeExcite
+from wholeframe.messages import refuse_unknown
 from wholeframe.models.resnet_image import Depth, all_of_res3_and_res4, before_last, branches, every_other
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.video_conventions import Convention, VideoBackbone
@@ -50,6 +51,7 @@ def assemble(
     frames: of the clip that the proof is made on, as many as the network is for.
     options: arguments of `VideoResNet` that win over the convention.
     """
+    refuse_unknown("VideoResNet", VideoResNet, options)
     network = VideoResNet.like(convention, backbone, depth, num_classes, **options)
     if frozen:
         freeze_norms(network)
