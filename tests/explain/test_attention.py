@@ -1,4 +1,4 @@
-"""The attention of one pixel, through whole networks."""
+"""The attention of one pixel, in the blocks of whole networks."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ IMAGE = torch.randn(1, 3, 32, 24, generator=torch.Generator().manual_seed(0))
 
 
 def small(block, at="stage3"):
-    """Cells of 8 x 8 pixels behind stage3: a grid of 4 x 3. Weights are large, so that attention is not even."""
+    """A grid of 4 x 3 cells of 8 x 8 pixels after stage3; weights are large, so that attention is not uniform."""
     torch.manual_seed(0)
     network = ToyNet(2, strides=(2, 2, 2))
     insert(network, block, at, IMAGE)
@@ -48,7 +48,7 @@ def test_weights_sum_to_one_where_they_are_a_softmax(name):
 @pytest.mark.parametrize(
     ("query", "cell"), [((0, 0), (0, 0)), ((7, 7), (0, 0)), ((8, 23), (1, 2)), ((31, 0), (3, 0)), ((31, 23), (3, 2))]
 )
-def test_a_pixel_stands_for_the_cell_it_falls_into(network, query, cell):
+def test_the_query_is_the_cell_that_contains_the_pixel(network, query, cell):
     assert attention(network, IMAGE, query)[0].cell == cell
 
 
@@ -97,10 +97,10 @@ def test_a_query_outside_the_image(network, query):
 @pytest.mark.parametrize("block", [None, SqueezeExcite])
 def test_nothing_to_show(block):
     network = small(block) if block else ToyNet(2, strides=(2, 2, 2))
-    with pytest.raises(ValueError, match=r"no block of this network attends, .* are nl, gc, snl"):
+    with pytest.raises(ValueError, match=r"no block of this network has attention; .* nl, gc and snl"):
         attention(network, IMAGE, (0, 0))
 
 
 def test_an_unknown_site(network):
-    with pytest.raises(ValueError, match=r"there is no block that attends at 'stage2'; there are stage3\.2"):
+    with pytest.raises(ValueError, match=r"there is no block with attention at 'stage2'; there are stage3\.2"):
         attention(network, IMAGE, (0, 0), "stage2")

@@ -65,7 +65,7 @@ def dependence(
     """
     if not isinstance(block, Block):
         raise ValueError(
-            f"{type(block).__name__} is not a block of wholeframe; give one, such as model.layer3[4].wholeframe"
+            f"{type(block).__name__} is not a wholeframe block; give one, such as model.layer3[4].wholeframe"
         )
     n = math.prod(x.shape[2:])
     with evaluating(block):
