@@ -116,11 +116,11 @@ except SystemExit: pass"""
 
 def test_editors_see_the_names_that_the_table_has():
     tree = ast.parse(Path(wf.__file__).read_text())
-    (typing,) = [node for node in tree.body if isinstance(node, ast.If)]
+    (typing,) = [node for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name)]
     imports = [node for node in typing.body if isinstance(node, ast.ImportFrom)]
     assert all(alias.name == alias.asname for node in imports for alias in node.names), "`X as X` is a public name"
     seen = {alias.name: node.module for node in imports for alias in node.names}
-    assert seen == {**wf.MODULES, **dict.fromkeys(wf.PACKAGES, "wholeframe")}
+    assert seen == {**wf._MODULES, **dict.fromkeys(wf._PACKAGES, "wholeframe")}
     assert (Path(wf.__file__).parent / "py.typed").is_file()
 
 

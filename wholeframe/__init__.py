@@ -53,7 +53,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
 
     __version__: str
 
-MODULES = {
+_MODULES = {
     "NonLocal": "wholeframe.blocks",
     "CGNL": "wholeframe.blocks",
     "GlobalContext": "wholeframe.blocks",
@@ -92,34 +92,36 @@ MODULES = {
 }
 """public name -> the module that defines or collects it"""
 
-PACKAGES = ("convert", "ops", "parts")
+_PACKAGES = ("convert", "ops", "parts")
 """public modules of the package"""
 
 
-def __getattr__(name: str) -> Any:
-    if name in MODULES:
-        value = getattr(importlib.import_module(MODULES[name]), name)
-    elif name in PACKAGES:
-        value = importlib.import_module(f"wholeframe.{name}")
-    elif name == "__version__":
-        value = importlib.import_module("importlib.metadata").version("wholeframe")
-    else:
-        raise AttributeError(_unknown(name))
-    globals()[name] = value  # the next access finds the value without this function
-    return value
+if not TYPE_CHECKING:  # a type checker that sees it would accept every name
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            value = getattr(importlib.import_module(_MODULES[name]), name)
+        elif name in _PACKAGES:
+            value = importlib.import_module(f"wholeframe.{name}")
+        elif name == "__version__":
+            value = importlib.import_module("importlib.metadata").version("wholeframe")
+        else:
+            raise AttributeError(_unknown(name))
+        globals()[name] = value  # the next access finds the value without this function
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*MODULES, *PACKAGES, "__version__", "__doc__", "__file__", "__name__", "__path__"])
+    return sorted([*_MODULES, *_PACKAGES, "__version__", "__doc__", "__file__", "__name__", "__path__"])
 
 
 def _unknown(name: str) -> str:
     sentence = f"module 'wholeframe' has no attribute {name!r}"
     if name.startswith("_"):  # tools probe for such names
         return sentence
-    from wholeframe.messages import did_you_mean
+    from wholeframe.messages import did_you_mean  # here, because most programs never need it
 
     return (
-        f"{sentence}{did_you_mean(name, [*MODULES, *PACKAGES])} (`dir(wholeframe)` lists its names; contexts and "
+        f"{sentence}{did_you_mean(name, [*_MODULES, *_PACKAGES])} (`dir(wholeframe)` lists its names; contexts and "
         "transforms are in `wholeframe.parts`)"
     )

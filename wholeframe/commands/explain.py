@@ -34,7 +34,7 @@ class Options:
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe explain")
     if options.out.suffix.lower() != ".png":
-        raise ValueError(f"the picture is a PNG: give -o {options.out.with_suffix('.png')}")
+        raise ValueError(f"a picture is written as PNG: give -o {options.out.with_suffix('.png')}")
     run = Run(options.run)
     size = run.recipe().data.size
     photo = read_image(options.photo)
