@@ -139,6 +139,11 @@ def test_refuses_a_false_identity_that_the_output_hides():
     )
 
 
+def test_refuses_to_judge_an_identity_by_infinite_numbers():
+    words = ["the input of the new Same at 'inner' has no finite number", "cannot prove identity_at_init", "example="]
+    refuses(Holder(nn.Identity()), *words, example=torch.full((1, 3, 4, 4), float("inf")))
+
+
 def test_refuses_an_identity_that_changes_the_output_in_place():
     class InPlace(nn.Module):
         identity_at_init = True

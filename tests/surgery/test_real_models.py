@@ -22,7 +22,7 @@ from torch.utils.hooks import RemovableHandle
 from wholeframe.surgery.insert import insert, remove
 from wholeframe.surgery.sites import has_block
 
-MODELS = {  # no blocks with 2048 channels: their weights are what takes time here
+MODELS = {  # no blocks with 2048 channels, whose weights would take most of the time
     "torchvision resnet18": (
         partial(torchvision.models.resnet18, weights=None),
         ["layer2.1", "layer3", "layer4.*.bn2"],

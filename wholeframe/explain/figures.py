@@ -73,7 +73,7 @@ def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: P
         axis.set_xticks(range(len(blocks)), list(blocks), rotation=35, ha="right", fontsize=8)
         axis.set_title(task, fontsize=11, color=INK)
         axis.set_ylim(0, 1.08)
-        axis.set_ylabel("test accuracy", fontsize=9)
+        axis.set_ylabel("accuracy", fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(file)
 

@@ -97,6 +97,11 @@ def refuse_runs(
             raise ValueError(
                 f"the new {kind} at {name!r} {run.misfit}, and the shape has to stay; the model is unchanged"
             )
+        if declares_identity(block) and run.change > 0 and run.blind:  # zero weights turn infinity into NaN
+            raise ValueError(
+                f"the input of the new {kind} at {name!r} {run.blind}, so it cannot prove identity_at_init; give an "
+                "example= on which the model's maps are finite; the model is unchanged"
+            )
         if declares_identity(block) and run.change > 0:
             raise ValueError(
                 f"the new {kind} at {name!r} declares identity_at_init, and its output is not its input "

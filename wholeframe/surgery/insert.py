@@ -109,8 +109,8 @@ def insert(
     eval mode, without a trace in statistics, flags or random state (building the blocks draws random numbers as
     usual). If anything raises, the model is exactly as before.
 
-    A block that declares `identity_at_init = True` is checked, on its own output and on the model's. Under
-    `FakeTensorMode` tensors have no values, and everything but that is checked.
+    A block that declares `identity_at_init = True` is checked, on its own output and on the model's; under
+    `FakeTensorMode`, where tensors have no values, everything else is checked.
 
     Args:
         model: the whole network, changed in place.
