@@ -99,6 +99,27 @@ class Run:
         return json.loads(file.read_text())
 
 
+def load_run(folder: str | Path, weights: Literal["last", "best"] = "last") -> nn.Module:
+    """Load the trained network of a run folder.
+
+    Args:
+        folder: what `wholeframe train ... --out FOLDER` wrote.
+        weights: from the last epoch, or from the epoch with the best validation score.
+
+    Returns:
+        The network in eval mode, on the CPU. Its attribute `classes` has the names of the classes, in the order of its
+        output.
+
+    Raises:
+        ValueError: if the folder is not a run, or has no such checkpoint.
+    """
+    one_of("weights", weights, ("last", "best"))
+    run = Run(Path(folder))
+    network = run.network(weights)
+    network.__dict__["classes"] = run.classes()
+    return network
+
+
 def read_checkpoint(file: Path) -> dict[str, Any]:
     """The content of a checkpoint of ours; refuses what is none, without running code that hides in it."""
     if not file.is_file():
@@ -124,24 +145,3 @@ def write_json(file: Path, content: object) -> None:
     part = file.with_suffix(".part")
     part.write_text(json.dumps(content, indent=2) + "\n")
     part.replace(file)
-
-
-def load_run(folder: str | Path, weights: Literal["last", "best"] = "last") -> nn.Module:
-    """Load the trained network of a run folder.
-
-    Args:
-        folder: what `wholeframe train ... --out FOLDER` wrote.
-        weights: from the last epoch, or from the epoch with the best validation score.
-
-    Returns:
-        The network in eval mode, on the CPU. Its attribute `classes` has the names of the classes, in the order of its
-        output.
-
-    Raises:
-        ValueError: if the folder is not a run, or has no such checkpoint.
-    """
-    one_of("weights", weights, ("last", "best"))
-    run = Run(Path(folder))
-    network = run.network(weights)
-    network.__dict__["classes"] = run.classes()
-    return network
