@@ -8,10 +8,14 @@ import torch
 from PIL import Image
 
 
+def pytest_addoption(parser):
+    parser.addoption("--threads", type=int, default=1, help="threads of torch in every test")
+
+
 @pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Maps of a few numbers: starting threads would take longer than the work."""
-    torch.set_num_threads(1)
+def threads(request):
+    """One, unless told otherwise: maps of a few numbers, where starting threads takes longer than the work."""
+    torch.set_num_threads(request.config.getoption("threads"))
 
 
 @pytest.fixture(scope="session")

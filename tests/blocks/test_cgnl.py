@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from rounding import agree, moves
 from torch import nn
 
 from wholeframe import ops
@@ -47,6 +48,12 @@ def outcome(function, block, x):
     return y.detach(), {"x": x.grad, **{name: p.grad.clone() for name, p in block.named_parameters()}}
 
 
+def definition(block, x):
+    """The output and every gradient by name."""
+    y, gradients = outcome(lambda x: by_definition(block, x), block, x)
+    return {"y": y, **gradients}
+
+
 @pytest.mark.parametrize("grid", [(9,), (1, 2), (5, 4), (2, 3, 4)], ids=str)
 @pytest.mark.parametrize("norm", ["gn", "bn", None])
 @pytest.mark.parametrize("scale", [None, "sqrt_length"])
@@ -55,14 +62,11 @@ def test_the_block_is_its_definition_with_every_gradient(kernel, scale, norm, gr
     """Grids with more positions and with fewer than a group has channels: the scalar goes to W_z, or to theta."""
     block = alive(scale=scale, norm=norm, **KERNELS[kernel])
     x = torch.randn(2, 12, *grid, dtype=torch.float64)
-    y, gradients = outcome(lambda x: by_definition(block, x), block, x)
-    ours, others = outcome(block, block, x)
-    torch.testing.assert_close(ours, y, rtol=0, atol=1e-13 * float(y.abs().max()))
+    move = moves(definition, block, x)
+    (y, gradients), (ours, others) = outcome(lambda x: by_definition(block, x), block, x), outcome(block, block, x)
+    agree(ours, y, x[0].numel(), moved=move["y"])
     for name, gradient in gradients.items():
-        largest = max(float(gradient.abs().max()), 1.0)
-        torch.testing.assert_close(
-            others[name], gradient, rtol=0, atol=1e-12 * largest, msg=lambda text, at=name: f"{at} {text}"
-        )
+        agree(others[name], gradient, x[0].numel(), moved=move[name], what=name)
 
 
 def test_group_norm_leaves_a_sign_of_the_attention():

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from rounding import agree, moved
 from torch import nn
 
 from wholeframe.blocks import Affine, NonLocal
@@ -27,7 +28,7 @@ def measured(norm):
 def test_a_folded_norm_is_that_norm_in_evaluation(kind, grid):
     norm, x = measured(kind(8, eps=1e-2)).double().eval(), torch.randn(3, 8, *grid, dtype=torch.float64)
     affine = Affine.folded(norm)
-    torch.testing.assert_close(affine(x), norm(x), rtol=1e-13, atol=1e-13)
+    agree(affine(x), norm(x), terms=4, moved=moved(norm, x))  # scale, shift, root, division
     assert not list(affine.parameters()) and affine.weight.dtype == torch.float64
     norm.weight.data.zero_()
     assert affine.weight.any()

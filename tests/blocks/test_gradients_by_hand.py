@@ -1,7 +1,10 @@
 """Blocks on large maps, with gradients by hand: those of the equation, by name, in every layout and in little room."""
 
+from functools import partial
+
 import pytest
 import torch
+from rounding import agree, moved, moves
 
 from wholeframe.bench.references import plain_context
 from wholeframe.blocks import BLOCKS, ContextBlock, GlobalContext, LinearTransform, StdContext
@@ -24,6 +27,13 @@ LAYOUTS = {
 }
 
 
+def gradients(block, x, weights):
+    x = x.detach().requires_grad_()
+    inputs = {"x": x, **dict(block.named_parameters())}
+    found = torch.autograd.grad(plain_context(block, x), [*inputs.values()], weights)
+    return dict(zip(inputs, found, strict=True))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", MADE)
 def test_gradients_are_those_of_the_equation(monkeypatch, name, layout):
@@ -33,10 +43,11 @@ def test_gradients_are_those_of_the_equation(monkeypatch, name, layout):
     x = LAYOUTS[layout](torch.randn(2, 8, 3, 4, dtype=torch.float64)).requires_grad_()
     inputs, weights = {"x": x, **dict(block.named_parameters())}, torch.randn(2, 8, 3, 4, dtype=torch.float64)
     y, expected = block(x), plain_context(block, x)
-    torch.testing.assert_close(y, expected, rtol=1e-13, atol=1e-13)
+    agree(y, expected, x[0].numel(), moved=moved(partial(plain_context, block), x))
     ours, theirs = (torch.autograd.grad(out, [*inputs.values()], weights) for out in (y, expected))
+    move = moves(partial(gradients, weights=weights), block, x)
     for key, gradient, other in zip(inputs, ours, theirs, strict=True):
-        torch.testing.assert_close(gradient, other, rtol=1e-12, atol=1e-12, msg=lambda text, key=key: f"{key} {text}")
+        agree(gradient, other, x.numel(), moved=move[key], what=key)
 
 
 def test_x_is_never_written_to(monkeypatch):

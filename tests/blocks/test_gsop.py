@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from rounding import agree, moved
 from torch import nn
 
 from wholeframe import ops
@@ -45,8 +46,8 @@ def test_the_channel_block_is_the_literal_formula(x, stride, row_act, act, reduc
     v = reduce.norm(F.conv2d(F.relu(x), reduce.linear.weight[:, :, None, None], reduce.linear.bias, stride).flatten(2))
     s = ops.dense_covariance(F.relu(v) if reduce_act else v)
     gates = torch.sigmoid(literal_rows(block.multiply, s, act))
-    torch.testing.assert_close(block(x), x * gates, rtol=1e-12, atol=1e-13)
-    torch.testing.assert_close(block.gates(x), gates[:, :, 0, 0], rtol=1e-12, atol=1e-13)
+    agree(block(x), x * gates, x[0].numel(), moved=moved(block, x))
+    agree(block.gates(x), gates[:, :, 0, 0], x[0].numel(), moved=moved(block.gates, x))
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -60,7 +61,7 @@ def test_the_position_block_is_the_literal_formula(x, stride, centring, out_act)
     s = ops.dense_position_covariance(v, centring)
     gates = torch.sigmoid(literal_rows(block.transform, s, F.relu)).reshape(2, 1, 4, 4)
     z = x * F.adaptive_avg_pool2d(gates, (6, 5))
-    torch.testing.assert_close(block(x), F.relu(z) if out_act else z, rtol=1e-12, atol=1e-13)
+    agree(block(x), F.relu(z) if out_act else z, x[0].numel(), moved=moved(block, x))
 
 
 def test_a_stride_keeps_all_frames_of_a_clip():
@@ -107,7 +108,7 @@ def test_fusions_are_the_literal_formulas(x, fusion):
         expected = F.batch_norm(z, None, None, block.norm.weight, block.norm.bias, training=True)
     else:
         expected = u + v if fusion == "sum" else torch.max(u, v)
-    torch.testing.assert_close(block(x), expected, rtol=1e-12, atol=1e-12)
+    agree(block(x), expected, x[0].numel(), moved=moved(block, x))
 
 
 @pytest.mark.parametrize(("channels", "groups", "kernel"), [(256, 4, 11), (512, 8, 9), (1024, 16, 7), (2048, 32, 5)])

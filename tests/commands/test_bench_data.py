@@ -25,7 +25,7 @@ def test_bench_data(folder, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["wholeframe", "bench", "data", str(folder), *options])
     main()
     out = capsys.readouterr().out
-    assert out.startswith("2 train and 2 test clips of 2 classes")
+    assert out.startswith("2 train and 2 val clips of 2 classes")
     assert all(way in out for way in ("loader, float32", "loader ", "decoding only", "PyAV alone"))
     assert "4 clips of 4 x 2 frames at 16" in out
     assert "(goal: 0.8)" in out

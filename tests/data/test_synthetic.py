@@ -1,4 +1,4 @@
-"""The embedded tasks: what is asked, what can be seen, and that nobody can see it from where it is asked."""
+"""The generated tasks: their labels, what the image shows, and that no query can see its answer locally."""
 
 import colorsys
 
@@ -28,7 +28,7 @@ def at(index: int) -> slice:
 
 
 def squares(image):
-    """The centres of all markers: where the middle of a cell's 3 x 3 squares is without noise."""
+    """The centres of all markers: the pixels whose eight neighbours are equal, since the background has noise."""
     found = []
     for top in range(0, SIZE, CELL):
         for left in range(0, SIZE, CELL):
@@ -40,13 +40,13 @@ def squares(image):
     return found
 
 
-def asked(labels):
-    """The cells of one label map that ask."""
+def labelled(labels):
+    """The cells of one label map with a label."""
     return [tuple(cell) for cell in (labels != IGNORE).nonzero().tolist()]
 
 
-def test_the_seed_is_all_there_is(task, made):
-    torch.manual_seed(123)  # the global random state has no part in it
+def test_the_seed_alone_determines_the_images(task, made):
+    torch.manual_seed(123)  # The global random state must not matter.
     again, other = TASKS[task](COUNT, 3), TASKS[task](COUNT, 4)
     assert all(torch.equal(first, second) for first, second in zip(made, again, strict=True))
     assert not any(torch.equal(first, second) for first, second in zip(made, other, strict=True))
@@ -65,18 +65,18 @@ def test_shapes(made):
     assert images.abs().max() < 0.7
 
 
-def test_exactly_the_queries_ask(task, made):
+def test_exactly_the_queries_are_labelled(task, made):
     _, labels = made
     assert ((labels != IGNORE).sum(dim=(1, 2)) == QUERIES[task]).all()
     assert set(labels.unique().tolist()) == {IGNORE, 0, 1}
 
 
-def test_the_two_answers_are_about_as_frequent(task):
+def test_both_labels_are_equally_frequent(task):
     _, labels = TASKS[task](500, 0)
     assert labels[labels != IGNORE].float().mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_recall_asks_at_solid_squares_for_the_core_of_the_twin():
+def test_recall_labels_solid_squares_with_the_core_of_their_twin():
     images, labels = recall(16, 0)
     for image, label in zip(images, labels, strict=True):
         centres = squares(image)
@@ -84,7 +84,7 @@ def test_recall_asks_at_solid_squares_for_the_core_of_the_twin():
         solid = {
             c: image[:, c[0], c[1]] for c in centres if torch.equal(image[:, c[0], c[1]], image[:, c[0] - 1, c[1]])
         }
-        assert sorted((y // STRIDE, x // STRIDE) for y, x in solid) == sorted(asked(label))
+        assert sorted((y // STRIDE, x // STRIDE) for y, x in solid) == sorted(labelled(label))
         twins = [c for c in centres if c not in solid]
         for (y, x), colour in solid.items():
             (twin,) = [t for t in twins if torch.equal(image[:, t[0] - 1, t[1] - 1], colour)]
@@ -95,13 +95,13 @@ def test_recall_asks_at_solid_squares_for_the_core_of_the_twin():
 def test_hues_of_pairs_are_apart():
     images, labels = recall(16, 1)
     for image, label in zip(images, labels, strict=True):
-        colours = [image[:, y, x] + 0.5 for y, x in squares(image) if (y // STRIDE, x // STRIDE) in asked(label)]
+        colours = [image[:, y, x] + 0.5 for y, x in squares(image) if (y // STRIDE, x // STRIDE) in labelled(label)]
         hues = sorted(colorsys.rgb_to_hsv(*colour.tolist())[0] for colour in colours)
         steps = [after - before for before, after in zip(hues, [*hues[1:], hues[0] + 1], strict=True)]
         assert min(steps) > 1 / 12 - 1e-4
 
 
-def test_gist_asks_every_marker_whether_it_is_brighter_than_the_mean():
+def test_gist_labels_every_marker_by_whether_it_is_brighter_than_the_mean():
     images, labels = gist(16, 0)
     for image, label in zip(images, labels, strict=True):
         centres = squares(image)
@@ -109,10 +109,10 @@ def test_gist_asks_every_marker_whether_it_is_brighter_than_the_mean():
         assert (bright == bright[:, :1]).all(), "markers are grey"
         answers = [int(label[y // STRIDE, x // STRIDE]) for y, x in centres]
         assert answers == (bright[:, 0] > bright[:, 0].mean()).long().tolist()
-        assert sorted((y // STRIDE, x // STRIDE) for y, x in centres) == sorted(asked(label))
+        assert sorted((y // STRIDE, x // STRIDE) for y, x in centres) == sorted(labelled(label))
 
 
-def test_gist_cannot_be_told_from_one_marker():
+def test_gist_cannot_be_solved_from_one_marker():
     """The same brightness is above the mean in one image and below it in another."""
     images, labels = gist(500, 0)
     brightness = {0: [], 1: []}
@@ -124,11 +124,11 @@ def test_gist_cannot_be_told_from_one_marker():
 
 
 def field_of(cell) -> torch.Tensor:
-    """Which input pixels the small dense network sees at one position of its output."""
+    """The input pixels that one output position of the small dense network depends on."""
     network = BACKBONES["small_dense"](2).eval()
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.constant_(module.weight, 0.01)  # positive throughout: no ReLU hides a path
+            nn.init.constant_(module.weight, 0.01)  # Positive, so that no ReLU blocks a path.
     image = torch.ones(1, 3, SIZE, SIZE, requires_grad=True)
     (gradient,) = torch.autograd.grad(network(image)[0, :, cell[0], cell[1]].sum(), image)
     return gradient[0].abs().sum(dim=0) > 0
@@ -140,12 +140,12 @@ def test_the_receptive_field_is_the_one_computed_by_hand():
     assert seen.min(dim=0).values.tolist() == [12, 6] and seen.max(dim=0).values.tolist() == [20, 14]
 
 
-def test_no_position_that_asks_sees_a_pixel_of_another_marker(made):
+def test_no_labelled_position_sees_a_pixel_of_another_marker(made):
     images, labels = made
-    fields = {cell: field_of(cell) for cell in {cell for label in labels for cell in asked(label)}}
+    fields = {cell: field_of(cell) for cell in {cell for label in labels for cell in labelled(label)}}
     for image, label in zip(images, labels, strict=True):
         centres = squares(image)
-        for cell in asked(label):
+        for cell in labelled(label):
             own = [(y, x) for y, x in centres if (y // STRIDE, x // STRIDE) == cell]
             assert len(own) == 1 and fields[cell][at(own[0][0]), at(own[0][1])].all()
             for y, x in centres:

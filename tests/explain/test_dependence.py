@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rounding import agree
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
@@ -40,8 +41,8 @@ def of_rows(w, chunk=3):
     return jensen_shannon(lambda index: w[:, index], torch.arange(w.shape[1]), chunk)
 
 
-def close(actual, expected, tolerance=1e-12):
-    torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
+def close(actual, expected):
+    agree(actual, expected, terms=20 * 20, scale=1.0)  # pairs of positions; statistics of numbers near one
 
 
 @pytest.mark.parametrize("kind", KINDS)

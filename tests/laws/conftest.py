@@ -1,7 +1,7 @@
 """What every block of BLOCKS keeps to, on sequences, images and clips.
 
-A test that asks for `name` runs for every block (for those of its module's NAMES, if it has such), one that asks for
-`rank` or `x` on a map of every rank.
+A test with an argument `name` runs for every block (for the NAMES of its module, if there are any, or for the names of
+its own `parametrize`), a test with `rank` or `x` on a map of every rank.
 """
 
 import pytest
@@ -26,7 +26,8 @@ COARSE = {"gsop_position": {1: (3,), 2: (2, 2), 3: (1, 2, 2)}}
 
 
 def pytest_generate_tests(metafunc):
-    if "name" in metafunc.fixturenames:
+    own = {argument for mark in metafunc.definition.iter_markers("parametrize") for argument in mark.args[:1]}
+    if "name" in metafunc.fixturenames and "name" not in own:
         metafunc.parametrize("name", getattr(metafunc.module, "NAMES", list(BLOCKS)))
     if "rank" in metafunc.fixturenames:
         metafunc.parametrize("rank", GRIDS, ids="{}d".format)
@@ -35,6 +36,14 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def poisoned_memory():
+    """New memory is filled with NaN, as torch does for deterministic algorithms: reading an unwritten number shows."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture

@@ -2,14 +2,11 @@
 
 import pytest
 import torch
+from rounding import agree, moved
 
 from wholeframe.blocks import BLOCKS
 
 POOLING = [name for name in BLOCKS if name.startswith("nl")]
-
-
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 6, 7])
@@ -33,7 +30,7 @@ def test_pooling_drops_the_rows_that_fill_no_window(alive, name, rank, pool_orde
     changed = x.clone()
     changed[..., -1] += 1
     # The last column is a query, so it changes; it is no key, so the others do not.
-    close(block(changed)[..., :-1], y[..., :-1])
+    agree(block(changed)[..., :-1], y[..., :-1], x[0].numel(), moved=moved(block, x))
     assert not torch.allclose(block(changed)[..., -1], y[..., -1])
 
 
@@ -53,7 +50,7 @@ def test_an_empty_batch(alive, grid):
 
 def test_samples_do_not_see_each_other(alive, x):
     block = alive().eval()
-    close(block(x)[:1], block(x[:1]))
+    agree(block(x)[:1], block(x[:1]), x[0].numel(), moved=moved(block, x))
 
 
 def test_channels_last(alive, x):
@@ -61,7 +58,7 @@ def test_channels_last(alive, x):
     block, layout = alive(), layouts.get(x.ndim)
     other = x.transpose(1, 2).contiguous().transpose(1, 2) if layout is None else x.to(memory_format=layout)
     assert not other.is_contiguous()
-    close(block(other), block(x))
+    agree(block(other), block(x), x[0].numel(), moved=moved(block, x))
 
 
 def test_a_map_that_is_not_contiguous(alive, x):
@@ -69,8 +66,8 @@ def test_a_map_that_is_not_contiguous(alive, x):
     strided = torch.stack([x, x + 1], dim=-1).flatten(-2)[..., ::2]
     turned = x.transpose(0, -1).contiguous().transpose(0, -1)
     assert not strided.is_contiguous() and not turned.is_contiguous()
-    close(block(strided), block(x))
-    close(block(turned), block(x))
+    for other in (strided, turned):
+        agree(block(other), block(x), x[0].numel(), moved=moved(block, x))
 
 
 def test_positions_have_no_order(alive, name, x):
@@ -86,4 +83,4 @@ def test_positions_have_no_order(alive, name, x):
     if name == "gsop_position":
         assert not torch.allclose(block(shuffled(x)), shuffled(block(x)))
     else:
-        close(block(shuffled(x)), shuffled(block(x)))
+        agree(block(shuffled(x)), shuffled(block(x)), x[0].numel(), moved=moved(block, x))

@@ -2,6 +2,7 @@ import itertools
 
 import pytest
 import torch
+from rounding import agree
 
 from wholeframe import ops
 
@@ -89,4 +90,4 @@ def test_adaptive_mean_averages_the_cells_that_overlap(grid, size):
     for axis, (g, s) in enumerate(zip(grid, size, strict=True), start=2):
         cells = [range(i * g // s, -(-(i + 1) * g // s)) for i in range(s)]
         expected = torch.stack([expected.index_select(axis, torch.tensor(c)).mean(axis) for c in cells], dim=axis)
-    torch.testing.assert_close(ops.adaptive_mean(x, size), expected, rtol=1e-13, atol=1e-13)
+    agree(ops.adaptive_mean(x, size), expected, terms=x[0, 0].numel())

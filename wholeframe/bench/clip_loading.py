@@ -13,13 +13,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from wholeframe.data.video.crops import Crop, normalised, random_crop
 from wholeframe.data.video.dataset import ClipDataset, frames_of
-from wholeframe.data.video.file import probe
-from wholeframe.data.video.region import Part
+from wholeframe.data.video.file import video_info
+from wholeframe.data.video.region import Region
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.data.video.segments import ClipFolder
 
 NOTHING = torch.empty(0, 0, 0)
-CORNER = Crop(lambda height, width: Part(0, 0, 16, 16, (16, 16)), lambda frames: frames)
+CORNER = Crop(lambda height, width: Region(0, 0, 16, 16, (16, 16)), lambda frames: frames)
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Replay(Dataset):
 def by_pyav_alone(folder: ClipFolder, sampling: Sampling, index: int) -> Tensor:
     """The frames of a random clip as one reads them with PyAV: seek, decode onwards, `to_ndarray` of those needed."""
     segment = folder.train[index]
-    info = segment.info or probe(segment.path)
+    info = segment.info or video_info(segment.path)
     first, total = frames_of(segment, info)
     begins = [info.start + (first + frame - 0.25) / info.fps for frame in sorted(set(sampling.random(total)))]
     with av.open(str(segment.path), metadata_errors="replace") as container:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from wholeframe.bench.clip_loading import Loading, Time, measure
 from wholeframe.data.video.clip_folder import open_clips
-from wholeframe.data.video.csv_lists import Unit
+from wholeframe.data.video.csv_lists import TimeUnit
 from wholeframe.data.video.sampling import Sampling
 
 GOAL = 0.8
@@ -37,7 +37,7 @@ class Options:
     """clips per batch"""
     workers: int = 2
     """processes that decode"""
-    unit: Unit | None = None
+    unit: TimeUnit | None = None
     """what start and end of your own list count, if its columns do not say"""
 
 

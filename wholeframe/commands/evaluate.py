@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 from torch.utils.data import DataLoader
 
-from wholeframe.data.video.csv_lists import Unit
+from wholeframe.data.video.csv_lists import TimeUnit
 from wholeframe.data.video.views import ONCE, PUBLISHED, read_views
 from wholeframe.surgery.norms import precise_bn
 from wholeframe.train.evaluate import Scores, evaluate, write_scores
@@ -39,7 +39,7 @@ class Options:
     """batches of training clips whose statistics the batch norms take first; the released Non-local code takes 200"""
     videos: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """where the videos of a list are, if not beside it"""
-    unit: Unit | None = None
+    unit: TimeUnit | None = None
     """what the list counts its times in, if its columns do not say"""
     strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """a file that does not decode is an error; otherwise it is named and left out"""

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 from lightning.pytorch.callbacks import RichProgressBar
 
-from wholeframe.data.video.csv_lists import Unit
+from wholeframe.data.video.csv_lists import TimeUnit
 from wholeframe.messages import nearest
 from wholeframe.recipes import RECIPES
 from wholeframe.train.devices import Machines, is_first
@@ -33,7 +33,7 @@ class Options:
     machines: tyro.conf.OmitArgPrefixes[Machines] = field(default_factory=Machines)
     videos: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """where the videos of a list are, if not beside it"""
-    unit: Unit | None = None
+    unit: TimeUnit | None = None
     """what the list counts its times in, if its columns do not say"""
     start: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """a run, or a file of weights, to begin from; blocks it does not have, and another last layer, begin anew"""

@@ -1,62 +1,106 @@
-"""Folders of class folders, as people have them: where the classes are, and the files of each."""
+"""Folders with one folder per class: which of them are for training, validation and testing, and their files."""
 
-import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+from wholeframe.data.splits import TEST_NAMES, TRAIN_NAMES, VAL_NAMES, validated_on
 
 FilesByClass = dict[str, list[Path]]
 
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "val", "valid", "validation")  # the first that holds class folders is taken
+
+class SplitFolders(NamedTuple):
+    """The folders that hold the class folders of each split.
+
+    Attributes:
+        train: the folder to train on; the root itself if it is not split.
+        val: the folder to validate on; None if a part of `train` has to be held out.
+        test: the folder for the final test, if there is one in addition to `val`.
+    """
+
+    train: Path
+    val: Path | None = None
+    test: Path | None = None
+
+    def __str__(self) -> str:
+        """`split by the folders train/, val/ and test/`."""
+        *first, last = [f"{folder.name}/" for folder in self if folder]
+        return f"split by the folders {', '.join(first)} and {last}"
+
+    def unused(self, root: Path) -> tuple[str, ...]:
+        """The other folders in a root that is split, such as a test/ without labels."""
+        return tuple(f"{folder.name}/" for folder in folders_in(root) if folder not in self) if self.val else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The warning if `val` is a folder that is called a test folder."""
+        return (validated_on(f"{self.val.name}/"),) if self.val and self.val.name.lower() in TEST_NAMES else ()
 
 
-def layout(extension: str) -> str:
-    """The end of a sentence about a folder that looks otherwise."""
+def expected_layout(extension: str) -> str:
+    """The layouts that can be read, to end an error message with."""
     return f"""
 Expected one folder per class, either split already, or not:
     ROOT/train/cat/1.{extension}        ROOT/cat/1.{extension}
     ROOT/train/dog/2.{extension}        ROOT/cat/2.{extension}
-    ROOT/test/cat/3.{extension}         ROOT/dog/3.{extension}
-    ROOT/test/dog/4.{extension}         ROOT/dog/4.{extension}
-(test/ may also be called val/ or valid/.)"""
+    ROOT/val/cat/3.{extension}          ROOT/dog/3.{extension}
+    ROOT/val/dog/4.{extension}          ROOT/dog/4.{extension}
+(val/ may also be called valid/ or validation/. A test/ next to it is for the final test; without val/ it is
+validated on.)"""
 
 
-def places(root: Path, expected: str) -> tuple[Path, Path | None]:
-    """Where the class folders to train on are, and those to test on, if the folder is split already."""
+def find_splits(root: Path, layout: str) -> SplitFolders:
+    """Find the folders of the splits in `root`; their names may be in any case of letters.
+
+    Args:
+        root: the folder that was opened.
+        layout: the expected layout, to end error messages with.
+
+    Returns:
+        The folders of the splits; `SplitFolders(root)` if `root` is not split.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: `root` is a file.
+        ValueError: there is a train/ without a val/ or test/, or the reverse.
+    """
     if not root.exists():
-        raise FileNotFoundError(f"there is no folder '{root}'.{expected}")
+        raise FileNotFoundError(f"there is no folder '{root}'.{layout}")
     if not root.is_dir():
-        raise NotADirectoryError(f"'{root}' is a file, not a folder of class folders.{expected}")
-    by_name = {place.name.lower(): place for place in folders_in(root)}
-    trains = [by_name[name] for name in TRAIN_NAMES if name in by_name]
-    tests = [by_name[name] for name in TEST_NAMES if name in by_name]
-    if not trains and not tests:
-        return root, None
-    if not tests:
+        raise NotADirectoryError(f"'{root}' is a file, not a folder of class folders.{layout}")
+    by_name = {folder.name.lower(): folder for folder in folders_in(root)}
+    trains, vals, tests = (
+        [by_name[name] for name in names if name in by_name] for names in (TRAIN_NAMES, VAL_NAMES, TEST_NAMES)
+    )
+    if not (trains or vals or tests):
+        return SplitFolders(root)
+    if not (vals or tests):
         raise ValueError(
-            f"'{root}' has {trains[0].name}/, but no test/, val/ or valid/ to test on. To hold out a part of "
-            f"{trains[0].name}/, open '{trains[0]}' instead; if it is a class, rename it.{expected}"
+            f"'{root}' has {trains[0].name}/, but no val/, valid/ or test/ to validate on. To hold out a part of "
+            f"{trains[0].name}/, open '{trains[0]}' instead; if it is a class, rename it.{layout}"
         )
     if not trains:
-        raise ValueError(
-            f"'{root}' has {tests[0].name}/, but no train/ to train on. "
-            f"If {tests[0].name}/ is a class, rename it.{expected}"
-        )
-    # An unlabelled test/ (a contest's) beside a labelled val/ is usual.
-    return trains[0], next((place for place in tests if folders_in(place)), tests[0])
+        only = (vals or tests)[0].name
+        raise ValueError(f"'{root}' has {only}/, but no train/ to train on. If {only}/ is a class, rename it.{layout}")
+    # A folder without class folders has no labels: the test/ of a contest is often such a folder.
+    val = next((folder for folder in [*vals, *tests] if folders_in(folder)), (vals or tests)[0])
+    classes = {folder.name for folder in folders_in(trains[0])}
+    labelled = (folder for folder in tests if any(inner.name in classes for inner in folders_in(folder)))
+    return SplitFolders(trains[0], val, next(labelled, None) if val in vals else None)
 
 
-def folders_in(place: Path) -> list[Path]:
-    return sorted(entry for entry in place.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+def folders_in(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def files_by_class(place: Path) -> FilesByClass:
-    return {folder.name: sorted(files_below(folder)) for folder in folders_in(place)}
+def files_by_class(folder: Path | None) -> FilesByClass:
+    """All files of each class folder; nothing for a split that does not exist."""
+    return {inner.name: sorted(files_below(inner)) for inner in folders_in(folder)} if folder else {}
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder, through links too; a link back to a folder above is not followed again."""
+    """All files below a folder. Links are followed, but a link to a folder further up is followed only once."""
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         real = os.path.realpath(place)
@@ -67,14 +111,4 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def _raise(error: OSError) -> None:
-    raise error  # os.walk would pass over a folder it may not read
-
-
-def held_out(root: Path, files: Sequence[Path], fraction: float, seed: int) -> set[Path]:
-    """The part of two or more files to test on: one at least and never all, chosen by `seed` and their paths alone."""
-
-    def rank(file: Path) -> bytes:
-        return hashlib.sha256(f"{seed}:{file.relative_to(root).as_posix()}".encode()).digest()
-
-    count = min(max(round(fraction * len(files)), 1), len(files) - 1)
-    return set(sorted(files, key=rank)[:count])
+    raise error  # By default os.walk skips a folder that cannot be read.

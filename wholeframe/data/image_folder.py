@@ -1,9 +1,9 @@
-"""Images in one folder per class, as people have them.
+"""Open a folder of images with one folder per class.
 
 folder = open_folder("photos")
-print(folder)                   # 800 train and 250 test images of 10 classes (...); 2 files skipped: ...
+print(folder)                   # 800 train and 250 val images of 10 classes (...); 2 files skipped: ...
 train = ImageDataset(folder.train, transforms(224, train=True))
-image, label = train[0]         # (3, 224, 224) float32, an index into folder.classes
+image, label = train[0]         # (3, 224, 224) float32, and an index into folder.classes
 """
 
 import os
@@ -16,22 +16,23 @@ from pathlib import Path
 
 from PIL import Image
 
-from wholeframe.data.class_folders import FilesByClass, files_by_class, folders_in, held_out, layout, places
+from wholeframe.data.class_folders import FilesByClass, expected_layout, files_by_class, find_splits, folders_in
 from wholeframe.data.images import why_unreadable
+from wholeframe.data.splits import held_out, refuse_fraction, sizes
 from wholeframe.messages import counted, listed
 
 Items = tuple[tuple[Path, int], ...]
-"""Files with their labels; a label is an index into `ImageFolder.classes`."""
+"""Files with their labels. A label is an index into `ImageFolder.classes`."""
 
-# Pillow registers these, but they are documents, films, weather data, or drawings only Windows can draw.
-NOT_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
+# Pillow registers these formats, but they are documents, films, weather data, or drawings that only Windows renders.
+NOT_IMAGE_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
 
-LAYOUT = layout("jpg")
+LAYOUT = expected_layout("jpg")
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A file that has an image's name and does not decode. `path` is relative to the folder's root."""
+class BrokenImage:
+    """A file with the extension of an image that does not decode. `path` is relative to the root of the folder."""
 
     path: Path
     reason: str
@@ -42,113 +43,121 @@ class Problem:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """What `open_folder` found: which file is trained on, which is tested on, and what was left out.
+    """The images that `open_folder` found in each split, and everything that it left out.
 
     Attributes:
         root: the folder that was opened.
-        classes: names of the class folders, sorted as strings ("10" before "2", as torchvision does).
-        train: the files to train on, with their labels, sorted by class, then by path.
-        test: the files to test on, likewise.
-        problems: files left out because they do not decode.
-        not_images: files in class folders whose extension is not an image's, relative to the root.
-        unused: folders beside train/ and test/ that were not looked into.
-        split: a few words: how train and test were told apart.
+        classes: the names of the class folders, sorted as strings ("10" before "2", as in torchvision).
+        train: the files to train on with their labels, sorted by class, then by path.
+        val: the files to validate on while training, likewise.
+        test: the files for the final test, likewise; empty unless the folder has train/, val/ and test/.
+        problems: the files that were left out because they do not decode.
+        not_images: the files in class folders without the extension of an image, relative to the root.
+        unused: folders next to train/ and val/ that were not read, such as a test/ without labels.
+        split: how the splits were made, in a few words.
+        notes: what to keep in mind about the splits.
     """
 
     root: Path
     classes: tuple[str, ...]
     train: Items = field(repr=False)
-    test: Items = field(repr=False)
-    problems: tuple[Problem, ...] = ()
+    val: Items = field(repr=False)
+    test: Items = field(default=(), repr=False)
+    problems: tuple[BrokenImage, ...] = ()
     not_images: tuple[Path, ...] = ()
     unused: tuple[str, ...] = ()
     split: str = ""
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.describe()
 
     def describe(self) -> str:
-        """Say in one sentence what is there, and everything that was left out."""
-        tested = {label for _, label in self.test}
-        untested = [name for label, name in enumerate(self.classes) if label not in tested]
-        parts = [
-            f"{len(self.train)} train and {len(self.test)} test images of {len(self.classes)} classes ({self.split})"
-        ]
+        """The sizes of the splits, and everything that was left out, in one sentence."""
+        parts = [f"{sizes(self.train, self.val, self.test)} images of {len(self.classes)} classes ({self.split})"]
         if self.problems:
             parts.append(f"{counted(len(self.problems), 'file')} skipped: {listed(map(str, self.problems))}")
         if self.not_images:
             kinds = sorted({path.suffix.lower() or "no extension" for path in self.not_images})
             parts.append(f"{counted(len(self.not_images), 'file')} ignored as not images: {listed(kinds)}")
-        if untested:
-            parts.append(f"no test image of {listed(map(repr, untested))}")
+        for name, items in (("val", self.val), ("test", self.test)):
+            present = {label for _, label in items}
+            absent = [repr(each) for label, each in enumerate(self.classes) if label not in present]
+            if items and absent:
+                parts.append(f"no {name} image of {listed(absent)}")
         if self.unused:
-            parts.append(f"not looked into: {listed(name + '/' for name in self.unused)}")
-        return "; ".join(parts)
+            parts.append(f"not read: {listed(self.unused)}")
+        return "; ".join([*parts, *self.notes])
 
 
 def open_folder(
-    root: str | os.PathLike[str], *, test_fraction: float = 0.2, seed: int = 0, strict: bool = False
+    root: str | os.PathLike[str], *, val_fraction: float = 0.2, seed: int = 0, strict: bool = False
 ) -> ImageFolder:
     """Index a folder of class folders, decoding every image once.
 
-    The folder is either split already (`ROOT/train/<class>/...` and `ROOT/test/<class>/...`; `val/` or
-    `valid/` do as well, in any case of letters) or not (`ROOT/<class>/...`). Folders below a class belong to
-    it. Names that start with a dot are ignored, and so are files that lie in no class folder.
+    The folder is either split already or not. Split: `ROOT/train/<class>/...` and `ROOT/val/<class>/...` (or valid/,
+    validation/; names in any case of letters), and for a final test also `ROOT/test/<class>/...`. With train/ and
+    test/ only, test/ is validated on, and `describe()` says so. Not split: `ROOT/<class>/...`. Folders below a class
+    belong to it. Names that start with a dot are ignored, and so are files outside the class folders.
 
     Args:
         root: the folder.
-        test_fraction: the part of every class to hold out for testing, at least one image and never all.
+        val_fraction: the part of every class to hold out for validation, at least one image and never all.
             Which ones depends on `seed` and their paths below the root only, so a new image moves at most
-            one other. Unused where the folder is split already.
+            one other. Not used if the folder is split already.
         seed: chooses the images to hold out.
         strict: raise for a file that does not decode, instead of leaving it out and reporting it.
 
+    Returns:
+        The files of each split with their labels, and everything that was left out.
+
     Raises:
         FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
-        ValueError: the layout is another, a class has no image, a class is only in test/, or, with
+        NotADirectoryError: `root` is a file.
+        ValueError: the folder has another layout, a class has no image, a class is missing in train/, or, with
             `strict`, a file does not decode.
     """
     root = Path(root)
-    if not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction={test_fraction} is not between 0 and 1; 0.2 holds out a fifth")
-    train_place, test_place = places(root, LAYOUT)
-    train = files_by_class(train_place)
-    test = files_by_class(test_place) if test_place else {}
+    refuse_fraction(val_fraction)
+    splits = find_splits(root, LAYOUT)
+    train, val, test = (files_by_class(folder) for folder in splits)
     classes = tuple(train)
-    _refuse_classes(train_place, train)
-    if test_place:
-        _refuse_test_classes(test_place, test, classes)
+    _refuse_classes(splits.train, train)
+    if splits.val:
+        _refuse_other_classes(splits.val, val, classes)
+    if splits.test:
+        _refuse_other_classes(splits.test, test, classes)
 
-    images, not_images = _by_extension([*train.values(), *test.values()])
+    images, not_images = _by_extension([*train.values(), *val.values(), *test.values()])
     if not images:
         raise ValueError(f"'{root}' has class folders, but no image in any of them.{LAYOUT}")
     reasons = _reasons_not_to_use(images)
-    problems = tuple(Problem(path.relative_to(root), reason) for path, reason in reasons.items())
+    problems = tuple(BrokenImage(path.relative_to(root), reason) for path, reason in reasons.items())
     if strict:
         _refuse_problems(root, problems)
 
     usable = set(images) - reasons.keys()
-    train, test = _only(usable, train), _only(usable, test)
-    _refuse_empty_classes(train_place, train, problems)
-    if test_place:
-        _refuse_empty_classes(test_place, test, problems)
-        split = f"split by the folders {train_place.name}/ and {test_place.name}/"
-        unused = tuple(place.name for place in folders_in(root) if place not in (train_place, test_place))
+    train, val, test = _only(usable, train), _only(usable, val), _only(usable, test)
+    for folder, files in zip(splits, (train, val, test), strict=True):
+        if folder:
+            _refuse_empty_classes(folder, files, problems)
+    if splits.val:
+        split = str(splits)
     else:
-        train, test = _hold_out(root, train, test_fraction, seed)
-        split = f"test_fraction={test_fraction:g} of each class held out, seed={seed}"
-        unused = ()
+        train, val = _hold_out(root, train, val_fraction, seed)
+        split = f"val_fraction={val_fraction:g} of each class held out, seed={seed}"
 
     return ImageFolder(
         root=root,
         classes=classes,
         train=_labelled(train, classes),
+        val=_labelled(val, classes),
         test=_labelled(test, classes),
         problems=problems,
         not_images=tuple(file.relative_to(root) for file in not_images),
-        unused=unused,
+        unused=splits.unused(root),
         split=split,
+        notes=splits.notes,
     )
 
 
@@ -156,7 +165,7 @@ def open_folder(
 
 
 def _by_extension(files: Iterable[Iterable[Path]]) -> tuple[list[Path], list[Path]]:
-    """The files whose names are those of images, and the others."""
+    """The files with the extension of an image, and the others."""
     extensions = _image_extensions()
     images: list[Path] = []
     others: list[Path] = []
@@ -166,21 +175,21 @@ def _by_extension(files: Iterable[Iterable[Path]]) -> tuple[list[Path], list[Pat
 
 
 def _image_extensions() -> set[str]:
-    """Extensions of what Pillow can open; plug-ins that were registered before (pillow-heif) included."""
+    """The extensions that Pillow can open, with those of plug-ins that are registered already (pillow-heif)."""
     registered = Image.registered_extensions()
-    readable = {*Image.OPEN, "MPO"} - NOT_PICTURES  # MPO, a stereo camera's JPEG, is opened as JPEG
+    readable = {*Image.OPEN, "MPO"} - NOT_IMAGE_FORMATS  # MPO, the format of stereo cameras, is opened as JPEG.
     return {extension for extension, kind in registered.items() if kind in readable}
 
 
 def _reasons_not_to_use(images: Sequence[Path]) -> dict[Path, str]:
-    # Warnings are silenced here and not in the threads: their filters belong to the whole process.
+    # The filters of warnings belong to the whole process, so the threads must not change them.
     with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
         warnings.simplefilter("ignore")
         reasons = list(threads.map(why_unreadable, images))
     return {path: reason for path, reason in zip(images, reasons, strict=True) if reason is not None}
 
 
-# ------------------------------------------------------------------------------- train and test
+# --------------------------------------------------------------------------------------- the splits
 
 
 def _only(usable: set[Path], files: FilesByClass) -> FilesByClass:
@@ -189,51 +198,51 @@ def _only(usable: set[Path], files: FilesByClass) -> FilesByClass:
 
 def _hold_out(root: Path, files: FilesByClass, fraction: float, seed: int) -> tuple[FilesByClass, FilesByClass]:
     train: FilesByClass = {}
-    test: FilesByClass = {}
+    val: FilesByClass = {}
     for name, of_class in files.items():
         if len(of_class) < 2:
             raise ValueError(
-                f"class '{name}' has one image, '{of_class[0]}', and to train and to test takes two. "
-                "Add images, or split the folder yourself into train/ and test/"
+                f"class '{name}' has one image, '{of_class[0]}', but training and validation need one each. "
+                "Add images, or split the folder yourself into train/ and val/"
             )
-        tested = held_out(root, of_class, fraction, seed)
-        train[name] = [file for file in of_class if file not in tested]
-        test[name] = [file for file in of_class if file in tested]
-    return train, test
+        chosen = held_out(root, of_class, fraction, seed)
+        train[name] = [file for file in of_class if file not in chosen]
+        val[name] = [file for file in of_class if file in chosen]
+    return train, val
 
 
 def _labelled(files: FilesByClass, classes: tuple[str, ...]) -> Items:
     return tuple((file, label) for label, name in enumerate(classes) for file in files.get(name, ()))
 
 
-# ------------------------------------------------------------------------------------ what is refused
+# --------------------------------------------------------------------------------------------- errors
 
 
-def _refuse_classes(place: Path, files: FilesByClass) -> None:
+def _refuse_classes(folder: Path, files: FilesByClass) -> None:
     if not files:
-        loose, _ = _by_extension([place.iterdir()])
+        loose, _ = _by_extension([folder.iterdir()])
         found = f"{counted(len(loose), 'image')} directly in it" if loose else "no images either"
-        raise ValueError(f"'{place}' has no class folders, and {found}.{LAYOUT}")
+        raise ValueError(f"'{folder}' has no class folders, and {found}.{LAYOUT}")
     if len(files) == 1:
         (only,) = files
-        inner = [folder.name for folder in folders_in(place / only)]
-        hint = f" Did you mean '{place / only}', which has {listed(map(repr, inner))}?" if inner else ""
-        raise ValueError(f"'{place}' has one class folder, '{only}', and it takes two at least.{hint}{LAYOUT}")
+        inner = [each.name for each in folders_in(folder / only)]
+        hint = f" Did you mean '{folder / only}', which has {listed(map(repr, inner))}?" if inner else ""
+        raise ValueError(f"'{folder}' has one class folder, '{only}', but needs at least two.{hint}{LAYOUT}")
 
 
-def _refuse_test_classes(place: Path, files: FilesByClass, classes: tuple[str, ...]) -> None:
+def _refuse_other_classes(folder: Path, files: FilesByClass, classes: tuple[str, ...]) -> None:
     if not files:
-        raise ValueError(f"'{place}' has no class folders.{LAYOUT}")
+        raise ValueError(f"'{folder}' has no class folders.{LAYOUT}")
     unknown = [name for name in files if name not in classes]
     if unknown:
         raise ValueError(
-            f"'{place}' has class folders that are not among those to train on: "
+            f"'{folder}' has class folders that are not among those to train on: "
             f"{listed(map(repr, unknown))}. Those to train on are {listed(map(repr, classes))}. "
-            "Remove or rename the former, or add images to train on"
+            "Remove or rename these folders, or add images of their classes to train on"
         )
 
 
-def _refuse_problems(root: Path, problems: tuple[Problem, ...]) -> None:
+def _refuse_problems(root: Path, problems: tuple[BrokenImage, ...]) -> None:
     if problems:
         raise ValueError(
             f"'{root}' has {counted(len(problems), 'file')} that cannot be used: "
@@ -241,8 +250,8 @@ def _refuse_problems(root: Path, problems: tuple[Problem, ...]) -> None:
         )
 
 
-def _refuse_empty_classes(place: Path, usable: FilesByClass, problems: tuple[Problem, ...]) -> None:
-    empty = [f"'{place / name}'" for name in usable if not usable[name]]
+def _refuse_empty_classes(folder: Path, usable: FilesByClass, problems: tuple[BrokenImage, ...]) -> None:
+    empty = [f"'{folder / name}'" for name in usable if not usable[name]]
     if empty:
         why = f" Files that were left out: {listed(map(str, problems))}." if problems else ""
         raise ValueError(

@@ -1,4 +1,8 @@
-"""One image file, and a data set of them: any format, any mode, with broken files among them."""
+"""Read an image file of any format and colour mode, transform it, and index a list of such files.
+
+image = read_image("cat.jpg")                   # PIL image, RGB
+tensor = transforms(224, train=False)(image)    # (3, 224, 224) float32
+"""
 
 import os
 import warnings
@@ -13,24 +17,29 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 MEAN = (0.485, 0.456, 0.406)
-"""Mean of ImageNet's red, green and blue, in [0, 1]. A picture is `tensor * STD + MEAN`, per channel."""
+"""ImageNet's mean of red, green and blue, in [0, 1]. To undo the normalisation: `tensor * STD + MEAN`, per channel."""
 
 STD = (0.229, 0.224, 0.225)
-"""Standard deviation of ImageNet's red, green and blue, in [0, 1]."""
+"""ImageNet's standard deviation of red, green and blue, in [0, 1]."""
 
 
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """Read one image file as 8-bit RGB.
 
-    The EXIF orientation is applied; of an animation the first frame is taken. Sixteen-bit grey keeps its
-    high byte (Pillow alone would clip everything above 255 to white). Transparency is laid over white, as a
-    browser would show it; torchvision's `pil_loader` drops it instead, which uncovers whatever colours the
-    drawing program left below. Warnings of Pillow (a damaged EXIF tag, a large image) are not passed on:
-    such a file decodes.
+    The EXIF orientation is applied. Of an animation the first frame is read. Of 16-bit grey the high byte is kept
+    (Pillow alone clips everything above 255 to white). Transparent pixels are blended over white, as in a browser;
+    torchvision's `pil_loader` drops the alpha channel instead and so reveals the colours stored below it. Pillow's
+    warnings (a damaged EXIF tag, a large image) are silenced, because such a file decodes.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The image in mode "RGB".
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not an image that can be decoded; names the file and the reason.
+        ValueError: the file does not decode; the message names it and the reason.
     """
     path = Path(path)
     try:
@@ -39,7 +48,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
             return _decode(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file '{path}'") from None
-    except Exception as error:  # decoders of damaged files raise anything: SyntaxError, struct.error, ...
+    except Exception as error:  # On a damaged file decoders raise anything: SyntaxError, struct.error, ...
         raise ValueError(f"'{path}' is not an image that can be decoded ({_reason(error)})") from error
 
 
@@ -55,7 +64,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(
-            f"its pixels are 32-bit numbers (mode {image.mode}) and nothing says which of them is white; "
+            f"its pixels are 32-bit numbers (mode {image.mode}), and the file does not say which value is white; "
             "save it with 8 or 16 bits"
         )
     if image.has_transparency_data:
@@ -66,14 +75,14 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "cannot identify image file"  # Pillow appends the path, which our sentence already has
+        return "cannot identify image file"  # Pillow's own text repeats the path, which the message already has.
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).rstrip(".") or type(error).__name__
 
 
 def why_unreadable(path: Path) -> str | None:
-    """The reason why a file does not decode, or None."""
+    """Why a file does not decode; None if it does."""
     try:
         _decode(path)
     except Exception as error:
@@ -82,14 +91,14 @@ def why_unreadable(path: Path) -> str | None:
 
 
 class ImageDataset(Dataset[tuple[Tensor, int]]):
-    """Files and labels as `(tensor, label)`; the file is decoded anew each time.
+    """Files with labels, as pairs of a tensor and a label. A file is decoded each time that it is indexed.
 
     Args:
         items: files with their labels, such as `ImageFolder.train`.
         transform: from a PIL image (RGB) to a tensor, such as `transforms(224, train=True)`.
 
     Raises:
-        ValueError: (from indexing) the file does not decode any more; names it.
+        ValueError: (when indexed) the file no longer decodes; the message names it.
     """
 
     def __init__(self, items: Sequence[tuple[Path, int]], transform: Callable[[Image.Image], Tensor]) -> None:
@@ -107,30 +116,39 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
 def transforms(
     size: int, train: bool, flip: bool = True, *, area: float = 0.6, shorter: int | None = None
 ) -> v2.Compose:
-    """From a PIL image to a `(3, size, size)` float32 tensor, normalised by `MEAN` and `STD`.
+    """The transform from a PIL image to a normalised tensor.
 
-    To train: a random part of 60 to 100 % of the area, stretched by at most 4:3 either way, resized to
-    `size`, and mirrored half of the time. To test: the shorter side resized to `size`, and the centre
-    square cut out (no margin: nothing of a square image is lost).
+    Training: a random crop of at least `area` of the image, with an aspect ratio between 3:4 and 4:3, resized to
+    `size`, and flipped horizontally half of the time. Evaluation: the shorter side is resized to `shorter`, and the
+    centre square of `size` is cut out; by default no margin is cut off, so a square image stays whole.
 
-    On ImageNet papers train with area=0.08 and test with shorter=256, size=224.
+    On ImageNet, papers train with area=0.08 and evaluate with shorter=256, size=224.
 
     Args:
         size: height and width of the result, in pixels.
-        train: random, to train with; else the same each time.
-        flip: mirror half of the images when training. False where left and right differ in meaning:
-            digits, letters, signs, "left" and "right" hands. No effect when testing.
-        area: the smallest part that is cut out to train. No effect when testing.
-        shorter: the shorter side when testing; None for `size`. No effect when training.
+        train: return the random transform for training instead of the fixed one for evaluation.
+        flip: flip half of the images in training. Use False if left and right differ in meaning: digits, letters,
+            signs, left and right hands.
+        area: the smallest part of the image that is cut out in training.
+        shorter: the shorter side in evaluation, in pixels; None for `size`.
+
+    Returns:
+        A transform whose result is `(3, size, size)` float32, normalised by `MEAN` and `STD`.
+
+    Raises:
+        ValueError: `size`, `area` or `shorter` is out of range.
     """
     if size < 1:
-        raise ValueError(f"size={size} is no size of an image in pixels; 224 is usual")
+        raise ValueError(f"size={size} is not a size in pixels: it must be at least 1; 224 is usual")
     if not 0 < area <= 1:
         raise ValueError(
-            f"area={area} is no part of an image, above 0 and up to 1; 0.6 is mild, 0.08 usual on ImageNet"
+            f"area={area} is not a part of an image: it must be above 0 and at most 1; "
+            "0.6 crops mildly, 0.08 is usual on ImageNet"
         )
     if shorter is not None and shorter < size:
-        raise ValueError(f"shorter={shorter} is smaller than size={size}: there is no such square in the image")
+        raise ValueError(
+            f"shorter={shorter} is smaller than size={size}, so the square does not fit; give at least {size}"
+        )
     if train:
         geometry = [v2.RandomResizedCrop(size, scale=(area, 1.0), antialias=True)]
         geometry += [v2.RandomHorizontalFlip()] if flip else []
@@ -140,7 +158,14 @@ def transforms(
 
 
 def whole_image(size: int) -> v2.Compose:
-    """As `transforms` to test, but without the cut: the shorter side is `size`, and all of the image is there."""
+    """The transform for evaluation without the crop: the shorter side becomes `size`, the longer one is kept whole.
+
+    Args:
+        size: the shorter side of the result, in pixels.
+
+    Returns:
+        A transform whose result is `(3, h, w)` float32, normalised by `MEAN` and `STD`.
+    """
     return v2.Compose([v2.Resize(size, antialias=True), *_to_tensor()])
 
 

@@ -1,14 +1,14 @@
 """Two tasks that separate the blocks, generated from a seed: no files, no download.
 
-Images of 32 x 32 with small square markers, at most one in every 8 x 8 cell, so that markers are farther apart than
-the receptive field of the small network. Labels are dense on the 16 x 16 map of that network: a class at the
-positions that ask a question, `IGNORE` everywhere else.
+Images of 32 x 32 contain small square markers, at most one in every 8 x 8 cell, so that the distance between markers
+exceeds the receptive field of the small network. Labels are dense on the 16 x 16 map of that network: a class at the
+queried positions, `IGNORE` everywhere else.
 
-- `recall`: six pairs. A *query* is a solid square of some hue; its *answer* has the same hue and a bright or a dark
-  core. At each query, tell the core of its answer. What to look for depends on who asks: one summary of the image
-  for all positions cannot hold it.
-- `gist`: eight markers with an unknown common offset in brightness. At each marker, tell whether it is brighter than
-  the mean of all. One summary for all positions is enough; no summary is not.
+- `recall`: six pairs. A *query* is a solid square of some hue. Its *answer* has the same hue and a bright or a dark
+  core. The label of a query is the core of its answer. Each query has to find a different marker, so one summary of the
+  image that is the same for all positions cannot solve it.
+- `gist`: eight markers with an unknown common offset in brightness. The label of a marker is whether it is brighter
+  than the mean of all. One summary for all positions is enough; without a summary it cannot be solved.
 """
 
 from collections.abc import Callable
@@ -16,18 +16,27 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-IGNORE = -100  # what torch's cross entropy ignores
+IGNORE = -100  # The label that torch's cross entropy ignores.
 SIZE, CELL, STRIDE = 32, 8, 2
 
 
 def recall(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """`count` images `(count, 3, 32, 32)` and labels `(count, 16, 16)`: 0 dark, 1 bright, at the queries."""
+    """Images with six queries and their answers.
+
+    Args:
+        count: the number of images.
+        seed: chooses all of them.
+
+    Returns:
+        Images `(count, 3, 32, 32)` float32, and labels `(count, 16, 16)` int64: at the queries 0 for a dark and 1 for a
+        bright core.
+    """
     pairs = 6
     generator = torch.Generator().manual_seed(seed)
-    y, x = _places(count, 2 * pairs, generator)
+    y, x = _centres(count, 2 * pairs, generator)
     jitter = torch.rand(count, pairs, generator=generator) / 2
     start = torch.rand(count, 1, generator=generator)
-    hue = (start + (torch.arange(pairs) + jitter) / pairs) % 1  # apart by half a step at least: no two alike
+    hue = (start + (torch.arange(pairs) + jitter) / pairs) % 1  # At least half a step apart, so that no two are alike.
     core = torch.randint(2, (count, pairs), generator=generator)
 
     images = _background(count, generator)
@@ -37,10 +46,19 @@ def recall(count: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def gist(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """`count` images `(count, 3, 32, 32)` and labels `(count, 16, 16)`: 1 where brighter than the mean of all."""
+    """Images with eight grey markers.
+
+    Args:
+        count: the number of images.
+        seed: chooses all of them.
+
+    Returns:
+        Images `(count, 3, 32, 32)` float32, and labels `(count, 16, 16)` int64: at the markers 1 if they are brighter
+        than the mean of all, else 0.
+    """
     markers = 8
     generator = torch.Generator().manual_seed(seed)
-    y, x = _places(count, markers, generator)
+    y, x = _centres(count, markers, generator)
     own = 0.4 * torch.rand(count, markers, generator=generator)
     offset = 0.6 * torch.rand(count, 1, generator=generator)
     brightness = own + offset
@@ -57,8 +75,8 @@ def _background(count: int, generator: torch.Generator) -> Tensor:
     return 0.5 + 0.02 * torch.randn(count, 3, SIZE, SIZE, generator=generator)
 
 
-def _places(count: int, markers: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Centres of markers: distinct cells, one pixel of play in each. With more, neighbours would see their edges."""
+def _centres(count: int, markers: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Centres of markers: distinct cells, one pixel of play in each; with more, a query sees a neighbour's edge."""
     across = SIZE // CELL
     cells = torch.rand(count, across**2, generator=generator).argsort(dim=1)[:, :markers]
     play = torch.randint(2, (2, count, markers), generator=generator)
@@ -67,7 +85,7 @@ def _places(count: int, markers: int, generator: torch.Generator) -> tuple[Tenso
 
 
 def _paint(images: Tensor, y: Tensor, x: Tensor, colour: Tensor, radius: int) -> None:
-    """Fill squares of side 2 radius + 1 with their colours `(count, markers, 3)`, in place."""
+    """Fill squares of side 2 radius + 1 in place, with colours `(count, markers, 3)`."""
     image = torch.arange(len(images))[:, None]
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
@@ -75,7 +93,7 @@ def _paint(images: Tensor, y: Tensor, x: Tensor, colour: Tensor, radius: int) ->
 
 
 def _rgb(hue: Tensor) -> Tensor:
-    """Fully saturated colours of hues in [0, 1), scaled so that bright and dark cores stand out from all."""
+    """Fully saturated colours of hues in [0, 1), scaled so that bright and dark cores contrast with all of them."""
     ramp = (hue[..., None] * 6 + torch.tensor([0.0, 4.0, 2.0])) % 6
     return 0.15 + 0.7 * ((ramp - 3).abs() - 1).clamp(0, 1)
 

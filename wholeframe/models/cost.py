@@ -7,10 +7,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from wholeframe.models.measure import peak_bytes, seconds
 from wholeframe.surgery.probe import evaluating
+
+
+def _attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+# torch counts fused attention, but on a CPU only from 2.15 on.
+ON_CPU = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class Cost:
 
 def cost(network: nn.Module, example: Tensor) -> Cost:
     """Count on an example with a batch of one. Elementwise work and pooling are not counted, as in the papers."""
-    with evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with evaluating(network), torch.no_grad(), FlopCounterMode(display=False, custom_mapping=ON_CPU) as counter:
         network(example)
     return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2)
 

@@ -238,7 +238,7 @@ def _same_random_numbers(model: nn.Module) -> Iterator[None]:
     """
     tensors = [*model.parameters(), *model.buffers()]
     devices = list({tensor.device for tensor in tensors if tensor.device.type not in ("cpu", "meta")})
-    with torch.random.fork_rng(devices, device_type=devices[0].type if devices else None):
+    with torch.random.fork_rng(devices, device_type=devices[0].type if devices else "cuda"):
         torch.default_generator.manual_seed(0)
         for device in devices:
             seeded = torch.Generator(device).manual_seed(0).get_state()

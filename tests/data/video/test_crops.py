@@ -1,4 +1,4 @@
-"""From frames to what a network sees: scale, crop, mirror and colours, the same for all frames of a clip."""
+"""From frames to the input of a network: one scale, crop and flip for all frames of a clip, and the colours."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from wholeframe.data.video.crops import COLOURS, fixed_crops, normalised, random
 
 
 def ramp(height=40, width=60, frames=3):
-    """A clip whose red says the column and whose green says the row; blue is 114.75 but for rounding."""
+    """A clip whose red gives the column and whose green gives the row; blue is 114.75, rounded."""
     clip = torch.empty(frames, 3, height, width, dtype=torch.uint8)
     clip[:, 0] = torch.arange(width) * 4
     clip[:, 1] = torch.arange(height)[:, None] * 4
@@ -20,7 +20,7 @@ def test_sides_are_those_of_the_paper():
     assert sides(112) == (128, 160)
 
 
-def test_random_crop_is_one_for_all_frames():
+def test_random_crop_is_the_same_for_all_frames():
     torch.manual_seed(0)
     lefts, scales, mirrored = set(), set(), set()
     for _ in range(60):
@@ -35,7 +35,7 @@ def test_random_crop_is_one_for_all_frames():
         scales.add(round(40 * 4 / abs(float(step))))
         lefts.add(round(min(float(red[0]), float(red[-1])) / 8))
     assert mirrored == {True, False}
-    assert scales <= set(range(31, 42))  # sides of 32 to 40
+    assert scales <= set(range(31, 42))  # Sides of 32 to 40.
     assert len(scales) > 4
     assert len(lefts) > 4
 
@@ -77,14 +77,21 @@ def test_colours():
     assert COLOURS["nonlocal"][1][0] * 255 == pytest.approx(57.375)
 
 
-def test_what_is_normalised_is_not_normalised_again():
+def test_normalised_clips_are_not_normalised_again():
     clips = normalised(ramp().transpose(0, 1), "nonlocal")
     with pytest.raises(ValueError, match=r"torch.float32 and not 8-bit, so they may be normalised already"):
         normalised(clips, "nonlocal")
 
 
 def test_impossible_sizes():
-    with pytest.raises(ValueError, match="size=0 is no size"):
+    with pytest.raises(ValueError, match="size=0 is not a size in pixels"):
         random_crop(0)
     with pytest.raises(ValueError, match="side=100 is smaller than size=112"):
         fixed_crops(112, side=100)
+
+
+def test_unknown_crops_and_colours():
+    with pytest.raises(ValueError, match=r"crops='center' is not one of .*; did you mean 'centre'"):
+        fixed_crops(112, crops="center")
+    with pytest.raises(ValueError, match="colours='imagenet' is not one of 'nonlocal', 'torchvision'"):
+        normalised(ramp().transpose(0, 1), "imagenet")

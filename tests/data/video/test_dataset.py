@@ -1,4 +1,4 @@
-"""Clips and views as a loader gives them: the right frames with the right labels, replayed exactly, never dying."""
+"""Clips and views from a loader: the right frames with the right labels, reproducible, and robust to broken files."""
 
 import math
 
@@ -11,13 +11,13 @@ pytest.importorskip("av")
 from wholeframe.data.video.clip_folder import open_clips
 from wholeframe.data.video.crops import Crop, fixed_crops, random_crop
 from wholeframe.data.video.dataset import ClipDataset, ViewDataset
-from wholeframe.data.video.region import Part
+from wholeframe.data.video.region import Region
 from wholeframe.data.video.sampling import Sampling
 
 
 @pytest.fixture
 def actions(tmp_path, make_video):
-    """Two videos of 100 frames (4 seconds), a list of what happens in them, and the folder with all of it."""
+    """A folder with two videos of 100 frames (4 seconds) and a list of the actions in them."""
     make_video(tmp_path / "a.mkv", 100)
     make_video(tmp_path / "b.mkv", 100)
     lines = ["a,0,50,walk,train", "a,50,100,sit,train", "b,20,60,walk,test", "b,90,94,sit,test"]
@@ -25,9 +25,9 @@ def actions(tmp_path, make_video):
     return tmp_path
 
 
-# Nothing is cut: the frames can still be read.
+# Nothing is cut off, so that the number of a frame can still be read.
 def everything(height, width):
-    return Part(0, 0, height, width, (height, width))
+    return Region(0, 0, height, width, (height, width))
 
 
 FRAMES = Crop(everything, lambda frames: frames.transpose(0, 1))
@@ -39,7 +39,7 @@ def numbers_in(number_in):
     return lambda clip: [number_in(frame) for frame in clip.transpose(0, 1)]
 
 
-def test_a_clip_stays_in_its_part(actions, numbers_in):
+def test_a_clip_stays_in_its_segment(actions, numbers_in):
     folder = open_clips(actions)
     dataset = ClipDataset(folder, folder.train, Sampling(4, 3), FRAMES)
     torch.manual_seed(0)
@@ -55,16 +55,16 @@ def test_a_clip_stays_in_its_part(actions, numbers_in):
     assert len(starts) > 20
 
 
-def test_views_are_spread_over_the_part(actions, numbers_in):
+def test_views_are_spread_over_the_segment(actions, numbers_in):
     folder = open_clips(actions)
     sampling = Sampling(4, 2, short="clamp", views="pyslowfast")
-    dataset = ViewDataset(folder, folder.test, sampling, VIEW, clips=3)
+    dataset = ViewDataset(folder, folder.val, sampling, VIEW, clips=3)
     views, target = dataset[0]
     assert views.shape == (3, 3, 4, 32, 96)
     assert [numbers_in(view) for view in views] == [[20, 22, 24, 26], [30, 32, 34, 36], [41, 43, 45, 47]]
     assert folder.classes[target] == "walk"
-    assert [numbers_in(view) for view in dataset[1][0]] == [[90, 92, 93, 93]] * 3  # four frames long
-    wrapped = ViewDataset(folder, folder.test, Sampling(4, 2), VIEW, clips=2)
+    assert [numbers_in(view) for view in dataset[1][0]] == [[90, 92, 93, 93]] * 3  # Four frames long.
+    wrapped = ViewDataset(folder, folder.val, Sampling(4, 2), VIEW, clips=2)
     assert [numbers_in(view) for view in wrapped[1][0]] == [[90, 92, 90, 92], [92, 90, 92, 90]]
 
 
@@ -72,11 +72,11 @@ def test_shapes_and_types(actions):
     folder = open_clips(actions)
     clip, label = ClipDataset(folder, folder.train, Sampling(4, 3), random_crop(16))[0]
     assert (clip.shape, clip.dtype, label) == ((3, 4, 16, 16), torch.uint8, 1)
-    views, label = ViewDataset(folder, folder.test, Sampling(4, 3), fixed_crops(16, crops="three"), clips=10)[0]
+    views, label = ViewDataset(folder, folder.val, Sampling(4, 3), fixed_crops(16, crops="three"), clips=10)[0]
     assert (views.shape, views.dtype, label) == ((30, 3, 4, 18, 18), torch.uint8, 1)
 
 
-def test_a_clip_has_the_labels_of_what_it_shows(actions, numbers_in):
+def test_a_clip_has_the_labels_of_the_time_it_shows(actions, numbers_in):
     folder = open_clips(actions, window=math.inf)
     dataset = ClipDataset(folder, folder.train, Sampling(4, 2), FRAMES)
     torch.manual_seed(0)
@@ -87,31 +87,31 @@ def test_a_clip_has_the_labels_of_what_it_shows(actions, numbers_in):
         assert target.tolist() == [float(shown[-1] >= 50), float(shown[0] < 50)]  # sit, walk
         seen.add(tuple(target.tolist()))
     assert seen == {(0, 1), (1, 0), (1, 1)}
-    assert ViewDataset(folder, folder.test, Sampling(4, 2), fixed_crops(16))[0][1].tolist() == [1, 1]
+    assert ViewDataset(folder, folder.val, Sampling(4, 2), fixed_crops(16))[0][1].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_that_breaks_later_is_replaced_and_counted(actions, numbers_in, workers):
     folder = open_clips(actions)
-    dataset = ClipDataset(folder, [*folder.test, *folder.train], Sampling(4, 1), FRAMES)
+    dataset = ClipDataset(folder, [*folder.val, *folder.train], Sampling(4, 1), FRAMES)
     (actions / "b.mkv").write_bytes(b"no film any more")
     assert dataset.failures() == ""
     items = list(DataLoader(dataset, batch_size=None, num_workers=workers))
-    assert [target for _, target in items] == [1, 1, 1, 0]  # walk of a, three times: its own label, not that of b
+    assert [target for _, target in items] == [1, 1, 1, 0]  # The label of the clip read instead, not that of b.
     assert all(numbers_in(clip)[-1] < 50 for clip, _ in items[:3])
     report = dataset.failures()
     assert report.startswith("2 of 4 clips could not be decoded, and the next clip was taken instead: '")
-    assert "b.mkv' (2 times)" in report  # once for itself, once for the one before
+    assert "b.mkv' (2 times)" in report  # For itself, and in place of the one before.
     (actions / "a.mkv").unlink()
     with pytest.raises(ValueError, match=r"none of the 4 clips of .* can be decoded any more"):
         dataset[0]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_file_that_breaks_before_the_test_is_not_scored(actions, workers):
+def test_a_file_that_breaks_before_evaluation_is_not_scored(actions, workers):
     folder = open_clips(actions)
     several = open_clips(actions, window=math.inf)
-    datasets = [ViewDataset(f, f.test, Sampling(4, 1), fixed_crops(16), clips=2) for f in (folder, several)]
+    datasets = [ViewDataset(f, f.val, Sampling(4, 1), fixed_crops(16), clips=2) for f in (folder, several)]
     (actions / "b.mkv").write_bytes(b"no film any more")
     for dataset, count in zip(datasets, (2, 1), strict=True):
         ((views, target),) = DataLoader(dataset, batch_size=4, num_workers=workers)
@@ -120,7 +120,7 @@ def test_a_file_that_breaks_before_the_test_is_not_scored(actions, workers):
         assert "it was left out of the score" in dataset.failures()
 
 
-def test_an_epoch_is_replayed_with_worker_processes(actions):
+def test_an_epoch_is_reproducible_with_worker_processes(actions):
     folder = open_clips(actions)
 
     def epoch(seed):
@@ -133,7 +133,7 @@ def test_an_epoch_is_replayed_with_worker_processes(actions):
     assert not torch.equal(epoch(0), epoch(1))
 
 
-def test_a_missing_package_is_no_broken_file(actions, monkeypatch):
+def test_a_missing_package_is_not_a_broken_file(actions, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torchcodec.decoders", None)
     folder = open_clips(actions)
     with pytest.raises(ImportError, match="torchcodec"):
@@ -142,5 +142,5 @@ def test_a_missing_package_is_no_broken_file(actions, monkeypatch):
 
 def test_no_views(actions):
     folder = open_clips(actions)
-    with pytest.raises(ValueError, match="clips=0: at least one"):
-        ViewDataset(folder, folder.test, Sampling(4, 1), fixed_crops(16), clips=0)
+    with pytest.raises(ValueError, match="clips=0 must be at least 1"):
+        ViewDataset(folder, folder.val, Sampling(4, 1), fixed_crops(16), clips=0)

@@ -1,4 +1,4 @@
-"""One video file: the frames asked for and no others, by time, whatever the container; and every way it is broken."""
+"""One video file: the requested frames in every container, no others decoded, and the ways in which it is broken."""
 
 import pickle
 import random
@@ -11,9 +11,9 @@ import torch
 
 av = pytest.importorskip("av")
 
-from wholeframe.data.video import decode, file  # noqa: E402  (they take av)
-from wholeframe.data.video.file import VideoError, probe, read_frames  # noqa: E402
-from wholeframe.data.video.region import Part  # noqa: E402
+from wholeframe.data.video import decode, file  # noqa: E402
+from wholeframe.data.video.file import VideoError, read_frames, video_info  # noqa: E402
+from wholeframe.data.video.region import Region  # noqa: E402
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no folder ../shared/data with real clips")
@@ -21,7 +21,7 @@ needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no folder ../shared/d
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Counts frames that leave the decoder."""
+    """The number of frames that the decoder has returned, in a list."""
     count = [0]
     timed = decode.timed
 
@@ -35,7 +35,7 @@ def decoded(monkeypatch):
     return count
 
 
-# ------------------------------------------------------------------------------- the frames asked for
+# ------------------------------------------------------------------------------- the requested frames
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def decoded(monkeypatch):
 )
 def test_frames_by_number(tmp_path, make_video, number_in, name, codec):
     file = make_video(tmp_path / name, 100, codec=codec)
-    info = probe(file)
+    info = video_info(file)
     assert (info.frames, info.fps, info.height, info.width) == (100, 25, 32, 96)
     assert info.seconds == pytest.approx(4, abs=0.01)
-    order = random.Random(0).choices(range(100), k=30)  # any order, the same one twice
+    order = random.Random(0).choices(range(100), k=30)  # In any order, also repeated.
     frames = read_frames(file, order)
     assert frames.shape == (30, 3, 32, 96)
     assert frames.dtype == torch.uint8
@@ -55,76 +55,76 @@ def test_frames_by_number(tmp_path, make_video, number_in, name, codec):
     assert read_frames(file, []).shape == (0, 3, 32, 96)
 
 
-def test_times_show_what_a_player_shows(tmp_path, make_video, number_in):
+def test_frames_at_times_are_those_of_a_player(tmp_path, make_video, number_in):
     file = make_video(tmp_path / "a.mp4", 50)
     frames = read_frames(file, times=[0, 0.039, 0.04, 1.0, 1.99, 2.0])
     assert [number_in(frame) for frame in frames] == [0, 0, 1, 25, 49, 49]
 
 
-def test_varying_rate_goes_by_time(tmp_path, make_video, number_in):
-    slow, fast = [100 * n for n in range(10)], [1000 + 20 * n for n in range(50)]  # 10, then 50 frames a second
+def test_a_varying_rate_keeps_the_time(tmp_path, make_video, number_in):
+    slow, fast = [100 * n for n in range(10)], [1000 + 20 * n for n in range(50)]  # 10, then 50 frames per second.
     file = make_video(tmp_path / "a.mkv", 60, stamps=slow + fast, codec="libx264")
     frames = read_frames(file, times=[0.05, 0.15, 0.95, 1.01, 1.05, 1.99])
     assert [number_in(frame) for frame in frames] == [0, 1, 9, 10, 12, 59]
-    info = probe(file)
+    info = video_info(file)
     assert info.seconds == pytest.approx(2, abs=0.03)
-    assert number_in(read_frames(file, [info.frames // 4])[0]) == 5  # a quarter of the time, a twelfth of the frames
+    assert number_in(read_frames(file, [info.frames // 4])[0]) == 5  # A quarter of the time, a twelfth of the frames.
 
 
-def test_a_frame_shown_for_long_is_found_though_no_other_needs_it(tmp_path, make_video, number_in):
-    stamps = [1000 * n for n in range(60)]  # one a second: longer than the moment before which frames are left out
+def test_a_frame_displayed_for_long_is_found_although_no_other_refers_to_it(tmp_path, make_video, number_in):
+    stamps = [1000 * n for n in range(60)]  # One per second: longer than the time within which frames are kept.
     file = make_video(tmp_path / "a.mkv", 60, stamps=stamps, gop=60, bf="2")
-    info = probe(file)
+    info = video_info(file)
     for second in (31, 32, 33, 34, 35, 36):
         assert number_in(read_frames(file, times=[second + 0.9], info=info)[0]) == second
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("pyramid", ["none", "normal"])
-def test_frames_that_no_other_refers_to_are_left_out(tmp_path, make_video, number_in, decoded, stride, pyramid):
-    coder = {"bf": "3", "x264-params": f"b-adapt=0:scenecut=0:b-pyramid={pyramid}"}  # one or two of four are needed
+def test_frames_that_no_other_refers_to_are_skipped(tmp_path, make_video, number_in, decoded, stride, pyramid):
+    coder = {"bf": "3", "x264-params": f"b-adapt=0:scenecut=0:b-pyramid={pyramid}"}  # One or two of four are needed.
     file = make_video(tmp_path / "a.mp4", 120, codec="libx264", gop=120, **coder)
-    info = probe(file)
+    info = video_info(file)
     for start in (0, 1, 14):
         decoded[0], indices = 0, list(range(start, 120, stride))
         assert [number_in(frame) for frame in read_frames(file, indices, info=info)] == indices
         needed = set(indices) | {n for n in range(120) if n % (4 if pyramid == "none" else 2) == 0}
-        assert decoded[0] <= len(needed) + 4  # the last of a file are not all like that
+        assert decoded[0] <= len(needed) + 4  # The last frames of a file may differ.
 
 
 @pytest.mark.parametrize("last", [20, 21, 22, 23])
-def test_a_frame_that_lasts_is_not_mistaken_for_one_left_out(tmp_path, make_video, number_in, last):
-    """After one of the frames nothing comes for a second: asked late in it, the frame is one that seems not needed."""
+def test_a_frame_that_lasts_is_not_mistaken_for_a_skipped_one(tmp_path, make_video, number_in, last):
+    """One frame is followed by a gap of a second; late in the gap, that frame seems not to be needed."""
     stamps = [40 * n + (1000 if n > last else 0) for n in range(60)]
     file = make_video(tmp_path / "a.mkv", 60, stamps=stamps, codec="libx264", gop=60, bf="3")
     late = 0.04 * last + 0.51
     assert [number_in(frame) for frame in read_frames(file, times=[late, late + 1])] == [last, last + 12]
 
 
-def test_what_is_kept_of_a_frame(tmp_path, make_video, number_in):
+def test_a_region_of_a_frame(tmp_path, make_video, number_in):
     file = make_video(tmp_path / "a.mp4", turned=180)
     upright = read_frames(file, [3, 9, 3])
     assert [number_in(frame.rot90(2, dims=(1, 2))) for frame in upright] == [3, 9, 3]
-    kept = read_frames(file, [3, 9, 3], part=Part(0, 8, 4, 12, (4, 12)))
+    kept = read_frames(file, [3, 9, 3], region=Region(0, 8, 4, 12, (4, 12)))
     assert (kept.int() - upright[:, :, :4, 8:20].int()).abs().max() <= 3
 
 
 def test_only_what_is_needed_is_decoded(tmp_path, make_video, number_in, decoded):
     file = make_video(tmp_path / "a.mp4", 600, gop=20)
-    info = probe(file)
+    info = video_info(file)
     decoded[0] = 0
     assert number_in(read_frames(file, [450], info=info)[0]) == 450
     assert decoded[0] <= 22
     decoded[0] = 0
-    frames = read_frames(file, [10, 590, 300], info=info)  # jumps over what lies between
+    frames = read_frames(file, [10, 590, 300], info=info)  # The frames in between are jumped over.
     assert [number_in(frame) for frame in frames] == [10, 590, 300]
     assert decoded[0] <= 3 * 22
 
 
-def test_two_hours_take_no_more_than_a_minute(tmp_path, make_video, number_in, decoded):
+def test_two_hours_take_no_more_memory_than_a_minute(tmp_path, make_video, number_in, decoded):
     file = make_video(tmp_path / "long.mp4", 3600, rate=Fraction(1, 2), gop=60)
     tracemalloc.start()
-    info = probe(file)
+    info = video_info(file)
     numbers = [number_in(frame) for frame in read_frames(file, [3500, 1800, 3], info=info)]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -134,9 +134,9 @@ def test_two_hours_take_no_more_than_a_minute(tmp_path, make_video, number_in, d
     assert peak < 300_000
 
 
-def test_turned(tmp_path, make_video, number_in):
+def test_rotation(tmp_path, make_video, number_in):
     file = make_video(tmp_path / "a.mp4", turned=90)
-    info = probe(file)
+    info = video_info(file)
     assert (info.height, info.width) == (96, 32)
     frame = read_frames(file, [5])[0]
     assert frame.shape == (3, 96, 32)
@@ -145,9 +145,9 @@ def test_turned(tmp_path, make_video, number_in):
 
 def test_outside(tmp_path, make_video):
     file = make_video(tmp_path / "a.mp4")
-    with pytest.raises(ValueError, match="has frames 0 to 23, and no frame 24"):
-        read_frames(file, [24])
-    with pytest.raises(ValueError, match=r"is 0.96 s long, and has nothing at 2 s"):
+    with pytest.raises(ValueError, match="has frames 0 to 23, but not 24, 25, 26, 27, 28 and 1 more"):
+        read_frames(file, [3, *range(24, 30)])
+    with pytest.raises(ValueError, match=r"is 0.96 s long, so it has no frame at 2 s"):
         read_frames(file, times=[2])
     with pytest.raises(ValueError, match="either indices or times"):
         read_frames(file)
@@ -158,19 +158,19 @@ def test_outside(tmp_path, make_video):
 
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        probe(tmp_path / "a.mp4")
+        video_info(tmp_path / "a.mp4")
 
 
 def test_empty(tmp_path):
     (tmp_path / "a.mp4").touch()
     with pytest.raises(VideoError, match=r"a.mp4' is not a video that can be decoded \(the file is empty\)"):
-        probe(tmp_path / "a.mp4")
+        video_info(tmp_path / "a.mp4")
 
 
 def test_text(tmp_path):
     (tmp_path / "a.mp4").write_text("no film " * 100)
     with pytest.raises(VideoError, match=r"a.mp4' is not a video .*Invalid data found"):
-        probe(tmp_path / "a.mp4")
+        video_info(tmp_path / "a.mp4")
 
 
 def test_sound_only(tmp_path, make_video):
@@ -180,12 +180,12 @@ def test_sound_only(tmp_path, make_video):
         samples = av.AudioFrame.from_ndarray(torch.zeros(1, 8000).numpy(), "fltp", "mono")
         samples.sample_rate = 8000
         container.mux([*stream.encode(samples), *stream.encode()])
-    with pytest.raises(VideoError, match="it holds audio, and no video"):
-        probe(file)
+    with pytest.raises(VideoError, match="it has audio, but no video"):
+        video_info(file)
 
 
 def test_sound_that_lasts_longer(tmp_path, make_video, number_in):
-    info = probe(make_video(tmp_path / "a.mkv", 50, sound=5.0))
+    info = video_info(make_video(tmp_path / "a.mkv", 50, sound=5.0))
     assert (info.frames, info.lost) == (50, 0)
     assert number_in(read_frames(info.path, [49])[0]) == 49
 
@@ -198,33 +198,33 @@ def test_metadata_that_is_not_utf8(tmp_path, make_video, number_in):
     assert number_in(read_frames(file, [7])[0]) == 7
 
 
-def test_broken_off_before_its_index(tmp_path, make_video):
+def test_truncated_before_its_index(tmp_path, make_video):
     file = make_video(tmp_path / "a.mp4", 100)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(VideoError, match=r"a.mp4"):
-        probe(file)
+        video_info(file)
 
 
 @pytest.mark.parametrize(("name", "muxer"), [("a.mp4", {"movflags": "faststart"}), ("a.mkv", {}), ("a.avi", {})])
-def test_broken_off(tmp_path, make_video, number_in, name, muxer):
+def test_truncated(tmp_path, make_video, number_in, name, muxer):
     file = make_video(tmp_path / name, 400, muxer=muxer)
     file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
-    info = probe(file)
+    info = video_info(file)
     assert 100 < info.frames < 350
     assert info.lost == pytest.approx(16 - info.seconds, abs=0.1)
     indices = list(range(info.frames))
     assert [number_in(frame) for frame in read_frames(file, indices)] == indices
 
 
-def test_broken_off_after_it_was_looked_at(tmp_path, make_video):
+def test_truncated_after_it_was_opened(tmp_path, make_video):
     file = make_video(tmp_path / "a.mkv", 100)
-    info = probe(file)
+    info = video_info(file)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(VideoError, match=r"it ends before 3.98 s, and should last 4.00 s"):
+    with pytest.raises(VideoError, match=r"it ends before 3.98 s, but should last 4.00 s"):
         read_frames(file, [99], info=info)
 
 
-def test_the_error_travels(tmp_path):
+def test_the_error_can_be_pickled(tmp_path):
     error = pickle.loads(pickle.dumps(VideoError(tmp_path / "a.mp4", "because")))
     assert (error.path, error.reason, str(error)) == (
         tmp_path / "a.mp4",
@@ -236,15 +236,20 @@ def test_the_error_travels(tmp_path):
 # ------------------------------------------------------------------------------------------ torchcodec
 
 
-def test_torchcodec_that_is_not_there(tmp_path, make_video, monkeypatch):
+def test_torchcodec_is_not_installed(tmp_path, make_video, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torchcodec.decoders", None)
     with pytest.raises(ImportError, match=r'backend="torchcodec" cannot run: .*backend="pyav" gives the same frames'):
         read_frames(make_video(tmp_path / "a.mp4"), [0], backend="torchcodec")
 
 
+def test_unknown_backend(tmp_path, make_video):
+    with pytest.raises(ValueError, match=r"backend='pyaw' is not one of .*; did you mean 'pyav'"):
+        read_frames(make_video(tmp_path / "a.mp4"), [0], backend="pyaw")
+
+
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.mp4", "mpeg4")])
 @pytest.mark.parametrize("turned", [0, 90, 180, 270])
-def test_torchcodec_gives_the_same(tmp_path, make_video, name, codec, turned):
+def test_torchcodec_gives_the_same_frames(tmp_path, make_video, name, codec, turned):
     pytest.importorskip("torchcodec.decoders", exc_type=(ImportError, RuntimeError))
     file = make_video(tmp_path / name, 60, codec=codec, turned=turned)
     indices = [3, 59, 0, 30, 31, 31]
@@ -258,8 +263,8 @@ def test_torchcodec_gives_the_same(tmp_path, make_video, name, codec, turned):
 @pytest.mark.parametrize(
     "name",
     [
-        "video-torchvision-assets/hmdb51_Turnk_r_Pippi_Michel_cartwheel_f_cm_np2_le_med_6.avi",  # not UTF-8
-        "video-torchvision-assets/TrumanShow_wave_f_nm_np1_fr_med_26.avi",  # packed B-frames, no times of showing
+        "video-torchvision-assets/hmdb51_Turnk_r_Pippi_Michel_cartwheel_f_cm_np2_le_med_6.avi",  # Metadata not UTF-8.
+        "video-torchvision-assets/TrumanShow_wave_f_nm_np1_fr_med_26.avi",  # Packed B-frames, no times.
         "video-torchvision-assets/v_SoccerJuggling_g23_c01.avi",
         "video-torchvision-assets/R6llTwEh07w.mp4",
         "video-asl-gestures/again.mkv",
@@ -267,11 +272,11 @@ def test_torchcodec_gives_the_same(tmp_path, make_video, name, codec, turned):
 )
 def test_real_files_frame_by_frame(name):
     file = REAL / name
-    info = probe(file)
+    info = video_info(file)
     with av.open(str(file), metadata_errors="replace") as container:
         expected = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
     if file.suffix == ".avi":
-        assert abs(info.frames - len(expected)) <= 1  # one packed frame is not shown, depending on the threads
+        assert abs(info.frames - len(expected)) <= 1  # Depending on the threads, one packed frame is dropped.
     else:
         assert info.frames == len(expected)
     for index in random.Random(0).sample(range(len(expected)), 4):

@@ -1,4 +1,4 @@
-"""A part cut and scaled on the planes of a decoded frame, against its definition on colours."""
+"""A region cropped and scaled on the planes of a decoded frame, against its definition on RGB."""
 
 import random
 from pathlib import Path
@@ -12,36 +12,36 @@ av = pytest.importorskip("av")
 from av.video.reformatter import ColorRange, Colorspace  # noqa: E402
 
 from wholeframe.data.video.crops import fixed_crops, random_crop  # noqa: E402
-from wholeframe.data.video.file import probe, read_frames  # noqa: E402
-from wholeframe.data.video.filters import Cutter  # noqa: E402
-from wholeframe.data.video.region import Part  # noqa: E402
+from wholeframe.data.video.file import read_frames, video_info  # noqa: E402
+from wholeframe.data.video.filters import RegionFilter  # noqa: E402
+from wholeframe.data.video.region import Region  # noqa: E402
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
 HEIGHT, WIDTH = 48, 80
 BOXES = {
-    "smaller": Part(8, 10, 32, 40, (12, 20)),
-    "larger": Part(6, 4, 20, 30, (44, 50)),
-    "as it is": Part(0, 0, HEIGHT, WIDTH, (HEIGHT, WIDTH)),
-    "mirrored": Part(8, 10, 32, 41, (24, 30), mirrored=True),
+    "smaller": Region(8, 10, 32, 40, (12, 20)),
+    "larger": Region(6, 4, 20, 30, (44, 50)),
+    "as it is": Region(0, 0, HEIGHT, WIDTH, (HEIGHT, WIDTH)),
+    "mirrored": Region(8, 10, 32, 41, (24, 30), mirrored=True),
 }
 
 
 def waves(height=HEIGHT, width=WIDTH):
-    """A smooth picture `(h, w, 3)` of which no two colours, and no two corners, are alike."""
+    """A smooth image `(h, w, 3)` whose colours and corners all differ."""
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
-    picture = torch.stack([0.5 + 0.4 * x, 0.5 + 0.4 * torch.cos(3 * y), 0.3 + 0.4 * x * y], dim=-1)
-    return (255 * picture).round().byte()
+    image = torch.stack([0.5 + 0.4 * x, 0.5 + 0.4 * torch.cos(3 * y), 0.3 + 0.4 * x * y], dim=-1)
+    return (255 * image).round().byte()
 
 
-def stored(picture, kind="yuv420p", matrix=Colorspace.ITU601, levels=ColorRange.MPEG):
-    """The frame that a decoder would give for this picture."""
-    frame = av.VideoFrame.from_ndarray(picture.contiguous().numpy(), format="rgb24")
+def stored(image, kind="yuv420p", matrix=Colorspace.ITU601, levels=ColorRange.MPEG):
+    """The frame that a decoder would return for this image."""
+    frame = av.VideoFrame.from_ndarray(image.contiguous().numpy(), format="rgb24")
     return frame.reformat(format=kind, dst_colorspace=matrix, dst_color_range=levels)
 
 
-def cut(part, frame, shown=(HEIGHT, WIDTH), rotation=0):
-    pixels = torch.empty(3, *part.size, dtype=torch.uint8)
-    Cutter(part, shown, rotation)(frame, pixels)
+def cut(region, frame, shown=(HEIGHT, WIDTH), rotation=0):
+    pixels = torch.empty(3, *region.size, dtype=torch.uint8)
+    RegionFilter(region, shown, rotation)(frame, pixels)
     return pixels
 
 
@@ -50,63 +50,63 @@ def apart(found, expected):
 
 
 @pytest.mark.parametrize("name", BOXES)
-def test_it_is_the_definition_on_colours(name):
-    picture, part = waves(), BOXES[name]
-    expected = part.of(picture.permute(2, 0, 1))
-    away = apart(cut(part, stored(picture)), expected)
+def test_it_agrees_with_the_definition(name):
+    image, region = waves(), BOXES[name]
+    expected = region.of(image.permute(2, 0, 1))
+    away = apart(cut(region, stored(image)), expected)
     assert away.max() <= 4 and away.mean() < 1
-    assert apart(expected, part._replace(mirrored=not part.mirrored).of(picture.permute(2, 0, 1))).mean() > 5
+    assert apart(expected, region._replace(mirrored=not region.mirrored).of(image.permute(2, 0, 1))).mean() > 5
 
 
-def test_colours_may_be_half_a_pixel_off_where_a_box_begins_at_an_odd_one():
-    """They are stored for two by two pixels. Brightness is not off, and nothing is a whole pixel off."""
-    picture, part = waves().permute(2, 0, 1), Part(7, 11, 33, 41, (30, 40))
-    found, expected, below = cut(part, stored(waves())), part.of(picture), part._replace(top=8).of(picture)
+def test_colours_are_at_most_half_a_pixel_off_at_odd_positions():
+    """Colour differences are stored for 2 x 2 pixels. Brightness is exact, and nothing is off by a whole pixel."""
+    image, region = waves().permute(2, 0, 1), Region(7, 11, 33, 41, (30, 40))
+    found, expected, below = cut(region, stored(waves())), region.of(image), region._replace(top=8).of(image)
     grey = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]
     assert apart((found * grey).sum(0), (expected * grey).sum(0)).max() <= 1.5
     assert apart(found, expected).mean() < apart(found, below).mean() / 2
 
 
 @pytest.mark.parametrize("kind", ["yuv422p", "yuv444p", "yuv420p10le", "nv12", "gbrp", "rgb24", "rgba"])
-def test_every_way_to_store_a_frame(kind):
-    picture, part = waves(), BOXES["smaller"]
-    assert apart(cut(part, stored(picture, kind)), part.of(picture.permute(2, 0, 1))).max() <= 4
+def test_every_pixel_format(kind):
+    image, region = waves(), BOXES["smaller"]
+    assert apart(cut(region, stored(image, kind)), region.of(image.permute(2, 0, 1))).max() <= 4
 
 
 @pytest.mark.parametrize("levels", [ColorRange.MPEG, ColorRange.JPEG])
 @pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
-def test_colours_are_made_as_the_frame_says(matrix, levels):
-    """The two matrices are up to 30 levels apart, the two ranges up to 16."""
-    picture, part = waves(), BOXES["smaller"]
-    frame = stored(picture, matrix=matrix, levels=levels)
-    assert apart(cut(part, frame), part.of(picture.permute(2, 0, 1))).max() <= 4
+def test_the_colour_space_of_the_frame_is_used(matrix, levels):
+    """The two matrices differ by up to 30 levels, the two ranges by up to 16."""
+    image, region = waves(), BOXES["smaller"]
+    frame = stored(image, matrix=matrix, levels=levels)
+    assert apart(cut(region, frame), region.of(image.permute(2, 0, 1))).max() <= 4
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270, 135])
-def test_turned(rotation):
-    """Where a file asks for anything else than quarter turns, it is left as it is."""
-    picture = waves().permute(2, 0, 1)
-    shown = torch.rot90(picture, {90: 1, 180: 2, 270: 3}.get(rotation, 0), dims=(1, 2))
-    part = Part(2, 6, 30, 24, (20, 16), mirrored=True)
-    found = cut(part, stored(picture.permute(1, 2, 0)), shown.shape[1:], rotation)
-    assert apart(found, part.of(shown)).max() <= 4
+def test_rotation(rotation):
+    """Quarter turns are applied; other angles are ignored."""
+    image = waves().permute(2, 0, 1)
+    shown = torch.rot90(image, {90: 1, 180: 2, 270: 3}.get(rotation, 0), dims=(1, 2))
+    region = Region(2, 6, 30, 24, (20, 16), mirrored=True)
+    found = cut(region, stored(image.permute(1, 2, 0)), shown.shape[1:], rotation)
+    assert apart(found, region.of(shown)).max() <= 4
 
 
 def test_a_file_in_which_the_size_changes():
-    part = BOXES["smaller"]
-    cutter = Cutter(part, (HEIGHT, WIDTH), 0)
+    region = BOXES["smaller"]
+    cutter = RegionFilter(region, (HEIGHT, WIDTH), 0)
     for height, width in ((HEIGHT, WIDTH), (2 * HEIGHT, 2 * WIDTH), (HEIGHT // 2, WIDTH // 2), (HEIGHT, WIDTH)):
-        pixels = torch.empty(3, *part.size, dtype=torch.uint8)
+        pixels = torch.empty(3, *region.size, dtype=torch.uint8)
         cutter(stored(waves(height, width)), pixels)
-        assert apart(pixels, part.of(waves().permute(2, 0, 1))).mean() < 2
+        assert apart(pixels, region.of(waves().permute(2, 0, 1))).mean() < 2
 
 
 def test_grey_is_neither_darker_nor_brighter():
-    """Brightness is stored as 16 to 235; to make colours of it rounds, and swscale's fast way rounds down."""
-    part, errors = Part(0, 0, 8, 8, (4, 4)), []
+    """Brightness is stored as 16 to 235; the conversion to RGB rounds, and swscale's fast conversion rounds down."""
+    region, errors = Region(0, 0, 8, 8, (4, 4)), []
     for level in range(16, 236):
         planes = [np.full((8, 8), level, np.uint8), np.full((4, 8), 128, np.uint8)]
-        pixels = cut(part, av.VideoFrame.from_ndarray(np.concatenate(planes), format="yuv420p"), (8, 8))
+        pixels = cut(region, av.VideoFrame.from_ndarray(np.concatenate(planes), format="yuv420p"), (8, 8))
         errors.append(float(pixels.double().mean()) - (level - 16) * 255 / 219)
     assert max(map(abs, errors)) <= 1
     assert abs(np.mean(errors)) < 0.1
@@ -114,12 +114,14 @@ def test_grey_is_neither_darker_nor_brighter():
 
 def test_frames_in_any_order_and_more_than_once(tmp_path, make_video, number_in):
     file = make_video(tmp_path / "a.mp4", 30)
-    part = Part(0, 0, 32, 96, (32, 96))
+    region = Region(0, 0, 32, 96, (32, 96))
     order = [5, 3, 3, 29, 0, 5]
-    frames = read_frames(file, order, part=part)
+    frames = read_frames(file, order, region=region)
     assert [number_in(frame) for frame in frames] == order
-    assert read_frames(file, [3, 4, 9], part=part).transpose(0, 1).is_contiguous()  # a clip, as it is sent
-    assert read_frames(file, [], part=BOXES["smaller"]).shape == (0, 3, 12, 20)
+    assert (
+        read_frames(file, [3, 4, 9], region=region).transpose(0, 1).is_contiguous()
+    )  # A clip, in the layout in which it is sent.
+    assert read_frames(file, [], region=BOXES["smaller"]).shape == (0, 3, 12, 20)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="no folder ../shared/data with real clips")
@@ -133,15 +135,15 @@ def test_frames_in_any_order_and_more_than_once(tmp_path, make_video, number_in)
         "video-fir-actions/video/20200626_154313_mlx90640_01_light_none.mp4",
     ],
 )
-def test_real_clips_are_what_they_were(name, crop):
-    """As colours made of whole frames by swscale's fast way and then scaled, which are about one level darker."""
+def test_real_clips_are_close_to_whole_frames_scaled(name, crop):
+    """Whole frames converted to RGB by swscale's fast conversion and then scaled are about one level darker."""
     file = REAL / name
-    info = probe(file)
+    info = video_info(file)
     torch.manual_seed(0)
-    part = crop.draw(info.height, info.width)
+    region = crop.draw(info.height, info.width)
     indices = random.Random(0).sample(range(info.frames - 2), 4)
     found, before = (
-        pixels.double() for pixels in (read_frames(file, indices, part=part), part.of(read_frames(file, indices)))
+        pixels.double() for pixels in (read_frames(file, indices, region=region), region.of(read_frames(file, indices)))
     )
     assert 0 < (found - before).mean() < 1.5
     assert apart(found, before).mean() < 2

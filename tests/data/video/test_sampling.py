@@ -1,4 +1,4 @@
-"""Which frames make a clip: spans, starts, short videos, views by each rule."""
+"""Which frames make a clip: spans, starts, short videos, and the starts of several clips by each rule."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ def test_random_clip_is_any_that_fits(frames, stride):
     total = sampling.span + 3
     torch.manual_seed(0)
     clips = [sampling.random(total) for _ in range(100)]
-    assert {clip[0] for clip in clips} == {0, 1, 2, 3}  # both ends included
+    assert {clip[0] for clip in clips} == {0, 1, 2, 3}  # Both ends are included.
     for clip in clips:
         assert clip == list(range(clip[0], clip[0] + sampling.span, stride))
 
@@ -40,7 +40,7 @@ def test_views_of_the_released_code_wrap_around():
 
 def test_views_of_pyslowfast_stay_inside():
     clips = Sampling(32, 2, short="clamp", views="pyslowfast").evenly(10, 100)
-    assert [clip[0] for clip in clips] == [0, 3, 7, 10, 14, 18, 21, 25, 28, 32]  # 36 left, in tenths
+    assert [clip[0] for clip in clips] == [0, 3, 7, 10, 14, 18, 21, 25, 28, 32]  # 36 frames of room, in tenths.
     assert max(max(clip) for clip in clips) == 32 + 62
 
 
@@ -52,7 +52,14 @@ def test_one_view_in_the_middle():
 
 
 def test_no_clip():
-    with pytest.raises(ValueError, match="both count frames, from 1"):
+    with pytest.raises(ValueError, match="frames=0 and stride=2 must both be at least 1"):
         Sampling(0)
     with pytest.raises(ValueError, match="stride=0"):
         Sampling(8, 0)
+
+
+def test_unknown_rules():
+    with pytest.raises(ValueError, match="short='repeat' is not one of 'wrap', 'clamp'"):
+        Sampling(short="repeat")
+    with pytest.raises(ValueError, match=r"views='pyslowfst' is not one of .*; did you mean 'pyslowfast'"):
+        Sampling(views="pyslowfst")

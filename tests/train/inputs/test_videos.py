@@ -7,7 +7,7 @@ from torch import nn
 pytest.importorskip("av")
 
 from wholeframe.data.video.crops import COLOURS
-from wholeframe.data.video.file import probe, read_frames
+from wholeframe.data.video.file import video_info, read_frames
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.data.video.views import Views
 from wholeframe.surgery.norms import precise_bn
@@ -93,7 +93,7 @@ def test_a_clip_is_the_part_of_its_frames(videos, recipe):
     """From a file to what is sent: frames as they are, scaled and cut on colours."""
     samples = videos.samples("test", Views(1, "centre"))
     views, _ = samples[0]
-    info = probe(videos.folder.test[0].path)
+    info = video_info(videos.folder.test[0].path)
     (indices,) = recipe.data.sampling.evenly(1, info.frames)
     expected = samples.crop(read_frames(info.path, indices))
     assert views.shape == expected.shape == (1, 3, 4, 16, 16)

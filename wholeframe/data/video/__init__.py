@@ -1,1 +1,23 @@
-"""Videos: files, frames, clips and their lists. Needs PyAV (the extra `video`)."""
+"""Videos: files, clips and lists of labels. Needs PyAV (`pip install 'wholeframe[video]'`).
+
+What there is to read:
+
+- `clip_folder`: open a folder or a list of labelled videos (`open_clips`).
+- `from_folders`, `from_lists`, `csv_lists`: the layouts it reads.
+- `segments`: labelled parts of videos, and the folder that holds them.
+- `infos`: check every file of a folder.
+
+From a segment to tensors:
+
+- `sampling`: which frames make a clip.
+- `crops`, `region`: which part of a frame a network sees, and in which colours.
+- `views`: how many clips and crops of one video are evaluated.
+- `dataset`: all of it as a data set, for training and for evaluation.
+
+Decoding:
+
+- `file`: read the header and the requested frames of one file.
+- `length`: where a file ends, and how much of it is missing.
+- `decode`: decode no more of a file than these frames need.
+- `filters`: crop and scale a frame before it is converted to RGB.
+"""

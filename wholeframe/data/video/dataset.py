@@ -1,8 +1,9 @@
-"""Segments of videos as tensors, to train on (one random clip) and to test on (several views of each).
+"""Segments of videos as tensors: one random clip of each for training, several views of each for evaluation.
 
-A file that opened well may still fail later: it is gone, or broken in the middle. No loader dies of it, and no label
-goes with frames of another video: to train, the next segment is taken instead, with its own label; to test, the item
-comes with the label -1. Which and how often is counted in memory that worker processes share, and `failures` says so.
+A file that was readable when the folder was opened may fail later: it was deleted, or it is broken in the middle. That
+neither stops a loader nor pairs a label with frames of another video. In training the next segment is read instead,
+with its own label. In evaluation the item has the label -1. The failures are counted in memory that worker processes
+share, and `failures` reports them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,27 +13,27 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from wholeframe.data.video.crops import Crop
-from wholeframe.data.video.file import Backend, VideoError, VideoInfo, probe, read_frames
+from wholeframe.data.video.file import Backend, VideoError, VideoInfo, read_frames, video_info
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.data.video.segments import ClipFolder, Segment
 from wholeframe.messages import listed
 
 Target = int | Tensor
-"""The index of the class; or, multi-label, a `(classes,)` float32 of ones and zeros."""
+"""The index of the class; for a multi-label folder a `(classes,)` float32 of zeros and ones."""
 
 
 class ClipDataset(Dataset[tuple[Tensor, Target]]):
-    """One random clip of each segment, `(3, t, h, w)` uint8, and its label; drawn from torch's generator.
+    """One random clip of each segment with its label, drawn from torch's generator.
 
-    What a network takes is made of it where the network is: `normalised`.
-    In a multi-label folder whose list says when things happen, a clip has the labels of the time it shows.
+    An item is a `(3, t, h, w)` uint8 clip and a label; `normalised` converts the clip on the device of the network.
+    In a multi-label folder whose list gives the times of actions, a clip has the labels of the time that it shows.
 
     Args:
-        folder: where the classes are from, and whether there may be several labels.
-        segments: what to read, such as `folder.train`.
-        sampling: which frames.
-        crop: what is seen of it, such as `random_crop(112)`.
-        backend: what decodes, see `read_frames`.
+        folder: the folder of the segments, for its classes and whether it is multi-label.
+        segments: the segments to read, such as `folder.train`.
+        sampling: which frames make a clip.
+        crop: the part of a frame that the network sees, such as `random_crop(112)`.
+        backend: the decoder, see `read_frames`.
     """
 
     def __init__(
@@ -56,35 +57,44 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
         for number in self._from(index):
             segment = self.segments[number]
             try:
-                info = segment.info or probe(segment.path)
+                info = segment.info or video_info(segment.path)
                 first, total = frames_of(segment, info)
                 indices = [first + frame for frame in self.sampling.random(total)]
-                part = self.crop.draw(info.height, info.width)
-                frames = read_frames(segment.path, indices, part=part, backend=self.backend, info=info)
+                region = self.crop.draw(info.height, info.width)
+                frames = read_frames(segment.path, indices, region=region, backend=self.backend, info=info)
             except (VideoError, OSError):
                 self.failed[number] += 1
                 continue
             return self.crop.views(frames), target(self.folder, _shown(segment, info, indices))
-        raise ValueError(f"none of the {len(self)} clips of '{self.folder.root}' can be decoded any more")
+        raise ValueError(
+            f"none of the {len(self)} clips of '{self.folder.root}' can be decoded any more; "
+            "were they moved or deleted?"
+        )
 
     def _from(self, index: int) -> Iterator[int]:
         return ((index + step) % len(self) for step in range(len(self)))
 
     def failures(self) -> str:
-        """What could not be read so far, in a sentence; empty if nothing."""
+        """The clips that could not be read so far, in one sentence; empty if there are none."""
         return _failures(self.segments, self.failed, "the next clip was taken instead")
 
 
 class ViewDataset(Dataset[tuple[Tensor, Target]]):
-    """Several views of each segment, `(views, 3, t, h, w)` uint8: clips spread over it, times the crops of each.
+    """Several views of each segment with its label: clips spread over the segment, times the crops of each clip.
+
+    An item is a `(views, 3, t, h, w)` uint8 tensor and a label; the label is -1 (for a multi-label folder all -1) if
+    the file does not decode.
 
     Args:
-        folder: where the classes are from, and whether there may be several labels.
-        segments: what to read, such as `folder.test`.
-        sampling: which frames; `sampling.views` is the rule by which the clips are spread.
-        crop: what is seen of each, such as `fixed_crops(112)`.
-        clips: how many clips of each segment; papers take 10, with three crops of each or the full frame.
-        backend: what decodes, see `read_frames`.
+        folder: the folder of the segments, for its classes and whether it is multi-label.
+        segments: the segments to read, such as `folder.val`.
+        sampling: which frames make a clip; `sampling.views` is the rule by which the clips are spread.
+        crop: the part of a frame that the network sees, such as `fixed_crops(112)`.
+        clips: the number of clips of each segment; papers take 10, with three crops of each or the whole frame.
+        backend: the decoder, see `read_frames`.
+
+    Raises:
+        ValueError: `clips` is below 1.
     """
 
     def __init__(
@@ -98,7 +108,7 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
         backend: Backend = "pyav",
     ):
         if clips < 1:
-            raise ValueError(f"clips={clips}: at least one has to be looked at; papers take 10")
+            raise ValueError(f"clips={clips} must be at least 1; papers take 10")
         self.folder, self.segments, self.sampling = folder, tuple(segments), sampling
         self.crop, self.clips = crop, clips
         self.backend: Backend = backend
@@ -110,38 +120,39 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Target]:
         segment = self.segments[index]
         try:
-            info = segment.info or probe(segment.path)
+            info = segment.info or video_info(segment.path)
             first, total = frames_of(segment, info)
             clips = self.sampling.evenly(self.clips, total)
             needed = sorted({frame for clip in clips for frame in clip})
-            part = self.crop.draw(info.height, info.width)
-            frames = read_frames(segment.path, [first + n for n in needed], part=part, backend=self.backend, info=info)
+            region = self.crop.draw(info.height, info.width)
+            indices = [first + frame for frame in needed]
+            frames = read_frames(segment.path, indices, region=region, backend=self.backend, info=info)
         except (VideoError, OSError):
             self.failed[index] += 1
-            return self._nothing(segment), _no_label(self.folder)
-        place = {frame: number for number, frame in enumerate(needed)}
-        views = [self.crop.views(frames[[place[frame] for frame in clip]]) for clip in clips]
+            return self._black(segment), _no_label(self.folder)
+        position = {frame: number for number, frame in enumerate(needed)}
+        views = [self.crop.views(frames[[position[frame] for frame in clip]]) for clip in clips]
         return torch.cat(views), target(self.folder, segment.labels)
 
-    def _nothing(self, segment: Segment) -> Tensor:
+    def _black(self, segment: Segment) -> Tensor:
         shape = (segment.info.height, segment.info.width) if segment.info else (256, 256)
         black = torch.zeros(self.sampling.frames, 3, *shape, dtype=torch.uint8)
         return torch.cat([self.crop(black)] * self.clips)
 
     def failures(self) -> str:
-        """What could not be read so far, in a sentence; empty if nothing."""
+        """The clips that could not be read so far, in one sentence; empty if there are none."""
         return _failures(self.segments, self.failed, "it was left out of the score")
 
 
 def frames_of(segment: Segment, info: VideoInfo) -> tuple[int, int]:
-    """The first frame of a segment, and how many it has: one at least."""
+    """The first frame of a segment, and its number of frames, at least 1."""
     first = min(round((segment.start or 0.0) * info.fps), info.frames - 1)
     last = info.frames if segment.end is None else min(round(segment.end * info.fps), info.frames)
     return first, max(last - first, 1)
 
 
 def target(folder: ClipFolder, labels: Sequence[int]) -> Target:
-    """One label as a number, or any number of them as ones among zeros."""
+    """The label of a sample as `Target`: an index, or zeros and ones."""
     if not folder.multilabel:
         (label,) = labels
         return label
@@ -151,7 +162,7 @@ def target(folder: ClipFolder, labels: Sequence[int]) -> Target:
 
 
 def _shown(segment: Segment, info: VideoInfo, indices: Sequence[int]) -> Sequence[int]:
-    """The labels of what a clip shows, from its first frame to its last."""
+    """The labels that apply from the first to the last frame of a clip."""
     if not segment.actions:
         return segment.labels
     start, end = min(indices) / info.fps, (max(indices) + 1) / info.fps

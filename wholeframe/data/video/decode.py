@@ -1,4 +1,4 @@
-"""What a player of a video file shows at given moments, decoding little more than that."""
+"""Decode the frames that a player displays at given moments, and few others."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -10,25 +10,36 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 Timed = tuple[float, VideoFrame | None]
-"""A frame, and when it is first shown by the clock of the file, seconds."""
+"""The time at which a frame is first displayed, on the clock of the file in seconds, and the frame."""
 
 END: Timed = (float("inf"), None)
-WORTH = 0.5  # seconds; less is not worth a jump to another key frame
-LINGER = 1.25  # frames; at a constant rate a frame is shown for one
+WORTH = 0.5
+"""Seconds to the next moment from which jumping to another key frame is faster than decoding on."""
+
+LINGER = 1.25
+"""Frames for which a frame may be displayed; at a constant rate it is 1."""
 
 SPARED = ("h264", "mpeg4", "mpeg2video", "mpeg1video")
-"""Codecs that say of a frame that no other refers to it. (HEVC says so of frames that a higher layer may refer to.)"""
+"""Codecs that mark the frames that no other frame refers to. (HEVC also marks frames that a higher layer refers to.)"""
 
 
-class Player:
-    """Stands at a moment of a file: the frame shown then and since when, and the one that follows.
+class Decoder:
+    """Decode a file at ascending moments: the frame displayed at each, and the one that follows.
 
-    The file is entered at the last key frame before a moment, and decoded onwards from there. A frame that no other
-    refers to is left out, unless it begins less than `LINGER` frames before one of the moments and may be shown then.
+    Decoding begins at the last key frame before a moment. A frame that no other refers to is skipped, unless it begins
+    less than `LINGER` frames before one of the moments and may be displayed then.
 
     Args:
-        moments: where it will stand, ascending, by the clock of the file, seconds.
+        container: the opened file.
+        stream: its video stream.
+        moments: the moments, ascending, on the clock of the file in seconds.
         fps: frames per second, on average.
+
+    Attributes:
+        frame: the frame displayed at the current moment.
+        began: when it was first displayed.
+        following: the next frame.
+        begins: when that is first displayed.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream, moments: Sequence[float], fps: float):
@@ -38,12 +49,12 @@ class Player:
         self._enter(moments[0])
 
     def move(self, moment: float) -> None:
-        """Go on to the next of the moments."""
+        """Advance to `moment`, the next of the moments."""
         if self.begins + WORTH < moment and self.begins < _key_before(self.stream, moment):
             self._enter(moment)
         self._play(moment)
         if self.sparing and self.began < moment - self.linger:
-            # A frame that is shown for long; or what was shown after it was left out. Once more, with all of them.
+            # Either the frame is displayed for long, or a frame after it was skipped: decode again without skipping.
             self.sparing = False
             self._enter(moment)
             self._play(moment)
@@ -61,13 +72,13 @@ class Player:
             first = next(frames, END)
             if first[0] <= moment or moment - back < 0:
                 break
-            back = max(2 * back, 1.0)  # some files are entered at a key frame that is shown too late
+            back = max(2 * back, 1.0)  # Some files seek to a key frame after the moment.
         self.began, self.frame = -np.inf, None
         self.decoded = chain([first], frames)
         self.begins, self.following = next(self.decoded)
 
     def _needed(self, begins: float) -> bool:
-        """Whether a frame that begins then may be shown at one of the moments."""
+        """Whether a frame that begins at this time may be displayed at one of the moments."""
         later = bisect_left(self.moments, begins)
         return later < len(self.moments) and self.moments[later] < begins + self.linger
 
@@ -75,15 +86,21 @@ class Player:
 def timed(
     container: InputContainer, stream: VideoStream, needed: Callable[[float], bool] | None = None
 ) -> Iterator[Timed]:
-    """Frames in order, with the time at which they are first shown, by the clock of the file.
+    """Decode frames in the order of display.
 
-    needed: whether a frame that begins at a time is wanted although no other refers to it; all are without it.
+    Args:
+        container: the opened file, at a key frame.
+        stream: its video stream.
+        needed: whether to decode a frame that begins at this time although no other refers to it; by default all are.
+
+    Yields:
+        The time at which a frame is first displayed, on the clock of the file in seconds, and the frame.
     """
-    stored = container.format.name != "avi"  # AVI knows when frames are decoded, not when they are shown
+    stored = container.format.name != "avi"  # AVI stores when frames are decoded, not when they are displayed.
     before, step, length = -np.inf, 1 / rate(stream), tick(stream)
     spared = None
     for packet in container.demux(stream):
-        if packet.is_corrupt:  # the last of a broken file is
+        if packet.is_corrupt:  # The last packet of a truncated file is.
             continue
         spare = needed is not None and stored and packet.pts is not None and not needed(packet.pts * length)
         if spare != spared:
@@ -97,24 +114,24 @@ def timed(
 
 
 def seek(container: InputContainer, stream: VideoStream, clock: float) -> None:
-    """Go to the last key frame before a time by the clock of the file; a little before or behind it in some files."""
+    """Seek to the last key frame before a time on the clock of the file; in some files a little before or after it."""
     container.seek(max(round(clock / tick(stream)), stream.start_time or 0), stream=stream)
 
 
 def tick(stream: VideoStream) -> float:
-    """The unit of the times of a file, seconds."""
+    """The unit of the times in a file, in seconds."""
     return float(stream.time_base or 1)
 
 
 def rate(stream: VideoStream) -> float:
-    """Frames per second, on average. ValueError if the file does not say."""
+    """Frames per second, on average; ValueError if the file does not give them."""
     known = stream.average_rate or stream.guessed_rate
     if not known:
-        raise ValueError("it does not say how many frames it has per second")
+        raise ValueError("it does not give its frame rate")
     return float(known)
 
 
 def _key_before(stream: VideoStream, clock: float) -> float:
-    """The time of the last key frame that the file's own index has before `clock`; -inf if it does not say."""
+    """The time of the last key frame before `clock` in the index of the file; -inf without an index entry."""
     index = stream.index_entries.search_timestamp(int(clock / tick(stream)))
     return stream.index_entries[index].timestamp * tick(stream) if index >= 0 else -np.inf

@@ -1,6 +1,6 @@
-"""One video file: what it is, and the frames that are asked for. Nothing else of it is decoded or kept.
+"""Read one video file: its length and size, and the requested frames. Nothing else is decoded or kept.
 
-info = probe("wave.mp4")                    # 303 frames, 30 frames a second, 340 x 256
+info = video_info("wave.mp4")               # 303 frames, 30 frames a second, 340 x 256
 clip = read_frames("wave.mp4", [0, 2, 4])   # (3, 3, 256, 340) uint8
 """
 
@@ -8,9 +8,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,40 +24,43 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("videos are decoded by PyAV, which is not installed: pip install 'wholeframe[video]'") from error
 
-from wholeframe.data.video.decode import END, Player, rate, seek, tick, timed
-from wholeframe.data.video.filters import Cutter
-from wholeframe.data.video.region import Part
+from wholeframe.data.video.decode import END, Decoder, rate, timed
+from wholeframe.data.video.filters import RegionFilter
+from wholeframe.data.video.length import end_of, missing_seconds
+from wholeframe.data.video.region import Region
+from wholeframe.messages import listed, one_of
 
 Backend = Literal["pyav", "torchcodec"]
 
-EPSILON = 1e-6  # seconds; below any clock of a container
+EPSILON = 1e-6
+"""Seconds; finer than the clock of any container, so that a rounded time is not before its frame."""
 
 
 class VideoError(ValueError):
-    """A file that is not a video that can be decoded; says which and why."""
+    """A file is not a video that can be decoded. The message gives the path and the reason."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str):
         super().__init__(f"'{os.fspath(path)}' is not a video that can be decoded ({reason})")
         self.path, self.reason = Path(path), reason
 
     def __reduce__(self):
-        return type(self), (self.path, self.reason)  # worker processes send it home
+        return type(self), (self.path, self.reason)  # So that worker processes can send it to the main process.
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What there is to read in a file.
+    """The length and the size of a video file.
 
     Attributes:
         path: the file.
-        frames: how many there are, `seconds * fps` rounded.
+        frames: the number of frames, `seconds * fps` rounded.
         fps: frames per second, on average.
-        seconds: from the first frame to the end of the last one that is there.
-        height: of the picture as it is shown, rows.
-        width: likewise, columns.
-        rotation: quarter turns counter-clockwise from the picture as stored to the one shown, in degrees.
-        start: the clock of the file at its first frame, seconds.
-        lost: seconds that the header of the file promises and the file does not have (a broken download), or 0.
+        seconds: from the first frame to the end of the last frame in the file.
+        height: rows of the image as it is displayed.
+        width: columns of the image as it is displayed.
+        rotation: degrees counter-clockwise from the stored to the displayed image.
+        start: the time of the first frame on the clock of the file, in seconds.
+        lost: seconds that the header announces and the file does not hold (a broken download), or 0.
     """
 
     path: Path
@@ -72,29 +74,35 @@ class VideoInfo:
     lost: float = 0.0
 
     def times(self, indices: Sequence[int]) -> list[float]:
-        """The middle of the time in which frame `index` is shown, in seconds from the first frame."""
+        """The middle of the time that each frame is displayed, in seconds from the first frame."""
         wrong = [index for index in indices if not 0 <= index < self.frames]
         if wrong:
-            raise ValueError(f"'{self.path}' has frames 0 to {self.frames - 1}, and no frame {wrong[0]}")
+            raise ValueError(f"'{self.path}' has frames 0 to {self.frames - 1}, but not {listed(map(str, wrong))}")
         return [(index + 0.5) / self.fps for index in indices]
 
 
-def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Look at a file: its header, its first frame, and the times of its last packets.
+def video_info(path: str | os.PathLike[str]) -> VideoInfo:
+    """Read the header of a file, its first frame, and the times of its last packets.
 
-    The rest is not read, unless the header promises more than there is. How many frames there are and how long they
-    are is therefore what is in the file and not what its header says.
+    The rest is read only if the header announces more than the file holds. The length and the number of frames are
+    therefore those of the file, not those of its header.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The length and the size of the video.
 
     Raises:
         FileNotFoundError: there is no such file.
-        VideoError: it holds no video that can be decoded; names the file and the reason.
+        VideoError: the file holds no video that can be decoded.
     """
     with _opened(path) as (container, stream):
         fps = rate(stream)
         start, first = next(timed(container, stream), END)
         if first is None:
-            raise VideoError(path, "it holds no frame")
-        end = _end(container, stream)
+            raise VideoError(path, "it has no frames")
+        end = end_of(container, stream)
         seconds = max(end - start, 1 / fps)
         turned = first.rotation % 180 == 90
         return VideoInfo(
@@ -106,7 +114,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             width=first.height if turned else first.width,
             rotation=first.rotation % 360,
             start=start,
-            lost=_lost(container, stream, end),
+            lost=missing_seconds(container, stream, end),
         )
 
 
@@ -115,93 +123,104 @@ def read_frames(
     indices: Sequence[int] | None = None,
     *,
     times: Sequence[float] | None = None,
-    part: Part | None = None,
+    region: Region | None = None,
     backend: Backend = "pyav",
     info: VideoInfo | None = None,
 ) -> Tensor:
-    """The frames asked for, `(t, 3, h, w)` uint8 RGB, in the order asked for.
+    """Read the frames at some indices or times.
 
-    The frame at a time is the one a player shows then: the last that begins no later. Frame `index` is the one shown
-    in the middle of slot `index` of a clock that ticks `fps` times a second. Where the rate is constant that is the
-    `index`-th frame; where it varies, frames are repeated and left out so that things move as fast as they did.
+    The frame at a time is the one that a player displays then: the last that begins no later. The frame at an index is
+    the one displayed in the middle of slot `index` of a clock that ticks `fps` times a second. At a constant frame rate
+    that is frame `index` of the file. At a varying rate frames are repeated and dropped, so that the speed of motion is
+    kept.
 
-    The file is entered at the last key frame before a frame that is needed, and decoded onwards from there, so that
-    time and memory depend on what is asked for and not on the length of the file. A frame is turned as the file says.
+    Decoding begins at the last key frame before a needed frame, so time and memory depend on the request, not on the
+    length of the file. The rotation stored in the file is applied.
 
     Args:
         path: the file.
-        indices: frames, from 0 to `info.frames - 1`; the same one may be asked for again.
+        indices: frame numbers, from 0 to `info.frames - 1`, in any order, also repeated.
         times: instead of `indices`, seconds from the first frame.
-        part: what to read of a frame; all of it if not given, and clips of whole frames fill the memory. A part is cut
-            and scaled before it becomes colours (`cutting`): `part.of` whole frames, but for a level or two of 255.
-        backend: "torchcodec" gives the same frames; it has to be installed and takes FFmpeg's libraries.
-        info: what `probe` said about the file, to save looking again.
+        region: the region to read of every frame, scaled to `region.size`; by default the whole frame, which takes
+            much memory for a long clip. A region is cropped and scaled before the conversion to RGB (`filters`), which
+            differs from `region.of(frames)` by a level or two of 255.
+        backend: the decoder. "torchcodec" gives the same frames, and needs torchcodec and the libraries of FFmpeg.
+        info: the `video_info` of the file, which saves reading it again.
+
+    Returns:
+        `(t, 3, h, w)` uint8 RGB, in the order of the request.
 
     Raises:
         FileNotFoundError: there is no such file.
-        VideoError: it does not decode, or ends before a frame that was asked for.
-        ValueError: a frame or a time outside of the video.
+        ImportError: the backend is not installed.
+        VideoError: the file does not decode, or ends before a requested frame.
+        ValueError: a frame or a time is outside the video, or both or none of `indices` and `times` are given.
     """
+    one_of("backend", backend, get_args(Backend))
     if (indices is None) == (times is None):
-        raise ValueError("read_frames takes either indices or times")
-    info = info or probe(path)
+        raise ValueError(
+            "read_frames takes either indices or times, not both or none of them; for example indices=[0, 2, 4]"
+        )
+    info = info or video_info(path)
     if times is None:
         times = info.times(indices or ())
     outside = [time for time in times if not 0 <= time <= info.seconds]
     if outside:
-        raise ValueError(f"'{path}' is {info.seconds:g} s long, and has nothing at {outside[0]:g} s")
+        raise ValueError(f"'{path}' is {info.seconds:g} s long, so it has no frame at {outside[0]:g} s")
     if not times:
-        return torch.empty(0, 3, *(part.size if part else (info.height, info.width)), dtype=torch.uint8)
-    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, part)
+        return torch.empty(0, 3, *(region.size if region else (info.height, info.width)), dtype=torch.uint8)
+    return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, region)
 
 
-def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], part: Part | None) -> Tensor:
+def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], region: Region | None) -> Tensor:
     wanted = sorted(set(times))
-    write = Cutter(part, (info.height, info.width), info.rotation) if part else _Whole(info.rotation)
-    pictures = _room(len(wanted), part.size if part else (info.height, info.width), planes=part is not None)
+    write = RegionFilter(region, (info.height, info.width), info.rotation) if region else _WholeFrame(info.rotation)
+    frames = _empty(len(wanted), region.size if region else (info.height, info.width), planes=region is not None)
     moments, shown = [info.start + time + EPSILON for time in wanted], None
     with _opened(path) as (container, stream):
-        player = Player(container, stream, moments, info.fps)
+        decoder = Decoder(container, stream, moments, info.fps)
         for number, moment in enumerate(moments):
-            player.move(moment)
-            frame = player.frame
-            if frame is None or (player.following is None and moment > player.began + 2.5 / info.fps):
-                raise VideoError(path, f"it ends before {wanted[number]:.2f} s, and should last {info.seconds:.2f} s")
+            decoder.move(moment)
+            frame = decoder.frame
+            if frame is None or (decoder.following is None and moment > decoder.began + 2.5 / info.fps):
+                raise VideoError(path, f"it ends before {wanted[number]:.2f} s, but should last {info.seconds:.2f} s")
             if frame is shown:
-                pictures[number] = pictures[number - 1]
+                frames[number] = frames[number - 1]
             else:
-                write(frame, pictures[number])
+                write(frame, frames[number])
             shown = frame
     if wanted == list(times):
-        return pictures
-    place = {time: number for number, time in enumerate(wanted)}
-    return pictures[[place[time] for time in times]]
+        return frames
+    position = {time: number for number, time in enumerate(wanted)}
+    return frames[[position[time] for time in times]]
 
 
-class _Whole:
-    """Makes colours of frame after frame; one `VideoReformatter`: to set it up takes longer than a frame."""
+class _WholeFrame:
+    """Convert many frames to RGB with one `VideoReformatter`, because its setup takes longer than a frame."""
 
     def __init__(self, rotation: int):
         self.turns, self.rgb = rotation // 90 if rotation % 90 == 0 else 0, VideoReformatter()
 
     def __call__(self, frame: VideoFrame, into: Tensor) -> None:
-        picture = torch.from_numpy(self.rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
-        into.copy_(torch.rot90(picture, self.turns).permute(2, 0, 1))
+        image = torch.from_numpy(self.rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
+        into.copy_(torch.rot90(image, self.turns).permute(2, 0, 1))
 
 
-def _room(count: int, size: tuple[int, int], *, planes: bool) -> Tensor:
-    """For `(count, 3, *size)`: a plane for each colour of a clip, or the colours of each pixel side by side.
+def _empty(count: int, size: tuple[int, int], *, planes: bool) -> Tensor:
+    """Memory for `(count, 3, *size)`: with a plane per colour of the clip, or with the colours of a pixel adjacent.
 
-    The first is what a network takes, the second what torchvision scales fastest.
+    A network reads the former, and torchvision scales the latter fastest.
     """
     if planes:
         return torch.empty(3, count, *size, dtype=torch.uint8).transpose(0, 1)
     return torch.empty(count, *size, 3, dtype=torch.uint8).movedim(-1, 1)
 
 
-def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], part: Part | None) -> Tensor:
+def _by_torchcodec(
+    path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], region: Region | None
+) -> Tensor:
     try:
-        from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]  # an optional package
+        from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]  # An optional package.
     except (ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ImportError(f'backend="torchcodec" cannot run: {reason}. backend="pyav" gives the same frames') from error
@@ -210,52 +229,11 @@ def _by_torchcodec(path: str | os.PathLike[str], info: VideoInfo, times: Sequenc
         frames = decoder.get_frames_played_at([info.start + time for time in times]).data
     except (RuntimeError, ValueError, IndexError) as error:
         raise VideoError(path, str(error).strip().splitlines()[0]) from error
-    return part.of(frames) if part else frames
-
-
-# -------------------------------------------------------------------------------------- what is there
-
-
-def _end(container: InputContainer, stream: VideoStream) -> float:
-    """Where the last packet ends: it is looked for near the end, and if nothing is there from the beginning."""
-    for clock in (_promised(container, stream), 0.0):
-        end = -np.inf
-        try:
-            seek(container, stream, clock)
-            for packet in container.demux(stream):
-                end = max(end, _ending(packet, stream))
-        except FFmpegError:  # broken off: what came before it counts
-            pass
-        if end > -np.inf:
-            return end
-    return -np.inf
-
-
-def _ending(packet: av.Packet, stream: VideoStream) -> float:
-    if packet.pts is None or packet.is_corrupt or not packet.size:
-        return -np.inf
-    return (packet.pts + (packet.duration or 0)) * tick(stream)
-
-
-def _promised(container: InputContainer, stream: VideoStream) -> float:
-    """The end of the video that the header gives; that of the sound, if it lasts longer, where there is no other."""
-    begin = (stream.start_time or 0) * tick(stream)
-    if stream.duration:
-        return begin + stream.duration * tick(stream)
-    return begin + (container.duration or 0) / av.time_base
-
-
-def _lost(container: InputContainer, stream: VideoStream, end: float) -> float:
-    """Seconds that were promised, by the length or by the number of frames, and are not there."""
-    if not stream.duration and len(container.streams) > 1:
-        return 0.0  # nothing was promised for the video alone
-    counted = (stream.start_time or 0) * tick(stream) + stream.frames / rate(stream)  # AVI corrects only the length
-    lost = max(_promised(container, stream), counted) - end
-    return lost if lost > 0.5 else 0.0
+    return region.of(frames) if region else frames
 
 
 class _opened:
-    """`with _opened(path) as (container, stream)`: what FFmpeg says about the file inside becomes a `VideoError`."""
+    """`with _opened(path) as (container, stream)`: an error of FFmpeg inside the block becomes a `VideoError`."""
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = path
@@ -264,7 +242,7 @@ class _opened:
         try:
             if os.path.getsize(self.path) == 0:
                 raise VideoError(self.path, "the file is empty")
-            # Metadata in another encoding than UTF-8 is no reason not to look at the pictures.
+            # Metadata in another encoding than UTF-8 must not keep the frames from being read.
             self.container = av.open(os.fspath(self.path), metadata_errors="replace")
         except FileNotFoundError:
             raise FileNotFoundError(f"there is no file '{self.path}'") from None
@@ -274,8 +252,8 @@ class _opened:
         if not streams:
             kinds = sorted({stream.type for stream in self.container.streams})
             self.container.close()
-            raise VideoError(self.path, f"it holds {' and '.join(kinds) or 'nothing'}, and no video")
-        streams[0].codec_context.thread_count = 1  # a loader has a process per core
+            raise VideoError(self.path, f"it has {' and '.join(kinds) or 'nothing'}, but no video")
+        streams[0].codec_context.thread_count = 1  # A loader runs one process per core.
         return self.container, streams[0]
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -1,4 +1,4 @@
-"""What is read of every frame of a clip: a box of it, scaled, and mirrored or not."""
+"""The region of a frame that a network sees, and the size that it is scaled to."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,19 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 
-class Part(NamedTuple):
-    """A box of a frame, in its pixels as it is shown, and the size it is brought to, rows and columns.
+class Region(NamedTuple):
+    """A box of a frame, scaled and optionally mirrored.
 
-    `part.of(frames)` is the definition. What decodes may do the same on the planes of its own frames, where that is
-    less work.
+    `region.of(frames)` is the definition, on RGB frames. A decoder may do the same on the planes of its own frames,
+    which takes less work (`filters`).
+
+    Attributes:
+        top: first row of the box, in pixels of the frame as it is displayed.
+        left: first column of the box.
+        height: rows of the box.
+        width: columns of the box.
+        size: rows and columns that the box is scaled to.
+        mirrored: whether left and right are exchanged.
     """
 
     top: int
@@ -21,6 +29,13 @@ class Part(NamedTuple):
     mirrored: bool = False
 
     def of(self, frames: Tensor) -> Tensor:
-        """From `(..., 3, h, w)` uint8 to `(..., 3, *size)`: bilinear, and antialiased where it becomes smaller."""
+        """Crop, scale (bilinear, antialiased when it becomes smaller) and mirror.
+
+        Args:
+            frames: `(..., 3, h, w)` uint8.
+
+        Returns:
+            `(..., 3, *size)` uint8.
+        """
         kept = F.resized_crop(frames, self.top, self.left, self.height, self.width, list(self.size), antialias=True)
         return F.horizontal_flip(kept) if self.mirrored else kept

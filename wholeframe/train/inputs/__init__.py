@@ -4,7 +4,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
-from wholeframe.data.video.csv_lists import Unit
+from wholeframe.data.video.csv_lists import TimeUnit
 from wholeframe.data.video.views import Views
 from wholeframe.train.inputs.images import Photographs
 from wholeframe.train.loaders import Samples, Splits
@@ -54,7 +54,7 @@ def videos_module() -> ModuleType:
 
 
 def open_source(
-    path: Path, recipe: Recipe, *, videos: Path | None = None, unit: Unit | None = None, strict: bool = False
+    path: Path, recipe: Recipe, *, videos: Path | None = None, unit: TimeUnit | None = None, strict: bool = False
 ) -> Source:
     """The photographs or the videos in a folder, whichever the recipe takes.
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from wholeframe.data.video.clip_folder import open_clips
 from wholeframe.data.video.crops import fixed_crops, random_crop
-from wholeframe.data.video.csv_lists import Unit
+from wholeframe.data.video.csv_lists import TimeUnit
 from wholeframe.data.video.dataset import ClipDataset, ViewDataset
-from wholeframe.data.video.file import probe, read_frames
+from wholeframe.data.video.file import read_frames, video_info
 from wholeframe.data.video.segments import ClipFolder, Segment
 from wholeframe.data.video.views import PUBLISHED, Views
 from wholeframe.train.loaders import Splits, refuse_batch
@@ -23,7 +23,7 @@ class Videos:
 
     header: tuple[str, ...] = ("file", "start", "end")
 
-    def __init__(self, path: Path, recipe: Recipe, *, videos: Path | None, unit: Unit | None, strict: bool):
+    def __init__(self, path: Path, recipe: Recipe, *, videos: Path | None, unit: TimeUnit | None, strict: bool):
         assert isinstance(recipe.data, Clips)
         self.data, self.seed = recipe.data, recipe.seed
         self.folder = open_clips(
@@ -75,10 +75,10 @@ def reader(data: Clips, views: Views | None) -> Callable[[Path], Tensor]:
     crop = fixed_crops(data.size, crops=views.crops)
 
     def read(file: Path) -> Tensor:
-        info = probe(file)
-        part = crop.draw(info.height, info.width)
+        info = video_info(file)
+        region = crop.draw(info.height, info.width)
         clips = data.sampling.evenly(views.clips, info.frames)
-        return torch.cat([crop.views(read_frames(file, clip, part=part, info=info)) for clip in clips])
+        return torch.cat([crop.views(read_frames(file, clip, region=region, info=info)) for clip in clips])
 
     return read
 

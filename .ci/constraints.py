@@ -1,0 +1,85 @@
+"""Which versions of all dependencies, direct and indirect, are tested.
+
+`uv run --no-sync python .ci/constraints.py` resolves anew and writes two lists: the newest versions into
+pyproject.toml, where they constrain every installation by uv, and the lowest that pyproject.toml allows into
+.ci/lowest.txt. With `--check` nothing is resolved: exit status 1 and a sentence if what is installed beside this Python
+is not what the first list says, or if a floor in pyproject.toml is not what the second says.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ROOT / "pyproject.toml"
+LOWEST = ROOT / ".ci" / "lowest.txt"
+LIST = re.compile(r"^constraint-dependencies = \[\n(.*?)^\]\n", re.MULTILINE | re.DOTALL)
+EVERYTHING = ("--all-extras", "--all-groups")
+TESTED_LOWEST = ("--extra", "timm", "--extra", "video", "--no-default-groups", "--group", "test")
+
+
+def resolved(text: str, resolution: str, *parts: str) -> list[str]:
+    """`name==version ; marker` of all that these parts of the project need, for all its Pythons and platforms."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "pyproject.toml").write_text(LIST.sub("", text))
+
+        def uv(*arguments: str) -> str:
+            command = ["uv", *arguments, "--quiet", "--project", folder, "--resolution", resolution]
+            return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+        uv("lock")
+        bare = ("--no-hashes", "--no-annotate", "--no-header", "--no-emit-project")
+        return uv("export", "--frozen", *bare, *parts).splitlines()
+
+
+def write() -> None:
+    text = PROJECT.read_text()
+    pins = "".join(f'    "{pin}",\n' for pin in resolved(text, "highest", *EVERYTHING))
+    lowest = resolved(text, "lowest-direct", *TESTED_LOWEST)
+    PROJECT.write_text(LIST.sub(lambda _: f"constraint-dependencies = [\n{pins}]\n", text))
+    LOWEST.write_text("".join(f"{pin}\n" for pin in lowest))
+
+
+def here(pins: list[str]) -> dict[str, Requirement]:
+    """The pins that hold for this Python on this machine, by name."""
+    requirements = map(Requirement, pins)
+    return {canonicalize_name(r.name): r for r in requirements if r.marker is None or r.marker.evaluate()}
+
+
+def differences() -> list[str]:
+    """What is installed and was not tested, and what is promised and was not tested."""
+    project = tomllib.loads(PROJECT.read_text())
+    name = project["project"]["name"]
+    pins = here(project["tool"]["uv"]["constraint-dependencies"])
+    found = []
+    for package in sorted(distributions(), key=lambda package: package.name):
+        pin = pins.get(canonicalize_name(package.name))
+        if pin is None and package.name != name:
+            found.append(f"{package.name} {package.version} is installed, and no version of it is written")
+        elif pin is not None and not pin.specifier.contains(package.version, prereleases=True):
+            found.append(f"{package.name} {package.version} is installed, and {pin.specifier} is written")
+
+    lowest = here(LOWEST.read_text().splitlines())
+    extras = project["project"]["optional-dependencies"]
+    for promise in map(Requirement, project["project"]["dependencies"] + extras["timm"] + extras["video"]):
+        floors = [bound.version for bound in promise.specifier if bound.operator == ">="]
+        pin = lowest.get(canonicalize_name(promise.name))
+        if pin is None or not all(pin.specifier.contains(floor, prereleases=True) for floor in floors):
+            found.append(f"{promise} is promised, and the lowest tested is {pin}")
+    return found
+
+
+if sys.argv[1:] == ["--check"]:
+    if found := differences():
+        sys.exit(f"Not as tested: {'; '.join(found)}. `uv sync` installs what is written, this script writes anew.")
+elif sys.argv[1:]:
+    sys.exit(f"Nothing, or --check; not {' '.join(sys.argv[1:])}")
+else:
+    write()

@@ -1,0 +1,113 @@
+"""The clips of class folders, or of a folder of videos that are a class each."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+from wholeframe.data.class_folders import FilesByClass, expected_layout, files_by_class, find_splits
+from wholeframe.data.splits import held_out
+from wholeframe.data.video.extensions import by_extension
+from wholeframe.data.video.file import VideoInfo
+from wholeframe.data.video.infos import infos_of, relative_names, truncation_notes
+from wholeframe.data.video.segments import ClipFolder, Segment
+from wholeframe.messages import counted, listed
+
+LAYOUT = (
+    expected_layout("mp4")
+    + """
+or a CSV list in ROOT or in a folder above the videos, whose first line is one of these:
+    video,start_frame,end_frame,label            (or start_time,end_time in seconds, or neither; split is optional)
+    label,youtube_id,time_start,time_end,split   (Kinetics)
+    id,...,actions,...                           (Charades)
+or videos directly in ROOT, each of them a class of its own, named after the file."""
+)
+
+
+def clips_from_folders(root: Path, fraction: float, seed: int) -> ClipFolder:
+    """A segment for each file, with the class of its folder.
+
+    Args:
+        root: a folder of class folders, split or not, or a folder of videos.
+        fraction: the part of each class to hold out for validation if the folder is not split.
+        seed: chooses the files to hold out.
+    """
+    loose, others = by_extension(root.iterdir())
+    if loose and not any(by_extension(files)[0] for files in files_by_class(root).values()):
+        return _a_class_each(root, loose, others)
+    splits = find_splits(root, LAYOUT)
+    train, val, test = (files_by_class(folder) for folder in splits)
+    if len(train) < 2:
+        raise ValueError(f"'{splits.train}' has {counted(len(train), 'class folder')}, but needs at least two.{LAYOUT}")
+    for folder, files in ((splits.val, val), (splits.test, test)):
+        if unknown := [name for name in files if name not in train]:
+            raise ValueError(
+                f"'{folder}' has class folders that are not among those to train on: {listed(map(repr, unknown))}. "
+                "Remove or rename these folders, or add videos of their classes to train on"
+            )
+    clips, others = by_extension(chain.from_iterable([*train.values(), *val.values(), *test.values()]))
+    infos, problems = infos_of(root, clips)
+    train, val, test = (_only(infos, files) for files in (train, val, test))
+    if empty := [f"'{splits.train / name}'" for name, of_class in train.items() if not of_class]:
+        why = f" Files that were left out: {listed(map(str, problems))}." if problems else ""
+        raise ValueError(f"no video that can be used in {listed(empty)}.{why} Add videos, or remove the folder")
+    if splits.val:
+        unused = splits.unused(root)
+        split, notes = str(splits), (*splits.notes, *([f"not read: {listed(unused)}"] if unused else []))
+    else:
+        train, val, notes = _hold_out(root, train, fraction, seed)
+        split = f"val_fraction={fraction:g} of each class held out, seed={seed}"
+    classes = tuple(train)
+    return ClipFolder(
+        root=root,
+        classes=classes,
+        train=_whole(train, classes, infos),
+        val=_whole(val, classes, infos),
+        test=_whole(test, classes, infos),
+        problems=problems,
+        ignored=relative_names(root, others),
+        notes=(*notes, *truncation_notes(infos.values())),
+        split=split,
+    )
+
+
+def _a_class_each(root: Path, files: list[Path], others: list[Path]) -> ClipFolder:
+    infos, problems = infos_of(root, files)
+    by_class = {file.stem: [file] for file in files if file in infos}
+    clips = _whole(by_class, tuple(by_class), infos)
+    return ClipFolder(
+        root=root,
+        classes=tuple(by_class),
+        train=clips,
+        val=clips,
+        problems=problems,
+        ignored=relative_names(root, [file for file in others if file.is_file()]),
+        notes=truncation_notes(infos.values()),
+        split="each file is a class of its own: trained and validated on the same clips",
+    )
+
+
+def _only(infos: dict[Path, VideoInfo], files: FilesByClass) -> FilesByClass:
+    return {name: [file for file in of_class if file in infos] for name, of_class in files.items()}
+
+
+def _hold_out(
+    root: Path, files: FilesByClass, fraction: float, seed: int
+) -> tuple[FilesByClass, FilesByClass, tuple[str, ...]]:
+    train, val, alone = {}, {}, []
+    for name, of_class in files.items():
+        if len(of_class) == 1:
+            train[name] = val[name] = of_class
+            alone.append(repr(name))
+        else:
+            chosen = held_out(root, of_class, fraction, seed)
+            train[name] = [file for file in of_class if file not in chosen]
+            val[name] = [file for file in of_class if file in chosen]
+    return train, val, (f"trained and validated on the only clip of {listed(alone)}",) if alone else ()
+
+
+def _whole(files: FilesByClass, classes: Sequence[str], infos: dict[Path, VideoInfo]) -> tuple[Segment, ...]:
+    return tuple(
+        Segment(file, labels=(label,), info=infos[file])
+        for label, name in enumerate(classes)
+        for file in files.get(name, ())
+    )
