@@ -1,35 +1,38 @@
-"""`wholeframe NAME ...` runs commands/NAME.py; only the command that is asked for is imported."""
+"""`wholeframe NAME ...` runs commands/NAME.py.
 
-import difflib
+Only that command is imported, so that help, the version and a mistyped command do not wait for torch.
+"""
+
 import importlib
-import importlib.metadata
 import sys
+
+import wholeframe
+from wholeframe.messages import did_you_mean
 
 COMMANDS = {
     "compare": "train the same small network without and with each block, and print a table",
     "train": "train a recipe on a folder of images or videos, into a run folder",
-    "evaluate": "how often a run is right on a folder of images or videos",
-    "predict": "the most probable classes of photographs or videos, and their features",
-    "explain": "a picture of what the blocks of a run look at in a photograph",
-    "bench": "time and memory of the blocks against their peers",
-    "blocks": "the blocks: equation, parameters, multiply-adds",
-    "models": "the named networks: paper, size, published accuracy",
-    "cost": "what a network costs, beside what was published; measured if asked",
+    "evaluate": "accuracy or mAP of a trained run on a labelled folder; per-sample predictions are saved",
+    "predict": "the most probable classes of images or videos; their features, with --features",
+    "explain": "a picture of what the blocks of a trained run look at, from one pixel of an image",
+    "bench": "time and memory of the blocks, compared with other implementations",
+    "blocks": "list the blocks: equation, source, parameters, multiply-adds",
+    "models": "list the named networks: paper, size, published accuracy",
+    "cost": "parameters and multiply-adds of a network next to published ones; --measure adds time and memory",
 }
 
 
 def main() -> None:
-    """The entry point: bad input ends with one sentence and exit status 2."""
+    """The entry point. Bad input ends with one sentence and exit status 2."""
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(usage())
         return
     if name == "--version":
-        print(importlib.metadata.version("wholeframe"))
+        print(wholeframe.__version__)
         return
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        sys.exit(refuse(f"there is no command {name!r}{f'; did you mean {near[0]!r}?' if near else ''}\n\n{usage()}"))
+        sys.exit(refuse(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}\n\n{usage()}"))
     try:
         importlib.import_module(f"wholeframe.commands.{name}").main(arguments)
     except (ValueError, OSError) as error:
@@ -39,13 +42,21 @@ def main() -> None:
 
 
 def usage() -> str:
-    """The commands, a line each."""
+    """The commands, one line each."""
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
-    return "\n".join(["usage: wholeframe COMMAND [options]", "", *lines, "", "wholeframe COMMAND --help tells more."])
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: wholeframe COMMAND [options]",
+            "",
+            *lines,
+            "",
+            "`wholeframe COMMAND --help` lists its options.",
+        ]
+    )
 
 
 def refuse(sentence: str) -> int:
-    """Tell a person what was wrong; 2 is the exit status of bad input."""
+    """Print what was wrong to stderr; 2 is the exit status of bad input."""
     print(f"wholeframe: {sentence}", file=sys.stderr)
     return 2

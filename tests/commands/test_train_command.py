@@ -288,7 +288,7 @@ def test_photographs_that_are_none(refused, run, tmp_path):
 
 def test_a_site_without_a_block(refused, run, photo, tmp_path):
     told = refused("explain", run, photo, "--query", 0, 0, "-o", tmp_path / "a.png", "--site", "stage1")
-    assert told == "wholeframe: there is no block that attends at 'stage1'; there are stage3.5"
+    assert told == "wholeframe: there is no block with attention at 'stage1'; there are stage3.5"
 
 
 def test_a_picture_that_cannot_be_written(refused, run, photo, tmp_path):

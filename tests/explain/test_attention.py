@@ -1,4 +1,4 @@
-"""The attention of one pixel, through whole networks."""
+"""The attention of one pixel, in the blocks of whole networks."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wholeframe.blocks import BLOCKS, GlobalContext, NonLocal, SqueezeExcite
-from wholeframe.explain.attention import attending, attention_of
+from wholeframe.explain.attention import attention, blocks_with_attention
 from wholeframe.models.toy import ToyNet
 from wholeframe.surgery.insert import insert
 
@@ -14,7 +14,7 @@ IMAGE = torch.randn(1, 3, 32, 24, generator=torch.Generator().manual_seed(0))
 
 
 def small(block, at="stage3"):
-    """Cells of 8 x 8 pixels behind stage3: a grid of 4 x 3. Weights are large, so that attention is not even."""
+    """A grid of 4 x 3 cells of 8 x 8 pixels after stage3; weights are large, so that attention is not uniform."""
     torch.manual_seed(0)
     network = ToyNet(2, strides=(2, 2, 2))
     insert(network, block, at, IMAGE)
@@ -29,7 +29,7 @@ def network():
 def test_weights_are_those_of_the_blocks_own_input(network):
     block, seen = network.stage3[-1].wholeframe, []
     block.register_forward_pre_hook(lambda _module, args: seen.append(args[0]))
-    (found,) = attention_of(network, IMAGE, (17, 9))
+    (found,) = attention(network, IMAGE, (17, 9))
     network.eval()(IMAGE)
     assert found.block == "NonLocal" and found.site == "stage3.2" and found.cell == (2, 1)
     expected = block.attention(seen[-1], [2 * 3 + 1])[0, 0]
@@ -39,7 +39,7 @@ def test_weights_are_those_of_the_blocks_own_input(network):
 
 @pytest.mark.parametrize("name", [name for name in BLOCKS if BLOCKS[name].make(64).has_attention])
 def test_weights_sum_to_one_where_they_are_a_softmax(name):
-    (found,) = attention_of(small(BLOCKS[name].make), IMAGE, (0, 0))
+    (found,) = attention(small(BLOCKS[name].make), IMAGE, (0, 0))
     assert found.weights.isfinite().all()
     if name not in ("nl_dot", "nl_concatenation"):
         assert found.weights.sum() == pytest.approx(1, abs=1e-5)
@@ -48,31 +48,31 @@ def test_weights_sum_to_one_where_they_are_a_softmax(name):
 @pytest.mark.parametrize(
     ("query", "cell"), [((0, 0), (0, 0)), ((7, 7), (0, 0)), ((8, 23), (1, 2)), ((31, 0), (3, 0)), ((31, 23), (3, 2))]
 )
-def test_a_pixel_stands_for_the_cell_it_falls_into(network, query, cell):
-    assert attention_of(network, IMAGE, query)[0].cell == cell
+def test_the_query_is_the_cell_that_contains_the_pixel(network, query, cell):
+    assert attention(network, IMAGE, query)[0].cell == cell
 
 
 def test_another_query_another_attention(network):
-    first, second = (attention_of(network, IMAGE, query)[0].weights for query in ((0, 0), (31, 23)))
+    first, second = (attention(network, IMAGE, query)[0].weights for query in ((0, 0), (31, 23)))
     assert not torch.equal(first, second)
 
 
 def test_pooled_keys_have_their_own_grid():
-    (found,) = attention_of(small(partial(NonLocal, pool=2)), IMAGE, (31, 23))
+    (found,) = attention(small(partial(NonLocal, pool=2)), IMAGE, (31, 23))
     assert found.weights.shape == (2, 1) and found.cell == (3, 2)
 
 
-def test_every_attending_block_or_one_of_them():
+def test_every_block_with_attention_or_one_of_them():
     network = small(GlobalContext, ["stage1", "stage3"])
     insert(network, SqueezeExcite, "stage2", IMAGE)
-    assert list(attending(network)) == ["stage1.2.wholeframe", "stage3.2.wholeframe"]
-    found = attention_of(network, IMAGE, (31, 23))
+    assert list(blocks_with_attention(network)) == ["stage1.2.wholeframe", "stage3.2.wholeframe"]
+    found = attention(network, IMAGE, (31, 23))
     assert [(a.site, a.cell, tuple(a.weights.shape)) for a in found] == [
         ("stage1.2", (15, 11), (16, 12)),
         ("stage3.2", (3, 2), (4, 3)),
     ]
     for site in ("stage3.2", "stage3.2.wholeframe"):
-        (one,) = attention_of(network, IMAGE, (31, 23), site)
+        (one,) = attention(network, IMAGE, (31, 23), site)
         assert one.site == "stage3.2" and torch.equal(one.weights, found[1].weights)
 
 
@@ -81,7 +81,7 @@ def test_the_network_is_left_as_it_was(network):
     network.stage1.eval()
     flags = [module.training for module in network.modules()]
     state = {key: value.clone() for key, value in network.state_dict().items()}
-    attention_of(network, IMAGE, (0, 0))
+    attention(network, IMAGE, (0, 0))
     assert [module.training for module in network.modules()] == flags
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
     assert not any(module._forward_pre_hooks for module in network.modules())
@@ -91,16 +91,16 @@ def test_the_network_is_left_as_it_was(network):
 def test_a_query_outside_the_image(network, query):
     sentence = rf"the query y={query[0]} x={query[1]} lies outside the image of 32 x 24 pixels: .* 0 to 31, .* 0 to 23"
     with pytest.raises(ValueError, match=sentence):
-        attention_of(network, IMAGE, query)
+        attention(network, IMAGE, query)
 
 
 @pytest.mark.parametrize("block", [None, SqueezeExcite])
 def test_nothing_to_show(block):
     network = small(block) if block else ToyNet(2, strides=(2, 2, 2))
-    with pytest.raises(ValueError, match=r"no block of this network attends, .* are nl, gc, snl"):
-        attention_of(network, IMAGE, (0, 0))
+    with pytest.raises(ValueError, match=r"no block of this network has attention; .* nl, gc and snl"):
+        attention(network, IMAGE, (0, 0))
 
 
 def test_an_unknown_site(network):
-    with pytest.raises(ValueError, match=r"there is no block that attends at 'stage2'; there are stage3\.2"):
-        attention_of(network, IMAGE, (0, 0), "stage2")
+    with pytest.raises(ValueError, match=r"there is no block with attention at 'stage2'; there are stage3\.2"):
+        attention(network, IMAGE, (0, 0), "stage2")

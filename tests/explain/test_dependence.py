@@ -1,4 +1,4 @@
-"""How much a block depends on who asks: closed forms against definitions, and against numbers from elsewhere."""
+"""How much a block depends on the query: closed forms against definitions, and against independent numbers."""
 
 import json
 import math
@@ -89,7 +89,7 @@ def test_vectors_that_are_nearly_alike_keep_their_digits():
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "embedded_gaussian", "euclidean_gaussian", "dot", "concatenation"])
-def test_a_block_is_measured_on_what_it_adds(kind):
+def test_statistics_are_those_of_what_a_block_adds(kind):
     block, x = alive(kind), torch.randn(2, 8, 4, 5, dtype=torch.float64)
     found = dependence(block, x, chunk=7)
     positions, added = x.flatten(2).mT, (block(x) - x).flatten(2).mT
@@ -104,7 +104,7 @@ def test_a_block_is_measured_on_what_it_adds(kind):
         assert found.divergence.min() > 1e-3
 
 
-def test_fewer_keys_and_shorter_reach_are_no_matter():
+def test_pooled_keys_and_restricted_spans():
     x = torch.randn(1, 8, 4, 6, 4, dtype=torch.float64)
     for options in ({"pool": 2}, {"attend_over": "space"}, {"frames_per_group": 2}):
         block = alive(**options)
@@ -115,7 +115,7 @@ def test_fewer_keys_and_shorter_reach_are_no_matter():
 
 
 @pytest.mark.parametrize("make", [partial(GlobalContext, ratio=1 / 2), SimplifiedNonLocal])
-def test_a_context_tells_everybody_the_same(make):
+def test_a_context_adds_the_same_everywhere(make):
     found = dependence(make(8, init="random"), torch.randn(2, 8, 4, 5))
     for statistic in (found.output, found.attention, found.divergence):
         assert statistic.max() < 1e-6
@@ -123,7 +123,7 @@ def test_a_context_tells_everybody_the_same(make):
 
 
 @pytest.mark.parametrize("name", [name for name in BLOCKS if not BLOCKS[name].make(64).has_attention])
-def test_blocks_without_attention_are_measured_by_what_they_add(name):
+def test_blocks_without_attention_have_the_other_statistics(name):
     found = dependence(BLOCKS[name].make(64), torch.randn(2, 64, 9, 9))
     assert found.attention is None and found.divergence is None
     assert found.input.isfinite().all()
@@ -153,17 +153,17 @@ def test_blocks_of_a_network():
     assert list(found) == ["stage2.2", "stage3.2"]
     seen = []
     network.stage3[-1].wholeframe.register_forward_pre_hook(lambda _module, args: seen.append(args[0]))
-    with torch.no_grad():  # where a gradient is taken, another algorithm may serve
+    with torch.no_grad():  # with a gradient another backend may run
         network.eval()(images)
     expected = dependence(network.stage3[-1].wholeframe, seen[0])
     assert torch.equal(found["stage3.2"].divergence, expected.divergence)
 
 
-def test_what_cannot_be_measured_is_refused():
+def test_refusals():
     x = torch.randn(1, 8, 3, 3)
-    with pytest.raises(ValueError, match="Conv2d is no wholeframe block; give one, such as"):
+    with pytest.raises(ValueError, match="Conv2d is not a wholeframe block; give one, such as"):
         dependence(nn.Conv2d(8, 8, 1), x)
-    with pytest.raises(ValueError, match="queries has 1 of 9 positions, which make no pair; give two at least"):
+    with pytest.raises(ValueError, match="queries must have at least two of the 9 positions, got 1"):
         dependence(NonLocal(8), x, queries=[4])
     with pytest.raises(ValueError, match="Conv2d has no wholeframe block to measure; insert one first"):
         dependence_of(nn.Conv2d(8, 8, 1), x)

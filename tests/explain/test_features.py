@@ -1,4 +1,4 @@
-"""What goes into the classifier, wherever that is."""
+"""The input of the classifier, for every kind of network."""
 
 import pytest
 import torch
@@ -36,11 +36,11 @@ def test_of_a_clip_in_windows_the_mean_over_places():
     assert seen[0].shape == seen[1].shape == (2, 512) and torch.allclose(seen[0], seen[1], atol=1e-5)
 
 
-def test_a_block_behind_the_classifier_is_not_it():
+def test_a_block_after_the_classifier_is_not_the_classifier():
     network = build(ModelConfig(backbone="small", block="gc", at=("head.2",), options={"ratio": 0.5}), 4, IMAGE)
     assert classifier(network) is network.head[2]
 
 
 def test_a_network_without_a_classifier():
-    with pytest.raises(ValueError, match="this Sequential ends in no linear layer or convolution"):
+    with pytest.raises(ValueError, match="this Sequential has no linear layer or convolution to be its classifier"):
         classifier(nn.Sequential(nn.ReLU()))

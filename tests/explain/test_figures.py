@@ -1,4 +1,4 @@
-"""Pictures are written, and there is something on them."""
+"""Figures are written as PNG and are not blank."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
 def drawn(file):
-    """The pixels of a picture, which is a PNG and not blank."""
+    """The pixels of a picture that is a PNG and not blank."""
     with Image.open(file) as image:
         assert image.format == "PNG"
         pixels = np.asarray(image.convert("RGB")).astype(float)

@@ -8,7 +8,7 @@ import torch
 import torchvision
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.explain.attention import attending
+from wholeframe.explain.attention import blocks_with_attention
 from wholeframe.models.build import BACKBONES, build
 from wholeframe.models.zoo import MODELS
 from wholeframe.recipes import RECIPES, folder, kinetics, synthetic
@@ -57,12 +57,12 @@ def test_its_backbone_and_block_exist(recipe):
 def test_its_network_can_be_built(recipe):
     """At random, since nothing here reaches a network; at 64 pixels, since sites do not depend on the size."""
     network = build(dataclasses.replace(recipe.model, weights=None), 3, torch.zeros(1, 3, 64, 64))
-    assert attending(network)
+    assert blocks_with_attention(network)
     if recipe.model.backbone == "torchvision/resnet50":
-        assert list(attending(network)) == ["layer3.4.wholeframe"]
+        assert list(blocks_with_attention(network)) == ["layer3.4.wholeframe"]
     if recipe.model.backbone == "torchvision/resnet18":
         places = [f"layer{layer}.{block}.bn2.wholeframe" for layer in (2, 3, 4) for block in (0, 1)]
-        assert list(attending(network)) == places
+        assert list(blocks_with_attention(network)) == places
 
 
 @pytest.mark.parametrize("name", ["clips", "imagenet", "cub_r50"])

@@ -56,7 +56,7 @@ def test_only_the_statistics_move():
             yield torch.randn(2, 3, 16, 16), torch.zeros(2)
 
     assert precise_bn(network, batches(), n=3) == 3
-    assert pulled == [0, 1, 2]  # and no batch is decoded in vain
+    assert pulled == [0, 1, 2]  # no batch is decoded without use
     moved = {key for key, tensor in network.state_dict().items() if not torch.equal(tensor, before[key])}
     assert moved == {key for key in before if key.endswith(("running_mean", "running_var"))}
     assert flags == [module.training for module in network.modules()]
@@ -106,7 +106,7 @@ def test_freezing_loses_no_block():
     network = ToyNet(2, strides=(1, 2, 2)).eval()
     image = torch.randn(1, 3, 16, 16)
     wf.insert(network, wf.NonLocal, "stage3.1", image)
-    with pytest.raises(ValueError, match=r"a block stands behind the batch norm 'stage3.1'.*insert it again"):
+    with pytest.raises(ValueError, match=r"the batch norm 'stage3.1' has a block, .*insert it again"):
         freeze_norms(network)
     assert isinstance(network.stage1[1], nn.BatchNorm2d)
     wf.remove(network)

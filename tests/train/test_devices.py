@@ -14,7 +14,7 @@ from torch.utils.data import BatchSampler
 
 from wholeframe.commands import train
 from wholeframe.models.build import ModelConfig, build
-from wholeframe.surgery.insert import sync_batchnorm
+from wholeframe.surgery.norms import sync_batchnorm
 from wholeframe.train.devices import Devices
 from wholeframe.train.inputs.images import Images
 from wholeframe.train.loaders import Share

@@ -1,4 +1,4 @@
-"""`wholeframe blocks`: the blocks, with what they compute and cost."""
+"""`wholeframe blocks`: the blocks, their equations and their costs."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from wholeframe.blocks import BLOCKS
 
 @dataclass(frozen=True)
 class Options:
-    """List the blocks, with their parameters and multiply-adds at one size."""
+    """List the blocks with their equations, parameters and multiply-adds for one size of map."""
 
     channels: int = 256
     """channels of the map"""
     grid: tuple[int, ...] = (14, 14)
-    """the map's grid: one number for a sequence, two for an image, three for a clip"""
+    """grid of the map: one number for a sequence, two for an image, three for a clip"""
 
 
 def main(arguments: list[str]) -> None:
@@ -39,5 +39,5 @@ def main(arguments: list[str]) -> None:
             f"{block.multiply_adds(options.grid):,}",
         )
     console = Console()
-    console.width = max(console.width, 120)  # the table is read in files and logs as well
+    console.width = max(console.width, 120)  # a pipe or a log has no width of its own
     console.print(table)

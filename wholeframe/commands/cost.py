@@ -1,4 +1,4 @@
-"""`wholeframe cost NAME`: what a network costs, beside what was published."""
+"""`wholeframe cost NAME`: parameters and multiply-adds of a network, next to the published figures."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,14 +16,14 @@ from wholeframe.models.zoo.published import SIZE_UNITS, compare_figures
 
 @dataclass(frozen=True)
 class Options:
-    """Parameters and multiply-adds of a network, beside the published ones; measured time and memory if asked."""
+    """Print parameters and multiply-adds of a network next to the published ones; --measure adds time and memory."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
     input: tuple[int, ...] = ()
-    """one sample, such as 3 224 224 or 3 32 224 224; the published one without it"""
+    """shape of one sample, such as 3 224 224 or 3 32 224 224; the published one if left out"""
     measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """run it on this machine: time and peak memory, one sample at a time"""
+    """also run it on this machine, one sample at a time: time and peak memory"""
 
 
 def main(arguments: list[str]) -> None:
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     except RuntimeError as error:
         raise ValueError(
             f"{options.name} does not run on {shape} ({str(error).splitlines()[0]}); "
-            "an image is --input 3 224 224, a clip --input 3 32 224 224"
+            "for an image give --input 3 224 224, for a clip --input 3 32 224 224"
         ) from error
     console = Console()
     console.width = max(console.width, 132)

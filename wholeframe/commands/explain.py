@@ -8,27 +8,27 @@ import numpy as np
 import tyro
 
 from wholeframe.data.images import read_image, whole_image
-from wholeframe.explain.attention import attention_of, check_query
+from wholeframe.explain.attention import attention, check_query
 from wholeframe.explain.figures import draw_attention
 from wholeframe.train.run import Run
 
 
 @dataclass(frozen=True)
 class Options:
-    """Draw what the blocks of a run look at in a photograph, asked from one pixel of it."""
+    """Draw the attention of the blocks of a run for one pixel of a photograph."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run folder of `wholeframe train`"""
     photo: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO")]
-    """any image"""
+    """an image file"""
     query: Annotated[tuple[int, int], tyro.conf.arg(metavar="Y X")]
-    """the pixel that asks: row from the top, column from the left"""
+    """the query pixel: row from the top, column from the left"""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PICTURE")]
     """the PNG to write"""
     site: str | None = None
-    """the site of one block; without it, every block that attends"""
+    """the site of one block; every block with attention if left out"""
     weights: Literal["last", "best"] = "last"
-    """after the last epoch, or after the one with the best test accuracy"""
+    """from the last epoch, or from the epoch with the best validation accuracy"""
 
 
 def main(arguments: list[str]) -> None:
@@ -40,11 +40,11 @@ def main(arguments: list[str]) -> None:
     photo = read_image(options.photo)
     check_query(options.query, (photo.height, photo.width))
     image = whole_image(size)(photo)[None]
-    seen = tuple(
+    query = tuple(
         pixel * now // before
         for pixel, now, before in zip(options.query, image.shape[2:], (photo.height, photo.width), strict=True)
     )
-    found = attention_of(run.network(options.weights), image, seen, options.site)
+    found = attention(run.network(options.weights), image, query, options.site)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     draw_attention(np.asarray(photo), options.query, found, options.out)
     print(f"{options.out}: " + ", ".join(f"{a.block} at {a.site}, query cell {a.cell}" for a in found))

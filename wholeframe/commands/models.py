@@ -1,4 +1,4 @@
-"""`wholeframe models [NAME]`: the named networks, or all that is known of one."""
+"""`wholeframe models [NAME]`: the named networks, or the card of one of them."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +17,7 @@ from wholeframe.models.zoo.sizes import SIZES
 
 @dataclass(frozen=True)
 class Options:
-    """List the named networks; with a name, show its card, the published figures beside ours."""
+    """List the named networks; with a name, show its card, with published figures next to ours."""
 
     name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None
     """a network of the list"""
@@ -26,10 +26,10 @@ class Options:
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe models")
     console = Console()
-    console.width = max(console.width, 132)  # the table is read in files and logs as well
+    console.width = max(console.width, 132)  # a pipe or a log has no width of its own
     if options.name is None:
         console.print(_list())
-        console.print("published figures, not ours; `wholeframe models NAME` gives sources and what else is known")
+        console.print("published figures, not ours; `wholeframe models NAME` shows their sources and the whole card")
     else:
         show(console, options.name, card_of(options.name))
 
@@ -48,7 +48,7 @@ def _list() -> Table:
 
 
 def _accuracy(network: Card) -> str:
-    """The first accuracy of the card."""
+    """The first published accuracy of the card."""
     for figure in network.published:
         if "%" in figure.unit:
             return f"{figure.figure} {figure.unit}{'' if figure.confirmed else ', unverified'}"
@@ -56,7 +56,7 @@ def _accuracy(network: Card) -> str:
 
 
 def show(console: Console, name: str, network: Card) -> None:
-    """The whole card."""
+    """Print the whole card."""
     sample = " x ".join(map(str, network.input))
     facts = {
         "paper": network.paper,
@@ -73,7 +73,7 @@ def show(console: Console, name: str, network: Card) -> None:
 
 
 def table(rows: list[Comparison]) -> Table:
-    """Published figures, ours where they are sizes, and where they are from."""
+    """Published figures with their sources, next to ours where they are sizes."""
     shown = Table(box=SIMPLE, pad_edge=False)
     for column in ("published", "ours"):
         shown.add_column(column, justify="right", no_wrap=True)

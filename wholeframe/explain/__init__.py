@@ -1,1 +1,1 @@
-"""What a trained network looks at, and the pictures of it."""
+"""What a trained network looks at, and figures of it."""

@@ -1,4 +1,4 @@
-"""What a block looks at: the attention of chosen queries, recomputed for them alone."""
+"""The attention of the blocks of a network for one pixel, recomputed for that query alone."""
 
 import contextlib
 import functools
@@ -15,7 +15,7 @@ from wholeframe.surgery.sites import CHILD
 
 @dataclass(frozen=True)
 class Attention:
-    """Weights `(h, w)` over the keys of one block for one query; `cell` is the query on the block's own grid."""
+    """Weights `(h, w)` over the keys of one block for one query; `cell` is the query's position on the block's grid."""
 
     site: str
     block: str
@@ -23,23 +23,33 @@ class Attention:
     weights: Tensor
 
 
-def attending(network: nn.Module) -> dict[str, Block]:
-    """The blocks of a network that have attention to show, by name."""
+def blocks_with_attention(network: nn.Module) -> dict[str, Block]:
+    """The blocks of a network that have attention maps, by module name."""
     return {name: block for name, block in network.named_modules() if isinstance(block, Block) and block.has_attention}
 
 
 @torch.no_grad()
-def attention_of(network: nn.Module, image: Tensor, query: tuple[int, int], site: str | None = None) -> list[Attention]:
-    """The attention of the pixel `query = (y, x)` of one image `(1, 3, h, w)`, in every block or in one.
+def attention(network: nn.Module, image: Tensor, query: tuple[int, int], site: str | None = None) -> list[Attention]:
+    """Compute the attention map of one pixel in the blocks of a network.
 
-    The pixel stands for the cell of a block's grid that it falls into. Nothing of size n x n is built.
+    The query of a block is the cell of its grid that contains the pixel. Only the rows of the attention matrix that
+    belong to the query are computed, never the n x n matrix.
+
+    Args:
+        network: a network with inserted blocks; it runs once, in eval mode.
+        image: `(1, 3, h, w)`, as the network takes it.
+        query: the pixel `(y, x)`: row from the top, column from the left.
+        site: the site of one block, such as `"layer3.4"`; None for every block with attention.
+
+    Returns:
+        One `Attention` per block, with weights `(h', w')` on the CPU, in the order in which the blocks run.
 
     Raises:
-        ValueError: where the query lies outside the image, no block attends, or the site has none that does.
+        ValueError: if the query lies outside the image, or no block (at this site) has attention.
     """
     size = (image.shape[-2], image.shape[-1])
     check_query(query, size)
-    blocks = _chosen(attending(network), site)
+    blocks = _chosen(blocks_with_attention(network), site)
     found = []
     for name, x in inputs_of(network, image, blocks).items():
         grid = x.shape[2:]
@@ -61,23 +71,23 @@ def check_query(query: tuple[int, int], size: tuple[int, int]) -> None:
 def _chosen(blocks: dict[str, Block], site: str | None) -> dict[str, Block]:
     if not blocks:
         raise ValueError(
-            "no block of this network attends, so there is nothing to show; blocks that weigh positions are nl, gc, snl"
+            "no block of this network has attention; blocks with attention are, for example, nl, gc and snl"
         )
     if site is None:
         return blocks
     chosen = {name: block for name, block in blocks.items() if site in (name, site_of(name))}
     if not chosen:
-        raise ValueError(f"there is no block that attends at {site!r}; there are {', '.join(map(site_of, blocks))}")
+        raise ValueError(f"there is no block with attention at {site!r}; there are {', '.join(map(site_of, blocks))}")
     return chosen
 
 
 def site_of(name: str) -> str:
-    """The site of the block with this name."""
+    """The site of the block with this module name."""
     return name.removesuffix(f".{CHILD}")
 
 
 def inputs_of(network: nn.Module, image: Tensor, blocks: dict[str, Block]) -> dict[str, Tensor]:
-    """What every block is fed when the network sees the image, or a batch of them."""
+    """The input of every block in one forward pass over an image, or a batch of images."""
     seen: dict[str, Tensor] = {}
 
     def keep(name: str, _module: nn.Module, args: tuple[Tensor, ...]) -> None:

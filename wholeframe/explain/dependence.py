@@ -1,6 +1,6 @@
-"""How much a block's answer depends on who asks: the query-independence statistics of GCNet (Cao et al., 2019).
+"""How much a block's output depends on the query: the query-independence statistics of GCNet (Cao et al., 2019).
 
-Each is a mean of distances over all ordered pairs of positions, a position with itself included:
+Each is the mean of a distance over all ordered pairs of positions, including pairs of a position with itself:
 
 | statistic    | a vector per position            | distance                                            |
 |--------------|----------------------------------|-----------------------------------------------------|
@@ -9,8 +9,8 @@ Each is a mean of distances over all ordered pairs of positions, a position with
 | `attention`  | w_i, the weights of query i      | d_cos                                               |
 | `divergence` | w_i as a distribution            | Jensen-Shannon, natural logarithm, 0 to ln 2        |
 
-Where `output` is small beside `input`, the block tells every position nearly the same. That is found in trained
-networks, not in fresh ones, whose attention depends on the query: measure, and do not assume.
+Where `output` is much smaller than `input`, the block adds nearly the same vector at every position. Trained networks
+show this; fresh ones do not, because their attention depends on the query.
 """
 
 import math
@@ -30,9 +30,9 @@ from wholeframe.surgery.probe import evaluating
 class Dependence:
     """The four statistics of every sample, `(b,)` each, in float64.
 
-    `attention` is None for a block that has none to show, `divergence` also where the weights of a query are no
-    distribution: the kinds `dot` and `concatenation`. A statistic is nan where no position has a direction, as that
-    of the output of a block which is an identity.
+    `attention` is None for a block without attention; `divergence` is None also where the weights of a query are not a
+    distribution, for the kinds `dot` and `concatenation`. A statistic is nan where every vector is zero, such as
+    `output` of a block that is an identity.
     """
 
     input: Tensor
@@ -45,17 +45,28 @@ class Dependence:
 def dependence(
     block: nn.Module, x: Tensor, *, queries: Sequence[int] | Tensor | None = None, chunk: int = 32
 ) -> Dependence:
-    """The statistics of one block on what it is fed, `x` of `(b, c, *grid)`: `dependence(wf.NonLocal(64), x).output`.
+    """Measure how much one block depends on the query: `dependence(wf.NonLocal(64), x).output`.
 
-    Cosines take time linear in the positions, those of attention as long as attention itself. A divergence takes
-    pairs times keys: 784 positions take seconds, 3136 minutes. `queries` are positions, each once, to estimate it
-    from, such as `torch.randperm(3136)[:128]`; without a bias, and None takes all. Memory is chunk^2 rows of weights.
+    The cosine statistics take time linear in the positions, for `attention` as much as the attention itself. The
+    divergence takes pairs times keys: seconds for 784 positions, minutes for 3136.
+
+    Args:
+        block: a block of this package; it runs in eval mode.
+        x: its input `(b, c, *grid)`.
+        queries: distinct positions from which to estimate the divergence, such as `torch.randperm(3136)[:128]`; the
+            estimate is unbiased. None takes all.
+        chunk: queries per step; memory is chunk^2 rows of weights.
+
+    Returns:
+        The statistics `(b,)` of every sample.
 
     Raises:
-        ValueError: for a module that is no block, and fewer than two queries.
+        ValueError: for a module that is not a block, and for fewer than two queries.
     """
     if not isinstance(block, Block):
-        raise ValueError(f"{type(block).__name__} is no wholeframe block; give one, such as model.layer3[4].wholeframe")
+        raise ValueError(
+            f"{type(block).__name__} is not a wholeframe block; give one, such as model.layer3[4].wholeframe"
+        )
     n = math.prod(x.shape[2:])
     with evaluating(block):
         attention = divergence = None
@@ -64,17 +75,17 @@ def dependence(
             def rows(index: Tensor) -> Tensor:
                 return block.attention(x, index).flatten(2).double()
 
-            everybody = torch.arange(n, device=x.device)
-            attention = cosine_distance(map(rows, everybody.split(chunk)))
+            positions = torch.arange(n, device=x.device)
+            attention = cosine_distance(map(rows, positions.split(chunk)))
             if getattr(block, "kind", None) not in ("dot", "concatenation"):
-                asked = everybody if queries is None else torch.as_tensor(queries, device=x.device)
-                divergence = _unbiased(len(asked), n) * jensen_shannon(rows, asked, chunk)
+                chosen = positions if queries is None else torch.as_tensor(queries, device=x.device)
+                divergence = _unbiased(len(chosen), n) * jensen_shannon(rows, chosen, chunk)
         added = block(x) - x
     return Dependence(cosine_distance([to_positions(x)]), cosine_distance([to_positions(added)]), attention, divergence)
 
 
 def dependence_of(network: nn.Module, images: Tensor) -> dict[str, Dependence]:
-    """The statistics of every block of a network, by its site, on what it is fed when the network sees the images."""
+    """The statistics of every block of a network, by site, on its inputs in one forward pass over the images."""
     blocks = {name: block for name, block in network.named_modules() if isinstance(block, Block)}
     if not blocks:
         raise ValueError(f"{type(network).__name__} has no wholeframe block to measure; insert one first")
@@ -86,7 +97,7 @@ def dependence_of(network: nn.Module, images: Tensor) -> dict[str, Dependence]:
 def cosine_distance(chunks: Iterable[Tensor]) -> Tensor:
     """1/n^2 sum_ij (1 - cos(v_i, v_j)) / 2 = (1 - |mean of v_i / |v_i| |^2) / 2: linear in n, `(b,)`.
 
-    The vectors come in chunks `(b, some, c)`. Zeros have no direction and are left out.
+    The vectors come in chunks `(b, m, c)`. Zero vectors have no direction and are left out.
     """
     total, count = torch.zeros(()), torch.zeros(())
     for v in chunks:
@@ -110,14 +121,15 @@ def dense_cosine_distance(v: Tensor) -> Tensor:
 def jensen_shannon(rows: Callable[[Tensor], Tensor], queries: Tensor, chunk: int) -> Tensor:
     """The mean Jensen-Shannon divergence over all ordered pairs of queries, `(b,)`.
 
-    `rows(index)` are distributions `(b, q, k)`. With the entropy H, a pair is H((u + v) / 2) - (H(u) + H(v)) / 2; a
-    pair of chunks stands for its mirror image too.
+        JS(u, v) = H((u + v) / 2) - (H(u) + H(v)) / 2    with the entropy H
+
+    `rows(index)` are distributions `(b, q, k)`. JS is symmetric, so a pair of different chunks counts twice.
     """
     total = torch.zeros((), dtype=torch.float64, device=queries.device)
     chunks = queries.split(chunk)
-    for place, one in enumerate(chunks):
+    for start, one in enumerate(chunks):
         u = rows(one)
-        for other in chunks[place:]:
+        for other in chunks[start:]:
             v = u if other is one else rows(other)
             half = (_entropy(u)[:, :, None] + _entropy(v)[:, None]) / 2
             pairs = _entropy((u[:, :, None] + v[:, None]) / 2) - half
@@ -137,9 +149,9 @@ def _entropy(w: Tensor) -> Tensor:
 
 
 def _unbiased(q: int, n: int) -> float:
-    """Pairs of a position with itself are 1/q of a sample's and 1/n of all."""
+    """Corrects for pairs of a position with itself, whose divergence is 0: 1/q of the sampled pairs, 1/n of all."""
     if q == n:
         return 1.0
     if q < 2:
-        raise ValueError(f"queries has {q} of {n} positions, which make no pair; give two at least, or None for all")
+        raise ValueError(f"queries must have at least two of the {n} positions, got {q}; None takes all")
     return (q / (q - 1)) * ((n - 1) / n)

@@ -1,4 +1,4 @@
-"""What a network knows of a sample just before it chooses a class."""
+"""The features of a network: the input of its classifier."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,22 +11,22 @@ Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 def classifier(network: nn.Module) -> Layer:
-    """The last layer with weights, inserted blocks aside. ValueError if there is none."""
+    """The last layer with weights outside inserted blocks. ValueError if there is none."""
     layers = [m for name, m in network.named_modules() if isinstance(m, Layer) and not in_block(name)]
     if not layers:
-        raise ValueError(f"this {type(network).__name__} ends in no linear layer or convolution")
+        raise ValueError(f"this {type(network).__name__} has no linear layer or convolution to be its classifier")
     return layers[-1]
 
 
 @contextmanager
 def features(network: nn.Module) -> Iterator[list[Tensor]]:
-    """Within this context every forward pass adds a `(b, d)`: what goes into the classifier, its mean over positions.
+    """Within this context, collect the classifier's input of every forward pass, averaged over positions: `(b, d)`.
 
         with features(network) as seen:
             network(images)
         seen[0]
 
-    Of a linear layer the last axis is that of the features, of a convolution the second.
+    The feature axis is the last one of a linear layer's input, and the second one of a convolution's.
     """
     layer = classifier(network)
     seen: list[Tensor] = []

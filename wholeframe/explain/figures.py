@@ -1,4 +1,4 @@
-"""Pictures. Every function draws on a figure of its own and saves it as a PNG."""
+"""Figures. Every function draws on its own figure and saves it as a PNG, without global state of matplotlib."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ OTHERS = ("#00798c", "#edae49", "#2e4057", "#8c8c8c", "#66a182")
 PALETTE = ("#8c8c8c", "#d1495b", "#edae49", "#00798c", "#66a182", "#2e4057", "#9c6ade", "#c97b63", "#5b8e7d")
 
 Scaling = Sequence[tuple[int, float, float]]
-"""points of a line: positions, ms, MiB"""
+"""points of a line: (positions, ms, MiB)"""
 
 
 def draw_attention(
     picture: np.ndarray, query: tuple[int, int], found: Sequence[Attention], file: Path, title: str | None = None
 ) -> None:
-    """A photograph `(h, w, 3)` with the query on it, and the heat map of every block over the same photograph."""
+    """Draw a photograph `(h, w, 3)` with the query, and the attention of every block as a heat map over it."""
     height, width = picture.shape[:2]
     panel = 4.2
     tall = min(max(panel * height / width, 1.8), 8)
@@ -39,7 +39,7 @@ def draw_attention(
         limit = float(abs(heat).max()) or 1.0
         signed = heat.min() < 0
         axis.imshow(grey, cmap="gray", vmin=-0.15, vmax=1.15, interpolation="nearest")
-        # Where there is no weight, the photograph shows through.
+        # The heat map is transparent where weights are small, so that the photograph stays visible there.
         drawn = axis.imshow(
             heat,
             cmap="RdBu_r" if signed else "plasma",
@@ -59,7 +59,7 @@ def draw_attention(
 
 
 def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: Path) -> None:
-    """Bars of accuracy, one panel per task and one bar per block, with a dot for every seed."""
+    """Draw bars of accuracy, one panel per task and one bar per block, with a dot for every seed."""
     panel = max(4.2, 0.5 * max(map(len, accuracy.values())))
     figure = Figure(figsize=(1.2 + panel * len(accuracy), 3.6), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
@@ -73,15 +73,15 @@ def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: P
         axis.set_xticks(range(len(blocks)), list(blocks), rotation=35, ha="right", fontsize=8)
         axis.set_title(task, fontsize=11, color=INK)
         axis.set_ylim(0, 1.08)
-        axis.set_ylabel("test accuracy", fontsize=9)
+        axis.set_ylabel("accuracy", fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(file)
 
 
 def draw_scaling(lines: Mapping[str, Mapping[str, Scaling]], file: Path, title: str) -> None:
-    """Time and memory against positions, log-log: two panels per block, one line for ours and for every other.
+    """Draw time and memory against positions, log-log: two panels per block, one line per implementation.
 
-    `lines` is block -> name -> its points; the name `ours` is drawn on top.
+    `lines` maps block -> implementation -> its points; the implementation `ours` is drawn on top.
     """
     columns = min(5, len(lines))
     rows = -(-len(lines) // columns)
@@ -115,6 +115,6 @@ def draw_scaling(lines: Mapping[str, Mapping[str, Scaling]], file: Path, title: 
 
 
 def _stroke(name: str) -> dict[str, Any]:
-    """Ours is the line to look for."""
+    """The line style; ours is wider, so that it stands out."""
     width, marker, size = (2.2, "o", 4) if name == "ours" else (1.3, ".", 5)
     return {"linewidth": width, "marker": marker, "markersize": size}

@@ -1,1 +1,1 @@
-"""Blocks into a network that is already built, and out again."""
+"""Insert blocks into a network that is already built, and remove them again."""

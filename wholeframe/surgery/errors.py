@@ -5,27 +5,34 @@ from itertools import accumulate
 
 from torch import nn
 
-from wholeframe.messages import quoted
+from wholeframe.blocks import BLOCKS
+from wholeframe.messages import nearest, quoted
 from wholeframe.surgery.probe import Visit, Watched
 from wholeframe.surgery.sites import CHILD, block_kind, fitting, has_block, is_sequential
 
 
-def refuse_compiled(model: nn.Module) -> None:
-    """ValueError for a model that is compiled, or has a part that is."""
-    for name, module in model.named_modules():
-        if module._compiled_call_impl is not None or "_orig_mod" in module._modules:
-            raise ValueError(
-                f"{f'{name!r} in the model' if name else 'the model'} is compiled, and compiled code does not look for "
-                "new hooks; insert and remove blocks first, then torch.compile"
-            )
+def refuse_block(block: object) -> None:
+    """TypeError unless `block` is a callable that can build blocks, which names and finished modules are not."""
+    if isinstance(block, str):
+        if block not in BLOCKS:
+            raise TypeError(f"block={block!r} is a name, and BLOCKS does not have it; {nearest(block, BLOCKS)}")
+        make = BLOCKS[block].make
+        other = f" or wf.{make.__name__}" if isinstance(make, type) else ""
+        raise TypeError(f"block={block!r} is a name; pass what builds the block, wf.BLOCKS[{block!r}].make{other}")
+    if isinstance(block, nn.Module) or not callable(block):
+        kind = type(block).__name__
+        raise TypeError(
+            f"block is a {kind}, and insert takes a callable that builds a block for given channels, because every "
+            f"site gets its own; pass the class itself, or `functools.partial({kind}, ...)`"
+        )
 
 
 def refuse_sites(
-    sites: Mapping[str, nn.Module], places: Mapping[str, nn.Module], visits: Mapping[nn.Module, Visit]
+    chosen: Mapping[str, nn.Module], places: Mapping[str, nn.Module], visits: Mapping[nn.Module, Visit]
 ) -> None:
-    """ValueError that says of every site that cannot have a block why not, and what would do in its place."""
+    """ValueError that gives, for every site that cannot have a block, the reason and free sites near it."""
     reasons = []
-    for name, site in sites.items():
+    for name, site in chosen.items():
         if reason := _reason(site, visits[site]):
             near = [] if has_block(site) else _near(name, places, visits)
             reasons.append(f"{name!r} {reason}" + (f"; near it {quoted(near)} would do" if near else ""))
@@ -53,7 +60,7 @@ def _reason(site: nn.Module, visit: Visit) -> str | None:
 
 
 def _near(name: str, places: Mapping[str, nn.Module], visits: Mapping[nn.Module, Visit]) -> list[str]:
-    """Up to four free sites: what the module is a part of, then by distance in the tree and in its order."""
+    """Up to four free sites: first the modules that contain this one, then by distance in the tree and in its order."""
     order = {place: index for index, place in enumerate(places)}
     path = _path(name)
 
@@ -66,43 +73,48 @@ def _near(name: str, places: Mapping[str, nn.Module], visits: Mapping[nn.Module,
 
 
 def _path(name: str) -> set[str]:
-    """The module and all it is a part of: a, a.b and a.b.c for a.b.c."""
+    """The module and all modules that contain it: a, a.b and a.b.c for a.b.c."""
     return set(accumulate(name.split("."), "{}.{}".format))
 
 
 def refuse_runs(
-    sites: Mapping[str, nn.Module], blocks: Mapping[str, nn.Module], watched: Mapping[nn.Module, Watched]
+    chosen: Mapping[str, nn.Module], blocks: Mapping[str, nn.Module], watched: Mapping[nn.Module, Watched]
 ) -> None:
-    """ValueError if a new block did not run once, changed the shape, or is no identity though it says so."""
+    """ValueError if a new block did not run once, changed the shape, or declares an identity and is not one."""
     for name, block in blocks.items():
         run, kind = watched[block], type(block).__name__
         if sum(other is block for other in blocks.values()) > 1:
             raise ValueError(
-                f"block(channels) gave the very same {kind} for several sites; each needs its own: build it inside, "
-                f"as in `lambda channels: {kind}(channels)`; the model is unchanged"
+                f"block(channels) returned the very same {kind} for several sites; each needs its own: build it "
+                f"inside, as in `lambda channels: {kind}(channels)`; the model is unchanged"
             )
         if run.runs != 1:
             raise ValueError(
                 f"the new {kind} at {name!r} ran {run.runs} times in one forward and has to run once; "
-                f"{_if_container(name, sites[name])}The model is unchanged"
+                f"{_if_container(name, chosen[name])}The model is unchanged"
             )
         if run.misfit:
             raise ValueError(
                 f"the new {kind} at {name!r} {run.misfit}, and the shape has to stay; the model is unchanged"
             )
-        if claims_identity(block) and run.change > 0:
+        if declares_identity(block) and run.change > 0 and run.blind:  # zero weights turn infinity into NaN
             raise ValueError(
-                f"the new {kind} at {name!r} says identity_at_init, and its output is not its input "
+                f"the input of the new {kind} at {name!r} {run.blind}, so it cannot prove identity_at_init; give an "
+                "example= on which the model's maps are finite; the model is unchanged"
+            )
+        if declares_identity(block) and run.change > 0:
+            raise ValueError(
+                f"the new {kind} at {name!r} declares identity_at_init, and its output is not its input "
                 f"(max |difference| {run.change:.3g}); the model is unchanged"
             )
 
 
-def no_longer_runs(sites: Mapping[str, nn.Module], error: Exception) -> str:
-    """What to say when the model ran before the blocks were in place and does not run after."""
-    containers = "".join(_if_container(name, site) for name, site in sites.items())
+def no_longer_runs(chosen: Mapping[str, nn.Module], error: Exception) -> str:
+    """The sentence for a model that runs without the blocks and does not run with them."""
+    containers = "".join(_if_container(name, site) for name, site in chosen.items())
     return (
         f"the model no longer runs with the blocks in place ({type(error).__name__}: {error}); block(channels) has to "
-        f"take (b, c, *grid) and give the same shape. {containers}The model is unchanged"
+        f"take (b, c, *grid) and return the same shape. {containers}The model is unchanged"
     )
 
 
@@ -117,18 +129,19 @@ def _if_container(name: str, site: nn.Module) -> str:
 
 
 def not_proved(moved: float, repeats: bool) -> str:
-    """What to say when every block gave its input back and the output still changed."""
+    """The sentence for an output that changed although every block returned its input."""
     if repeats:
         return (
-            "the new blocks give back their inputs, and yet the model's output changed (max |difference| "
-            f"{moved:.3g}): a block works in place, or the model takes another path beside a hook. Nothing was inserted"
+            "the new blocks return their inputs, and yet the model's output changed (max |difference| "
+            f"{moved:.3g}): a block works in place, or the model takes another path when a hook is present. The model "
+            "is unchanged"
         )
     return (
-        "the model gives different outputs for the same input and seed, so it cannot be proved that a block left them "
+        "the model returns different outputs for the same input and seed, so nothing proves that a block left them "
         f"alone (max |difference| {moved:.3g}); try `torch.use_deterministic_algorithms(True)`. The model is unchanged"
     )
 
 
-def claims_identity(block: nn.Module) -> bool:
-    """Whether the block says of itself that, new, it gives back what it is given."""
+def declares_identity(block: nn.Module) -> bool:
+    """Whether the block declares `identity_at_init`."""
     return bool(getattr(block, "identity_at_init", False))

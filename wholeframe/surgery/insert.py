@@ -1,4 +1,4 @@
-"""Put blocks into a network that is already built, and take them out again.
+"""Insert blocks into a network that is already built, and remove them again.
 
 A block becomes a child of its site module, called `wholeframe`, and one forward hook passes the site's output through
 it. Nothing in the site is replaced or renamed: every old state-dict key stays, so weights load before or after.
@@ -20,43 +20,28 @@ from torch import nn
 
 from wholeframe.messages import quoted
 from wholeframe.surgery.errors import (
-    claims_identity,
+    declares_identity,
     no_longer_runs,
     not_proved,
-    refuse_compiled,
+    refuse_block,
     refuse_runs,
     refuse_sites,
 )
-from wholeframe.surgery.probe import Example, Visit, as_call, deviation, outputs, probe, watch
-from wholeframe.surgery.sites import (
-    CHILD,
-    block_kind,
-    fitting,
-    has_block,
-    match,
-    near_names,
-    once_each,
-    places_in,
-    run_block,
+from wholeframe.surgery.probe import (
+    Example,
+    Visit,
+    Watched,
+    as_call,
+    cannot_show_a_change,
+    deviation,
+    outputs,
+    probe,
+    refuse_model,
+    watch,
 )
+from wholeframe.surgery.sites import CHILD, grid_text, has_block, match, near_names, once_each, places_in, run_block
 
 HANDLE = "_wholeframe_handle"
-
-
-@dataclass(frozen=True)
-class Site:
-    """A place where `insert` can attach a block; `block` is the class name of the one that is there already."""
-
-    name: str
-    kind: str
-    channels: int
-    grid: tuple[int, ...]
-    calls: int
-    block: str | None
-
-    def __str__(self) -> str:
-        line = f"{self.name} ({self.kind}): {self.channels} channels on {_grid(self.grid)}"
-        return line if self.block is None else f"{line}, has {self.block}"
 
 
 @dataclass(frozen=True)
@@ -73,11 +58,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """What `insert` did: a row per block, and how far the model's output on the example moved."""
+    """What `insert` did: a row per block, and how far the model's output on the example moved.
+
+    `unchanged` is True only where equal outputs prove it. Where they prove nothing, `deviation` is NaN and `unproved`
+    says why: an example full of NaN, an empty batch, tensors without values.
+    """
 
     rows: tuple[Row, ...]
     unchanged: bool
     deviation: float
+    unproved: str | None = None
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -87,7 +77,7 @@ class Report:
     def __str__(self) -> str:
         table = [("site", "block", "channels", "grid", "new parameters")]
         for row in self.rows:
-            table.append((row.site, row.block, f"{row.channels}", _grid(row.grid), f"{row.parameters:,}"))
+            table.append((row.site, row.block, f"{row.channels}", grid_text(row.grid), f"{row.parameters:,}"))
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in table]
         return "\n".join([*lines, self._summary()])
@@ -95,11 +85,13 @@ class Report:
     def _summary(self) -> str:
         blocks = "1 block" if len(self.rows) == 1 else f"{len(self.rows)} blocks"
         whose = "this block is" if len(self.rows) == 1 else "these blocks are"
-        moved = f"no (max |difference| {self.deviation:.2g}; {whose} not an identity at initialisation)"
-        if math.isnan(self.deviation):
-            moved = "not known (these tensors have no values)"
+        proof = f"no (max |difference| {self.deviation:.2g}; {whose} not an identity at initialisation)"
+        if self.unproved is not None:
+            proof = f"not known ({self.unproved})"
+        elif self.unchanged:
+            proof = "yes"
         total = sum(row.parameters for row in self.rows)
-        return f"{blocks}, {total:,} new parameters, output unchanged: {'yes' if self.unchanged else moved}"
+        return f"{blocks}, {total:,} new parameters, output unchanged: {proof}"
 
 
 def insert(
@@ -108,32 +100,38 @@ def insert(
     at: str | Sequence[str],
     example: Example = None,
 ) -> Report:
-    """Attach a new block behind every module that `at` names, and prove what it does to the output.
+    """Attach a new block to every module that `at` matches, and prove what it does to the output.
+
+        y = block(site(x))
 
     Each site keeps its name and its state-dict keys; its block is the child `<site>.wholeframe`, on the device and
     in the dtype of the site's weights and in the site's training mode. The model runs three times on `example` in
-    eval mode, which leaves no trace in statistics, flags or random state (building the blocks draws from it as
-    ever). Whatever raises, the model is then exactly as it was.
+    eval mode, without a trace in statistics, flags or random state (building the blocks draws random numbers as
+    usual). If anything raises, the model is exactly as before.
 
-    block: called with a site's channels, gives its module: a class, a `functools.partial`, a function.
-    at: one glob or several over dotted module names. `*` stays within a component: `layer4.*` are the children of
-        `layer4`, not `layer4.0.conv1`. An `nn.Sequential` stands for its last child.
-    example: None for one 224 x 224 image; a tensor; a tuple of positional or a dict of keyword arguments.
+    A block that declares `identity_at_init = True` is checked, on its own output and on the model's; under
+    `FakeTensorMode`, where tensors have no values, everything else is checked.
 
-    The channels are axis 1 of a site's output. A channels-last map (b, h, w, c) looks like any other, so see the
-    report. A block that says `identity_at_init = True` is held to it, on its own output and on the model's. Under
-    `FakeTensorMode` there are shapes and no values: all but that is checked.
+    Args:
+        model: the whole network, changed in place.
+        block: a callable that takes a site's channels and returns its block: a class, a `functools.partial`, a
+            function. The channels are axis 1 of the site's output; a channels-last map (b, h, w, c) looks like any
+            other, so check the channels in the report.
+        at: one glob or several over dotted module names. `*` stays within a component: `layer4.*` are the children
+            of `layer4`, not `layer4.0.conv1`. An `nn.Sequential` represents its last child.
+        example: None for one 224 x 224 image; a tensor; a tuple of positional or a dict of keyword arguments.
 
-    ValueError if a pattern matches nothing; if a site has a block, runs never or more than once in a forward, or
-    gives no floating (b, c, *grid); if a new block changes the shape, does not run exactly once, or is no identity
-    though it says so. TypeError if `block` is no callable that gives modules.
+    Returns:
+        A `Report`: a row per block, and whether the output stayed the same.
+
+    Raises:
+        ValueError: if a glob matches nothing; if a site has a block, runs never or more than once in a forward, or
+            does not return a floating-point (b, c, *grid); if a new block changes the shape, does not run exactly
+            once, or declares an identity and is not one.
+        TypeError: if `block` is not a callable that returns modules, or `at` has anything but strings.
     """
-    refuse_compiled(model)
-    if isinstance(block, nn.Module) or not callable(block):
-        raise TypeError(
-            f"block is a {type(block).__name__} and has to be a callable that builds a block for given channels, since "
-            f"every site gets its own: the class itself, or `functools.partial({type(block).__name__}, ...)`"
-        )
+    refuse_model(model)
+    refuse_block(block)
     places = places_in(model)
     chosen = _chosen_sites(at, places)
     seen, visits = probe(model, places.values(), example)
@@ -144,7 +142,7 @@ def insert(
     blocks = {name: _build(block, name, site, visits[site]) for name, site in chosen.items()}
     with contextlib.ExitStack() as undo, watch(blocks.values()) as watched:
         for name, site in chosen.items():
-            _attach(site, blocks[name])
+            attach(site, blocks[name])
             undo.callback(_detach, site)
         try:
             after = outputs(model, call)
@@ -152,22 +150,31 @@ def insert(
             raise ValueError(no_longer_runs(chosen, error)) from error
         refuse_runs(chosen, blocks, watched)
         gap = deviation(before, after)
-        if all(map(claims_identity, blocks.values())) and gap > 0:
+        if all(map(declares_identity, blocks.values())) and gap > 0:
             raise ValueError(not_proved(gap, repeats=deviation(seen, before) == 0))
         undo.pop_all()
     rows = tuple(_row(name, blocks[name], visits[site]) for name, site in chosen.items())
-    return Report(rows, unchanged=gap == 0, deviation=gap)
+    unproved = None if gap > 0 else _unproved(before, blocks, watched)
+    return Report(rows, gap == 0 and unproved is None, gap if unproved is None else math.nan, unproved)
 
 
 def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]:
-    """Take blocks out again, those at the sites that `at` matches or all, and give the names of their sites.
+    """Remove blocks: those at the sites that `at` matches, or all.
 
-    The model is then what it was before `insert`: its keys, its hooks, its output. `at` is read as in `insert`, but
-    only sites with a block count.
+    The model is then as before `insert`: its keys, its hooks, its output.
 
-    ValueError if a pattern matches no site with a block; then no block is removed.
+    Args:
+        model: the whole network, changed in place.
+        at: globs as in `insert`, over the sites that have a block; None for all of them.
+
+    Returns:
+        The names of the sites that lost their block.
+
+    Raises:
+        ValueError: if there is no block, or a glob matches no site with a block; then no block is removed.
+        TypeError: if `at` has anything but strings.
     """
-    refuse_compiled(model)
+    refuse_model(model)
     places = places_in(model)
     occupied = {name: site for name, site in places.items() if has_block(site)}
     if not occupied:
@@ -184,44 +191,11 @@ def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]
     return list(chosen)
 
 
-def sites(model: nn.Module, example: Example = None) -> list[Site]:
-    """Every place where `insert` can attach a block, in the order of `named_modules`.
-
-    These are the modules that run exactly once on `example` and give one floating tensor (b, c, *grid). An
-    `nn.Sequential` is not quoted beside its last child, which stands for it. A site whose `block` is not None is taken.
-
-    example: as in `insert`, and ValueError likewise if the model does not run on it.
-    """
-    refuse_compiled(model)
-    places = once_each(places_in(model))
-    _, visits = probe(model, places.values(), example)
-    return [_site(name, places[name], visits[places[name]]) for name in fitting(places, visits)]
-
-
-def sync_batchnorm(model: nn.Module) -> None:
-    """Turn every batch norm, those of the site and those in the blocks, into torch's SyncBatchNorm, in place.
-
-    torch's own `convert_sync_batchnorm` leaves the hook of a block behind where the block's site is a batch norm
-    (`layer3.4.bn3`): the block's weights would be there, and never run. Here the hook moves along. Names in the state
-    dict stay.
-
-    ValueError if the model is compiled, or is itself a batch norm, in whose place nothing can be put.
-    """
-    refuse_compiled(model)
-    if isinstance(model, nn.modules.batchnorm._BatchNorm):
-        raise ValueError(f"the model is a {type(model).__name__} itself, and nothing can take its place")
-    chosen = [name for name, module in model.named_modules() if has_block(module)]
-    nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    for name in chosen:
-        site = model.get_submodule(name)
-        if not has_block(site):
-            _attach(site, site.get_submodule(CHILD))
-
-
-def _attach(site: nn.Module, block: nn.Module) -> None:
+def attach(site: nn.Module, block: nn.Module) -> None:
+    """Make the block a child of the site, and hook it to the site's output."""
     site.add_module(CHILD, block)
-    # PyTorch numbers hooks per process. An unpickled site must carry its handle: loading that raises the counter, and
-    # without it the next hook anybody registers on this site could take our hook's number and silently replace it.
+    # PyTorch numbers hooks per process. An unpickled site must carry its handle: loading the handle raises the counter;
+    # without it the next hook that is registered on this site could get our hook's number and silently replace it.
     setattr(site, HANDLE, site.register_forward_hook(run_block))
 
 
@@ -231,7 +205,7 @@ def _detach(site: nn.Module) -> None:
 
 
 def moved(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """The module there and in this dtype. Not touched if it is so already: tensors without values cannot be moved."""
+    """The module on this device and in this dtype; untouched if it is already: tensors without values cannot move."""
     tensors = [t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()]
     return module if all((t.device, t.dtype) == (device, dtype) for t in tensors) else module.to(device, dtype)
 
@@ -244,23 +218,33 @@ def _build(block: Callable[[int], nn.Module], name: str, site: nn.Module, visit:
         error.add_note(f"(while building the block for {name!r} with {channels} channels; the model is unchanged)")
         raise
     if not isinstance(built, nn.Module):
-        raise TypeError(f"block({channels}) gives a {type(built).__name__}, and insert needs an nn.Module")
+        raise TypeError(f"block({channels}) returns a {type(built).__name__}, and insert needs an nn.Module")
     weight = next((p for p in site.parameters() if p.is_floating_point()), visit)
     return moved(built, weight.device, weight.dtype).train(site.training)
 
 
 def _chosen_sites(at: str | Sequence[str], places: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    """The modules that `at` names, each once and in the model's order. ValueError if a pattern names none."""
+    """The modules that `at` matches, each once and in the model's order. ValueError if a glob matches none."""
     matched = match(at, places)
     if not matched:
-        raise ValueError("at=[] names no place; `wf.sites(model)` lists all that would do")
+        raise ValueError("at=[] matches no module; `wf.sites(model)` lists all that would do")
     for pattern, names in matched.items():
         if not names:
             near = near_names(pattern, places)
             hint = f"the nearest names are {quoted(near)}; " if near else ""
             raise ValueError(f"at={pattern!r} matches no module; {hint}`wf.sites(model)` lists all that would do")
-    chosen = set().union(*matched.values())
-    return once_each({name: module for name, module in places.items() if name in chosen})
+    names = set().union(*matched.values())
+    return once_each({name: module for name, module in places.items() if name in names})
+
+
+def _unproved(
+    before: list[torch.Tensor], blocks: Mapping[str, nn.Module], watched: Mapping[nn.Module, Watched]
+) -> str | None:
+    """Why equal outputs do not prove that the blocks left them alone; None if they do."""
+    if reason := cannot_show_a_change(before):
+        return f"the model's output on the example {reason}"
+    blind = {name: watched[block].blind for name, block in blocks.items()}
+    return next((f"the input of the block at {name!r} {reason}" for name, reason in blind.items() if reason), None)
 
 
 def _row(name: str, block: nn.Module, visit: Visit) -> Row:
@@ -268,12 +252,3 @@ def _row(name: str, block: nn.Module, visit: Visit) -> Row:
     count = sum(parameter.numel() for parameter in parameters.values())
     shape = tuple(visit.output)
     return Row(name, type(block).__name__, shape[1], shape[2:], count, tuple(parameters))
-
-
-def _site(name: str, site: nn.Module, visit: Visit) -> Site:
-    shape = tuple(visit.output)
-    return Site(name, type(site).__name__, shape[1], shape[2:], visit.calls, block_kind(site))
-
-
-def _grid(grid: tuple[int, ...]) -> str:
-    return " x ".join(map(str, grid))

@@ -1,4 +1,4 @@
-"""Batch norm in networks whose batches are small: statistics taken precisely, or layers frozen to y = s x + b.
+"""Batch norm when batches are small: frozen to y = s x + b, with precise statistics, or synchronised over devices.
 
 A clip network has a handful of clips per device, so the running averages that a batch norm collects in training are
 noisy. Wang et al. recompute them before every test ("precise" statistics) in the 32-frame networks, and freeze the
@@ -15,26 +15,36 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wholeframe.blocks import Affine
-from wholeframe.surgery.probe import evaluating
-from wholeframe.surgery.sites import has_block
+from wholeframe.surgery.insert import attach
+from wholeframe.surgery.probe import evaluating, refuse_model
+from wholeframe.surgery.sites import CHILD, has_block
 
 
 def freeze_norms(network: nn.Module) -> list[str]:
-    """Replace every batch norm of the network, in place, by its affine map; give the names of those replaced.
+    """Replace every batch norm of the network by its affine map.
 
-    In eval mode the network computes what it did, to rounding. State-dict keys `weight` and `bias` keep their names and
-    become buffers, the statistics' keys go. Freeze first and insert blocks before a residual sum (`layer3.4.bn3`)
-    afterwards: a module that takes a site's place has no hook.
+        y = s x + b,    s = weight / sqrt(running_var + eps),    b = bias - s running_mean
 
-    ValueError if there is no batch norm, if one has no running statistics, or if one has a block.
+    In eval mode the network computes the same as before, up to rounding. The state-dict keys `weight` and `bias` keep
+    their names and become buffers; the keys of the statistics disappear. Freeze first and insert blocks before a
+    residual sum (`layer3.4.bn3`) afterwards: a module that takes a site's place has no hook.
+
+    Args:
+        network: changed in place.
+
+    Returns:
+        The names of the replaced batch norms.
+
+    Raises:
+        ValueError: if there is no batch norm, if one has no running statistics, or if one has a block.
     """
     norms = {name: module for name, module in network.named_modules() if isinstance(module, _BatchNorm)}
     _some(norms, network)
     for name, norm in norms.items():
         if has_block(norm):
             raise ValueError(
-                f"a block stands behind the batch norm {name!r} and would be lost with it; `wf.remove` it, freeze, "
-                "and insert it again"
+                f"the batch norm {name!r} has a block, which would be lost with it; `wf.remove` it, freeze, and "
+                "insert it again"
             )
     frozen = {name: Affine.folded(norm).train(norm.training) for name, norm in norms.items()}
     for name, affine in frozen.items():
@@ -44,17 +54,25 @@ def freeze_norms(network: nn.Module) -> list[str]:
 
 @torch.no_grad()
 def precise_bn(network: nn.Module, batches: Iterable[Tensor | Sequence[Any]], n: int = 200) -> int:
-    """Set all running statistics to those of the first `n` batches under the present weights; give how many there were.
+    """Set all running statistics to those of the first `n` batches under the present weights.
 
         mean = sum_i n_i mean_i / N,    var = (sum_i n_i (var_i + mean_i^2) / N - mean^2) N / (N - 1)
 
-    with n_i positions in batch i and N in all: the statistics of all batches as if they were one (each layer still
-    sees inputs that were normalised batch by batch, as in training). Only batch norms run in training mode meanwhile;
-    flags, weights and dropout are left alone. The released code takes 200 batches before every test.
+    with n_i positions in batch i and N in total: the statistics of all batches as if they were one (each layer still
+    sees inputs that were normalised batch by batch, as in training). During the passes only batch norms run in training
+    mode; flags, weights and dropout do not change. Source: the released code of Wang et al., CVPR 2018, which takes 200
+    batches before every test.
 
-    batches: what the network takes, or sequences that begin with it, such as (clip, label); moved to its device.
+    Args:
+        network: its running statistics change in place.
+        batches: inputs of the network, or sequences that start with one, such as (clip, label); moved to its device.
+        n: the most batches to take.
 
-    ValueError if there is no batch norm with statistics, or no batch.
+    Returns:
+        The number of batches that were taken.
+
+    Raises:
+        ValueError: if there is no batch norm with running statistics, or no batch.
     """
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
     _some(norms, network)
@@ -76,7 +94,7 @@ def precise_bn(network: nn.Module, batches: Iterable[Tensor | Sequence[Any]], n:
             network(clip.to(device))
             used += 1
     if used == 0:
-        raise ValueError(f"there was no batch to take statistics from (n={n}); the running ones are what they were")
+        raise ValueError(f"there was no batch to take statistics from (n={n}); the running statistics are unchanged")
     for norm, (count, total, squares) in sums.items():
         mean = total / count
         norm.get_buffer("running_mean").copy_(mean)
@@ -84,9 +102,33 @@ def precise_bn(network: nn.Module, batches: Iterable[Tensor | Sequence[Any]], n:
     return used
 
 
+def sync_batchnorm(model: nn.Module) -> None:
+    """Turn every batch norm, in the network and in inserted blocks, into torch's SyncBatchNorm.
+
+    torch's own `convert_sync_batchnorm` loses the hook of a block whose site is a batch norm (`layer3.4.bn3`): the
+    block's weights stay in the state dict, but the block never runs. Here the hook moves to the new module. Names in
+    the state dict stay.
+
+    Args:
+        model: changed in place.
+
+    Raises:
+        ValueError: if the model is compiled, or is itself a batch norm, which has no parent to hold a replacement.
+    """
+    refuse_model(model)
+    if isinstance(model, _BatchNorm):
+        raise ValueError(f"the model is a {type(model).__name__} itself, and nothing can take its place")
+    chosen = [name for name, module in model.named_modules() if has_block(module)]
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for name in chosen:
+        site = model.get_submodule(name)
+        if not has_block(site):
+            attach(site, site.get_submodule(CHILD))
+
+
 @contextlib.contextmanager
 def _batch_statistics(network: nn.Module, norms: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Within this context batch norms take the statistics of their batch and leave the running ones alone."""
+    """Within this context batch norms use the statistics of their batch and do not update the running ones."""
     with evaluating(network):
         for norm in norms:
             norm.training, norm.track_running_stats = True, False

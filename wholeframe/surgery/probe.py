@@ -1,7 +1,6 @@
-"""Run a model once, leave no trace in it, and write down what its modules gave.
+"""Run a model on an example, record what its modules return, and leave the model as it was.
 
-`surgery` asks here three things: what every module gives (`probe`), what the model gives (`outputs`), and what a
-new block did in between (`watch`). Nothing in this file changes a model.
+`probe` records every module, `outputs` the model's own output, `watch` the new blocks between the two.
 """
 
 import contextlib
@@ -26,9 +25,9 @@ class Call(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """How often a module ran in the probe, and what its last output was.
+    """How often a module ran in the probe, and its last output.
 
-    `trouble` is None where the output is one floating tensor (b, c, *grid), otherwise the end of a sentence that
+    `trouble` is None where the output is one floating-point tensor (b, c, *grid), otherwise the end of a sentence that
     begins with the module's name.
     """
 
@@ -40,21 +39,39 @@ class Visit(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        """Whether a block can stand behind this module."""
+        """Whether a block can take this module's output."""
         return self.calls == 1 and self.trouble is None
 
 
 @dataclass
 class Watched:
-    """What one new block did in the proof: its runs, how far it moved its input, and what it gave that is no map."""
+    """What one new block did in the proof.
+
+    `change` is the largest |output - input|, `misfit` describes an output of another shape or type, and `blind` says
+    why the input cannot show a change, see `cannot_show_a_change`.
+    """
 
     runs: int = 0
     change: float = 0.0
     misfit: str | None = None
+    blind: str | None = None
+
+
+def refuse_model(model: nn.Module) -> None:
+    """Refuse what is not a module, and a model that is compiled or has a compiled part."""
+    if not isinstance(model, nn.Module):
+        given = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise TypeError(f"model is {given}, and blocks are inserted into a network that is built: give an nn.Module")
+    for name, module in model.named_modules():
+        if module._compiled_call_impl is not None or "_orig_mod" in module._modules:
+            raise ValueError(
+                f"{f'{name!r} in the model' if name else 'the model'} is compiled, and compiled code does not look for "
+                "new hooks; insert and remove blocks first, then torch.compile"
+            )
 
 
 def as_call(model: nn.Module, example: Example) -> Call:
-    """The arguments that an `example` stands for; None is one random 224 x 224 image where the model's weights are."""
+    """The arguments that `example` represents; None is one random 224 x 224 image on the device of the weights."""
     if example is None:
         return Call((_default_image(model),), {})
     if isinstance(example, Tensor):
@@ -65,17 +82,17 @@ def as_call(model: nn.Module, example: Example) -> Call:
         return Call((), example)
     raise ValueError(
         f"example= is a {type(example).__name__}; it takes a tensor, a tuple of positional arguments or a dict of "
-        "keyword arguments (a detector that wants a list of images: `example=([image],)`)"
+        "keyword arguments (for a detector that takes a list of images: `example=([image],)`)"
     )
 
 
 def outputs(model: nn.Module, call: Call) -> list[Tensor]:
-    """Copies of all tensors the model gives for `call` in eval mode, with the same random numbers every time.
+    """Copies of all tensors that the model returns for `call` in eval mode, with the same random numbers every time.
 
-    Training flags, running statistics, the caller's tensors and the random state are afterwards what they were.
+    Training flags, running statistics, the caller's tensors and the random state do not change.
     """
     with torch.no_grad(), evaluating(model), _same_random_numbers(model):
-        # Copies, because a model may work in place on what it is given, and the next pass has to see the same.
+        # A model may work in place on its input, and the next pass has to see the same input: so it gets copies.
         args, kwargs = pytree.tree_map_only(Tensor, torch.clone, tuple(call))
         given = model(*args, **kwargs)
         return [leaf.clone() for leaf in pytree.tree_leaves(given) if isinstance(leaf, Tensor)]
@@ -84,7 +101,7 @@ def outputs(model: nn.Module, call: Call) -> list[Tensor]:
 def probe(
     model: nn.Module, modules: Iterable[nn.Module], example: Example
 ) -> tuple[list[Tensor], dict[nn.Module, Visit]]:
-    """Run the model once; give its outputs and one `Visit` per module. ValueError if the example does not fit it."""
+    """Run the model once; return its outputs and one `Visit` per module. ValueError if the model does not run."""
     visits = {module: Visit() for module in modules}
 
     def write_down(module: nn.Module, _args: Any, output: Any) -> None:
@@ -102,7 +119,7 @@ def probe(
 
 @contextlib.contextmanager
 def watch(blocks: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Watched]]:
-    """Within this context, note of every block how often it runs and how far its output is from its input."""
+    """Within this context, record how often every block runs and how far its output is from its input."""
     watched = {block: Watched() for block in blocks}
 
     def compare(block: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -111,8 +128,9 @@ def watch(blocks: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Watched]]:
         given = args[0]
         if _alike(given, output):
             seen.change = max(seen.change, deviation([given], [output]))
+            seen.blind = cannot_show_a_change([given])
         else:
-            seen.misfit = f"is given {_describe(given)} and gives {_describe(output)}"
+            seen.misfit = f"is given {_describe(given)} and returns {_describe(output)}"
 
     with contextlib.ExitStack() as hooks:
         for block in watched:
@@ -121,13 +139,27 @@ def watch(blocks: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Watched]]:
 
 
 def deviation(before: list[Tensor], after: list[Tensor]) -> float:
-    """The largest |difference|: 0 exactly if `torch.equal` holds throughout (or both are NaN), inf if shapes differ.
+    """The largest |difference|: 0 exactly if all tensors are equal (NaN equals NaN), inf if shapes or types differ.
 
-    NaN where tensors have shapes and no values (under `FakeTensorMode`), so that there is nothing to compare.
+    NaN under `FakeTensorMode`, where tensors have shapes and no values to compare.
     """
     if len(before) != len(after):
         return math.inf
     return max((_largest_difference(old, new) for old, new in zip(before, after, strict=True)), default=0.0)
+
+
+def cannot_show_a_change(tensors: list[Tensor]) -> str | None:
+    """Why equality with these tensors proves nothing, as the end of a sentence; None if it proves something.
+
+    NaN plus a number is NaN, and infinity plus a number is infinity: only finite values show that something was added.
+    """
+    if any(isinstance(tensor, FakeTensor) for tensor in tensors):
+        return "has no values"
+    if not any(tensor.numel() for tensor in tensors):
+        return "is empty"
+    if not any(tensor.isfinite().any() for tensor in tensors):
+        return "has no finite number"
+    return None
 
 
 def _largest_difference(old: Tensor, new: Tensor) -> float:
@@ -139,7 +171,7 @@ def _largest_difference(old: Tensor, new: Tensor) -> float:
         return 0.0
     wide = torch.complex128 if old.is_complex() else torch.float64
     old, new = old.detach().cpu().to(wide), new.detach().cpu().to(wide)
-    same = (old == new) | (old.isnan() & new.isnan())  # inf - inf and nan - nan are NaN, yet nothing changed
+    same = (old == new) | (old.isnan() & new.isnan())  # their differences would be NaN, although nothing changed
     gap = (old - new).abs().nan_to_num(nan=math.inf, posinf=math.inf)
     return gap.masked_fill(same, 0.0).max().item()
 
@@ -151,12 +183,12 @@ def _alike(given: Any, output: Any) -> bool:
 
 def _visit(calls: int, output: Any) -> Visit:
     if not isinstance(output, Tensor):
-        return Visit(calls, trouble=f"gives {_describe(output)}, and a block takes one tensor (b, c, *grid)")
+        return Visit(calls, trouble=f"returns {_describe(output)}, and a block takes one tensor (b, c, *grid)")
     visit = Visit(calls, output.shape, output.device, output.dtype, trouble=None)
     if not output.is_floating_point():
-        return visit._replace(trouble=f"gives {_describe(output)}, and a block takes floating point")
+        return visit._replace(trouble=f"returns {_describe(output)}, and a block takes floating point")
     if output.dim() < 3:
-        return visit._replace(trouble=f"gives {_describe(output)}, which has no grid: a block takes (b, c, *grid)")
+        return visit._replace(trouble=f"returns {_describe(output)}, which has no grid: a block takes (b, c, *grid)")
     return visit
 
 
@@ -179,7 +211,7 @@ def _does_not_fit(example: Example, error: Exception) -> str:
     if example is not None:
         return f"the model does not run on the given example= {said}"
     return (
-        f"the model does not run on the default image, a tensor (1, 3, 224, 224) {said}; show it what it takes: "
+        f"the model does not run on the default image, a tensor (1, 3, 224, 224) {said}; give an input that it takes: "
         "`example=torch.randn(1, 3, 8, 112, 112)` for a clip, `example=(first, second)` for several arguments, "
         "`example=([image],)` for a detector, `example={'pixel_values': image}` for keyword arguments"
     )
@@ -187,7 +219,7 @@ def _does_not_fit(example: Example, error: Exception) -> str:
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Every module in eval mode, and back to its own flag: `model.train()` would wake frozen parts of the model."""
+    """Every module in eval mode, and then back to its own flag: `model.train()` would also set frozen parts."""
     flags = [(module, module.training) for module in model.modules()]
     try:
         for module, _ in flags:
@@ -200,9 +232,9 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _same_random_numbers(model: nn.Module) -> Iterator[None]:
-    """A fixed seed on the CPU and on the model's own devices, and afterwards the random state of before.
+    """A fixed seed on the CPU and on the model's own devices; afterwards the earlier random state.
 
-    `torch.manual_seed` would seed every GPU of the machine, also those whose state nobody saved.
+    `torch.manual_seed` would seed every GPU of the machine, including those whose state is not saved here.
     """
     tensors = [*model.parameters(), *model.buffers()]
     devices = list({tensor.device for tensor in tensors if tensor.device.type not in ("cpu", "meta")})

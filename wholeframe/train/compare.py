@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from wholeframe.data.synthetic import IGNORE
-from wholeframe.explain.attention import attending, attention_of
+from wholeframe.explain.attention import attention, blocks_with_attention
 from wholeframe.explain.figures import draw_attention
 from wholeframe.models.cost import cost, inference_ms
 from wholeframe.surgery.sites import in_block
@@ -116,7 +116,7 @@ def picture(network: nn.Module, splits: Splits, file: Path) -> None:
 
     The position is the first that has a label, or the centre if the label is that of the whole image.
     """
-    if not attending(network):
+    if not blocks_with_attention(network):
         return
     image, label = splits.val[0]
     height, width = image.shape[1:]
@@ -124,7 +124,7 @@ def picture(network: nn.Module, splits: Splits, file: Path) -> None:
     if torch.is_tensor(label) and label.ndim == 2:
         y, x = (label != IGNORE).nonzero()[0].tolist()
         query = ((2 * y + 1) * height // (2 * label.shape[0]), (2 * x + 1) * width // (2 * label.shape[1]))
-    draw_attention(splits.picture(image), query, attention_of(network, image[None], query), file)
+    draw_attention(splits.picture(image), query, attention(network, image[None], query), file)
 
 
 HEADER = ("task", "block", "new params", "mult-adds", "accuracy", "train s", "infer ms")

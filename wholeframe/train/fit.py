@@ -16,7 +16,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from wholeframe.models.build import build
-from wholeframe.surgery.insert import sync_batchnorm
+from wholeframe.surgery.norms import sync_batchnorm
 from wholeframe.surgery.probe import evaluating
 from wholeframe.train import old_runs
 from wholeframe.train.devices import Devices, is_first

@@ -113,10 +113,10 @@ class Run:
 
 
 def load_run(folder: str | os.PathLike[str], weights: Literal["last", "best"] = "last") -> nn.Module:
-    """The trained network of a run folder, in eval mode, on the CPU.
+    """Load the trained network of a run folder, on the CPU.
 
         network = wf.load_run("runs/digits")
-        names = Run(Path("runs/digits")).classes()          # of its outputs
+        names = network.classes                              # of its outputs
 
     Runs of earlier versions load as well, see `wholeframe.train.old_runs`.
 
@@ -125,12 +125,17 @@ def load_run(folder: str | os.PathLike[str], weights: Literal["last", "best"] = 
         weights: "last" after the last full epoch; "best" after the epoch with the best validation score.
 
     Returns:
-        The network, with its blocks.
+        The network in eval mode, with its blocks. Its attribute `classes` has the names of the classes, in the order of
+        its outputs.
 
     Raises:
         ValueError: the folder is not a run folder, has no such checkpoint, or the checkpoint is damaged.
     """
-    return Run(Path(folder)).network(weights)
+    one_of("weights", weights, ("last", "best"))
+    run = Run(Path(folder))
+    network = run.network(weights)
+    network.__dict__["classes"] = run.classes()  # not a module or tensor: the state dict stays as it is
+    return network
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:
