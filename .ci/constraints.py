@@ -2,8 +2,9 @@
 
 `uv run --no-sync python .ci/constraints.py` resolves anew and writes two lists: the newest versions into
 pyproject.toml, where they constrain every installation by uv, and the lowest that pyproject.toml allows into
-.ci/lowest.txt. With `--check` nothing is resolved: exit status 1 and a sentence if what is installed beside this Python
-is not what the first list says, or if a floor in pyproject.toml is not what the second says.
+.ci/lowest.txt. With `--check` nothing is resolved: exit status 1 and a sentence if what `uv sync` found for all extras
+(its uv.lock) or what is installed beside this Python is not what the first list says, or if a floor in pyproject.toml
+is not what the second says.
 """
 
 import re
@@ -20,6 +21,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "pyproject.toml"
 LOWEST = ROOT / ".ci" / "lowest.txt"
+LOCK = ROOT / "uv.lock"
 LIST = re.compile(r"^constraint-dependencies = \[\n(.*?)^\]\n", re.MULTILINE | re.DOTALL)
 EVERYTHING = ("--all-extras", "--all-groups")
 TESTED_LOWEST = ("--extra", "timm", "--extra", "video", "--no-default-groups", "--group", "test")
@@ -57,8 +59,13 @@ def differences() -> list[str]:
     """What is installed and was not tested, and what is promised and was not tested."""
     project = tomllib.loads(PROJECT.read_text())
     name = project["project"]["name"]
-    pins = here(project["tool"]["uv"]["constraint-dependencies"])
-    found = []
+    written = project["tool"]["uv"]["constraint-dependencies"]
+    tested = {pin.partition(" ;")[0] for pin in written}
+    locked = {f"{p['name']}=={p['version']}" for p in tomllib.loads(LOCK.read_text())["package"] if p["name"] != name}
+    found = [f"{pin} is needed, and not written" for pin in sorted(locked - tested)]
+    found += [f"{pin} is written, and not needed" for pin in sorted(tested - locked)]
+
+    pins = here(written)
     for package in sorted(distributions(), key=lambda package: package.name):
         pin = pins.get(canonicalize_name(package.name))
         if pin is None and package.name != name:

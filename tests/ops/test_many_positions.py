@@ -2,7 +2,8 @@
 
 Few of the queries, or few of the keys, see all the others, so that the definition fits: its rows and columns are sums
 of their own. Below 1e-6 nothing is asked: which of two roundings is the larger one is chance there, and errors that
-grow with the number of positions are above.
+grow with the number of positions are above. There too the two differ by chance: in either direction by a tenth, from
+seed to seed and from one processor's order of sums to another's.
 """
 
 import pytest
@@ -34,7 +35,7 @@ def no_worse(fast, dense, names, inputs, dy):
     exact = outcome(dense, inputs, dy, torch.float64)
     ours, theirs = (outcome(function, inputs, dy, torch.float32) for function in (fast, dense))
     for name, a, b, e in zip(names, ours, theirs, exact, strict=True):
-        assert error(a, e) <= max(1.1 * error(b, e), ROUNDING), f"{name}: {error(a, e):.1e}, dense {error(b, e):.1e}"
+        assert error(a, e) <= max(1.25 * error(b, e), ROUNDING), f"{name}: {error(a, e):.1e}, dense {error(b, e):.1e}"
 
 
 @pytest.mark.parametrize(("q", "k"), [(FEW, N), (N, FEW)], ids=["many_keys", "many_queries"])
@@ -66,7 +67,7 @@ def test_all_pairs_of_a_concatenation():
         return ops.non_local_operation(*few, "concatenation", w_f=w_f.to(dtype), backend="dense")
 
     exact = dense(torch.float64)
-    assert error(fast, exact) <= max(1.1 * error(dense(torch.float32), exact), ROUNDING)
+    assert error(fast, exact) <= max(1.25 * error(dense(torch.float32), exact), ROUNDING)
 
 
 @pytest.mark.parametrize(("i", "j"), [(FEW, N), (N, FEW)], ids=["many_keys", "many_queries"])
