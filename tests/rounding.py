@@ -40,7 +40,7 @@ def bound(terms: int, scale: float, dtype: torch.dtype = torch.float64) -> float
 
 
 def moved(function: Callable[..., Tensor], *inputs: Tensor) -> float:
-    """How far the output moves when every number of the inputs moves by one relative eps: of three draws."""
+    """How far the output moves when every number of the inputs moves by one relative eps (of three draws)."""
     exact, generator = function(*inputs).detach(), torch.Generator().manual_seed(1)
     others = [function(*(_nudged(x, generator) for x in inputs)) for _ in range(DRAWS)]
     return max(_largest(other.detach() - exact) for other in others)

@@ -46,7 +46,9 @@ def test_a_peer_of_clips_gets_a_clip_of_one_frame():
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in sweep.cases(sides=(1,)) if c.rival in ("definition", "dense", None)], ids=str
+    "case",
+    [c for c in sweep.cases(sides=(1,)) if c.rival in ("definition", "dense", None)],
+    ids=lambda case: f"{case.block}-{case.rival}",
 )
 def test_every_definition_runs_and_agrees(case):
     for found in run_case(case, rounds=1, budget=0, device=torch.device("cpu")):
