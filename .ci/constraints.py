@@ -1,10 +1,9 @@
-"""Which versions of all dependencies, direct and indirect, are tested.
+"""The tested versions of all direct and indirect dependencies.
 
-`uv run --no-sync python .ci/constraints.py` resolves anew and writes two lists: the newest versions into
-pyproject.toml, where they constrain every installation by uv, and the lowest that pyproject.toml allows into
-.ci/lowest.txt. With `--check` nothing is resolved: exit status 1 and a sentence if what `uv sync` found for all extras
-(its uv.lock) or what is installed beside this Python is not what the first list says, or if a floor in pyproject.toml
-is not what the second says.
+`uv run --no-sync python .ci/constraints.py` resolves all dependencies and writes two lists: the newest versions into
+pyproject.toml, where they constrain every installation by uv, and the lowest versions that pyproject.toml allows into
+.ci/lowest.txt. `--check` resolves nothing. It prints the differences and exits with status 1 if uv.lock or a package
+installed for this Python differs from the first list, or if a lower bound in pyproject.toml differs from the second.
 """
 
 import re
@@ -28,7 +27,7 @@ TESTED_LOWEST = ("--extra", "timm", "--extra", "video", "--no-default-groups", "
 
 
 def resolved(text: str, resolution: str, *parts: str) -> list[str]:
-    """`name==version ; marker` of all that these parts of the project need, for all its Pythons and platforms."""
+    """`name==version ; marker` of all dependencies of these parts of the project, for all its Pythons and platforms."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "pyproject.toml").write_text(LIST.sub("", text))
 
@@ -50,28 +49,28 @@ def write() -> None:
 
 
 def here(pins: list[str]) -> dict[str, Requirement]:
-    """The pins that hold for this Python on this machine, by name."""
+    """The pins that apply to this Python on this machine, by name."""
     requirements = map(Requirement, pins)
     return {canonicalize_name(r.name): r for r in requirements if r.marker is None or r.marker.evaluate()}
 
 
 def differences() -> list[str]:
-    """What is installed and was not tested, and what is promised and was not tested."""
+    """The installed versions and the lower bounds that are not tested, one sentence each."""
     project = tomllib.loads(PROJECT.read_text())
     name = project["project"]["name"]
     written = project["tool"]["uv"]["constraint-dependencies"]
     tested = {pin.partition(" ;")[0] for pin in written}
     locked = {f"{p['name']}=={p['version']}" for p in tomllib.loads(LOCK.read_text())["package"] if p["name"] != name}
-    found = [f"{pin} is needed, and not written" for pin in sorted(locked - tested)]
-    found += [f"{pin} is written, and not needed" for pin in sorted(tested - locked)]
+    found = [f"{pin} is required but not listed" for pin in sorted(locked - tested)]
+    found += [f"{pin} is listed but not required" for pin in sorted(tested - locked)]
 
     pins = here(written)
     for package in sorted(distributions(), key=lambda package: package.name):
         pin = pins.get(canonicalize_name(package.name))
         if pin is None and package.name != name:
-            found.append(f"{package.name} {package.version} is installed, and no version of it is written")
+            found.append(f"{package.name} {package.version} is installed, but no version of it is listed")
         elif pin is not None and not pin.specifier.contains(package.version, prereleases=True):
-            found.append(f"{package.name} {package.version} is installed, and {pin.specifier} is written")
+            found.append(f"{package.name} {package.version} is installed, but {pin.specifier} is listed")
 
     lowest = here(LOWEST.read_text().splitlines())
     extras = project["project"]["optional-dependencies"]
@@ -79,14 +78,16 @@ def differences() -> list[str]:
         floors = [bound.version for bound in promise.specifier if bound.operator == ">="]
         pin = lowest.get(canonicalize_name(promise.name))
         if pin is None or not all(pin.specifier.contains(floor, prereleases=True) for floor in floors):
-            found.append(f"{promise} is promised, and the lowest tested is {pin}")
+            found.append(f"{promise} is the lower bound, but the lowest tested version is {pin}")
     return found
 
 
 if sys.argv[1:] == ["--check"]:
     if found := differences():
-        sys.exit(f"Not as tested: {'; '.join(found)}. `uv sync` installs what is written, this script writes anew.")
+        sys.exit(
+            f"Not as tested: {'; '.join(found)}. `uv sync` installs the listed versions; this script without --check updates the lists."
+        )
 elif sys.argv[1:]:
-    sys.exit(f"Nothing, or --check; not {' '.join(sys.argv[1:])}")
+    sys.exit(f"{' '.join(sys.argv[1:])} is not an option of this script; give --check or nothing")
 else:
     write()

@@ -1,4 +1,4 @@
-"""Does `wholeframe compare` still show what it is there to show? Exits 1 with the figure that does not."""
+"""Checks that the accuracies of `wholeframe compare` are in their bounds; exits with status 1 and the one that is not."""
 
 import csv
 import sys

@@ -56,7 +56,7 @@ def usage() -> str:
     )
 
 
-def refuse(sentence: str) -> int:
-    """Print what was wrong to stderr; 2 is the exit status of bad input."""
-    print(f"wholeframe: {sentence}", file=sys.stderr)
+def refuse(error: str) -> int:
+    """Print an error to stderr, and return 2, the exit status of bad input."""
+    print(f"wholeframe: {error}", file=sys.stderr)
     return 2

@@ -1,4 +1,4 @@
-"""Sentences for users: refusals that read alike everywhere, and lists that say when they are cut."""
+"""Parts of messages to users: errors of one form, and shortened lists with the number of names left out."""
 
 import difflib
 import inspect
@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
-    """Refuse an option that is not among those allowed, and name the nearest one."""
+    """Raise ValueError for an option that is not allowed, and name the nearest one that is."""
     if value not in allowed:
         hint = did_you_mean(str(value), [a for a in allowed if isinstance(a, str)])
         raise ValueError(f"{name}={value!r} is not one of {quoted(allowed)}{hint}")
 
 
 def refuse_unknown(what: str, function: Callable[..., object], options: Iterable[str]) -> None:
-    """Refuse keyword arguments that `function` does not take, and name the nearest that it takes.
+    """Raise ValueError for keyword arguments that `function` does not take, and name the nearest that it takes.
 
-    A function with `**options` of its own has to check what it passes on.
+    A function that takes `**options` has to check them where it passes them on.
     """
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):

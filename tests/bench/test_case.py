@@ -1,4 +1,4 @@
-"""The bench measures what it says: both sides compute the same, turns are counted, memory is what was allocated."""
+"""The benchmark compares equal computations, times them in turns and measures the allocated memory."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from wholeframe import ops
 from wholeframe.bench import references, timing
 from wholeframe.bench.case import Case, Goal, against_backend, against_definition, alone, run_case
 from wholeframe.bench.goals import CASES
-from wholeframe.bench.timing import Lap, Probe, _quiet, race
+from wholeframe.bench.timing import Probe, Samples, _quiet, time_in_turns
 from wholeframe.blocks import (
     CGNL,
     EffectiveSqueezeExcite,
@@ -79,7 +79,7 @@ def test_memory_is_what_is_held_at_once():
 
 
 class Clock:
-    """Time passes only while a contestant runs, and half a millisecond around it."""
+    """Time passes only while a candidate runs, and half a millisecond around it."""
 
     def __init__(self, monkeypatch):
         self.now = 0.0
@@ -91,7 +91,7 @@ class Clock:
         self.now += 0.0005
         return self.now
 
-    def contestant(self, name, seconds):
+    def candidate(self, name, seconds):
         def run():
             self.order.append(name)
             self.now += seconds
@@ -99,24 +99,24 @@ class Clock:
         return run
 
 
-def test_contestants_take_turns_in_turns(monkeypatch):
+def test_candidates_take_turns_in_turns(monkeypatch):
     clock = Clock(monkeypatch)
-    raced = race({"a": clock.contestant("a", 0.1), "b": clock.contestant("b", 0.3)}, CPU, rounds=4, budget=60)
-    assert "".join(clock.order) == "aabb" + "ab" + "ba" + "ab" + "ba"  # one to warm up, one to learn how long
-    assert raced.laps["a"].median == pytest.approx(0.1, rel=0.01) and raced.rejected == 0
-    assert raced.laps["a"].times_faster_than(raced.laps["b"]) == pytest.approx(3, rel=0.01)
+    timed = time_in_turns({"a": clock.candidate("a", 0.1), "b": clock.candidate("b", 0.3)}, CPU, rounds=4, budget=60)
+    assert "".join(clock.order) == "aabb" + "ab" + "ba" + "ab" + "ba"  # The first run warms up, the second is timed.
+    assert timed.samples["a"].median == pytest.approx(0.1, rel=0.01) and timed.rejected == 0
+    assert timed.samples["a"].times_faster_than(timed.samples["b"]) == pytest.approx(3, rel=0.01)
 
 
 def test_what_is_fast_runs_several_times_a_turn(monkeypatch):
     clock = Clock(monkeypatch)
-    raced = race({"a": clock.contestant("a", 0.0005)}, CPU, rounds=1, budget=60)
+    timed = time_in_turns({"a": clock.candidate("a", 0.0005)}, CPU, rounds=1, budget=60)
     assert clock.order.count("a") == 2 + 5  # 1 ms with the clock's own half
-    assert raced.laps["a"].median == pytest.approx(0.0006)
+    assert timed.samples["a"].median == pytest.approx(0.0006)
 
 
-def test_a_race_ends_with_its_budget_after_three_turns(monkeypatch):
+def test_timing_ends_with_its_budget_after_three_turns(monkeypatch):
     clock = Clock(monkeypatch)
-    assert len(race({"a": clock.contestant("a", 10.0)}, CPU, rounds=15, budget=1).laps["a"].seconds) == 3
+    assert len(time_in_turns({"a": clock.candidate("a", 10.0)}, CPU, rounds=15, budget=1).samples["a"].seconds) == 3
 
 
 def test_the_probes_measure_something():
@@ -131,7 +131,7 @@ def test_loud_rounds_are_thrown_away():
 
 
 def test_ratio_is_the_median_over_rounds():
-    assert Lap((1.0, 1.0, 1.0)).times_faster_than(Lap((2.0, 3.0, 100.0))) == 3.0
+    assert Samples((1.0, 1.0, 1.0)).times_faster_than(Samples((2.0, 3.0, 100.0))) == 3.0
 
 
 def test_a_case_gives_both_passes_and_finds_no_difference():
@@ -153,7 +153,7 @@ def test_a_block_against_a_backend_of_its_own():
 def test_a_block_alone_has_limits_and_no_ratio():
     case = Case("gc", (1, 8, 4, 4), None, alone(partial(GlobalContext, 8, ratio=1 / 2)), Goal(seconds=100, gib=1e-9))
     forward, both = run_case(case, rounds=3, budget=0, device=CPU)
-    assert forward.ratio is forward.rival_ms is forward.difference is None
+    assert forward.ratio is forward.reference_ms is forward.difference is None
     assert forward.reached == [True, False] and both.reached == []
 
 

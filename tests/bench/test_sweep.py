@@ -1,4 +1,4 @@
-"""The sweep runs every alternative at every size that fits, and finds the worst of them."""
+"""The sweep runs every alternative at every size that fits, and finds our worst ratios."""
 
 import dataclasses
 
@@ -14,10 +14,10 @@ from wholeframe.explain.figures import draw_scaling
 ALONE = Case("gc", (1, 8, 2, 2), None, alone(lambda: torch.nn.Linear(2, 2)))
 
 
-def outcome(block="gc", side=7, rival="mmcv", ratio=2.0, memory_ratio=1.0, mib=1.0, mode="forward"):
+def outcome(block="gc", side=7, reference="mmcv", ratio=2.0, memory_ratio=1.0, mib=1.0, mode="forward"):
     """A made-up outcome."""
     fields = {field.name: None for field in dataclasses.fields(Outcome)}
-    known = {"block": block, "shape": (2, 8, side, side), "mode": mode, "rival": rival}
+    known = {"block": block, "shape": (2, 8, side, side), "mode": mode, "reference": reference}
     return Outcome(**{**fields, **known, "ratio": ratio, "memory_ratio": memory_ratio, "ours_ms": 1.0, "ours_mib": mib})
 
 
@@ -27,11 +27,11 @@ def test_every_block_is_in_the_sweep_at_every_size():
 
 
 def test_an_alternative_runs_up_to_its_largest_map():
-    rivals = {side: [] for side in sweep.SIDES}
+    found = {side: [] for side in sweep.SIDES}
     for case in sweep.cases():
         if case.block == "nl_concatenation":
-            rivals[case.shape[-1]].append(case.rival)
-    assert rivals == {
+            found[case.shape[-1]].append(case.reference)
+    assert found == {
         7: ["sorted", "dense", "definition"],
         14: ["sorted", "dense", "definition"],
         28: ["sorted", "dense", "definition"],
@@ -41,14 +41,14 @@ def test_an_alternative_runs_up_to_its_largest_map():
 
 
 def test_a_peer_of_clips_gets_a_clip_of_one_frame():
-    (case,) = (case for case in sweep.cases(sides=(7,)) if case.rival == "pytorchvideo")
+    (case,) = (case for case in sweep.cases(sides=(7,)) if case.reference == "pytorchvideo")
     assert case.shape == (sweep.BATCH, sweep.CHANNELS, 1, 7, 7)
 
 
 @pytest.mark.parametrize(
     "case",
-    [c for c in sweep.cases(sides=(1,)) if c.rival in ("definition", "dense", None)],
-    ids=lambda case: f"{case.block}-{case.rival}",
+    [c for c in sweep.cases(sides=(1,)) if c.reference in ("definition", "dense", None)],
+    ids=lambda case: f"{case.block}-{case.reference}",
 )
 def test_every_definition_runs_and_agrees(case):
     for found in run_case(case, rounds=1, budget=0, device=torch.device("cpu")):
@@ -56,8 +56,12 @@ def test_every_definition_runs_and_agrees(case):
 
 
 def test_a_verdict_is_the_worst_over_all_sizes():
-    runs = [outcome(side=7, ratio=0.9), outcome(side=14, ratio=3.0, memory_ratio=0.5), outcome(side=28, rival="timm")]
-    against_mmcv, against_timm = sweep.verdicts([*runs, outcome(rival=None, ratio=None)])
+    runs = [
+        outcome(side=7, ratio=0.9),
+        outcome(side=14, ratio=3.0, memory_ratio=0.5),
+        outcome(side=28, reference="timm"),
+    ]
+    against_mmcv, against_timm = sweep.verdicts([*runs, outcome(reference=None, ratio=None)])
     assert (against_mmcv.slowest.shape[-1], against_mmcv.largest.shape[-1]) == (7, 14)
     assert against_mmcv.preferred and not against_timm.preferred
 
@@ -79,5 +83,5 @@ def test_a_picture_of_scaling(tmp_path):
 
 
 def test_every_backend_of_a_block_is_an_alternative():
-    found = {case.rival for case in sweep.cases(sides=(7,)) if case.block == "nl_gaussian"}
+    found = {case.reference for case in sweep.cases(sides=(7,)) if case.block == "nl_gaussian"}
     assert found >= set(ops.backend_names("gaussian"))

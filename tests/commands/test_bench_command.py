@@ -1,4 +1,4 @@
-"""`wholeframe bench`: what it writes down, prints and draws."""
+"""`wholeframe bench` writes, prints and plots its results."""
 
 import dataclasses
 import json
@@ -8,24 +8,24 @@ import torch
 
 from wholeframe.bench import sweep
 from wholeframe.bench.case import Case, Goal
-from wholeframe.bench.timing import Lap, Probe, Race
+from wholeframe.bench.timing import Probe, Samples, Timing
 from wholeframe.commands import bench
 
 
 def passes(factor):
-    """Two ways to the same number, of which the rival is taken to be the slower by `factor`."""
+    """A case of two functions with equal results; `factor` above 1 puts it into the quick table."""
     return Case("gc", (1, 2, 3, 3), "mmcv", lambda: (lambda x: 2 * x, lambda x: x + x), Goal(2, 2), quick=factor > 1)
 
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
-    """A race that takes no time: ours took 1 ms in every turn, the rival 3."""
+    """Replaces the timing: ours takes 1 ms in every turn, the reference 3 ms."""
 
-    def race(runs, device, rounds, budget):
-        laps = {name: Lap((0.001 if name == "ours" else 0.003,) * rounds) for name in runs}
-        return Race(laps, Probe(gemm=100, copy=20), rejected=0)
+    def time_in_turns(runs, device, rounds, budget):
+        samples = {name: Samples((0.001 if name == "ours" else 0.003,) * rounds) for name in runs}
+        return Timing(samples, Probe(gemm=100, copy=20), rejected=0)
 
-    monkeypatch.setattr("wholeframe.bench.case.race", race)
+    monkeypatch.setattr("wholeframe.bench.case.time_in_turns", time_in_turns)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_every_line_says_what_was_measured_and_where(told, tmp_path, monkeypatch
 
 
 def test_quick_is_a_part(told, tmp_path, monkeypatch):
-    alone = dataclasses.replace(passes(1), block="nl", rival=None, build=lambda: (lambda x: 2 * x, None))
+    alone = dataclasses.replace(passes(1), block="nl", reference=None, build=lambda: (lambda x: 2 * x, None))
     alone = dataclasses.replace(alone, goal=Goal(seconds=1, gib=1e-9))
     monkeypatch.setattr(bench, "CASES", (passes(3), alone))
     assert " nl " not in told("--quick", "--out", tmp_path)
@@ -58,7 +58,7 @@ def test_quick_is_a_part(told, tmp_path, monkeypatch):
 
 
 def test_an_unknown_block_is_refused():
-    with pytest.raises(ValueError, match="no case is left; --only takes cgnl"):
+    with pytest.raises(ValueError, match="--only leaves no case; it takes cgnl"):
         bench.main(["--only", "nl_dott"])
 
 
@@ -72,13 +72,13 @@ def test_a_peer_that_is_not_installed_is_named_once(told, tmp_path, monkeypatch)
         raise ImportError(name="mmcv")
 
     monkeypatch.setattr(bench, "CASES", (dataclasses.replace(passes(3), build=missing),) * 2)
-    assert told("--out", tmp_path).count("left out, mmcv is not installed") == 1
+    assert told("--out", tmp_path).count("left out, because mmcv is not installed") == 1
 
 
 def test_a_sweep_tells_the_worst_and_draws_both_passes(told, tmp_path, monkeypatch):
     shapes = [(2, 4, side, side) for side in (2, 4, 8)]
     cases = [dataclasses.replace(passes(3), shape=shape) for shape in shapes]
-    alone = dataclasses.replace(cases[-1], rival=None, build=lambda: (lambda x: 2 * x, None), shape=(2, 4, 16, 16))
+    alone = dataclasses.replace(cases[-1], reference=None, build=lambda: (lambda x: 2 * x, None), shape=(2, 4, 16, 16))
     monkeypatch.setattr(sweep, "cases", lambda: iter([*cases, alone]))
     out = told("--sweep", "--out", tmp_path)
     assert "gc mmcv f 3 2x4x2x2" in out and "n^1.00" in out

@@ -1,4 +1,4 @@
-"""`wholeframe bench data`: reads the same clips in three ways, and says how they compare."""
+"""`wholeframe bench data` reads the same clips in three ways and compares their times."""
 
 import sys
 

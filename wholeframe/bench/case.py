@@ -1,7 +1,7 @@
-"""Our blocks against the installed peers, and against definitions for peers without a package.
+"""Compares our blocks with the installed peers, and with our own definitions where a peer has no package.
 
-Every case first checks that both sides compute the same numbers (ours is converted from the peer's own weights), then
-runs them in turns: forward, and forward + backward to the input and all weights.
+Every case first measures how far the two outputs differ; our block is converted from the peer's own weights. It then
+times both in turns: the forward pass, and forward and backward to the input and all weights.
 """
 
 import importlib
@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from wholeframe import convert, ops
-from wholeframe.bench.timing import Race, race
+from wholeframe.bench.timing import Timing, time_in_turns
 from wholeframe.models.measure import peak_bytes
 
 Forward = Callable[[Tensor], Tensor]
 
-PEERS = {  # where a reference of `convert` is imported from
+PEERS = {  # The module from which each reference of `convert` is imported.
     "mmcv.NonLocal2d": "mmcv.cnn",
     "mmcv.NonLocal3d": "mmcv.cnn",
     "mmcv.ContextBlock": "mmcv.cnn",
@@ -33,9 +33,16 @@ PEERS = {  # where a reference of `convert` is imported from
 
 @dataclass(frozen=True)
 class Goal:
-    """Factors of time and memory that a rival takes more; None for no goal.
+    """The ratios reference / ours to reach; None where there is no goal.
 
-    A case without a rival has upper limits instead: `seconds` and `gib` of a forward pass.
+    A case without a reference has upper limits instead.
+
+    Args:
+        forward: ratio of the times of a forward pass.
+        both: ratio of the times of forward and backward.
+        memory: ratio of the peak memory, for either pass.
+        seconds: longest time of our forward pass.
+        gib: largest peak memory of our forward pass.
     """
 
     forward: float | None = None
@@ -47,34 +54,37 @@ class Goal:
 
 @dataclass(frozen=True)
 class Case:
-    """One block at one size, against one rival, or alone where no rival could run."""
+    """One block at one size, compared with one reference, or alone where no reference can run."""
 
     block: str
     shape: tuple[int, ...]
-    rival: str | None
+    reference: str | None
     build: Callable[[], tuple[Forward, Forward | None]]
-    """our block, and the rival with the same weights; ImportError where the peer is not installed"""
+    """returns our block and the reference with the same weights; raises ImportError where the peer is not installed"""
     goal: Goal = field(default_factory=Goal)
     quick: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A line of the results. Ratios are rival / ours: above 1, ours is faster or smaller; None without a rival."""
+    """A line of the results.
+
+    Ratios are reference / ours: above 1, ours is faster or smaller. They are None without a reference.
+    """
 
     block: str
     shape: tuple[int, ...]
     mode: str
     backend: str
-    rival: str | None
+    reference: str | None
     ratio: float | None
     memory_ratio: float | None
     ours_ms: float
     ours_spread: float
-    rival_ms: float | None
-    rival_spread: float | None
+    reference_ms: float | None
+    reference_spread: float | None
     ours_mib: float
-    rival_mib: float | None
+    reference_mib: float | None
     difference: float | None
     gemm_gflops: float
     copy_gibs: float
@@ -87,14 +97,14 @@ class Outcome:
 
     @property
     def reached(self) -> list[bool]:
-        """For every goal of time or memory, whether it was reached."""
+        """Whether each goal for time or memory is reached."""
         pairs = [(self.ratio, self.goal), (self.memory_ratio, self.memory_goal)]
         pairs += [(self.seconds_goal, self.ours_ms / 1000), (self.gib_goal, self.ours_mib / 1024)]
         return [have >= need for have, need in pairs if have is not None and need is not None]
 
 
 def against(reference: str, **constructor: object) -> Callable[[], tuple[nn.Module, Forward]]:
-    """Builds a peer with random weights, and ours with the same."""
+    """Builds a peer with random weights, and our block with the same weights."""
 
     def build() -> tuple[nn.Module, Forward]:
         peer = getattr(importlib.import_module(PEERS[reference]), reference.split(".")[-1])(**constructor)
@@ -107,7 +117,7 @@ def against(reference: str, **constructor: object) -> Callable[[], tuple[nn.Modu
 def against_definition(
     make: Callable[[], nn.Module], definition: Callable[..., Tensor]
 ) -> Callable[[], tuple[nn.Module, Forward]]:
-    """Builds a block of ours, and a definition on its weights."""
+    """Builds our block, and a definition that uses its weights."""
 
     def build() -> tuple[nn.Module, Forward]:
         block = make()
@@ -125,7 +135,7 @@ def against_dense(
 
 
 def alone(make: Callable[[], nn.Module]) -> Callable[[], tuple[nn.Module, None]]:
-    """Builds a block of ours, and no rival."""
+    """Builds our block without a reference."""
 
     def build() -> tuple[nn.Module, None]:
         block = make()
@@ -136,7 +146,7 @@ def alone(make: Callable[[], nn.Module]) -> Callable[[], tuple[nn.Module, None]]
 
 
 def against_backend(make: Callable[..., nn.Module], backend: str) -> Callable[[], tuple[nn.Module, nn.Module]]:
-    """Builds a block of ours, and the same block with a named backend."""
+    """Builds our block with the automatic backend, and the same block with a named backend."""
 
     def build() -> tuple[nn.Module, nn.Module]:
         block, other = make(), make(backend=backend)
@@ -148,7 +158,7 @@ def against_backend(make: Callable[..., nn.Module], backend: str) -> Callable[[]
 
 
 def _enliven(module: nn.Module) -> None:
-    """Weights that keep every branch alive: a block that starts as an identity would be compared with nothing."""
+    """Randomise all weights, because a block that starts as an identity would be compared with nothing."""
     generator = torch.Generator().manual_seed(0)
     for parameter in module.parameters():
         scale = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
@@ -156,14 +166,21 @@ def _enliven(module: nn.Module) -> None:
 
 
 def run_case(case: Case, *, rounds: int, budget: float, device: torch.device) -> Iterator[Outcome]:
-    """Forward, then forward + backward."""
-    block, rival = case.build()
-    modules = [side.to(device).eval() for side in (block, rival) if isinstance(side, nn.Module)]
+    """Measure a case: the forward pass first, then forward and backward.
+
+    Args:
+        case: the block, the size and the reference.
+        rounds: number of turns at most.
+        budget: seconds for each of the two measurements; three turns run in any case.
+        device: the device of the measurement.
+    """
+    block, reference = case.build()
+    modules = [side.to(device).eval() for side in (block, reference) if isinstance(side, nn.Module)]
     weights = [parameter for module in modules for parameter in module.parameters()]
     x = torch.randn(case.shape, device=device)
     if case.block.startswith("iSQRT"):
-        x = ops.covariance(x)  # a root is only taken of such a matrix
-    difference = None if rival is None else _difference(block, rival, x)
+        x = ops.covariance(x)  # The square root needs a covariance matrix.
+    difference = None if reference is None else _difference(block, reference, x)
 
     def forward(run: Forward) -> Callable[[], object]:
         return torch.no_grad()(lambda: run(x))
@@ -180,47 +197,47 @@ def run_case(case: Case, *, rounds: int, budget: float, device: torch.device) ->
         return step
 
     for mode, wrap in (("forward", forward), ("both", both)):
-        runs = {"ours": wrap(block)} | ({} if rival is None else {"rival": wrap(rival)})
-        raced = race(runs, device, rounds, budget)
+        runs = {"ours": wrap(block)} | ({} if reference is None else {"reference": wrap(reference)})
+        timed = time_in_turns(runs, device, rounds, budget)
         memory = {}
         for name, run in runs.items():
-            forget()  # else gradients of the previous run, freed during this one, would lower the peak
+            forget()  # If this run freed the gradients of the previous one, its peak would be too low.
             memory[name] = peak_bytes(run, device) / 2**20
-        yield _outcome(case, mode, str(getattr(block, "backend", "only")), raced, memory, difference)
+        yield _outcome(case, mode, str(getattr(block, "backend", "only")), timed, memory, difference)
     x.requires_grad_(False)
 
 
 @torch.no_grad()
-def _difference(block: Forward, rival: Forward, x: Tensor) -> float:
-    """The largest difference, relative to the largest value of what a block adds to its input, or an op gives."""
-    theirs = rival(x)
+def _difference(block: Forward, reference: Forward, x: Tensor) -> float:
+    """The largest difference, relative to the largest value that the block adds to its input or that the op returns."""
+    theirs = reference(x)
     change = theirs - x if theirs.shape == x.shape else theirs
     return float((block(x) - theirs).abs().max() / change.abs().max())
 
 
 def _outcome(
-    case: Case, mode: str, backend: str, raced: Race, memory: dict[str, float], difference: float | None
+    case: Case, mode: str, backend: str, timed: Timing, memory: dict[str, float], difference: float | None
 ) -> Outcome:
-    ours, rival, goal = raced.laps["ours"], raced.laps.get("rival"), case.goal
+    ours, reference, goal = timed.samples["ours"], timed.samples.get("reference"), case.goal
     return Outcome(
         block=case.block,
         shape=case.shape,
         mode=mode,
         backend=backend,
-        rival=case.rival,
-        ratio=None if rival is None else ours.times_faster_than(rival),
-        memory_ratio=None if rival is None else memory["rival"] / max(memory["ours"], 2**-20),
+        reference=case.reference,
+        ratio=None if reference is None else ours.times_faster_than(reference),
+        memory_ratio=None if reference is None else memory["reference"] / max(memory["ours"], 2**-20),
         ours_ms=1000 * ours.median,
         ours_spread=ours.spread,
-        rival_ms=None if rival is None else 1000 * rival.median,
-        rival_spread=None if rival is None else rival.spread,
+        reference_ms=None if reference is None else 1000 * reference.median,
+        reference_spread=None if reference is None else reference.spread,
         ours_mib=memory["ours"],
-        rival_mib=memory.get("rival"),
+        reference_mib=memory.get("reference"),
         difference=difference,
-        gemm_gflops=raced.probe.gemm,
-        copy_gibs=raced.probe.copy,
+        gemm_gflops=timed.probe.gemm,
+        copy_gibs=timed.probe.copy,
         rounds=len(ours.seconds),
-        rejected=raced.rejected,
+        rejected=timed.rejected,
         goal={"forward": goal.forward, "both": goal.both}[mode],
         memory_goal=goal.memory,
         seconds_goal=goal.seconds if mode == "forward" else None,

@@ -1,4 +1,4 @@
-"""How fast clips reach a network, against PyAV alone reading the very same frames."""
+"""Measures how fast our loader delivers clips, compared with PyAV alone on the same frames."""
 
 import resource
 import time
@@ -24,7 +24,7 @@ CORNER = Crop(lambda height, width: Region(0, 0, 16, 16, (16, 16)), lambda frame
 
 @dataclass
 class Time:
-    """Seconds on the wall and of all processes together."""
+    """Wall-clock seconds, and CPU seconds of all processes together."""
 
     wall: float = 0.0
     cpu: float = 0.0
@@ -32,14 +32,14 @@ class Time:
 
 @dataclass(frozen=True)
 class Loading:
-    """What one way took for `clips` clips, and the same clips in the others.
+    """The time that each way of reading takes for the same clips.
 
     Attributes:
-        clips: clips in each of the ways.
-        floats: our loader, and batches of float32 made here of what it gives, as without an accelerator.
-        whole: our loader: frames, scale and crop, 8-bit batches.
-        decoding: our loader without what comes after decoding: of every frame a corner is kept.
-        alone: seek, decode and `to_ndarray` of PyAV, in as many processes.
+        clips: number of clips that each way reads.
+        floats: our loader, and this process converts its batches to float32, as without an accelerator.
+        whole: our loader: it decodes, scales and crops the frames into 8-bit batches.
+        decoding: our loader without the steps after decoding; it keeps a corner of every frame.
+        alone: PyAV alone (seek, decode, `to_ndarray`), in the same number of processes.
     """
 
     clips: int
@@ -52,7 +52,19 @@ class Loading:
 def measure(
     folder: ClipFolder, sampling: Sampling, *, size: int, clips: int, batch: int, workers: int, rounds: int = 3
 ) -> Loading:
-    """Read random clips of the training segments, the same ones in the same order in each way, in turns."""
+    """Time all ways of reading in turns, on random clips of the training segments.
+
+    Each way reads the same clips in the same order.
+
+    Args:
+        folder: the clips.
+        sampling: number and stride of the frames.
+        size: side of the crop, pixels.
+        clips: number of clips per round.
+        batch: number of clips per batch.
+        workers: number of processes that decode.
+        rounds: number of turns of each way.
+    """
     whole = ClipDataset(folder, folder.train, sampling, random_crop(size)).__getitem__
     decoding = ClipDataset(folder, folder.train, sampling, CORNER).__getitem__
 
@@ -74,7 +86,7 @@ def measure(
 
 
 class Replay(Dataset):
-    """Item after item, again from the first when they are through; item i is drawn as it was the last time."""
+    """Repeats the items until there are `length`; index i seeds the generator, so that each pass draws the same clips."""
 
     def __init__(self, read: Callable[[int], object], items: int, length: int):
         self.read, self.items, self.length = read, items, length
@@ -88,7 +100,7 @@ class Replay(Dataset):
 
 
 def by_pyav_alone(folder: ClipFolder, sampling: Sampling, index: int) -> Tensor:
-    """The frames of a random clip as one reads them with PyAV: seek, decode onwards, `to_ndarray` of those needed."""
+    """Read a random clip with PyAV only: seek, decode, and `to_ndarray` of the sampled frames."""
     segment = folder.train[index]
     info = segment.info or video_info(segment.path)
     first, total = frames_of(segment, info)
@@ -117,6 +129,6 @@ def _add(spent: Time, loader: DataLoader, use: Callable[[Any], object]) -> None:
 
 
 def _cpu() -> float:
-    """Seconds of this process and of those that it started and that have ended."""
+    """CPU seconds of this process and of its finished child processes."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)

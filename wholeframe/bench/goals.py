@@ -1,4 +1,4 @@
-"""The goals: every block that was promised to be faster or smaller than a rival, at the sizes of the promise."""
+"""The goals for time and memory: every block that has one, at the sizes for which the goal is set."""
 
 from collections.abc import Callable
 from functools import partial

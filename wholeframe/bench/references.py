@@ -1,8 +1,8 @@
-"""The blocks written as the references write them, to compare their cost.
+"""The blocks as the references compute them, to compare their cost.
 
-Stand-ins for peers that have no package (AlexHex7, CGNL, GSoP): dense definitions written from the papers and the
-references' published behaviour, on the weights of one of our blocks. They compute the same numbers, and
-serve for comparison only.
+They replace peers that have no package (AlexHex7, CGNL, GSoP): dense definitions, written from the papers and the
+published behaviour of the references, that use the weights of one of our blocks. They compute the same numbers and serve
+only for comparison.
 """
 
 import torch
@@ -26,7 +26,7 @@ from wholeframe.blocks.gsop import ROW_ACTS
 
 
 def pairs_concatenated(block: NonLocal, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-    """Concatenation with every pair [theta_i; phi_j] written out: a tensor of b x 2d x n x k numbers."""
+    """Concatenation that builds every pair [theta_i; phi_j]: a tensor of b x 2d x n x k numbers."""
     theta, phi, value = block.project(x)
     n, k = theta.shape[1], phi.shape[1]
     pairs = torch.cat([theta.mT[..., None].expand(-1, -1, n, k), phi.mT[..., None, :].expand(-1, -1, n, k)], dim=1)
@@ -36,7 +36,7 @@ def pairs_concatenated(block: NonLocal, x: Float[Tensor, "b c *grid"]) -> Float[
 
 
 def matrix_of_pairs(block: NonLocal, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-    """Any kind with its n x k matrix of weights, as every peer computes it."""
+    """A block of any kind that builds its n x k matrix of weights, as every peer does."""
     theta, phi, value = block.project(x)
     w_f = {} if block.w_f is None else {"w_f": block.w_f.weight[0], "beta": block.w_f.bias}
     return _finish(block, x, ops.pairwise_weights(theta, phi, block.kind, scale=block.scale, **w_f) @ value)
@@ -48,7 +48,7 @@ def _finish(block: NonLocal, x: Tensor, y: Tensor) -> Tensor:
 
 
 def plain_context(block: ContextBlock, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-    """The framework as its equation reads, with the gradients that autograd finds."""
+    """`ContextBlock` computed term by term from its equation, with the gradients of autograd."""
     positions = ops.to_positions(x)
     if isinstance(block.context, AttentionContext):
         context = torch.bmm(block.context.weights(x)[:, None], positions)[:, 0]
@@ -61,7 +61,7 @@ def plain_context(block: ContextBlock, x: Float[Tensor, "b c *grid"]) -> Float[T
 
 
 def cgnl_in_a_loop(block: CGNL, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-    """CGNL with a dot product or Taylor series, one group after the other, its scalars as products of matrices."""
+    """CGNL with a dot product or Taylor series, one group after another, with its scalars as matrix products."""
     theta, phi, g = (F.conv1d(x.flatten(2), layer.weight[..., None]) for layer in (block.theta, block.phi, block.g))
     groups = []
     for t, p, v in zip(*(y.chunk(block.groups, dim=1) for y in (theta, phi, g)), strict=True):
@@ -117,7 +117,7 @@ def row_conv_by_groups(
 
 
 def newton_schulz_as_released(sigma: Float[Tensor, "b d d"], steps: int = 5) -> Float[Tensor, "b d d"]:
-    """iSQRT as fast-MPN-COV releases it: a backward pass written by hand, ten products a step, from two steps on."""
+    """iSQRT as fast-MPN-COV releases it: a hand-written backward pass with ten products per step; `steps` is at least 2."""
     return _NewtonSchulz.apply(sigma, steps)
 
 

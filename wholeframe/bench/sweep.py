@@ -1,8 +1,8 @@
-"""Every block at every size against every alternative, to find where an alternative is the better choice.
+"""Compares every block with every alternative at every size, to find where an alternative is the better choice.
 
-Two samples of 256 channels, from 7 x 7 to 112 x 112 positions. The alternatives are the peers that are installed and
-our own definitions and backends, all as wide as ours. Alternatives that build a matrix of all pairs stop at the size
-where a pass would not fit into a few GiB; ours goes on alone.
+The input is two samples of 256 channels, from 7 x 7 to 112 x 112 positions. The alternatives are the installed peers
+and our own definitions and backends, all with the width of our block. An alternative that builds a matrix of all pairs
+stops at the size where a pass needs more than a few GiB; beyond it our block is measured alone.
 """
 
 import math
@@ -18,27 +18,27 @@ from wholeframe.bench.case import Case, Forward, Outcome, against, against_backe
 from wholeframe.blocks import BLOCKS, NonLocal
 
 BATCH, CHANNELS, SIDES = 2, 256, (7, 14, 28, 56, 112)
-PAIRS = 56  # the largest side at which the pairs of all positions fit
-CONCATENATED = 28  # the largest side at which each pair may be a vector
-DIFFERENCES = 14  # the same, with gradients of every intermediate kept
-TOLERATED = 0.95  # share of our time below which an alternative should have been chosen
+PAIRS = 56  # The largest side at which one number for each pair of positions fits into memory.
+CONCATENATED = 28  # The largest side at which a vector for each pair fits.
+DIFFERENCES = 14  # The largest side at which a vector for each pair and all intermediate gradients fit.
+TOLERATED = 0.95  # An alternative that takes less than this share of our time is the better choice.
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """What one might use instead of a block of ours."""
+    """Another implementation of one of our blocks."""
 
     block: str
-    rival: str
+    reference: str
     build: Callable[[], tuple[Forward, Forward]]
     largest: int = SIDES[-1]
-    """side of the largest map that it runs on"""
+    """side of the largest map on which it runs"""
     clips: bool = False
-    """whether it takes clips only: it gets an image as a clip of one frame"""
+    """whether it takes only clips; an image is then a clip of one frame"""
 
     def case(self, side: int) -> Case:
         grid = (1, side, side) if self.clips else (side, side)
-        return Case(self.block, (BATCH, CHANNELS, *grid), self.rival, self.build)
+        return Case(self.block, (BATCH, CHANNELS, *grid), self.reference, self.build)
 
 
 def _make(block: str) -> Callable[..., nn.Module]:
@@ -46,7 +46,7 @@ def _make(block: str) -> Callable[..., nn.Module]:
 
 
 def _backends(block: str, **largest: int) -> list[Alternative]:
-    """Every way to compute the block, up to a largest map for those that build a matrix of all pairs."""
+    """All backends of the block; `largest` gives the side of the largest map of those that build a matrix of pairs."""
     made = _make(block)()
     assert isinstance(made, NonLocal)
     names = ops.backend_names(made.kind)
@@ -103,38 +103,38 @@ ALTERNATIVES: tuple[Alternative, ...] = (
 
 
 def cases(alternatives: Sequence[Alternative] = ALTERNATIVES, sides: Sequence[int] = SIDES) -> Iterator[Case]:
-    """Block by block and size by size: every alternative that runs there, or ours alone."""
+    """The cases by block and by size: each alternative that runs at the size, or our block alone."""
     for block in dict.fromkeys([*(other.block for other in alternatives), *BLOCKS]):
         others = [other for other in alternatives if other.block == block]
         for side in sides:
-            rivals = [other.case(side) for other in others if side <= other.largest]
-            yield from rivals or [Case(block, (BATCH, CHANNELS, side, side), None, alone(_make(block)))]
+            others_here = [other.case(side) for other in others if side <= other.largest]
+            yield from others_here or [Case(block, (BATCH, CHANNELS, side, side), None, alone(_make(block)))]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A block and one alternative over all sizes, in one pass."""
+    """The comparison of a block with one alternative in one pass, over all sizes."""
 
     block: str
-    rival: str
+    reference: str
     mode: str
     slowest: Outcome
-    """where ours does worst in time"""
+    """the size with our worst ratio of times"""
     largest: Outcome
-    """where ours does worst in memory"""
+    """the size with our worst ratio of memory"""
 
     @property
     def preferred(self) -> bool:
-        """Whether there is a size at which the alternative is to be preferred for its time."""
+        """Whether the alternative is the faster choice at some size."""
         return self.slowest.ratio is not None and self.slowest.ratio < TOLERATED
 
 
 def verdicts(outcomes: Iterable[Outcome]) -> list[Verdict]:
-    """The worst of every block against every alternative."""
+    """Our worst ratios for every block and alternative."""
     against: dict[tuple[str, str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.rival is not None:
-            against.setdefault((outcome.block, outcome.rival, outcome.mode), []).append(outcome)
+        if outcome.reference is not None:
+            against.setdefault((outcome.block, outcome.reference, outcome.mode), []).append(outcome)
     return [
         Verdict(
             *key,
@@ -146,7 +146,7 @@ def verdicts(outcomes: Iterable[Outcome]) -> list[Verdict]:
 
 
 def growth(outcomes: Iterable[Outcome], block: str, mode: str) -> float | None:
-    """p of memory ~ positions^p between the two largest sizes of ours: 1 is linear. None for a single size."""
+    """The exponent p of memory ~ positions^p between our two largest sizes: 1 is linear. None for a single size."""
     ours = {positions(o): o.ours_mib for o in outcomes if o.block == block and o.mode == mode}
     if len(ours) < 2:
         return None

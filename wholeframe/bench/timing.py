@@ -1,8 +1,8 @@
-"""Timing of alternatives against each other on a shared machine.
+"""Compares the time of several candidates on a shared machine.
 
-All run in one process and take turns (A B, B A, A B, ...: after the probes, the first one meets cold caches). A matrix
-product and a copy of known size run in every round; rounds in which either is slow are discarded, because another
-process had the machine. The result is the median over rounds of the ratio within a round.
+All candidates run in one process and in turns (A B, B A, A B, ...), because the first one after the probes meets cold
+caches. Every round also runs two probes, a matrix product and a copy of known size. A round with a slow probe is
+discarded, because another process slowed the machine. The result is the median over rounds of the ratio within a round.
 """
 
 import math
@@ -15,21 +15,21 @@ import torch
 
 from wholeframe.models.measure import seconds
 
-LAP = 0.005  # seconds; faster runs repeat several times per turn
-SLOW = 1.3  # a round is discarded when a probe takes this many times its best
+SHORTEST = 0.005  # Seconds. A faster candidate repeats within its turn until the turn is about this long.
+SLOW = 1.3  # A round is discarded if a probe takes at least this many times its best time.
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Speed of the machine during a round: GFLOP/s of a float32 product, GiB/s of a copy (read and write)."""
+    """Speed of the machine during a round: GFLOP/s of a float32 product, GiB/s of a copy (reads and writes)."""
 
     gemm: float
     copy: float
 
 
 @dataclass(frozen=True)
-class Lap:
-    """Seconds of one contestant over the accepted rounds."""
+class Samples:
+    """Seconds per run of one candidate, one sample for each accepted round."""
 
     seconds: tuple[float, ...]
 
@@ -45,22 +45,22 @@ class Lap:
         low, _, high = statistics.quantiles(self.seconds, n=4)
         return (high - low) / 2 / self.median
 
-    def times_faster_than(self, other: "Lap") -> float:
-        """The median over rounds of other / self: above 1, this one is faster."""
+    def times_faster_than(self, other: "Samples") -> float:
+        """The median over rounds of other / self: above 1, this candidate is faster."""
         return statistics.median(b / a for a, b in zip(self.seconds, other.seconds, strict=True))
 
 
 @dataclass(frozen=True)
-class Race:
-    """The laps of all contestants, the median probe, and the number of discarded rounds."""
+class Timing:
+    """The samples of all candidates, the median probe, and the number of discarded rounds."""
 
-    laps: dict[str, Lap]
+    samples: dict[str, Samples]
     probe: Probe
     rejected: int
 
 
 class Prober:
-    """Runs the two probes; owns their buffers, so that they cost no page faults."""
+    """Runs the two probes and keeps their buffers, because a new buffer costs page faults."""
 
     def __init__(self, device: torch.device):
         self.device = device
@@ -74,28 +74,37 @@ class Prober:
         return Probe(2 * 768**3 / product / 1e9, 2 * self.source.nbytes / copy / 2**30)
 
 
-def race(contestants: Mapping[str, Callable[[], object]], device: torch.device, rounds: int, budget: float) -> Race:
-    """Run all contestants in turns for `rounds` rounds or `budget` seconds, and at least three rounds."""
+def time_in_turns(
+    candidates: Mapping[str, Callable[[], object]], device: torch.device, rounds: int, budget: float
+) -> Timing:
+    """Time all candidates in turns.
+
+    Args:
+        candidates: the functions to time, by name.
+        device: the device that they use.
+        rounds: number of rounds at most.
+        budget: seconds after which no further round starts; three rounds run in any case.
+    """
     prober = Prober(device)
     times = {}
-    for name, run in contestants.items():
+    for name, run in candidates.items():
         run()
-        times[name] = max(math.ceil(LAP / seconds(run, device)), 1)
-    names = list(contestants)
+        times[name] = max(math.ceil(SHORTEST / seconds(run, device)), 1)
+    names = list(candidates)
     probes, table = [], []
     end = time.perf_counter() + budget
     while len(table) < rounds and (len(table) < 3 or time.perf_counter() < end):
         first = len(table) % len(names)
         probes.append(prober())
-        table.append({n: seconds(contestants[n], device, times[n]) for n in names[first:] + names[:first]})
+        table.append({n: seconds(candidates[n], device, times[n]) for n in names[first:] + names[:first]})
     quiet = _quiet(probes)
-    laps = {name: Lap(tuple(table[i][name] for i in quiet)) for name in names}
+    samples = {name: Samples(tuple(table[i][name] for i in quiet)) for name in names}
     probe = Probe(statistics.median(p.gemm for p in probes), statistics.median(p.copy for p in probes))
-    return Race(laps, probe, rejected=len(table) - len(quiet))
+    return Timing(samples, probe, rejected=len(table) - len(quiet))
 
 
 def _quiet(probes: Sequence[Probe]) -> list[int]:
-    """The rounds in which no other process slowed the machine; at least the three fastest ones."""
+    """Indices of the rounds in which no other process slowed the machine; at least the three with the fastest probes."""
     gemm, copy = max(p.gemm for p in probes), max(p.copy for p in probes)
     slowness = [max(gemm / p.gemm, copy / p.copy) for p in probes]
     order = sorted(range(len(probes)), key=slowness.__getitem__)

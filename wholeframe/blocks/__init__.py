@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 
         Raises:
             TypeError: for an option that the block does not have; the message names the nearest one.
-            ValueError: for a value that the block refuses.
+            ValueError: for a value that the block does not accept.
         """
         known_keywords(self.block, options)
         return self.block(channels, **options)

@@ -18,7 +18,7 @@ from wholeframe.ops.layout import as_given
 
 
 class CGNL(nn.Module):
-    """Every channel of every position looks at every other of its group; the block adds the result to its input.
+    """Every channel of every position attends to every other of its group; the block adds the result to its input.
 
         y_i = sum_j f(theta_i, phi_j) g_j,    i, j over channels and positions,        z = x + GN(W_z y)
 
@@ -143,7 +143,7 @@ class CGNL(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """False: channels of positions look at each other, which is not a map over the grid."""
+        """False: channels of positions attend to each other, which is not a map over the grid."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -219,7 +219,7 @@ class GroupedLinear(nn.Module):
 
 
 def _of_kernel(option: str, value: object, kernel: str, kernels: Sequence[str]) -> None:
-    """Refuse an option that the kernel does not have."""
+    """Raise ValueError for an option that the kernel does not have."""
     if value is not None and kernel not in kernels:
         raise ValueError(
             f"{option}={value!r} does not apply to kernel={kernel!r}; "

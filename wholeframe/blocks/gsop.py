@@ -252,7 +252,7 @@ class GSoPPosition(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """False: the block multiplies every position by a number and sums over none."""
+        """False: the block multiplies every position by a gate and has no sum over positions."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -277,7 +277,7 @@ class GSoPPosition(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *grid"]:
-        """Raises ValueError: there is no sum over positions, and so no attention."""
+        """Raises ValueError, because the block has no sum over positions and so no attention."""
         raise ValueError(
             "GSoPPosition multiplies every position by a number and sums over none, so there is no attention to show; "
             "block.gates(x) is the map of these numbers"

@@ -86,7 +86,7 @@ class GSoP(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """False: the block multiplies channels and positions by numbers and sums over none."""
+        """False: the block multiplies channels and positions by gates and has no sum over positions."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -102,7 +102,7 @@ class GSoP(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *grid"]:
-        """Raises ValueError: there is no sum over positions, and so no attention."""
+        """Raises ValueError, because the block has no sum over positions and so no attention."""
         raise ValueError(
             "GSoP multiplies channels and positions by numbers and sums over none, so there is no attention to show; "
             "block.channel.gates(x) and block.position.gates(x) are these numbers"

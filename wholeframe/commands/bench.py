@@ -1,4 +1,4 @@
-"""`wholeframe bench`: our blocks against their peers, side by side; `bench data` is in bench_data.py."""
+"""`wholeframe bench`: compares our blocks with their peers; `bench data` is in bench_data.py."""
 
 import dataclasses
 import importlib
@@ -23,33 +23,33 @@ from wholeframe.bench.goals import CASES
 from wholeframe.explain.figures import draw_scaling
 from wholeframe.train.run import environment
 
-COLUMNS = ("block", "size", "", "rival", "time", "memory", "ours ms", "ours MiB", "spread", "gemm", "copy")
+COLUMNS = ("block", "size", "", "reference", "time", "memory", "ours ms", "ours MiB", "spread", "gemm", "copy")
 PASSES = {"forward": "f", "both": "f+b"}
 LEGEND = (
-    "time and memory are rival / ours, above 1 where ours is faster or smaller{goals}; f is forward, f+b forward and "
-    "backward{probes}."
+    "time and memory are ratios reference / ours, above 1 where ours is faster or smaller{goals}; f is forward, f+b "
+    "forward and backward{probes}."
 )
 
 
 @dataclass(frozen=True)
 class Options:
-    """Time and memory of our blocks and of the peers that are installed (`uv run --extra bench wholeframe bench`).
+    """Compare time and memory of our blocks with the installed peers (`uv run --extra bench wholeframe bench`).
 
-    As it is, every block that was promised to be faster or smaller than a rival, at the size of the promise.
+    By default, every block with a goal is measured at the sizes for which the goal is set.
     """
 
     quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """only the sizes that fit into five minutes on two cores"""
+    """measure only the sizes that take at most five minutes together on two cores"""
     sweep: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """instead, every block from 7 x 7 to 112 x 112 positions against every alternative, with pictures (far longer)"""
+    """compare every block with every alternative from 7 x 7 to 112 x 112 positions, with plots (takes far longer)"""
     only: tuple[str, ...] = ()
-    """names of blocks; all without it"""
+    """names of blocks; by default all"""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("benchmarks/results")
-    """where the JSON lines and the pictures go, one set of files per run"""
+    """folder for the JSON lines and the plots; every run writes new files"""
     rounds: int = 15
-    """turns per comparison"""
+    """turns per comparison, at most"""
     budget: float | None = None
-    """seconds per comparison, three turns at least; without it 6, in a sweep 1"""
+    """seconds per comparison, after at least three turns; by default 6, and 1 in a sweep"""
 
 
 def main(arguments: list[str]) -> None:
@@ -57,15 +57,17 @@ def main(arguments: list[str]) -> None:
         return importlib.import_module("wholeframe.commands.bench_data").main(arguments[1:])
     options = tyro.cli(Options, args=arguments, prog="wholeframe bench")
     if options.quick and options.sweep:
-        raise ValueError("--quick is a part of the goals and --sweep is another question; give one of them")
+        raise ValueError(
+            "--quick and --sweep measure different cases (--quick takes some of the goals); give one of them"
+        )
     cases = list(sweep.cases()) if options.sweep else [case for case in CASES if case.quick or not options.quick]
     chosen = [case for case in cases if not options.only or case.block in options.only]
     if not chosen:
-        raise ValueError(f"no case is left; --only takes {', '.join(sorted({case.block for case in cases}))}")
+        raise ValueError(f"--only leaves no case; it takes {', '.join(sorted({case.block for case in cases}))}")
     options.out.mkdir(parents=True, exist_ok=True)
     stem = options.out / time.strftime("%Y%m%d-%H%M%S")
     console = Console()
-    console.width = max(console.width, 132)  # the table is read in files and logs as well
+    console.width = max(console.width, 132)  # The table is also read in files and logs, which have no width.
     outcomes = list(_recorded(chosen, options, stem.with_suffix(".jsonl"), console))
     if options.sweep:
         _report_sweep(outcomes, stem, console)
@@ -75,7 +77,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _recorded(chosen: Sequence[Case], options: Options, file: Path, console: Console) -> Iterator[Outcome]:
-    """Run the cases, and write every outcome down as soon as it is there."""
+    """Run the cases and write each outcome to the file at once, so that an interrupted run keeps its results."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     budget = options.budget if options.budget is not None else 1.0 if options.sweep else 6.0
     record = {
@@ -88,7 +90,7 @@ def _recorded(chosen: Sequence[Case], options: Options, file: Path, console: Con
     missing: set[str | None] = set()
     with file.open("w") as stream:
         for index, case in enumerate(chosen):
-            name = f"{case.block} {_size(case)} against {case.rival or 'none'}"
+            name = f"{case.block} {_size(case)} against {case.reference or 'none'}"
             try:
                 with console.status(f"{name} ({index + 1} of {len(chosen)})"):
                     for outcome in run_case(case, rounds=options.rounds, budget=budget, device=device):
@@ -97,7 +99,7 @@ def _recorded(chosen: Sequence[Case], options: Options, file: Path, console: Con
                         yield outcome
             except ImportError as error:
                 if error.name not in missing:
-                    console.print(f"{name}: left out, {error.name} is not installed (uv run --extra bench)")
+                    console.print(f"{name}: left out, because {error.name} is not installed (uv run --extra bench)")
                 missing.add(error.name)
 
 
@@ -113,9 +115,9 @@ def _report_goals(outcomes: Sequence[Outcome], console: Console) -> None:
             o.block,
             _size(o),
             PASSES[o.mode],
-            o.rival or "none",
-            _reached(o.ratio, o.goal) if o.rival else _within(o.ours_ms / 1000, o.seconds_goal, "s"),
-            _reached(o.memory_ratio, o.memory_goal) if o.rival else _within(o.ours_mib / 1024, o.gib_goal, "GiB"),
+            o.reference or "none",
+            _reached(o.ratio, o.goal) if o.reference else _within(o.ours_ms / 1000, o.seconds_goal, "s"),
+            _reached(o.memory_ratio, o.memory_goal) if o.reference else _within(o.ours_mib / 1024, o.gib_goal, "GiB"),
             f"{o.ours_ms:.1f}",
             f"{o.ours_mib:.1f}",
             f"{100 * o.ours_spread:.0f} %",
@@ -124,7 +126,7 @@ def _report_goals(outcomes: Sequence[Outcome], console: Console) -> None:
         )
     console.print(table)
     goals = ", with the goal after the slash"
-    probes = "; gemm (GFLOP/s) and copy (GiB/s) say how quiet the machine was"
+    probes = "; gemm (GFLOP/s) and copy (GiB/s) measure the speed of the machine meanwhile"
     console.print(LEGEND.format(goals=goals, probes=probes))
     reached = [yes for o in outcomes for yes in o.reached]
     console.print(f"{sum(reached)} of {len(reached)} goals for time and memory were reached")
@@ -155,7 +157,7 @@ def _report_sweep(outcomes: Sequence[Outcome], stem: Path, console: Console) -> 
         time_ratio = _reached(verdict.slowest.ratio, None)
         table.add_row(
             verdict.block,
-            verdict.rival,
+            verdict.reference,
             PASSES[verdict.mode],
             f"[red]{time_ratio}" if verdict.preferred else time_ratio,
             _size(verdict.slowest),
@@ -164,27 +166,27 @@ def _report_sweep(outcomes: Sequence[Outcome], stem: Path, console: Console) -> 
             "" if power is None else f"n^{power:.2f}",
         )
     console.print(table)
-    console.print("the worst over all sizes: " + LEGEND.format(goals="", probes=""))
+    console.print("each row shows the worst ratios over all sizes: " + LEGEND.format(goals="", probes=""))
     slow = sum(verdict.preferred for verdict in found)
     console.print(f"{slow} of {len(found)} alternatives take less than {sweep.TOLERATED} of our time at some size")
     for mode, name in (("forward", "forward"), ("both", "forward and backward")):
         title = f"{sweep.BATCH} samples of {sweep.CHANNELS} channels, {name}"
         file = stem.with_name(f"{stem.name}-{mode}.png")
         draw_scaling(_lines(outcomes, mode), file, title)
-        console.print(f"drawn in {file}")
+        console.print(f"plotted in {file}")
 
 
 def _lines(outcomes: Sequence[Outcome], mode: str) -> dict[str, dict[str, list[tuple[int, float, float]]]]:
-    """Points of every block: its rivals', and ours, from the first race of each size."""
+    """The points of the plots: those of the references, and ours from the first case of each size."""
     lines: dict[str, dict[str, list[tuple[int, float, float]]]] = {}
     for o in outcomes:
         if o.mode != mode:
             continue
         at, drawn = sweep.positions(o), lines.setdefault(o.block, {"ours": []})
-        if at not in (place for place, *_ in drawn["ours"]):
+        if at not in (drawn_at for drawn_at, *_ in drawn["ours"]):
             drawn["ours"].append((at, o.ours_ms, o.ours_mib))
-        if o.rival is not None and o.rival_ms is not None and o.rival_mib is not None:
-            drawn.setdefault(o.rival, []).append((at, o.rival_ms, o.rival_mib))
+        if o.reference is not None and o.reference_ms is not None and o.reference_mib is not None:
+            drawn.setdefault(o.reference, []).append((at, o.reference_ms, o.reference_mib))
     return lines
 
 
@@ -201,7 +203,7 @@ def _commit() -> str:
 
 
 def _machine() -> str:
-    """The processor, as the system calls it."""
+    """The name of the processor, from the operating system."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""`wholeframe bench data DIR`: clips per second, and how much of what PyAV alone reads that is."""
+"""`wholeframe bench data DIR`: clips per second of our loader, compared with PyAV alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,26 +19,26 @@ GOAL = 0.8
 
 @dataclass(frozen=True)
 class Options:
-    """Clips per second from a folder of videos, against PyAV alone reading the same frames."""
+    """Measure clips per second from a folder of videos, compared with PyAV alone on the same frames."""
 
     data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
-    """folder of class folders, or with a list; or the list"""
+    """folder of class folders, folder with a list, or the list itself"""
     frames: int = 32
-    """frames of a clip"""
+    """number of frames of a clip"""
     stride: int = 2
-    """frames of the video from one to the next"""
+    """frames of the video from one frame of the clip to the next"""
     size: int = 224
     """side of the clip, pixels"""
     clips: int = 32
-    """clips per round"""
+    """number of clips per round"""
     rounds: int = 3
-    """turns of each"""
+    """number of turns of each way of reading"""
     batch: int = 4
-    """clips per batch"""
+    """number of clips per batch"""
     workers: int = 2
-    """processes that decode"""
+    """number of processes that decode"""
     unit: TimeUnit | None = None
-    """what start and end of your own list count, if its columns do not say"""
+    """unit of start and end in your own list, if its columns do not name one"""
 
 
 def main(arguments: list[str]) -> None:
@@ -62,8 +62,8 @@ def main(arguments: list[str]) -> None:
         f"{loading.clips} clips of {options.frames} x {options.stride} frames at {options.size}, {options.workers} "
         f"worker processes with one thread each. Decoding is {loading.decoding.cpu / whole.cpu:.0%} of the loader's "
         f"CPU time. The loader gives {alone.cpu / whole.cpu:.2f} of the clips that PyAV alone reads in the same CPU "
-        f"time, and {alone.wall / whole.wall:.2f} on the wall (goal: {GOAL}); with float32 made of them in this "
-        f"process, as without an accelerator, {alone.cpu / floats.cpu:.2f} and {alone.wall / floats.wall:.2f}.",
+        f"time, and {alone.wall / whole.wall:.2f} in the same wall-clock time (goal: {GOAL}); if this process also "
+        f"converts them to float32, as without an accelerator, {alone.cpu / floats.cpu:.2f} and {alone.wall / floats.wall:.2f}.",
         soft_wrap=True,
     )
 

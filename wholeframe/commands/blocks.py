@@ -1,4 +1,4 @@
-"""`wholeframe blocks`: the blocks, their equations and their costs."""
+"""`wholeframe blocks`: lists the blocks with their equations and costs."""
 
 from dataclasses import dataclass
 
@@ -39,5 +39,5 @@ def main(arguments: list[str]) -> None:
             f"{block.multiply_adds(options.grid):,}",
         )
     console = Console()
-    console.width = max(console.width, 120)  # a pipe or a log has no width of its own
+    console.width = max(console.width, 120)  # A pipe or a log has no width.
     console.print(table)

@@ -66,7 +66,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Arena:
+class Experiment:
     """One task under one seed: the data, and the recipe of the bare network."""
 
     task: str
@@ -101,11 +101,11 @@ def main(arguments: list[str]) -> None:
     # The networks are so small that a second thread mostly waits for the first.
     torch.set_num_threads(1)
     blocks = _blocks(options.blocks)
-    arenas = list(_arenas(options))
+    experiments = list(_experiments(options))
     options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "recipe.json", _record(options, blocks, arenas))
+    write_json(options.out / "recipe.json", _record(options, blocks, experiments))
 
-    results = _train_all(arenas, blocks, options.out)
+    results = _train_all(experiments, blocks, options.out)
 
     rows = summarise(results)
     write_csv(results, options.out / "results.csv")
@@ -127,21 +127,21 @@ def main(arguments: list[str]) -> None:
     console.print(table)
 
 
-def _train_all(arenas: list[Arena], blocks: list[str], out: Path) -> list[Result]:
+def _train_all(experiments: list[Experiment], blocks: list[str], out: Path) -> list[Result]:
     results = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("", total=len(blocks) * sum(arena.steps() for arena in arenas))
-        for arena in arenas:
+        bar = progress.add_task("", total=len(blocks) * sum(experiment.steps() for experiment in experiments))
+        for experiment in experiments:
             for block in blocks:
-                seed = arena.recipe.seed
-                progress.update(bar, description=f"{arena.task}, {block}, seed {seed}")
+                seed = experiment.recipe.seed
+                progress.update(bar, description=f"{experiment.task}, {block}, seed {seed}")
                 result, network = train_one(
-                    arena.task, arena.with_block(block), arena.splits, callbacks=[Steps(progress, bar)]
+                    experiment.task, experiment.with_block(block), experiment.splits, callbacks=[Steps(progress, bar)]
                 )
                 results.append(result)
                 if seed == 0 and block != "none":
-                    picture(network, arena.splits, out / f"attention-{arena.task}-{block}.png")
+                    picture(network, experiment.splits, out / f"attention-{experiment.task}-{block}.png")
     return results
 
 
@@ -154,26 +154,26 @@ def _blocks(names: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _arenas(options: Options) -> Iterator[Arena]:
+def _experiments(options: Options) -> Iterator[Experiment]:
     if options.folder is not None:
         images = open_folder(options.folder, strict=options.strict)
         print(images.describe())
         for seed in range(options.seeds):
             recipe = folder.small(seed, options.epochs)
-            yield Arena(options.folder.resolve().name, recipe, folder_splits(images, folder.SMALL_DATA, seed))
+            yield Experiment(options.folder.resolve().name, recipe, folder_splits(images, folder.SMALL_DATA, seed))
         return
     for task in options.tasks:
         if task not in TASKS:
             raise ValueError(f"there is no embedded task {task!r}; {nearest(task, TASKS)}")
         for seed in range(options.seeds):
             recipe = synthetic.small_dense(seed)
-            yield Arena(task, recipe, marker_splits(task, synthetic.DATA, seed, steps=options.steps))
+            yield Experiment(task, recipe, marker_splits(task, synthetic.DATA, seed, steps=options.steps))
 
 
-def _record(options: Options, blocks: list[str], arenas: list[Arena]) -> dict[str, object]:
+def _record(options: Options, blocks: list[str], experiments: list[Experiment]) -> dict[str, object]:
     return {
         "options": {key: str(value) for key, value in dataclasses.asdict(options).items()},
         "blocks": {block: OPTIONS.get(block, {}) for block in blocks},
-        "recipes": {arena.task: described(arena.recipe) for arena in arenas},
+        "recipes": {experiment.task: described(experiment.recipe) for experiment in experiments},
         "environment": environment(),
     }

@@ -1,4 +1,4 @@
-"""Two tasks that separate the blocks, generated from a seed: no files, no download.
+"""Two tasks that separate the blocks, generated from a seed without files or a download.
 
 Images of 32 x 32 contain small square markers, at most one in every 8 x 8 cell, so that the distance between markers
 exceeds the receptive field of the small network. Labels are dense on the 16 x 16 map of that network: a class at the
@@ -76,7 +76,7 @@ def _background(count: int, generator: torch.Generator) -> Tensor:
 
 
 def _centres(count: int, markers: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Centres of markers: distinct cells, one pixel of play in each; with more, a query sees a neighbour's edge."""
+    """Centres of markers, in distinct cells and with one pixel of jitter; with more, a query sees a neighbour's edge."""
     across = SIZE // CELL
     cells = torch.rand(count, across**2, generator=generator).argsort(dim=1)[:, :markers]
     play = torch.randint(2, (2, count, markers), generator=generator)

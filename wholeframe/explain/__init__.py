@@ -1,1 +1,1 @@
-"""What a trained network looks at, and figures of it."""
+"""Attention and dependence statistics of trained networks, and figures."""

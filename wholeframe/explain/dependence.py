@@ -123,7 +123,7 @@ def jensen_shannon(rows: Callable[[Tensor], Tensor], queries: Tensor, chunk: int
 
         JS(u, v) = H((u + v) / 2) - (H(u) + H(v)) / 2    with the entropy H
 
-    `rows(index)` are distributions `(b, q, k)`. JS is symmetric, so a pair of different chunks counts twice.
+    `rows(index)` are distributions `(b, q, k)`. JS is symmetric, so each pair of different chunks is counted twice.
     """
     total = torch.zeros((), dtype=torch.float64, device=queries.device)
     chunks = queries.split(chunk)

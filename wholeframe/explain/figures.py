@@ -115,6 +115,6 @@ def draw_scaling(lines: Mapping[str, Mapping[str, Scaling]], file: Path, title: 
 
 
 def _stroke(name: str) -> dict[str, Any]:
-    """The line style; ours is wider, so that it stands out."""
+    """The line style; the line of `ours` is wider, so that it is easy to find."""
     width, marker, size = (2.2, "o", 4) if name == "ours" else (1.3, ".", 5)
     return {"linewidth": width, "marker": marker, "markersize": size}

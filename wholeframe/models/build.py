@@ -70,7 +70,7 @@ def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module
             block = make(channels, **options)
         except TypeError as error:  # a value of another type than the block computes with
             raise ValueError(f"the block {name!r} cannot be built with {options}: {error}") from error
-        assert isinstance(block, nn.Module)  # as every block is, which the protocol cannot say
+        assert isinstance(block, nn.Module)  # Every block is one, but a protocol cannot require it.
         return block
 
     return build_block
@@ -166,7 +166,7 @@ def refuse_timm(name: str) -> None:
 
 @contextlib.contextmanager
 def _reachable(name: str, weights: str | None) -> Iterator[None]:
-    """Turn a failed download into an error that says what to do."""
+    """Turn a failed download into an error that names the alternatives."""
     try:
         yield
     except OSError as error:  # raised by urllib and huggingface_hub without a network

@@ -1,4 +1,4 @@
-"""A small convolutional network in which blocks are compared."""
+"""A small convolutional network for the comparison of blocks."""
 
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -1,6 +1,6 @@
-"""What the references mean by "C2D" and "I3D": two tables of explicit arguments of `VideoResNet`.
+"""The meanings of "C2D" and "I3D" in the references: two tables of arguments of `VideoResNet`.
 
-A convention fixes strides and pools, an architecture fixes which kernels are temporal.
+A convention fixes the strides and pools, and an architecture fixes which kernels are temporal.
 """
 
 from typing import Any, Literal, get_args
@@ -66,7 +66,7 @@ ARCHITECTURES: dict[Architecture, dict[str, Any]] = {
     "i3d": {"conv1_time": 5, "inflated": ((1,), (1, 0), (1, 0), (0, 1)), "inflation": "3x1x1"},
     # The paper's other inflation, in MMAction2 as `inflate_style="3x3x3"`.
     "i3d333": {"conv1_time": 5, "inflated": ((1,), (1, 0), (1, 0), (0, 1)), "inflation": "3x3x3"},
-    # Feichtenhofer et al., ICCV 2019, table 1: every block of res4 and res5 has a temporal kernel, and no other.
+    # Feichtenhofer et al., ICCV 2019, table 1: only the blocks of res4 and res5 have a temporal kernel.
     "slowonly": {"conv1_time": 1, "inflated": ((0,), (0,), (1,), (1,)), "inflation": "3x1x1"},
 }
 

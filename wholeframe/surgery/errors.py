@@ -1,4 +1,4 @@
-"""Why `insert` does not attach a block: each reason as a sentence that says what to type instead."""
+"""The errors of `insert`: each names the reason why a block cannot be attached, and what to type instead."""
 
 from collections.abc import Mapping
 from itertools import accumulate

@@ -58,7 +58,7 @@ class Watched:
 
 
 def refuse_model(model: nn.Module) -> None:
-    """Refuse what is not a module, and a model that is compiled or has a compiled part."""
+    """Raise TypeError or ValueError for anything but a module, and for a model with a compiled part."""
     if not isinstance(model, nn.Module):
         given = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
         raise TypeError(f"model is {given}, and blocks are inserted into a network that is built: give an nn.Module")

@@ -27,7 +27,7 @@ class Result:
     """One training of a comparison: a row of `results.csv`.
 
     `params` are the parameters that the block adds, `macs` the multiply-adds of the whole network for one image,
-    `accuracy` that on the held-out images after the last step, `infer_ms` the median time of a forward pass of one
+    `accuracy` is measured on the held-out images after the last step, and `infer_ms` is the median time of a forward pass of one
     image.
     """
 
@@ -66,7 +66,7 @@ def train_one(
 
     Args:
         task: name of the task, for the table.
-        recipe: which network, and how it is trained.
+        recipe: the network and its training.
         splits: the data.
         callbacks: further callbacks of Lightning.
 
@@ -112,9 +112,9 @@ def summarise(results: Sequence[Result]) -> list[Summary]:
 
 
 def picture(network: nn.Module, splits: Splits, file: Path) -> None:
-    """Draw the attention of each block for one position of the first held-out image; nothing without such a block.
+    """Draw the attention of each block for one position of the first held-out image, if a block has attention.
 
-    The position is the first that has a label, or the centre if the label is that of the whole image.
+    The position is the first with a label, or the centre if the whole image has one label.
     """
     if not blocks_with_attention(network):
         return
@@ -157,7 +157,7 @@ def write_markdown(rows: Sequence[Summary], command: str, file: Path) -> None:
         f"Made by `{command}`. New params are the parameters of the block; mult-adds are those of the whole "
         "network for one image; accuracy is the mean over seeds on the test set of an embedded task, or on the "
         "validation split of your images (no choice is made on either while training); infer is the time of one image "
-        "on the machine of the training.",
+        "on the machine that trained the network.",
         "",
         "| " + " | ".join(HEADER) + " |",
         "|---|---|" + "---:|" * (len(HEADER) - 2),

@@ -1,4 +1,4 @@
-"""Numbers of a recipe that cannot be, refused in one form: what was given, the bound, a usual value."""
+"""Checks of a recipe's numbers; every error names the given value, the bound and a usual value."""
 
 import math
 

@@ -57,7 +57,7 @@ def block_options(block: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def metric(name: str) -> str:
-    """A column of `metrics.csv`: what is looked at after every epoch is the validation split."""
+    """The new name of a column of `metrics.csv`: the split evaluated after every epoch is the validation split."""
     return f"val/{name.removeprefix('test/')}" if name.startswith("test/") else name
 
 

@@ -78,7 +78,7 @@ class CBAM(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """False: the block multiplies channels and positions by numbers and sums over none."""
+        """False: the block multiplies channels and positions by gates and has no sum over positions."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
@@ -87,7 +87,7 @@ class CBAM(nn.Module):
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
     ) -> Float[Tensor, "b q *grid"]:
-        """Raises ValueError: there is no sum over positions, and so no attention."""
+        """Raises ValueError, because the block has no sum over positions and so no attention."""
         raise ValueError(
             "CBAM multiplies channels and positions by numbers and sums over none, so there is no attention to show; "
             "block.spatial.gates(block.channel(x)) is the map of the positions' numbers"

@@ -1,4 +1,4 @@
-"""Where a video file ends, and how much of what its header announces is missing."""
+"""The end of a video file, and the missing part of the length that its header gives."""
 
 import av
 import numpy as np

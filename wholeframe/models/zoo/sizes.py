@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of every named network. Written by `uv run python docs/models.py`."""
+"""Parameters and multiply-adds of every named network. `uv run python docs/models.py` writes this file."""
 
 SIZES: dict[str, tuple[int, int]] = {
     "r18": (11_689_512, 1_814_073_344),

@@ -1,4 +1,4 @@
-"""The generalized non-local operation, as it is defined: every channel of every position looks at every other.
+"""The definition of the generalized non-local operation: every channel of every position attends to every other.
 
     y_i = sum_j f(theta_i, phi_j) value_j,    i, j over all tokens of a group      (Yue et al., NeurIPS 2018, eq. 4)
 

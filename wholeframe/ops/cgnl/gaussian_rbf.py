@@ -136,7 +136,7 @@ def _gradients(
     derivative: int,
     needed: Sequence[bool],
 ) -> tuple[Float[Tensor, "b g i"] | None, Float[Tensor, "b g j"] | None, Float[Tensor, "b g j"] | None]:
-    """The gradients of u, v and value, where `needed` says so."""
+    """The gradients of u, v and value that `needed` selects; None for the others."""
     # k is even, so each derivative changes its sign when u and v are exchanged.
     back = (-1) ** derivative * grad
     du = grad * _apply(u, v, value, span, derivative + 1) if needed[0] else None
@@ -241,7 +241,7 @@ def _planned(spans: Float[Tensor, "b g 1"], max_span: float | None) -> float:
 
 
 def check_max_span(max_span: float) -> float:
-    """Return `max_span`, or refuse what is not a number in its range."""
+    """Return `max_span`; ValueError if it is not a number in its range."""
     if isinstance(max_span, str) or not 0 < max_span <= LARGEST_SPAN:
         raise ValueError(f"max_span must be a positive number up to {LARGEST_SPAN:g}, or None, got {max_span!r}")
     return max_span

@@ -34,8 +34,8 @@ def symmetric(
 class _SymmetricAttention(torch.autograd.Function):
     """y = softmax(s x x^T) value and the logarithms of its denominators, `(b, n, v)` and `(b, n, 1)`.
 
-    Each chunk of queries meets its own keys and all later ones, and the transposed logits serve the later queries. The
-    running sums of those are rescaled to a running maximum, as in an online softmax.
+    Each chunk of queries is paired with its own keys and all later ones, and the transposed logits are those of the
+    later queries. The running sums of the later queries are rescaled to a running maximum, as in an online softmax.
     """
 
     generate_vmap_rule = True
@@ -71,7 +71,7 @@ class _SymmetricAttention(torch.autograd.Function):
             x_here, value_here, dy_here = (part[:, i : i + w] for part in (x, value, dy))
             (mean_here, mean_later), (log_here, log_later) = _cut(mean[:, i:], w), _cut(log_total[:, i:], w)
             dy_later = dy[:, i + w :]
-            # Rows of this chunk's queries over all keys from i on, and (transposed) of later queries over its keys.
+            # Weights of this chunk's queries over all keys from i on, and (transposed) of later queries over its keys.
             rows, columns = _exp(logits - log_here), _exp(logits[:, :, w:] - log_later.mT)
             dlogits = (dy_here @ value[:, i:].mT).sub_(mean_here).mul_(rows)
             dcolumns = (value_here @ dy_later.mT).sub_(mean_later.mT).mul_(columns)

@@ -1,7 +1,8 @@
-"""What each way costs, and every measured constant of this folder.
+"""The cost of each way to compute the operation, and every measured constant of this folder.
 
-Measured on 2026-11-28 with torch 2.15.0, float32, one thread of an AMD EPYC whose two cores are shared, as the minimum
-over turns of an interleaved race: milliseconds of a forward pass | of forward and backward. Again for 256 channels by
+Measured on 2026-11-28 with torch 2.15.0, float32, one thread of an AMD EPYC whose two cores are shared. Each cell is
+the minimum over the turns of an interleaved timing: milliseconds of a forward pass, of forward and backward. To measure
+again with 256 channels, run
 `wholeframe bench --sweep --only nl nl_gaussian nl_euclidean nl_dot nl_concatenation`.
 
 | kind                | map            | sdpa      | symmetric | gram      | dense     |

@@ -1,4 +1,4 @@
-"""The non-local operation and what surrounds it in the block: the definition.
+"""The definition of the non-local operation, and of the steps around it in the block.
 
     y_i = 1/C_i  sum_j f(theta_i, phi_j) g_j           (Wang et al., CVPR 2018, eq. 1)
     z   = W_z y + x,    theta, phi, g = W_theta x, W_phi x, W_g x         (eq. 6)
@@ -75,7 +75,7 @@ def weighted_sum(
 
 
 def resolve_scale(scale: Scale, d: int) -> float:
-    """The number that `scale` stands for with `d` channels."""
+    """The number that `scale` means with `d` channels."""
     if scale is None:
         return 1.0
     return d**-0.5 if scale == "sqrt_dim" else float(scale)

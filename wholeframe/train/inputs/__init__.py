@@ -1,4 +1,4 @@
-"""From a kind of data to what a network takes. A kind of data is a value of the recipe; `Images` and `Clips` are two.
+"""Converts a kind of data to inputs of a network. A kind of data is a value of the recipe: `Images` or `Clips`.
 
 data = recipe.data                                                  # size, augmentation, batch: a `DataSpec`
 inputs = open_inputs(data, data.location(path), recipe.task, seed)  # a folder, indexed and split: `Inputs`
@@ -73,7 +73,7 @@ class DataSpec(Batching, Protocol):
         ...
 
     def test_views(self, text: str | None) -> Views | None:
-        """The views that `--views TEXT` asks for; None where a sample is seen once."""
+        """The views that `--views TEXT` selects; None if a sample has a single view."""
         ...
 
     def reader(self, views: Views | None) -> Callable[[Path], Tensor]:

@@ -91,7 +91,7 @@ class Clips:
         return each.unflatten(0, samples.shape[:2])
 
     def test_views(self, text: str | None) -> Views:
-        """`10x3` as in the released code, unless `text` asks for other views."""
+        """`10x3` as in the released code, unless `text` selects other views."""
         return PUBLISHED if text is None else read_views(text)
 
     def reader(self, views: Views | None) -> Callable[[Path], Tensor]:

@@ -71,7 +71,7 @@ class Images:
         return network(samples.to(next(network.parameters()).device))[:, None]
 
     def test_views(self, text: str | None) -> None:
-        """An image has one view. ValueError for `--views` that ask for more."""
+        """None, because an image has one view; ValueError if `--views` selects more."""
         if text is not None and read_views(text) != ONCE:
             raise ValueError(f"--views {text} applies to videos, and this recipe is for images; leave --views out")
 
