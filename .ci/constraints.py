@@ -85,7 +85,8 @@ def differences() -> list[str]:
 if sys.argv[1:] == ["--check"]:
     if found := differences():
         sys.exit(
-            f"Not as tested: {'; '.join(found)}. `uv sync` installs the listed versions; this script without --check updates the lists."
+            f"Not as tested: {'; '.join(found)}. "
+            "`uv sync` installs the listed versions; without --check, this script updates the lists."
         )
 elif sys.argv[1:]:
     sys.exit(f"{' '.join(sys.argv[1:])} is not an option of this script; give --check or nothing")

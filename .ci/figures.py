@@ -1,4 +1,4 @@
-"""Checks that the accuracies of `wholeframe compare` are in their bounds; exits with status 1 and the one that is not."""
+"""Checks that the accuracies of `wholeframe compare` are within their bounds; exits with status 1 if one is not."""
 
 import csv
 import sys

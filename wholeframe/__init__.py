@@ -96,7 +96,7 @@ _PACKAGES = ("convert", "ops", "parts")
 """public modules of the package"""
 
 
-if not TYPE_CHECKING:  # a type checker that sees it would accept every name
+if not TYPE_CHECKING:  # A type checker that reads this function would accept every name.
 
     def __getattr__(name: str) -> Any:
         if name in _MODULES:

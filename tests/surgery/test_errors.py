@@ -68,7 +68,7 @@ def test_refuses_an_output_that_is_not_a_map(output, words: str):
 def test_refuses_a_site_with_the_name_taken():
     model = Holder(nn.Conv2d(3, 3, 1))
     model.inner.wholeframe = "mine"
-    refuses(model, "'inner' has an attribute 'wholeframe' of its own")
+    refuses(model, "'inner' already has an attribute 'wholeframe'")
 
 
 def test_refuses_a_site_that_was_replaced_after_an_insert(net: Net):

@@ -86,7 +86,7 @@ def measure(
 
 
 class Replay(Dataset):
-    """Repeats the items until there are `length`; index i seeds the generator, so that each pass draws the same clips."""
+    """Repeats the items up to `length`; the index seeds the generator, so that each pass draws the same clips."""
 
     def __init__(self, read: Callable[[int], object], items: int, length: int):
         self.read, self.items, self.length = read, items, length

@@ -1,8 +1,8 @@
 """The blocks as the references compute them, to compare their cost.
 
 They replace peers that have no package (AlexHex7, CGNL, GSoP): dense definitions, written from the papers and the
-published behaviour of the references, that use the weights of one of our blocks. They compute the same numbers and serve
-only for comparison.
+published behaviour of the references, that use the weights of one of our blocks. They compute the same numbers and
+serve only for comparison.
 """
 
 import torch
@@ -117,7 +117,7 @@ def row_conv_by_groups(
 
 
 def newton_schulz_as_released(sigma: Float[Tensor, "b d d"], steps: int = 5) -> Float[Tensor, "b d d"]:
-    """iSQRT as fast-MPN-COV releases it: a hand-written backward pass with ten products per step; `steps` is at least 2."""
+    """iSQRT as fast-MPN-COV releases it: a hand-written backward pass, ten products per step; `steps` is at least 2."""
     return _NewtonSchulz.apply(sigma, steps)
 
 

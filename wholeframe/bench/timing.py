@@ -104,7 +104,7 @@ def time_in_turns(
 
 
 def _quiet(probes: Sequence[Probe]) -> list[int]:
-    """Indices of the rounds in which no other process slowed the machine; at least the three with the fastest probes."""
+    """Indices of the rounds in which no other process slowed the probes; at least those of the three fastest."""
     gemm, copy = max(p.gemm for p in probes), max(p.copy for p in probes)
     slowness = [max(gemm / p.gemm, copy / p.copy) for p in probes]
     order = sorted(range(len(probes)), key=slowness.__getitem__)

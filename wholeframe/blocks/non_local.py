@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm  # also what SyncBatchNorm is
+from torch.nn.modules.batchnorm import _BatchNorm  # the base class of SyncBatchNorm as well
 
 from wholeframe import ops
 from wholeframe.blocks import conventions, spacetime
@@ -278,7 +278,7 @@ class NonLocal(nn.Module):
 
         Args:
             grid: the sizes of the map.
-            backend: what is counted; by default the definition, so that the count does not depend on dtype or machine.
+            backend: the counted one; by default the definition, so that the count does not depend on dtype or machine.
         """
         one_of("backend", backend, ops.backend_names(self.kind))
         parts = self.parts(grid)

@@ -57,9 +57,7 @@ def main(arguments: list[str]) -> None:
         return importlib.import_module("wholeframe.commands.bench_data").main(arguments[1:])
     options = tyro.cli(Options, args=arguments, prog="wholeframe bench")
     if options.quick and options.sweep:
-        raise ValueError(
-            "--quick and --sweep measure different cases (--quick takes some of the goals); give one of them"
-        )
+        raise ValueError("--quick is a part of the goals, and --sweep measures other cases; give one of them")
     cases = list(sweep.cases()) if options.sweep else [case for case in CASES if case.quick or not options.quick]
     chosen = [case for case in cases if not options.only or case.block in options.only]
     if not chosen:

@@ -63,7 +63,8 @@ def main(arguments: list[str]) -> None:
         f"worker processes with one thread each. Decoding is {loading.decoding.cpu / whole.cpu:.0%} of the loader's "
         f"CPU time. The loader gives {alone.cpu / whole.cpu:.2f} of the clips that PyAV alone reads in the same CPU "
         f"time, and {alone.wall / whole.wall:.2f} in the same wall-clock time (goal: {GOAL}); if this process also "
-        f"converts them to float32, as without an accelerator, {alone.cpu / floats.cpu:.2f} and {alone.wall / floats.wall:.2f}.",
+        f"converts them to float32, as without an accelerator, {alone.cpu / floats.cpu:.2f} and "
+        f"{alone.wall / floats.wall:.2f}.",
         soft_wrap=True,
     )
 

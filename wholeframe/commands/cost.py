@@ -21,7 +21,7 @@ class Options:
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
     input: tuple[int, ...] = ()
-    """shape of one sample, such as 3 224 224 or 3 32 224 224; the published one if left out"""
+    """shape of one sample, such as 3 224 224 or 3 32 224 224; by default the published one"""
     measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """also run it on this machine, one sample at a time: time and peak memory"""
 

@@ -26,7 +26,7 @@ class Options:
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="PICTURE")]
     """the PNG to write"""
     site: str | None = None
-    """the site of one block; every block with attention if left out"""
+    """the site of one block; by default every block with attention"""
     weights: Literal["last", "best"] = "last"
     """from the last epoch, or from the epoch with the best validation accuracy"""
 

@@ -26,7 +26,7 @@ class Options:
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe models")
     console = Console()
-    console.width = max(console.width, 132)  # a pipe or a log has no width of its own
+    console.width = max(console.width, 132)  # A pipe or a log has no width.
     if options.name is None:
         console.print(_list())
         console.print("published figures, not ours; `wholeframe models NAME` shows their sources and the whole card")

@@ -1,7 +1,7 @@
 """KaiyuYue/cgnl-network.pytorch@33e348b, `model/resnet.py`.
 
-`SpatialCGNL` and `SpatialCGNLx` have the same tensor names and shapes, so neither the class nor the order can be read from a state.
-The released networks draw every weight from N(0, 0.01) and start the norm at zero.
+`SpatialCGNL` and `SpatialCGNLx` have the same tensor names and shapes, so neither the class nor
+the order can be read from a state. The released networks draw every weight from N(0, 0.01) and start the norm at zero.
 """
 
 from wholeframe.blocks import CGNL, NonLocal

@@ -15,7 +15,7 @@ class SplitFolders(NamedTuple):
 
     Attributes:
         train: the folder to train on; the root itself if it is not split.
-        val: the folder to validate on; None if a part of `train` has to be held out.
+        val: the folder to validate on; None if a part of `train` must be held out.
         test: the folder for the final test, if there is one in addition to `val`.
     """
 

@@ -5,7 +5,7 @@ exceeds the receptive field of the small network. Labels are dense on the 16 x 1
 queried positions, `IGNORE` everywhere else.
 
 - `recall`: six pairs. A *query* is a solid square of some hue. Its *answer* has the same hue and a bright or a dark
-  core. The label of a query is the core of its answer. Each query has to find a different marker, so one summary of the
+  core. The label of a query is the core of its answer. Each query needs a different marker, so one summary of the
   image that is the same for all positions cannot solve it.
 - `gist`: eight markers with an unknown common offset in brightness. The label of a marker is whether it is brighter
   than the mean of all. One summary for all positions is enough; without a summary it cannot be solved.
@@ -76,7 +76,7 @@ def _background(count: int, generator: torch.Generator) -> Tensor:
 
 
 def _centres(count: int, markers: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Centres of markers, in distinct cells and with one pixel of jitter; with more, a query sees a neighbour's edge."""
+    """Centres of markers in distinct cells, with one pixel of jitter; with more, a query sees a neighbour's edge."""
     across = SIZE // CELL
     cells = torch.rand(count, across**2, generator=generator).argsort(dim=1)[:, :markers]
     play = torch.randint(2, (2, count, markers), generator=generator)

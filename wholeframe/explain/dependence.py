@@ -5,7 +5,7 @@ Each is the mean of a distance over all ordered pairs of positions, including pa
 | statistic    | a vector per position            | distance                                            |
 |--------------|----------------------------------|-----------------------------------------------------|
 | `input`      | x_i                              | d_cos(u, v) = (1 - cos(u, v)) / 2, between 0 and 1  |
-| `output`     | z_i - x_i, what the block adds   | d_cos                                               |
+| `output`     | z_i - x_i, the change of the map | d_cos                                               |
 | `attention`  | w_i, the weights of query i      | d_cos                                               |
 | `divergence` | w_i as a distribution            | Jensen-Shannon, natural logarithm, 0 to ln 2        |
 

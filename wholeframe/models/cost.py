@@ -36,11 +36,11 @@ def cost(network: nn.Module, example: Tensor) -> Cost:
     """Count the parameters of a network and the multiply-adds of a forward pass.
 
     A block counts as its definition (`Block.multiply_adds`), whichever backend runs it, so that the number depends
-    on neither dtype nor machine. Everything else counts as it runs: convolutions, matrix products and attention.
+    on neither dtype nor machine. Everything else is counted while it runs: convolutions, matrix products and attention.
     Elementwise operations and pooling outside the blocks are not counted, as in the papers.
 
     Args:
-        network: left as it is, training flags included.
+        network: stays unchanged, with its training flags.
         example: the input, with a batch of one.
 
     Returns:
@@ -91,7 +91,7 @@ def measure_passes(network: nn.Module, example: Tensor, repeats: int = 3) -> dic
 
     Args:
         network: on the device of the example.
-        example: one batch; its device is the one that is measured.
+        example: one batch; the measurement runs on its device.
         repeats: timed runs, of which the median is returned.
 
     Returns:

@@ -42,7 +42,7 @@ def inflate(network: nn.Module, parent: Mapping[str, Tensor]) -> Inflated:
 
     Args:
         network: changed in place. Inserted blocks that the parent does not have keep their weights, and so does the
-            last layer `fc` if its width differs. Batch norms have to be trainable ones: call `freeze_norms` after
+            last layer `fc` if its width differs. Batch norms must be trainable: call `freeze_norms` after
             `inflate`, not before.
         parent: the 2-D state dict.
 

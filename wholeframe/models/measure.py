@@ -21,7 +21,7 @@ def seconds(run: Callable[[], object], device: torch.device, times: int = 1) -> 
 
 
 def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
-    """Peak memory during a run, in bytes above what was allocated before it, according to the allocator."""
+    """Peak memory during a run, in bytes above the memory allocated before it, according to the allocator."""
     if device.type == "cuda":
         _wait(device)
         torch.cuda.reset_peak_memory_stats(device)

@@ -34,7 +34,7 @@ def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor
 
 
 def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> tuple[Float[Tensor, "b _ n"], ...]:
-    """W x of every weight as a map of its own; the gradients to x accumulate in one map."""
+    """W x of every weight, in separate maps; the gradients to x accumulate in one map."""
     if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting():
         return tuple(F.conv1d(x, weight[..., None]) for weight in weights)
     return applied(_ProjectMaps, x, *weights)

@@ -84,7 +84,7 @@ def isqrt_r50() -> Recipe:
 
     fast-MPN-COV (Li et al., CVPR 2018): batch 160, 65 epochs at 0.1, a tenth of it after 30, 45 and 60.
 
-    Published, not ours: error top-1 22.14, top-5 6.22 %; 21.71, 6.13 as its README reproduces it.
+    Published, not ours: error top-1 22.14, top-5 6.22 %; 21.71, 6.13 as reproduced in its README.
 
     wholeframe train imagenet_isqrt --data DIR --out runs/isqrt_r50 --devices 2
     """

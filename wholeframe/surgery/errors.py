@@ -51,7 +51,7 @@ def _reason(site: nn.Module, visit: Visit) -> str | None:
     if is_sequential(site):
         return "is an empty nn.Sequential: it has no last child that could get the block"
     if hasattr(site, CHILD):
-        return f"has an attribute {CHILD!r} of its own, the name that a block needs"
+        return f"already has an attribute {CHILD!r}, the name that a block needs"
     if visit.calls == 0:
         return f"({type(site).__name__}) never ran when the model ran on the example in eval mode"
     if visit.calls > 1:
@@ -90,7 +90,7 @@ def refuse_runs(
             )
         if run.runs != 1:
             raise ValueError(
-                f"the new {kind} at {name!r} ran {run.runs} times in one forward and has to run once; "
+                f"the new {kind} at {name!r} ran {run.runs} times in one forward pass and must run once; "
                 f"{_if_container(name, chosen[name])}The model is unchanged"
             )
         if run.misfit:

@@ -100,7 +100,7 @@ def insert(
     at: str | Sequence[str],
     example: Example = None,
 ) -> Report:
-    """Attach a new block to every module that `at` matches, and prove what it does to the output.
+    """Attach a new block to every module that `at` matches, and measure its effect on the output.
 
         y = block(site(x))
 

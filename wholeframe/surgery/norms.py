@@ -117,7 +117,7 @@ def sync_batchnorm(model: nn.Module) -> None:
     """
     refuse_model(model)
     if isinstance(model, _BatchNorm):
-        raise ValueError(f"the model is a {type(model).__name__} itself, and nothing can take its place")
+        raise ValueError(f"the model is a {type(model).__name__} itself, so no other module can replace it")
     chosen = [name for name, module in model.named_modules() if has_block(module)]
     nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for name in chosen:

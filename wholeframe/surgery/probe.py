@@ -92,7 +92,7 @@ def outputs(model: nn.Module, call: Call) -> list[Tensor]:
     Training flags, running statistics, the caller's tensors and the random state do not change.
     """
     with torch.no_grad(), evaluating(model), _same_random_numbers(model):
-        # A model may work in place on its input, and the next pass has to see the same input: so it gets copies.
+        # The model gets copies, because it may change its input in place and the next pass needs the same input.
         args, kwargs = pytree.tree_map_only(Tensor, torch.clone, tuple(call))
         given = model(*args, **kwargs)
         return [leaf.clone() for leaf in pytree.tree_leaves(given) if isinstance(leaf, Tensor)]

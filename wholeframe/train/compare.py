@@ -26,9 +26,9 @@ from wholeframe.train.recipe import Recipe
 class Result:
     """One training of a comparison: a row of `results.csv`.
 
-    `params` are the parameters that the block adds, `macs` the multiply-adds of the whole network for one image,
-    `accuracy` is measured on the held-out images after the last step, and `infer_ms` is the median time of a forward pass of one
-    image.
+    `params` is the number of parameters that the block adds, and `macs` the number of multiply-adds of the whole
+    network for one image. `accuracy` is measured on the held-out images after the last step, and `infer_ms` is the
+    median time of a forward pass of one image.
     """
 
     task: str

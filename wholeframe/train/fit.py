@@ -40,7 +40,7 @@ def network_for(recipe: Recipe, num_classes: int) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        # The example is drawn before the weights are: its size is part of what a seed means.
+        # The example is drawn before the weights, so its size is a part of what the seed determines.
         network = build(recipe.model, num_classes, recipe.data.example())
         refuse_network(recipe, network)
     return network
@@ -144,7 +144,7 @@ def final_score(trainer: L.Trainer, recipe: Recipe) -> float:
 
 
 class Reseed(Callback):
-    """Seeds dropout by (seed, epoch) alone, as the loaders are; every device has random numbers of its own."""
+    """Seeds dropout by (seed, epoch) alone, as the loaders do; every device has its own random numbers."""
 
     def __init__(self, seed: int):
         self.seed = seed

@@ -26,7 +26,7 @@ def load_initial_weights(network: nn.Module, path: Path) -> Inflated:
             `torch.save` writes it.
 
     Returns:
-        The names of what was loaded, and of what was not.
+        The names of the loaded tensors, and of the others.
 
     Raises:
         ValueError: the path holds no weights, or those of another network.

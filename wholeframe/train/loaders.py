@@ -2,7 +2,7 @@
 
 So a killed run resumes exactly, and several processes learn what one would. A loader is made for every epoch, with a
 generator seeded for that epoch, which draws the order of all samples; each process takes its share of every batch. The
-augmentation of a sample has random numbers of its own, which depend neither on the process that reads it nor on when.
+augmentation of a sample has its own random numbers, which depend neither on the process that reads it nor on the time.
 """
 
 from collections.abc import Iterator, Sequence

@@ -24,7 +24,7 @@ SPARED = ("h264", "mpeg4", "mpeg2video", "mpeg1video")
 
 
 class Decoder:
-    """Decode a file at ascending moments: the frame displayed at each, and the one that follows.
+    """Decode a file at ascending times: the frame displayed at each, and the next one.
 
     Decoding begins at the last key frame before a moment. A frame that no other refers to is skipped, unless it begins
     less than `LINGER` frames before one of the moments and may be displayed then.

@@ -180,7 +180,7 @@ def _fastest(able: Sequence[str], x: Tensor, size: Size) -> str:
 def non_local_macs(
     grid: Sequence[int], channels: int, inner: int, kind: Kind, keys: Keys = ALL_KEYS, backend: str = "dense"
 ) -> int:
-    """Multiply-adds of `non_local_block` for one sample, as far as they are products of matrices.
+    """Multiply-adds of the matrix products of `non_local_block`, for one sample.
 
     Args:
         grid: the map's.
@@ -210,7 +210,7 @@ def non_local_operation(
 
     Args:
         theta, phi, kind, scale, w_f, beta: as in `pairwise_weights`.
-        value: what is summed.
+        value: the values to sum.
         backend: `"auto"`, or a name of `backend_names(kind)`; `gram` of `dot` starts from the map, and only
             `non_local_block` has it.
 

@@ -91,7 +91,7 @@ def open_inputs(data: DataSpec, location: Any, task: Task, seed: int) -> Inputs:
     Args:
         data: the kind of data, such as `recipe.data`.
         location: the folder, a `data.location`.
-        task: what the network is trained for; its labels must be those of the folder.
+        task: the training task; its labels must be those of the folder.
         seed: chooses the samples that are held out where the folder does not define the splits.
 
     Raises:

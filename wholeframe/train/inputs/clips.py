@@ -102,7 +102,7 @@ class Clips:
 
         Args:
             location: the folder or the list.
-            task: what the network is trained for; its `labels` must be those of the folder.
+            task: the training task; its `labels` must be those of the folder.
             seed: chooses the videos that are held out where nothing else defines the splits.
 
         Returns:

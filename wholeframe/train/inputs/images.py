@@ -84,7 +84,7 @@ class Images:
 
         Args:
             location: the folder.
-            task: what the network is trained for; one class per image.
+            task: the training task; one class per image.
             seed: chooses the images that are held out where the folder is not split.
 
         Raises:

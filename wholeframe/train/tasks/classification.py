@@ -154,7 +154,7 @@ class ClassScores:
 
     @property
     def read(self) -> Tensor:
-        """`(n,)`: which samples could be read."""
+        """`(n,)`: whether each sample was read."""
         return has_label(self.labels)
 
     @property
