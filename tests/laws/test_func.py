@@ -53,5 +53,5 @@ def test_gradients_of_every_sample(alive, name, x):
 
 def test_the_rbf_says_what_to_do_instead():
     block = BLOCKS["cgnl_rbf"].make(8, groups=2)
-    with pytest.raises(ValueError, match="vmap cannot do: make what would be mapped over a longer"):
+    with pytest.raises(ValueError, match="vmap cannot do: put the mapped dimension into the batch"):
         vmap(block)(torch.randn(3, 2, 8, 5))

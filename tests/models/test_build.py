@@ -214,7 +214,7 @@ def test_options_reach_the_block():
         ("nl_dott", {}, "there is no block 'nl_dott'; the nearest are nl_dot"),
         ("zzz", {}, "there is no block 'zzz'; there are nl, "),
         ("gc", {"ration": 0.25}, "the block 'gc' has no argument 'ration'; did you mean 'ratio'"),
-        ("gc", {"ratio": "a"}, r"the block 'gc' cannot be built with {'ratio': 'a'}: "),
+        ("gc", {"ratio": "a"}, "ratio must be positive, got 'a'"),
         ("nl", {"pool_order": "first"}, "pool_order='first' is not one of 'before', 'after'"),
     ],
 )

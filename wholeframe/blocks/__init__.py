@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from wholeframe.blocks.arguments import known_keywords
 from wholeframe.blocks.cgnl import CGNL as CGNL
 from wholeframe.blocks.context import ContextBlock as ContextBlock
 from wholeframe.blocks.context import EffectiveSqueezeExcite as EffectiveSqueezeExcite
@@ -36,6 +35,7 @@ from wholeframe.blocks.transforms import ChannelConv as ChannelConv
 from wholeframe.blocks.transforms import IdentityTransform as IdentityTransform
 from wholeframe.blocks.transforms import LinearTransform as LinearTransform
 from wholeframe.blocks.transforms import SharedBottleneck as SharedBottleneck
+from wholeframe.messages import refuse_unknown
 
 
 class Entry(NamedTuple):
@@ -49,10 +49,10 @@ class Entry(NamedTuple):
         """The block for maps with these channels.
 
         Raises:
-            TypeError: for an option that the block does not have; the message names the nearest one.
-            ValueError: for a value that the block does not accept.
+            ValueError: for an option that the block does not have, where the message names the nearest one, and for a
+                value that the block does not accept.
         """
-        known_keywords(self.block, options)
+        refuse_unknown(getattr(self.block, "func", self.block).__name__, self.block, options)
         return self.block(channels, **options)
 
 

@@ -1,14 +1,10 @@
 """Checks of constructor arguments that several blocks share: one sentence each."""
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
-
-from wholeframe.messages import nearest
 
 
 def integer(name: str, value: object, *, least: int = 1, default: object = None) -> None:
@@ -52,16 +48,6 @@ def part(name: str, value: object, example: str) -> None:
     """Refuse a part of a `ContextBlock` that cannot be called with the channels."""
     if not callable(value):
         raise ValueError(f"{name} must be a class or function of the channels, got {value!r}; write {name}={example}")
-
-
-def known_keywords(make: Callable[..., object], options: Mapping[str, object]) -> None:
-    """Refuse a keyword that `make` does not have, and name the nearest one."""
-    while isinstance(make, partial):
-        make = make.func
-    known = [name for name, p in inspect.signature(make).parameters.items() if p.kind is p.KEYWORD_ONLY]
-    for name in options:
-        if name not in known:
-            raise TypeError(f"{make.__name__} has no option {name!r}; {nearest(name, known)}")
 
 
 def flat_positions(query: Sequence[int] | Int[Tensor, "q"], device: torch.device) -> Int[Tensor, "q"]:

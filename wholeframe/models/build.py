@@ -62,12 +62,12 @@ def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module
     """A function from channels to the block of this name with these options; ValueError for unknown ones."""
     if name not in BLOCKS:
         raise ValueError(f"there is no block {name!r}; {nearest(name, BLOCKS)}")
-    make = BLOCKS[name].make
-    refuse_unknown(f"the block {name!r}", make, options)
+    entry = BLOCKS[name]
+    refuse_unknown(f"the block {name!r}", entry.block, options)
 
     def build_block(channels: int) -> nn.Module:
         try:
-            block = make(channels, **options)
+            block = entry.make(channels, **options)
         except TypeError as error:  # a value of another type than the block computes with
             raise ValueError(f"the block {name!r} cannot be built with {options}: {error}") from error
         assert isinstance(block, nn.Module)  # Every block is one, but a protocol cannot require it.

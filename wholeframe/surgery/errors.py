@@ -16,8 +16,8 @@ def refuse_block(block: object) -> None:
     if isinstance(block, str):
         if block not in BLOCKS:
             raise TypeError(f"block={block!r} is a name, and BLOCKS does not have it; {nearest(block, BLOCKS)}")
-        make = BLOCKS[block].make
-        other = f" or wf.{make.__name__}" if isinstance(make, type) else ""
+        built = BLOCKS[block].block
+        other = f" or wf.{built.__name__}" if isinstance(built, type) else ""
         raise TypeError(f"block={block!r} is a name; pass what builds the block, wf.BLOCKS[{block!r}].make{other}")
     if isinstance(block, nn.Module) or not callable(block):
         kind = type(block).__name__

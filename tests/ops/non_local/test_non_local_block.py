@@ -115,7 +115,7 @@ def test_vmap(x, kind):
 @pytest.mark.parametrize("backend", ops.backend_names("dot"))
 def test_multiply_adds_of_every_order_of_dot(x, backend, pool, order):
     if backend == "gram" and (pool, order) == (2, "after"):
-        return
+        pytest.skip("the gram matrix refuses keys that are pooled after phi and g")
     block = alive(kind="dot", backend=backend, pool=pool, pool_order=order).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         block(x[:1])
