@@ -8,9 +8,9 @@ from wholeframe.blocks import BLOCKS, Block
 @pytest.mark.parametrize(
     ("name", "option", "message"),
     [
-        ("gc", "ratoi", "GlobalContext has no argument 'ratoi'; did you mean 'ratio'\"),
-        ("cgnl_rbf", "gama", "CGNL has no argument 'gama'; did you mean 'gamma'\"),
-        ("nl_dot", "sclae", "NonLocal has no argument 'sclae'; did you mean 'scale'\"),
+        ("gc", "ratoi", "GlobalContext has no argument 'ratoi'; did you mean 'ratio'"),
+        ("cgnl_rbf", "gama", "CGNL has no argument 'gama'; did you mean 'gamma'"),
+        ("nl_dot", "sclae", "NonLocal has no argument 'sclae'; did you mean 'scale'"),
     ],
 )
 def test_an_unknown_option_of_a_block_by_name_is_refused_with_the_nearest(name, option, message):

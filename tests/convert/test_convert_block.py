@@ -240,7 +240,7 @@ MINIMAL = {
     "cgnl.": {"inplanes": 8, "planes": 4, "groups": 2},
 }
 IDENTITIES_AT_INIT = ("mmcv.", "gcnet.", "alexhex7.", "timm.NonLocalAttn", "cgnl.")
-# Whole residual blocks and heads, and a block for images only: test_gsop.py, test_convert_residuals.py, blocks/test_others.py.
+# Whole residual blocks and heads, and a block for images only, are tested elsewhere.
 ELSEWHERE = ("gsop.", "mpncov.", "gcnet.Bottleneck", "slowfast.ResStage", "timm.BatNonLocalAttn")
 
 
