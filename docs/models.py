@@ -22,7 +22,7 @@ one card, `wholeframe cost NAME --measure` runs the network.
 {published}
 """
 SIZES = """\
-\"\"\"Parameters and multiply-adds of every named network. Written by `uv run python docs/models.py`.\"\"\"
+\"\"\"Parameters and multiply-adds of every named network. `uv run python docs/models.py` writes this file.\"\"\"
 
 SIZES: dict[str, tuple[int, int]] = {{
 {rows}
