@@ -42,9 +42,9 @@ def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> t
 
 def add_product(
     x: Float[Tensor, "b c n"] | None,
-    weight: Float[Tensor, "*b c d"],
+    weight: Float[Tensor, "... c d"],
     y: Float[Tensor, "b n d"],
-    bias: Float[Tensor, "*b c"] | None,
+    bias: Float[Tensor, "... c"] | None,
 ) -> Float[Tensor, "b c n"]:
     """x + W y + b in the layout of x, or W y + b for no x; W and b for all samples, or a pair for each."""
     if torch.is_autocast_enabled(y.device.type) or torch.compiler.is_exporting():

@@ -149,6 +149,7 @@ def test_an_exported_graph_serves_maps_of_all_sizes(kind):
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:`torch.jit.trace:FutureWarning")
 @pytest.mark.parametrize("kind", ["gaussian", "dot"])
+@pytest.mark.compiled
 def test_a_trace_holds_no_number_of_chunks(kind):
     block = NonLocal(8, kind=kind, init="random").eval()
     traced = torch.jit.trace(block, torch.randn(1, 8, 3, 2), check_trace=False)

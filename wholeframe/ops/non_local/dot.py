@@ -15,7 +15,7 @@ from wholeframe.ops.linear import gram
 from wholeframe.ops.non_local.dense import Keys, Kind, Layers, embed
 
 # W, y and b of W y + b, with a W of the sample or one for all
-Affine = tuple[Float[Tensor, "*b c _"], Float[Tensor, "b n _"], Float[Tensor, "*b c"] | None]
+Affine = tuple[Float[Tensor, "... c _"], Float[Tensor, "b n _"], Float[Tensor, "... c"] | None]
 
 
 def associative(
