@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # the base class of SyncBatch
 
 from wholeframe import ops
 from wholeframe.blocks import conventions, spacetime
+from wholeframe.blocks.arguments import flat_positions
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
@@ -239,7 +240,7 @@ class NonLocal(nn.Module):
         Returns:
             `(b, q, *key_grid)`; keys that a query does not attend over weigh 0.
         """
-        index = torch.as_tensor(query, device=x.device)
+        index = flat_positions(query, x.device)
         if self.restricted:
             return self._attention_in_parts(x, index)
         theta, phi, _ = self.project(x)

@@ -131,7 +131,6 @@ def load_run(folder: str | os.PathLike[str], weights: Literal["last", "best"] = 
     Raises:
         ValueError: the folder is not a run folder, has no such checkpoint, or the checkpoint is damaged.
     """
-    one_of("weights", weights, ("last", "best"))
     run = Run(Path(folder))
     network = run.network(weights)
     network.__dict__["classes"] = run.classes()  # not a module or tensor: the state dict stays as it is
