@@ -16,7 +16,7 @@ from wholeframe.models.resnet_sites import STAGES
 from wholeframe.models.zoo import card_of, create_model
 from wholeframe.models.zoo.published import cost_of
 from wholeframe.models.zoo.sizes import SIZES
-from wholeframe.surgery.sites import has_block
+from wholeframe.surgery.placement import has_block
 
 PHOTO = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 RECORDED = json.loads((Path(__file__).parents[1] / "goldens" / "gcnet" / "whole_networks.json").read_text())

@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from wholeframe.surgery.insert import insert, remove
-from wholeframe.surgery.sites import has_block
+from wholeframe.surgery.placement import has_block
 
 MODELS = {  # no blocks with 2048 channels, whose weights would take most of the time
     "torchvision resnet18": (

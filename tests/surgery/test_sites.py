@@ -7,7 +7,8 @@ from surgery_models import IMAGE, Holder, Net, Same, refuses
 from torch import Tensor, nn
 
 from wholeframe.surgery.insert import insert
-from wholeframe.surgery.sites import has_block, sites
+from wholeframe.surgery.placement import has_block
+from wholeframe.surgery.sites import sites
 
 
 @pytest.mark.parametrize(

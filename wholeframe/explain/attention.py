@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from wholeframe import ops
 from wholeframe.blocks.protocol import Block
+from wholeframe.surgery.placement import CHILD
 from wholeframe.surgery.probe import evaluating
-from wholeframe.surgery.sites import CHILD
 
 
 @dataclass(frozen=True)

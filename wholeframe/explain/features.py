@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from wholeframe.surgery.sites import in_block
+from wholeframe.surgery.placement import in_block
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from wholeframe.messages import quoted
-from wholeframe.surgery.sites import in_block
+from wholeframe.surgery.placement import in_block
 
 
 @dataclass(frozen=True)

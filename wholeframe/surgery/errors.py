@@ -7,8 +7,9 @@ from torch import nn
 
 from wholeframe.blocks import BLOCKS
 from wholeframe.messages import nearest, quoted
+from wholeframe.surgery.placement import CHILD, block_kind, has_block
 from wholeframe.surgery.probe import Visit, Watched
-from wholeframe.surgery.sites import CHILD, block_kind, fitting, has_block, is_sequential
+from wholeframe.surgery.sites import fitting, is_sequential
 
 
 def refuse_block(block: object) -> None:

@@ -27,6 +27,7 @@ from wholeframe.surgery.errors import (
     refuse_runs,
     refuse_sites,
 )
+from wholeframe.surgery.placement import CHILD, Layout, attach, detach, grid_text, has_block
 from wholeframe.surgery.probe import (
     Example,
     Visit,
@@ -39,9 +40,7 @@ from wholeframe.surgery.probe import (
     refuse_model,
     watch,
 )
-from wholeframe.surgery.sites import CHILD, grid_text, has_block, match, near_names, once_each, places_in, run_block
-
-HANDLE = "_wholeframe_handle"
+from wholeframe.surgery.sites import match, near_names, once_each, places_in
 
 
 @dataclass(frozen=True)
@@ -142,8 +141,8 @@ def insert(
     blocks = {name: _build(block, name, site, visits[site]) for name, site in chosen.items()}
     with contextlib.ExitStack() as undo, watch(blocks.values()) as watched:
         for name, site in chosen.items():
-            attach(site, blocks[name])
-            undo.callback(_detach, site)
+            attach(site, blocks[name], Layout())
+            undo.callback(detach, site)
         try:
             after = outputs(model, call)
         except Exception as error:
@@ -187,21 +186,8 @@ def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]
         occupied = {name: site for name, site in occupied.items() if name in set().union(*matched.values())}
     chosen = once_each(occupied)
     for site in chosen.values():
-        _detach(site)
+        detach(site)
     return list(chosen)
-
-
-def attach(site: nn.Module, block: nn.Module) -> None:
-    """Make the block a child of the site, and hook it to the site's output."""
-    site.add_module(CHILD, block)
-    # PyTorch numbers hooks per process. An unpickled site must carry its handle: loading the handle raises the counter;
-    # without it the next hook that is registered on this site could get our hook's number and silently replace it.
-    setattr(site, HANDLE, site.register_forward_hook(run_block))
-
-
-def _detach(site: nn.Module) -> None:
-    site.__dict__.pop(HANDLE).remove()
-    delattr(site, CHILD)
 
 
 def moved(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:

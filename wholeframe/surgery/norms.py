@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wholeframe.blocks import Affine
-from wholeframe.surgery.insert import attach
+from wholeframe.surgery.placement import CHILD, attach, has_block, hook_of
 from wholeframe.surgery.probe import evaluating, refuse_model
-from wholeframe.surgery.sites import CHILD, has_block
 
 
 def freeze_norms(network: nn.Module) -> list[str]:
@@ -118,12 +117,12 @@ def sync_batchnorm(model: nn.Module) -> None:
     refuse_model(model)
     if isinstance(model, _BatchNorm):
         raise ValueError(f"the model is a {type(model).__name__} itself, so no other module can replace it")
-    chosen = [name for name, module in model.named_modules() if has_block(module)]
+    hooks = {name: hook for name, module in model.named_modules() if (hook := hook_of(module))}
     nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    for name in chosen:
+    for name, hook in hooks.items():
         site = model.get_submodule(name)
         if not has_block(site):
-            attach(site, site.get_submodule(CHILD))
+            attach(site, site.get_submodule(CHILD), hook.layout, hook.output)
 
 
 @contextlib.contextmanager

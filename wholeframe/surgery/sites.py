@@ -4,13 +4,11 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from wholeframe.surgery.placement import CHILD, block_kind, grid_text, has_block
 from wholeframe.surgery.probe import Example, Visit, probe, refuse_model
-
-CHILD = "wholeframe"  # the block's name in its site, and so a part of state-dict keys
 
 
 @dataclass(frozen=True)
@@ -49,26 +47,6 @@ def sites(model: nn.Module, example: Example = None) -> list[Site]:
     places = once_each(places_in(model))
     _, visits = probe(model, places.values(), example)
     return [_site(name, places[name], visits[places[name]]) for name in fitting(places, visits)]
-
-
-def run_block(site: Any, _args: Any, output: Tensor) -> Tensor:
-    """The forward hook of every site. Pickles refer to it by this name."""
-    return site.wholeframe(output)
-
-
-def has_block(site: nn.Module) -> bool:
-    """Whether `insert` attached a block to this very module."""
-    return any(hook is run_block for hook in site._forward_hooks.values())
-
-
-def in_block(key: str) -> bool:
-    """Whether a parameter with this state-dict key belongs to an inserted block."""
-    return CHILD in key.split(".")
-
-
-def block_kind(site: nn.Module) -> str | None:
-    """The class name of the block at this site, if it has one."""
-    return type(site.get_submodule(CHILD)).__name__ if has_block(site) else None
 
 
 def places_in(model: nn.Module) -> dict[str, nn.Module]:
@@ -123,11 +101,6 @@ def fitting(places: Mapping[str, nn.Module], visits: Mapping[nn.Module, Visit]) 
 def near_names(pattern: str, places: Mapping[str, nn.Module]) -> list[str]:
     """Up to four names that resemble the pattern, for an error message."""
     return difflib.get_close_matches(pattern, places, n=4, cutoff=0.3)
-
-
-def grid_text(grid: tuple[int, ...]) -> str:
-    """`14 x 14`."""
-    return " x ".join(map(str, grid))
 
 
 def _site(name: str, module: nn.Module, visit: Visit) -> Site:

@@ -16,7 +16,7 @@ from wholeframe.data.synthetic import IGNORE
 from wholeframe.explain.attention import attention, blocks_with_attention
 from wholeframe.explain.figures import draw_attention
 from wholeframe.models.cost import cost, inference_ms
-from wholeframe.surgery.sites import in_block
+from wholeframe.surgery.placement import in_block
 from wholeframe.train.fit import final_score, fit, network_for
 from wholeframe.train.loaders import Splits
 from wholeframe.train.recipe import Recipe

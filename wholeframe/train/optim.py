@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from wholeframe.surgery.sites import in_block
+from wholeframe.surgery.placement import in_block
 from wholeframe.train.recipe import Cosine, OneCycle, Schedule, Steps
 
 START = 1e-3  # Fraction of the peak rate at which a warm-up begins.

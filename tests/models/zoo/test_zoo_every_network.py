@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import wholeframe as wf
-from wholeframe.surgery.sites import has_block
+from wholeframe.surgery.placement import has_block
 
 pytestmark = pytest.mark.slow
 

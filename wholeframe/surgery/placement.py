@@ -1,0 +1,163 @@
+"""How a block reads the output of its site: which axis has the channels, which part of a tuple is the map.
+
+A block takes `(b, c, *grid)`. Networks also pass `(b, *grid, c)` and `(b, tokens, c)` between their layers, alone or
+within a tuple, list or dict. The hook of a site rearranges views, so that the block never sees the difference.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Proxy
+
+from wholeframe.messages import one_of
+
+CHILD = "wholeframe"  # the block's name in its site, and so a part of state-dict keys
+HANDLE = "_wholeframe_handle"
+
+Axes = Literal["channels_first", "channels_last", "tokens"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axes of a map: `(b, c, *grid)`, `(b, *grid, c)` or `(b, tokens, c)`.
+
+    Args:
+        axes: `"channels_first"`, `"channels_last"` or `"tokens"`.
+        grid: of tokens, the sizes of the grid that they are the rows of, such as `(14, 14)`.
+        extra: of tokens, how many precede those of the grid (class, distillation and register tokens). The block
+            neither reads nor changes them.
+
+    Raises:
+        ValueError: for unknown axes, and for a grid or extra tokens where the axes already give the grid.
+    """
+
+    axes: Axes = "channels_first"
+    grid: tuple[int, ...] | None = None
+    extra: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("axes", self.axes, get_args(Axes))
+        if self.axes != "tokens" and (self.grid is not None or self.extra):
+            raise ValueError(
+                f"axes={self.axes!r} with grid={self.grid} and extra={self.extra}: only axes='tokens' takes these two"
+            )
+        if self.axes == "tokens" and (not self.grid or min(self.grid) < 1 or self.extra < 0):
+            raise ValueError(
+                f"axes='tokens' needs the sizes of the grid and at least 0 extra tokens, got grid={self.grid} and "
+                f"extra={self.extra}; write grid=(14, 14)"
+            )
+
+    def to_block(self, y: Tensor) -> Tensor:
+        """The map as the block takes it, `(b, c, *grid)`: a view."""
+        if self.axes == "channels_first":
+            return y
+        if self.axes == "channels_last":
+            return y.movedim(-1, 1)
+        return y[:, self.extra :].transpose(1, 2).unflatten(2, self.grid_of(y))
+
+    def from_block(self, z: Tensor, y: Tensor) -> Tensor:
+        """The block's output `z` in the layout of `y`, the site's output."""
+        if self.axes == "channels_first":
+            return z
+        # Contiguous as the site's output was, because the host's next layer may call `view`.
+        if self.axes == "channels_last":
+            return z.movedim(1, -1).contiguous()
+        tokens = z.flatten(2).transpose(1, 2)
+        return torch.cat([y[:, : self.extra], tokens], dim=1) if self.extra else tokens.contiguous()
+
+    def grid_of(self, y: Tensor) -> tuple[int, ...]:
+        """The grid of the tokens of `y`: `grid`, or the grid of the same shape that has as many positions.
+
+        Raises:
+            ValueError: for a number of tokens that no such grid has.
+        """
+        assert self.grid is not None
+        count = y.shape[1] - self.extra
+        if isinstance(y, Proxy) or count == math.prod(self.grid):  # a traced graph keeps the grid of the example
+            return self.grid
+        ratio = (count / math.prod(self.grid)) ** (1 / len(self.grid))
+        scaled = tuple(round(size * ratio) for size in self.grid)
+        alike = len(self.grid) < 3 and math.prod(scaled) == count
+        if not alike or any(abs(size * ratio - whole) > 1e-6 for size, whole in zip(self.grid, scaled, strict=True)):
+            raise ValueError(
+                f"the map has {count} tokens and the layout of this block has a grid of {grid_text(self.grid)}; "
+                "tokens do not say which shape their grid has, so insert the block with an example= of this size"
+            )
+        return scaled
+
+    def __str__(self) -> str:
+        if self.axes != "tokens":
+            return self.axes.replace("_", " ")
+        apart = f", {self.extra} extra token{'s' * (self.extra > 1)} apart" if self.extra else ""
+        return f"tokens{apart}"
+
+
+class BlockHook:
+    """The forward hook of every site: it passes the site's map through the block. Pickles refer to it by this name.
+
+    Args:
+        layout: of the map.
+        output: the index or key of the map in a tuple, list or dict; None where the site returns the map itself.
+    """
+
+    def __init__(self, layout: Layout, output: int | str | None = None):
+        self.layout, self.output = layout, output
+
+    def __call__(self, site: Any, _args: Any, given: Any) -> Any:
+        y = given if self.output is None else given[self.output]
+        z = self.layout.from_block(site.wholeframe(self.layout.to_block(y)), y)
+        return z if self.output is None else with_item(given, self.output, z)
+
+
+def with_item(given: Any, key: int | str, value: Any) -> Any:
+    """A copy of a tuple, list or dict with another item in one place; the host's own object stays as it is."""
+    if not isinstance(given, tuple):
+        given = copy.copy(given)
+        given[key] = value
+        return given
+    items = [value if index == key else item for index, item in enumerate(given)]
+    return type(given)(*items) if hasattr(given, "_fields") else type(given)(items)  # a named tuple takes its fields
+
+
+def hook_of(site: nn.Module) -> BlockHook | None:
+    """The hook that `insert` registered on this very module."""
+    return next((hook for hook in site._forward_hooks.values() if isinstance(hook, BlockHook)), None)
+
+
+def has_block(site: nn.Module) -> bool:
+    """Whether `insert` attached a block to this very module."""
+    return hook_of(site) is not None
+
+
+def attach(site: nn.Module, block: nn.Module, layout: Layout, output: int | str | None = None) -> None:
+    """Make the block a child of the site, and hook it to the site's output."""
+    site.add_module(CHILD, block)
+    # PyTorch numbers hooks per process. An unpickled site must carry its handle: loading the handle raises the counter;
+    # without it the next hook that is registered on this site could get our hook's number and silently replace it.
+    setattr(site, HANDLE, site.register_forward_hook(BlockHook(layout, output)))
+
+
+def detach(site: nn.Module) -> None:
+    """Undo `attach`."""
+    site.__dict__.pop(HANDLE).remove()
+    delattr(site, CHILD)
+
+
+def block_kind(site: nn.Module) -> str | None:
+    """The class name of the block at this site, if it has one."""
+    return type(site.get_submodule(CHILD)).__name__ if has_block(site) else None
+
+
+def in_block(key: str) -> bool:
+    """Whether a parameter with this state-dict key belongs to an inserted block."""
+    return CHILD in key.split(".")
+
+
+def grid_text(grid: Sequence[int]) -> str:
+    """`14 x 14`."""
+    return " x ".join(map(str, grid))
