@@ -103,7 +103,8 @@ def _torchvision(kind: str) -> list[Backbone]:
             Backbone("torchvision", "VisionTransformer", vit, "encoder.layers.encoder_layer_[01]"),
         ]
     if kind == "dense":
-        box = partial(detection.fasterrcnn_mobilenet_v3_large_320_fpn, **whole, min_size=64, max_size=64, box_score_thresh=0)
+        small = {"min_size": 64, "max_size": 64, "box_score_thresh": 0}  # so that random weights find something
+        box = partial(detection.fasterrcnn_mobilenet_v3_large_320_fpn, **whole, **small)
         ssd = partial(detection.ssdlite320_mobilenet_v3_large, **whole)
         return [
             Backbone(
@@ -119,7 +120,7 @@ def _torchvision(kind: str) -> list[Backbone]:
                 "backbone.12",
             ),
             Backbone("torchvision detection", "fasterrcnn_mobilenet_v3_large_320_fpn", box, "backbone.body.12"),
-            Backbone("torchvision detection", "the same, its pyramid", box, "backbone.fpn", output="pool"),
+            Backbone("torchvision detection", "the same, its pyramid", box, "backbone.fpn", output="0"),
             Backbone("torchvision detection", "ssdlite320_mobilenet_v3_large", ssd, "backbone.features.0.12"),
         ]
     clip = (1, 3, 8, 64, 64)

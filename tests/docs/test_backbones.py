@@ -1,4 +1,4 @@
-"""docs/backbones.md: a sample of its rows measured anew, all of them with `-m slow`."""
+"""docs/backbones.md: a sample of its rows is measured again, all of them with `-m slow`."""
 
 import importlib.util
 import random
@@ -24,7 +24,8 @@ def name(backbone) -> str:
 
 @pytest.mark.parametrize("backbone", random.Random(10).sample(listed("torchvision", "timm"), 4), ids=name)
 def test_a_sample_of_the_rows_is_as_printed(backbone):
-    assert PAGE["line"](backbone, PAGE["measure"](backbone)) in LINES, "run `uv run --extra tools python docs/backbones.py`"
+    line = PAGE["line"](backbone, PAGE["measure"](backbone))
+    assert line in LINES, "run `uv run --extra tools python docs/backbones.py`"
 
 
 @pytest.mark.slow
