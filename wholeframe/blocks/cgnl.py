@@ -8,11 +8,13 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, integer, not_negative, positive
 from wholeframe.blocks.grouped import GroupedLinear
 from wholeframe.blocks.init import init_weight
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
@@ -150,6 +152,14 @@ class CGNL(nn.Module):
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         options = self._kernel_options()
         if plain(self.theta, self.phi, self.g, self.out, self.norm):
             theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)

@@ -7,11 +7,13 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import flat_positions, integer, part
 from wholeframe.blocks.contexts import AttentionContext, Context, MeanContext, MeanMaxContext
 from wholeframe.blocks.init import Init, check_init
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain
 from wholeframe.blocks.transforms import Activation, Bottleneck, ChannelConv, LinearTransform, Transform
 from wholeframe.messages import one_of
@@ -103,6 +105,14 @@ class ContextBlock(nn.Module):
         return isinstance(self.context, AttentionContext)
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         context, multiply, add = self.context, self.multiply, self.add
         if isinstance(context, AttentionContext) and plain(context, context.logits):
             summary, z = context.with_map(x)

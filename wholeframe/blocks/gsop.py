@@ -7,12 +7,14 @@ from typing import Literal
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.context import GATES, ContextBlock, Gate, halving
 from wholeframe.blocks.conv_norm import ConvNorm
 from wholeframe.blocks.init import Init, check_init, init_kaiming
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.messages import one_of
 
@@ -262,6 +264,14 @@ class GSoPPosition(nn.Module):
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         z = x * self.gates(x)
         # A ReLU whose output may be overwritten: F.relu stores its output for the backward pass, and residual blocks
         # add to it in place (where the reference raises with a current torch). F.threshold stores its input.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.modules.batchnorm import _BatchNorm  # the base class of SyncBatchNorm as well
 
 from wholeframe import ops
@@ -15,6 +16,7 @@ from wholeframe.blocks.arguments import flat_positions
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
@@ -177,6 +179,14 @@ class NonLocal(nn.Module):
         return True
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         parts = self.parts(x.shape[2:]) if self.restricted else None
         source = x if parts is None else ops.cut(x, parts)
         if plain(self.theta, self.phi, self.g, self.w_f, self.out, self.norm):

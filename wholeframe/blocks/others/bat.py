@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, flat_positions, integer, not_negative
 from wholeframe.blocks.conv_norm import ConvNorm
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import refuse_changed
 
 
@@ -80,6 +82,14 @@ class BAT(nn.Module):
         return True
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         _refuse_grid(x.shape[2:], self.size)
         v = self._projected(self.reduce, x)
         p, q = self.matrices(v)
