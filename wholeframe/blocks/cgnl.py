@@ -52,7 +52,8 @@ class CGNL(nn.Module):
     Args:
         channels: c.
         inner: d, the width of theta, phi and g; None for channels // 2.
-        groups: number of contiguous groups of channels, which are independent; divides channels and inner.
+        groups: number of contiguous groups of channels, which are independent; divides channels and inner. None for 8,
+            or where 8 does not divide both, for the largest smaller number that does (`remark` says so).
         kernel: `"dot"`, `"taylor"` or `"rbf"` (exact to rounding for any gamma and any range of the embeddings).
         gamma: of `"taylor"` and `"rbf"`; None for 1e-4.
         learn_gamma: whether gamma is a parameter, stored as `log_gamma`; `gamma` is then its initial value.
@@ -70,12 +71,14 @@ class CGNL(nn.Module):
             have, and in the forward pass for a range of the embeddings beyond `max_span`.
     """
 
+    remark: str | None = None
+
     def __init__(
         self,
         channels: int,
         *,
         inner: int | None = None,
-        groups: int = 8,
+        groups: int | None = None,
         kernel: ops.Kernel = "dot",
         gamma: float | None = None,
         learn_gamma: bool = False,
@@ -100,6 +103,13 @@ class CGNL(nn.Module):
         integer("channels", channels)
         inner = max(channels // 2, 1) if inner is None else inner
         integer("inner", inner, default=max(channels // 2, 1))
+        if groups is None:
+            groups = next(g for g in range(8, 0, -1) if math.gcd(channels, inner) % g == 0)
+            if groups != 8:
+                self.remark = (
+                    f"{groups} group{'s' * (groups > 1)}: the default of 8 does not divide both {channels} channels "
+                    f"and inner={inner}, and {groups} is the largest smaller number that does"
+                )
         divides("groups", groups, "channels", channels)
         divides("groups", groups, "inner", inner)
         gamma = ops.GAMMA if gamma is None else gamma

@@ -100,6 +100,11 @@ class ContextBlock(nn.Module):
         return self.init != "random" and (self.fusion == "add" or halving(self.gate) is None)
 
     @property
+    def remark(self) -> str | None:
+        """What the transform changed about a default that does not fit these channels; None for nothing."""
+        return getattr(self.add if self.multiply is None else self.multiply, "remark", None)
+
+    @property
     def has_attention(self) -> bool:
         """Whether the context has an attention map, which `attention` shows."""
         return isinstance(self.context, AttentionContext)
@@ -175,14 +180,14 @@ class GlobalContext(ContextBlock):
 
     Args:
         channels: c.
-        ratio, hidden, norm, eps: of the bottleneck transform, see `Bottleneck`.
+        ratio, min_hidden, hidden, norm, eps: of the bottleneck transform, see `Bottleneck`.
         context: `"attention"`, or `"mean"` (the paper's average pooling).
         activation: of the bottleneck transform; timm's EfficientNets take `"silu"`.
         fusion, gate, init: see `ContextBlock`. `init="zero"` is an identity for `fusion="add"`; for the fusions that
             multiply it is one with `gate="twice_sigmoid"`.
 
     Raises:
-        ValueError: for an unknown option, and for a hidden width below 2.
+        ValueError: for an unknown option.
     """
 
     def __init__(
@@ -190,6 +195,7 @@ class GlobalContext(ContextBlock):
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         context: Literal["attention", "mean"] = "attention",
         fusion: Fusion = "add",
@@ -200,10 +206,11 @@ class GlobalContext(ContextBlock):
         init: Init = "zero",
     ):
         one_of("context", context, ("attention", "mean"))
+        width = {"ratio": ratio, "min_hidden": min_hidden, "hidden": hidden}
         super().__init__(
             channels,
             context={"attention": AttentionContext, "mean": MeanContext}[context],
-            transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, eps=eps, activation=activation),
+            transform=lambda c: Bottleneck(c, **width, norm=norm, eps=eps, activation=activation),
             fusion=fusion,
             gate=gate,
             init=init,
@@ -238,7 +245,7 @@ class SqueezeExcite(ContextBlock):
 
     Args:
         channels: c.
-        ratio, hidden, norm, bias, activation: of the bottleneck transform, see `Bottleneck`.
+        ratio, min_hidden, hidden, norm, bias, activation: of the bottleneck transform, see `Bottleneck`.
         context: `"mean"`, or `"mean_max"` (timm's `add_maxpool`).
         gate, init: see `ContextBlock`. The published gate is about 1/2 in a fresh block;
             `gate="twice_sigmoid", init="identity"` starts as an identity.
@@ -249,6 +256,7 @@ class SqueezeExcite(ContextBlock):
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         norm: Literal["ln", "bn"] | None = None,
         bias: bool = True,
@@ -258,10 +266,11 @@ class SqueezeExcite(ContextBlock):
         init: Init = "random",
     ):
         one_of("context", context, ("mean", "mean_max"))
+        width = {"ratio": ratio, "min_hidden": min_hidden, "hidden": hidden}
         super().__init__(
             channels,
             context={"mean": MeanContext, "mean_max": MeanMaxContext}[context],
-            transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, bias=bias, activation=activation),
+            transform=lambda c: Bottleneck(c, **width, norm=norm, bias=bias, activation=activation),
             fusion="multiply",
             gate=gate,
             init=init,

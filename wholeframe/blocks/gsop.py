@@ -210,6 +210,8 @@ class GSoPPosition(nn.Module):
             for a map whose rank differs from that of `size`.
     """
 
+    remark: str | None = None
+
     def __init__(
         self,
         channels: int,

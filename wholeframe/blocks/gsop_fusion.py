@@ -46,6 +46,8 @@ class GSoP(nn.Module):
         ValueError: for an unknown fusion, for groups that do not divide the channels, and for an even kernel.
     """
 
+    remark: str | None = None
+
     def __init__(
         self,
         channels: int,

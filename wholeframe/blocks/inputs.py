@@ -23,13 +23,14 @@ def leaf_or_refuse(block: OfChannels, x: Any) -> Any:
     """
     name = type(block).__name__
     if isinstance(x, Proxy):
-        path = x.tracer.path_of_module(block) if block is not x.tracer.root else ""
+        tracer: Any = x.tracer
+        path = "" if block is tracer.root else tracer.path_of_module(block)
         if not path:
             raise ValueError(
                 f"{name} is one call in a traced graph, and here it is the root of the trace; trace the network that "
                 "contains it, or torch.nn.Sequential(block)"
             )
-        return x.tracer.create_proxy("call_module", path, (x,), {})
+        return tracer.create_proxy("call_module", path, (x,), {})
     assert isinstance(x, Tensor)
     shape = tuple(x.shape)
     if x.ndim < 3:

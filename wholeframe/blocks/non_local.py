@@ -78,6 +78,8 @@ class NonLocal(nn.Module):
             that cannot be cut as the options say.
     """
 
+    remark: str | None = None
+
     def __init__(
         self,
         channels: int,

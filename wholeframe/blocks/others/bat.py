@@ -46,6 +46,8 @@ class BAT(nn.Module):
             s x s cells.
     """
 
+    remark: str | None = None
+
     def __init__(
         self, channels: int, *, inner: int | None = None, size: int = 7, groups: int = 2, dropout: float = 0.2
     ):

@@ -37,12 +37,12 @@ class CBAM(nn.Module):
 
     Args:
         channels: c.
-        ratio, hidden, bias, activation: of M, see `Bottleneck`.
+        ratio, min_hidden, hidden, bias, activation: of M, see `Bottleneck`.
         kernel: k, odd.
         gate, init: of both gates; `gate="twice_sigmoid", init="identity"` starts as an identity.
 
     Raises:
-        ValueError: for an unknown option, a hidden width below 2 and an even kernel.
+        ValueError: for an unknown option and an even kernel.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class CBAM(nn.Module):
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         bias: bool = True,
         activation: Activation = "relu",
@@ -59,10 +60,11 @@ class CBAM(nn.Module):
     ):
         super().__init__()
         self.channels = channels
+        width = {"ratio": ratio, "min_hidden": min_hidden, "hidden": hidden}
         self.channel = ContextBlock(
             channels,
             context=MeanAndMaxContext,
-            transform=lambda c: SharedBottleneck(c, ratio=ratio, hidden=hidden, bias=bias, activation=activation),
+            transform=lambda c: SharedBottleneck(c, **width, bias=bias, activation=activation),
             fusion="multiply",
             gate=gate,
             init=init,
@@ -79,6 +81,11 @@ class CBAM(nn.Module):
     def identity_at_init(self) -> bool:
         """Whether a fresh block returns its input."""
         return self.channel.identity_at_init
+
+    @property
+    def remark(self) -> str | None:
+        """See `ContextBlock.remark`."""
+        return self.channel.remark
 
     @property
     def has_attention(self) -> bool:

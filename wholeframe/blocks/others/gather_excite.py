@@ -36,6 +36,8 @@ class GatherExcite(nn.Module):
         ValueError: for an unknown option and an extent below 2.
     """
 
+    remark: str | None = None
+
     def __init__(
         self,
         channels: int,
