@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe import ops
-from wholeframe.blocks.arguments import divides, integer, positive
+from wholeframe.blocks.arguments import divides, integer, positive, similarity_scale
 from wholeframe.blocks.plain import plain, refuse_changed
 
 
@@ -98,6 +98,7 @@ class AttentionContext(nn.Module):
         integer("channels", channels)
         divides("heads", heads, "channels", channels)
         self.channels, self.heads = channels, heads
+        similarity_scale(scale)
         self.scale = ops.resolve_scale(scale, channels // heads)
         self.logits = nn.Linear(channels // heads, 1, bias=bias)
         self.reset_parameters()

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # the base class of SyncBatch
 
 from wholeframe import ops
 from wholeframe.blocks import conventions, spacetime
-from wholeframe.blocks.arguments import flat_positions
+from wholeframe.blocks.arguments import flat_positions, integer, not_negative, positive, similarity_scale, windows
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
@@ -105,6 +105,7 @@ class NonLocal(nn.Module):
         super().__init__()
         one_of("kind", kind, ops.KINDS)
         one_of("pool_order", pool_order, ("before", "after"))
+        windows(pool)
         spacetime.check(attend_over, frame_groups, frames_per_group, pool)
         one_of("norm", norm, ("bn", "affine", None))
         one_of("init", init, ("identity", "random"))
@@ -114,11 +115,13 @@ class NonLocal(nn.Module):
                 f"scale={scale!r} does not apply to kind={kind!r}, which is divided by the number of keys; "
                 "leave scale=None, or take a gaussian kind"
             )
-        if isinstance(scale, str):
-            one_of("scale", scale, ("sqrt_dim", None))
+        similarity_scale(scale)
+        integer("channels", channels)
         inner = max(channels // 2, 1) if inner is None else inner
-        if inner < 1:
-            raise ValueError(f"inner must be at least 1, got {inner}; leave it out for {max(channels // 2, 1)}")
+        integer("inner", inner, default=max(channels // 2, 1))
+        positive("eps", eps, default=1e-5)
+        if std is not None:
+            not_negative("std", std, default=0.01)
 
         self.channels, self.inner = channels, inner
         self.kind: ops.Kind = kind

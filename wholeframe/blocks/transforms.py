@@ -49,6 +49,7 @@ class LinearTransform(nn.Module):
 
     def __init__(self, channels: int, *, bias: bool = True):
         super().__init__()
+        integer("channels", channels)
         self.channels = channels
         self.expand = nn.Linear(channels, channels, bias=bias)
 

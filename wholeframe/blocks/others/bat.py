@@ -58,6 +58,8 @@ class BAT(nn.Module):
         integer("inner", inner, default=max(channels // 4, 1))
         divides("groups", groups, "inner", inner)
         not_negative("dropout", dropout, default=0.2)
+        if dropout > 1:
+            raise ValueError(f"dropout is the fraction of dropped channels, at most 1, got {dropout:g}; leave 0.2")
         self.channels, self.inner, self.size, self.groups, self.dropout = channels, inner, size, groups, dropout
         self.reduce = ConvNorm(channels, inner, bias=False)
         self.mask = ConvNorm(inner, groups, bias=False)
