@@ -1,18 +1,12 @@
 """Inputs that are no ordinary map: the proxy of a tracer, for which a block is one call, and maps that it refuses."""
 
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 from torch.fx import Proxy
 
 
-class OfChannels(Protocol):
-    """A block, whose maps have `channels` channels."""
-
-    channels: int
-
-
-def leaf_or_refuse(block: OfChannels, x: Any) -> Any:
+def leaf_or_refuse(block: Any, x: Any) -> Any:
     """One call of the block in the graph of `torch.fx`, or the reason why the block does not take x.
 
     Blocks test for the rare cases in their `forward` and come here only then, so an ordinary map costs no call.

@@ -229,7 +229,7 @@ class NonLocal(nn.Module):
         return ops.to_grid(self.out(y), x.shape[2:])
 
     def _weights(self, theta: Float[Tensor, "b q d"], phi: Float[Tensor, "b k d"]) -> Float[Tensor, "b q k"]:
-        """f(theta_i, phi_j) / C_i; a changed w_f is called on every pair, as only its two halves separate."""
+        """f(theta_i, phi_j) / C_i; a changed w_f is called on every pair, since only a plain one splits in two."""
         if plain(self.w_f):
             return ops.pairwise_weights(theta, phi, self.kind, scale=self.scale, **self._w_f())
         assert self.w_f is not None
