@@ -8,10 +8,14 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, integer, not_negative, positive
+from wholeframe.blocks.grouped import GroupedLinear
 from wholeframe.blocks.init import init_weight
+from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
 from wholeframe.ops.layout import as_given
@@ -48,7 +52,8 @@ class CGNL(nn.Module):
     Args:
         channels: c.
         inner: d, the width of theta, phi and g; None for channels // 2.
-        groups: number of contiguous groups of channels, which are independent; divides channels and inner.
+        groups: number of contiguous groups of channels, which are independent; divides channels and inner. None for 8,
+            or where 8 does not divide both, for the largest smaller number that does (`remark` says so).
         kernel: `"dot"`, `"taylor"` or `"rbf"` (exact to rounding for any gamma and any range of the embeddings).
         gamma: of `"taylor"` and `"rbf"`; None for 1e-4.
         learn_gamma: whether gamma is a parameter, stored as `log_gamma`; `gamma` is then its initial value.
@@ -66,12 +71,14 @@ class CGNL(nn.Module):
             have, and in the forward pass for a range of the embeddings beyond `max_span`.
     """
 
+    remark: str | None = None
+
     def __init__(
         self,
         channels: int,
         *,
         inner: int | None = None,
-        groups: int = 8,
+        groups: int | None = None,
         kernel: ops.Kernel = "dot",
         gamma: float | None = None,
         learn_gamma: bool = False,
@@ -96,6 +103,13 @@ class CGNL(nn.Module):
         integer("channels", channels)
         inner = max(channels // 2, 1) if inner is None else inner
         integer("inner", inner, default=max(channels // 2, 1))
+        if groups is None:
+            groups = next(g for g in range(8, 0, -1) if math.gcd(channels, inner) % g == 0)
+            if groups != 8:
+                self.remark = (
+                    f"{groups} group{'s' * (groups > 1)}: the default of 8 does not divide both {channels} channels "
+                    f"and inner={inner}, and {groups} is the largest smaller number that does"
+                )
         divides("groups", groups, "channels", channels)
         divides("groups", groups, "inner", inner)
         gamma = ops.GAMMA if gamma is None else gamma
@@ -127,6 +141,7 @@ class CGNL(nn.Module):
 
     def reset_parameters(self) -> None:
         """Return to the initial state, which a model-wide initialisation may have overwritten."""
+        refuse_changed(self)
         for linear in (self.theta, self.phi, self.g, self.out):
             init_weight(linear.weight, self.std)
         if self.log_gamma is not None:
@@ -147,17 +162,39 @@ class CGNL(nn.Module):
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        theta, phi, g = self.project(x)
-        w_z, options = self.out.weight, self._kernel_options()
-        z = ops.compact_gnl_output(theta, phi, g, w_z, self.groups, self.kernel, **options)
-        return x + self._normalised(z).to(x.dtype).unflatten(2, x.shape[2:])
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
+        options = self._kernel_options()
+        if plain(self.theta, self.phi, self.g, self.out, self.norm):
+            theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
+            z = ops.compact_gnl_output(theta, phi, g, self.out.weight, self.groups, self.kernel, **options)
+            z = self._normalised(z)
+        else:
+            z = self._called(x, **options)
+        return x + z.to(x.dtype).unflatten(2, x.shape[2:])
+
+    def _called(
+        self, x: Float[Tensor, "b c *grid"], scale: Literal["sqrt_length"] | None, **options: Any
+    ) -> Float[Tensor, "b c n"]:
+        """GN(W_z y), with every layer called."""
+        theta, phi, g = (ops.grouped_tokens(maps, self.groups) for maps in self.project(x))
+        y = ops.compact_gnl(theta, phi, g, self.kernel, **options)
+        y = y * theta.shape[2] ** -0.5 if scale == "sqrt_length" else y
+        z = self.out(y.to(x.dtype).unflatten(2, (self.inner // self.groups, -1)).flatten(1, 2))
+        return z if self.norm is None else self.norm(z)
 
     def project(
         self, x: Float[Tensor, "b c *grid"]
     ) -> tuple[Float[Tensor, "b d n"], Float[Tensor, "b d n"], Float[Tensor, "b d n"]]:
-        """Theta, phi and g as maps of `inner` channels; x is read once."""
-        theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
-        return theta, phi, g
+        """Theta, phi and g as maps of `inner` channels."""
+        positions = ops.to_positions(x)
+        return self.theta(positions).mT, self.phi(positions).mT, self.g(positions).mT
 
     def _kernel_options(self) -> dict[str, Any]:
         gamma = self.gamma if self.log_gamma is None else ops.wide(self.log_gamma).exp()
@@ -168,9 +205,9 @@ class CGNL(nn.Module):
         if norm is None:
             return z
         with as_given(z):
-            if isinstance(norm, nn.GroupNorm):
+            if isinstance(norm, nn.GroupNorm) and norm.affine:
                 return F.group_norm(z, self.groups, norm.weight.to(z.dtype), norm.bias.to(z.dtype), norm.eps)
-            return norm(z.to(norm.weight.dtype))
+            return norm(z if norm.weight is None else z.to(norm.weight.dtype))
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
@@ -197,25 +234,6 @@ class CGNL(nn.Module):
             f"{self.channels}, inner={self.inner}, groups={self.groups}, kernel={self.kernel!r}, "
             f"{options[self.kernel]}scale={self.scale!r}, init={self.init!r}"
         )
-
-
-class GroupedLinear(nn.Module):
-    """The weights of one matrix per contiguous group of channels: `weight` is `(out_channels, in_channels / groups)`.
-
-    It is not an `nn.Conv1d`, so a network that re-initialises its convolutions does not change the block.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, groups: int):
-        super().__init__()
-        self.groups = groups
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups))
-
-    @property
-    def matrices(self) -> Float[Tensor, "g out_per_group in_per_group"]:
-        return self.weight.unflatten(0, (self.groups, -1))
-
-    def extra_repr(self) -> str:
-        return f"out_channels={self.weight.shape[0]}, groups={self.groups}"
 
 
 def _of_kernel(option: str, value: object, kernel: str, kernels: Sequence[str]) -> None:

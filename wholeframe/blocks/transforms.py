@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Literal, Protocol
 
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe.blocks.arguments import integer, odd, positive
+from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.messages import one_of
 
 Activation = Literal["relu", "silu"]
@@ -47,16 +49,19 @@ class LinearTransform(nn.Module):
 
     def __init__(self, channels: int, *, bias: bool = True):
         super().__init__()
+        integer("channels", channels)
+        self.channels = channels
         self.expand = nn.Linear(channels, channels, bias=bias)
 
     def reset_parameters(self) -> None:
+        refuse_changed(self)
         self.expand.reset_parameters()
 
     def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
         return self.expand(c)
 
     def multiply_adds(self) -> int:
-        return self.expand.weight.numel()
+        return self.channels**2
 
 
 class Bottleneck(nn.Module):
@@ -64,7 +69,9 @@ class Bottleneck(nn.Module):
 
     Args:
         channels: c.
-        ratio: p / c, a fraction: p = int(channels * ratio), truncated as in mmcv.
+        ratio: p / c, a fraction: p = int(channels * ratio), truncated as in mmcv, and at least `min_hidden`.
+        min_hidden: the least p of a ratio. 2, because one channel is constant after a layer norm, and because a larger
+            number would change p for maps of 32 to 63 channels, whose checkpoints have 2 or 3.
         hidden: p itself, instead of a ratio.
         norm: over the hidden channels, `"ln"` (GC), `"bn"` or None (SE).
         eps: of the norm: 1e-5 in mmcv and GCNet, 1e-6 in timm.
@@ -72,14 +79,17 @@ class Bottleneck(nn.Module):
         activation: between them, `"relu"` or `"silu"`.
 
     Raises:
-        ValueError: for an unknown option, a ratio that is not a fraction, and a hidden width below 2 from a ratio.
+        ValueError: for an unknown option, and for a ratio that is not a fraction.
     """
+
+    remark: str | None = None
 
     def __init__(
         self,
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         norm: Literal["ln", "bn"] | None = "ln",
         eps: float = 1e-5,
@@ -90,15 +100,21 @@ class Bottleneck(nn.Module):
         one_of("norm", norm, ("ln", "bn", None))
         one_of("activation", activation, tuple(ACTIVATIONS))
         integer("channels", channels)
-        p = hidden_width(channels, ratio) if hidden is None else hidden
+        p = hidden_width(channels, ratio, min_hidden) if hidden is None else hidden
         integer("hidden", p)
+        if hidden is None and p != int(channels * ratio):
+            self.remark = (
+                f"{p} hidden channels: ratio {Fraction(ratio).limit_denominator(1000)} of {channels} channels gives "
+                f"{int(channels * ratio)}, and min_hidden is {min_hidden}"
+            )
         positive("eps", eps, default=1e-5)
-        self.activation = activation
+        self.channels, self.hidden, self.activation = channels, p, activation
         self.reduce = nn.Linear(channels, p, bias=bias)
         self.norm = {"ln": nn.LayerNorm, "bn": nn.BatchNorm1d}[norm](p, eps=eps) if norm else None
         self.expand = nn.Linear(p, channels, bias=bias)
 
     def reset_parameters(self) -> None:
+        refuse_changed(self)
         for layer in (self.reduce, self.norm, self.expand):
             if layer is not None:
                 layer.reset_parameters()
@@ -110,7 +126,7 @@ class Bottleneck(nn.Module):
         return self.expand(ACTIVATIONS[self.activation](hidden))
 
     def multiply_adds(self) -> int:
-        return self.reduce.weight.numel() + self.expand.weight.numel()
+        return 2 * self.channels * self.hidden
 
 
 class SharedBottleneck(nn.Module):
@@ -118,7 +134,7 @@ class SharedBottleneck(nn.Module):
 
     Args:
         channels: c.
-        ratio, hidden, bias, activation: of the bottleneck; it has no norm.
+        ratio, min_hidden, hidden, bias, activation: of the bottleneck; it has no norm.
     """
 
     def __init__(
@@ -126,12 +142,19 @@ class SharedBottleneck(nn.Module):
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         bias: bool = True,
         activation: Activation = "relu",
     ):
         super().__init__()
-        self.each = Bottleneck(channels, ratio=ratio, hidden=hidden, norm=None, bias=bias, activation=activation)
+        width = {"ratio": ratio, "min_hidden": min_hidden, "hidden": hidden}
+        self.each = Bottleneck(channels, **width, norm=None, bias=bias, activation=activation)
+
+    @property
+    def remark(self) -> str | None:
+        """That of the bottleneck."""
+        return self.each.remark
 
     @property
     def expand(self) -> nn.Module:
@@ -147,21 +170,15 @@ class SharedBottleneck(nn.Module):
         return 2 * self.each.multiply_adds()
 
 
-def hidden_width(channels: int, ratio: float) -> int:
-    """int(channels * ratio). Raises ValueError for a ratio that is not a fraction, and for a width below 2."""
+def hidden_width(channels: int, ratio: float, min_hidden: int = 2) -> int:
+    """int(channels * ratio), and at least `min_hidden`. Raises ValueError for a ratio that is not a fraction."""
     positive("ratio", ratio, default="1/16")
     if ratio > 1:
         raise ValueError(
             f"ratio={ratio:g} is the hidden width over the channels, a fraction; did you mean 1/{ratio:g}?"
         )
-    hidden = int(channels * ratio)
-    if hidden < 2:
-        raise ValueError(
-            f"ratio={ratio:g} of channels={channels} leaves {hidden} hidden channels, but one channel is constant "
-            "after a layer norm and the block would not depend on its input: "
-            f"give ratio >= {2 / channels:g}, or hidden=1 to load a checkpoint that was trained so"
-        )
-    return hidden
+    integer("min_hidden", min_hidden, default=2)
+    return max(int(channels * ratio), min_hidden)
 
 
 class ChannelConv(nn.Module):
@@ -185,9 +202,12 @@ class ChannelConv(nn.Module):
         self.expand = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
 
     def reset_parameters(self) -> None:
+        refuse_changed(self)
         self.expand.reset_parameters()
 
     def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
+        if not plain(self.expand):
+            return self.expand(c[:, None]).squeeze(1)
         # A product over windows: setting up a convolution of one channel takes several times as long as its products.
         half = self.kernel // 2
         windows = F.pad(c, (half, half)).unfold(1, self.kernel, 1)

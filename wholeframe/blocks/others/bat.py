@@ -8,10 +8,13 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, flat_positions, integer, not_negative
 from wholeframe.blocks.conv_norm import ConvNorm
+from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.plain import refuse_changed
 
 
 class BAT(nn.Module):
@@ -43,6 +46,8 @@ class BAT(nn.Module):
             s x s cells.
     """
 
+    remark: str | None = None
+
     def __init__(
         self, channels: int, *, inner: int | None = None, size: int = 7, groups: int = 2, dropout: float = 0.2
     ):
@@ -53,6 +58,8 @@ class BAT(nn.Module):
         integer("inner", inner, default=max(channels // 4, 1))
         divides("groups", groups, "inner", inner)
         not_negative("dropout", dropout, default=0.2)
+        if dropout > 1:
+            raise ValueError(f"dropout is the fraction of dropped channels, at most 1, got {dropout:g}; leave 0.2")
         self.channels, self.inner, self.size, self.groups, self.dropout = channels, inner, size, groups, dropout
         self.reduce = ConvNorm(channels, inner, bias=False)
         self.mask = ConvNorm(inner, groups, bias=False)
@@ -64,6 +71,7 @@ class BAT(nn.Module):
 
     def reset_parameters(self) -> None:
         """Return to the initial state, which a model-wide initialisation may have overwritten."""
+        refuse_changed(self)
         for layer in (self.reduce, self.mask, self.rows, self.columns, self.mix, self.expand):
             layer.reset_parameters()
 
@@ -78,6 +86,14 @@ class BAT(nn.Module):
         return True
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         _refuse_grid(x.shape[2:], self.size)
         v = self._projected(self.reduce, x)
         p, q = self.matrices(v)
@@ -121,7 +137,7 @@ class BAT(nn.Module):
         """Multiply-adds of one sample: four projections, the two matrices and the products with them."""
         n, s = math.prod(grid), self.size
         projections = (self.reduce, self.mask, self.mix, self.expand)
-        matrices = self.rows.weight.numel() + self.columns.weight.numel()
+        matrices = 2 * (self.groups * s) ** 2 * s
         return sum(layer.multiply_adds(n) for layer in projections) + matrices + 2 * s * self.inner * n
 
     def extra_repr(self) -> str:
