@@ -46,8 +46,10 @@ def as_given(x: Float[Tensor, "*shape"]) -> AbstractContextManager:
     """Context manager: compute in the dtype of the inputs, with autocast disabled on the device of x.
 
     In eager mode it does nothing where autocast is already off. A graph always contains it, since the graph may later
-    run under autocast.
+    run under autocast. The meta device has no autocast.
     """
+    if x.device.type == "meta":
+        return nullcontext()
     if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
         return torch.autocast(x.device.type, enabled=False)
     return nullcontext()

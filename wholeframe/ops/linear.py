@@ -2,7 +2,7 @@
 
 The numbers are those of `F.linear`. What differs is the layout of the output and of the gradients: maps stay maps,
 positions stay positions, and x is added within the product. Under autocast, which chooses the precision of torch's own
-ops, and in an exported graph, which has no backward pass, every function here is a plain torch op.
+ops, and in an exported or traced graph, every function here is a plain torch op.
 """
 
 from typing import NamedTuple
@@ -28,14 +28,14 @@ def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor
     widths = list(map(len, weights))
     weight = weights[0] if len(layers) == 1 else torch.cat(weights)
     bias = None if biases[0] is None else torch.cat(biases)
-    if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting():
-        return F.linear(x.mT, weight, bias).split(widths, dim=-1)
+    if _is_plain(x):
+        return F.linear(x.transpose(-2, -1), weight, bias).split(widths, dim=-1)
     return applied(_Project, x, weight, bias, widths)
 
 
 def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> tuple[Float[Tensor, "b _ n"], ...]:
     """W x of every weight, in separate maps; the gradients to x accumulate in one map."""
-    if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting():
+    if _is_plain(x):
         return tuple(F.conv1d(x, weight[..., None]) for weight in weights)
     return applied(_ProjectMaps, x, *weights)
 
@@ -47,8 +47,8 @@ def add_product(
     bias: Float[Tensor, "... c"] | None,
 ) -> Float[Tensor, "b c n"]:
     """x + W y + b in the layout of x, or W y + b for no x; W and b for all samples, or a pair for each."""
-    if torch.is_autocast_enabled(y.device.type) or torch.compiler.is_exporting():
-        z = (y @ weight.mT.to(y.dtype)).mT
+    if _is_plain(y):
+        z = (y @ weight.transpose(-2, -1).to(y.dtype)).transpose(-2, -1)
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
     return applied(_AddProduct, x, weight, y, bias)
@@ -71,7 +71,7 @@ class _Project(torch.autograd.Function):
 
     @staticmethod
     def forward(x, weight, bias, widths):
-        return F.linear(x.mT, weight, bias).split(widths, dim=-1)
+        return F.linear(x.transpose(-2, -1), weight, bias).split(widths, dim=-1)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -83,7 +83,7 @@ class _Project(torch.autograd.Function):
     @staticmethod
     def tangents(ctx, *tangents):
         (dx, dweight, dbias, _), (x, weight) = tangents, ctx.saved_tensors
-        return (F.linear(dx.mT, weight, dbias) + F.linear(x.mT, dweight)).split(ctx.widths, dim=-1)
+        return (F.linear(dx.transpose(-2, -1), weight, dbias) + F.linear(x.transpose(-2, -1), dweight)).split(ctx.widths, dim=-1)
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -91,10 +91,10 @@ class _Project(torch.autograd.Function):
         dx = dweight = dbias = None
         if ctx.needs_input_grad[0]:
             for dy, part in zip(gradients, weight.split(ctx.widths), strict=True):
-                part = part.mT.expand(len(x), -1, -1)
-                dx = torch.bmm(part, dy.mT) if dx is None else torch.baddbmm(dx, part, dy.mT)
+                part = part.transpose(-2, -1).expand(x.shape[0], -1, -1)
+                dx = torch.bmm(part, dy.transpose(-2, -1)) if dx is None else torch.baddbmm(dx, part, dy.transpose(-2, -1))
         if ctx.needs_input_grad[1]:
-            dweight = torch.cat([_over_samples(x, dy).mT for dy in gradients])
+            dweight = torch.cat([_over_samples(x, dy).transpose(-2, -1) for dy in gradients])
         if ctx.biased and ctx.needs_input_grad[2]:
             dbias = torch.cat([dy.sum(dim=(0, 1)) for dy in gradients])
         return dx, dweight, dbias, None
@@ -106,7 +106,7 @@ class _ProjectMaps(torch.autograd.Function):
 
     @staticmethod
     def forward(x, *weights):
-        return tuple(torch.bmm(weight.expand(len(x), -1, -1), x) for weight in weights)
+        return tuple(torch.bmm(weight.expand(x.shape[0], -1, -1), x) for weight in weights)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -124,10 +124,10 @@ class _ProjectMaps(torch.autograd.Function):
         dx = None
         if ctx.needs_input_grad[0]:
             for dy, weight in zip(gradients, weights, strict=True):
-                transposed = weight.mT.expand(len(x), -1, -1)
+                transposed = weight.transpose(-2, -1).expand(x.shape[0], -1, -1)
                 dx = torch.bmm(transposed, dy) if dx is None else torch.baddbmm(dx, transposed, dy)
         needed = ctx.needs_input_grad[1:]
-        return dx, *(_over_samples(dy, x.mT) if need else None for dy, need in zip(gradients, needed, strict=True))
+        return dx, *(_over_samples(dy, x.transpose(-2, -1)) if need else None for dy, need in zip(gradients, needed, strict=True))
 
 
 @two_modes
@@ -136,13 +136,13 @@ class _AddProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(x, weight, y, bias):
-        weight = weight.expand(len(y), -1, -1)
+        weight = weight.expand(y.shape[0], -1, -1)
         if x is None:
-            z = torch.bmm(weight, y.mT)
+            z = torch.bmm(weight, y.transpose(-2, -1))
         elif x.stride(1) == 1:  # channels last
-            z = torch.baddbmm(x.mT, y, weight.mT).mT
+            z = torch.baddbmm(x.transpose(-2, -1), y, weight.transpose(-2, -1)).transpose(-2, -1)
         else:
-            z = torch.baddbmm(x, weight, y.mT)
+            z = torch.baddbmm(x, weight, y.transpose(-2, -1))
         return z if bias is None else z.add_(bias[..., None])
 
     @staticmethod
@@ -156,7 +156,7 @@ class _AddProduct(torch.autograd.Function):
     @staticmethod
     def tangents(ctx, *tangents):
         (dx, dweight, dy, dbias), (weight, y) = tangents, ctx.saved_tensors
-        dz = weight @ dy.mT + dweight @ y.mT
+        dz = weight @ dy.transpose(-2, -1) + dweight @ y.transpose(-2, -1)
         dz = dz if dbias is None else dz + dbias[..., None]
         return dz if dx is None else dx + dz
 
@@ -168,8 +168,8 @@ class _AddProduct(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             dweight = _over_samples(dz, y) if weight.ndim == 2 else torch.bmm(dz, y)
         if ctx.needs_input_grad[2]:
-            weight = weight.expand(len(y), -1, -1)
-            dy = torch.bmm(dz.mT, weight) if ctx.by_position else torch.bmm(weight.mT, dz).mT
+            weight = weight.expand(y.shape[0], -1, -1)
+            dy = torch.bmm(dz.transpose(-2, -1), weight) if ctx.by_position else torch.bmm(weight.transpose(-2, -1), dz).transpose(-2, -1)
         if ctx.bias_rank and ctx.needs_input_grad[3]:
             dbias = dz.sum(dim=(0, 2) if ctx.bias_rank == 1 else 2)
         return dz if ctx.added else None, dweight, dy, dbias
@@ -183,8 +183,8 @@ class _Gram(torch.autograd.Function):
     def forward(x):
         half = x.shape[1] // 2
         upper, lower = x[:, :half], x[:, half:]
-        top, corner = torch.bmm(upper, x.mT), torch.bmm(lower, lower.mT)
-        return torch.cat([top, torch.cat([top[:, :, half:].mT, corner], dim=2)], dim=1)
+        top, corner = torch.bmm(upper, x.transpose(-2, -1)), torch.bmm(lower, lower.transpose(-2, -1))
+        return torch.cat([top, torch.cat([top[:, :, half:].transpose(-2, -1), corner], dim=2)], dim=1)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -194,14 +194,21 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def tangents(ctx, *tangents):
         (dx,), (x,) = tangents, ctx.saved_tensors
-        half = torch.bmm(dx, x.mT)
-        return half + half.mT
+        half = torch.bmm(dx, x.transpose(-2, -1))
+        return half + half.transpose(-2, -1)
 
     @staticmethod
     def backward(ctx, *gradients):
         """One product for both factors, where autograd would run one for each."""
         (ds,), (x,) = gradients, ctx.saved_tensors
-        return torch.bmm(ds + ds.mT, x)
+        return torch.bmm(ds + ds.transpose(-2, -1), x)
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Whether plain torch ops compute the maps of x: under autocast, and in an exported or traced graph."""
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        return True
+    return x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
 
 
 def _over_samples(a: Float[Tensor, "b c n"], b: Float[Tensor, "b n d"]) -> Float[Tensor, "c d"]:

@@ -54,6 +54,8 @@ def _gram_refuses(x: Tensor, linear: bool) -> str | None:
 def _sorting_refuses(x: Tensor, linear: bool) -> str | None:
     if torch.onnx.is_in_onnx_export():
         return "ONNX has no searchsorted; leave backend='auto'"
+    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        return "a trace would keep its number of samples and keys; leave backend='auto'"
     if x.device.type == "mps":
         return "it sums its blocks in float64, which mps lacks; leave backend='auto'"
     return None
