@@ -29,7 +29,15 @@ def to_positions(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n c"]:
 
 def to_grid(y: Float[Tensor, "b n c"], grid: Sequence[int]) -> Float[Tensor, "b c *grid"]:
     """The inverse of `to_positions`."""
-    return y.transpose(1, 2).unflatten(2, tuple(grid))
+    return on_grid(y.transpose(1, 2), grid)
+
+
+def on_grid(z: Float[Tensor, "b c n"], grid: Sequence[int]) -> Float[Tensor, "b c *grid"]:
+    """The positions of a map as a grid: a view.
+
+    It is not `unflatten`, whose output has the sizes of the example in an ONNX graph from a trace.
+    """
+    return z.reshape(*z.shape[:2], *grid)
 
 
 def everywhere(y: Float[Tensor, "b c"], x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *ones"]:

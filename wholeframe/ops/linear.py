@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.compiler import is_exporting
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from wholeframe.ops.autograd import applied, two_modes
 
@@ -28,14 +30,14 @@ def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor
     widths = list(map(len, weights))
     weight = weights[0] if len(layers) == 1 else torch.cat(weights)
     bias = None if biases[0] is None else torch.cat(biases)
-    if _is_plain(x):
+    if is_tracing() or is_exporting() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
         return F.linear(x.transpose(-2, -1), weight, bias).split(widths, dim=-1)
     return applied(_Project, x, weight, bias, widths)
 
 
 def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> tuple[Float[Tensor, "b _ n"], ...]:
     """W x of every weight, in separate maps; the gradients to x accumulate in one map."""
-    if _is_plain(x):
+    if is_tracing() or is_exporting() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
         return tuple(F.conv1d(x, weight[..., None]) for weight in weights)
     return applied(_ProjectMaps, x, *weights)
 
@@ -47,7 +49,7 @@ def add_product(
     bias: Float[Tensor, "... c"] | None,
 ) -> Float[Tensor, "b c n"]:
     """x + W y + b in the layout of x, or W y + b for no x; W and b for all samples, or a pair for each."""
-    if _is_plain(y):
+    if is_tracing() or is_exporting() or (y.device.type != "meta" and torch.is_autocast_enabled(y.device.type)):
         z = (y @ weight.transpose(-2, -1).to(y.dtype)).transpose(-2, -1)
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
@@ -202,13 +204,6 @@ class _Gram(torch.autograd.Function):
         """One product for both factors, where autograd would run one for each."""
         (ds,), (x,) = gradients, ctx.saved_tensors
         return torch.bmm(ds + ds.transpose(-2, -1), x)
-
-
-def _is_plain(x: Tensor) -> bool:
-    """Whether plain torch ops compute the maps of x: under autocast, and in an exported or traced graph."""
-    if torch.compiler.is_exporting() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
-        return True
-    return x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
 
 
 def _over_samples(a: Float[Tensor, "b c n"], b: Float[Tensor, "b n d"]) -> Float[Tensor, "c d"]:

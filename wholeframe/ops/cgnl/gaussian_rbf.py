@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from wholeframe.ops.autograd import applied, two_modes
 from wholeframe.ops.backends import in_graph
@@ -61,7 +62,7 @@ def gauss_transform(
         theta, phi, value = wide(theta), wide(phi), wide(value)
         low, high = _ends(theta, phi)
         spans = ((high - low) * gamma**0.5).detach()
-        span = _planned(spans, max_span) if in_graph() else _measured(spans, max_span)
+        span = _planned(spans, max_span) if in_graph() or spans.is_meta else _measured(spans, max_span)
         if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
             # A trace cannot raise: a group beyond the planned span becomes nan, which nobody takes for a result.
             value = torch.where(spans > span, torch.nan, value)
@@ -211,6 +212,8 @@ def _measured(spans: Float[Tensor, "b g 1"], max_span: float | None) -> float:
     """The span to plan for. Groups with tokens that are not finite are skipped: their results are not finite anyway."""
     try:
         span = float(torch.where(spans.isfinite(), spans, 0).max()) if spans.numel() else 0.0
+    except DataDependentOutputException:  # a fake tensor has no numbers to read
+        return TRACED_SPAN if max_span is None else check_max_span(max_span)
     except RuntimeError as error:
         if "vmap" not in str(error):
             raise
@@ -235,7 +238,7 @@ def _planned(spans: Float[Tensor, "b g 1"], max_span: float | None) -> float:
     """The span that a graph is built for; the graph checks it at run time."""
     max_span = TRACED_SPAN if max_span is None else check_max_span(max_span)
     within = ~(spans > max_span).any()
-    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+    if spans.is_meta or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return max_span
     torch.ops.aten._assert_async.msg(
         within,
