@@ -13,10 +13,8 @@ CHANNELS, GRID, OTHER = 16, (8, 6), (12, 10)
 OPTIONS = {"se": {"ratio": 1 / 2}, "gc": {"ratio": 1 / 2}} | {
     name: {"groups": 2} for name in BLOCKS if name.startswith("cgnl")
 }
-BUILD = {name: lambda entry=entry, o=OPTIONS.get(name, {}): entry.make(CHANNELS, **o) for name, entry in BLOCKS.items()}
-BUILD |= {
-    f"nl_{kind}_pooled": lambda kind=kind: NonLocal(CHANNELS, kind=kind, pool=2, norm=None) for kind in ops.KINDS
-}
+BUILD = {name: lambda name=name: BLOCKS[name].make(CHANNELS, **OPTIONS.get(name, {})) for name in BLOCKS}
+BUILD |= {f"nl_{kind}_pooled": lambda kind=kind: NonLocal(CHANNELS, kind=kind, pool=2, norm=None) for kind in ops.KINDS}
 BUILD |= {
     "bat": lambda: BAT(CHANNELS, size=2),
     "cbam": lambda: CBAM(CHANNELS, ratio=1 / 2),
@@ -26,7 +24,11 @@ BUILD |= {
 NAMES = list(BUILD)
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning", "ignore::UserWarning"
+    # What torch says of its own tracer and exporter: that they are deprecated, and of sizes that become constants.
+    "ignore::torch.jit.TracerWarning",
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::UserWarning",
 )
 
 
@@ -58,7 +60,7 @@ def test_a_traced_rbf_gives_nan_beyond_its_span():
 def test_an_onnx_file_from_a_trace_serves_other_batches_and_grids(name):
     runtime = pytest.importorskip("onnxruntime")
     block, file = made(name, torch.float32), io.BytesIO()
-    # The exporter of traces takes no adaptive pooling of a grid whose size is open.
+    # The file of GSoPPosition is open in the batch and keeps the grid of its example.
     axes = {0: "b"} if name == "gsop_position" else {0: "b", 2: "h", 3: "w"}
     torch.onnx.export(
         block,
@@ -122,7 +124,7 @@ def penalty(block, x):
 def test_a_gradient_penalty_exists_at_every_size(name, grid):
     x = torch.randn(2, CHANNELS, *grid, dtype=torch.float64, requires_grad=True)
     found = penalty(made(name), x)
-    assert len(found) > 1
+    assert found.keys() >= {"x"}
     assert all(gradient.isfinite().all() for gradient in found.values())
 
 

@@ -73,7 +73,7 @@ class _Project(torch.autograd.Function):
 
     @staticmethod
     def forward(x, weight, bias, widths):
-        return F.linear(x.transpose(-2, -1), weight, bias).split(widths, dim=-1)
+        return F.linear(x.mT, weight, bias).split(widths, dim=-1)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -85,7 +85,7 @@ class _Project(torch.autograd.Function):
     @staticmethod
     def tangents(ctx, *tangents):
         (dx, dweight, dbias, _), (x, weight) = tangents, ctx.saved_tensors
-        return (F.linear(dx.transpose(-2, -1), weight, dbias) + F.linear(x.transpose(-2, -1), dweight)).split(ctx.widths, dim=-1)
+        return (F.linear(dx.mT, weight, dbias) + F.linear(x.mT, dweight)).split(ctx.widths, dim=-1)
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -93,10 +93,10 @@ class _Project(torch.autograd.Function):
         dx = dweight = dbias = None
         if ctx.needs_input_grad[0]:
             for dy, part in zip(gradients, weight.split(ctx.widths), strict=True):
-                part = part.transpose(-2, -1).expand(x.shape[0], -1, -1)
-                dx = torch.bmm(part, dy.transpose(-2, -1)) if dx is None else torch.baddbmm(dx, part, dy.transpose(-2, -1))
+                part = part.mT.expand(x.shape[0], -1, -1)
+                dx = torch.bmm(part, dy.mT) if dx is None else torch.baddbmm(dx, part, dy.mT)
         if ctx.needs_input_grad[1]:
-            dweight = torch.cat([_over_samples(x, dy).transpose(-2, -1) for dy in gradients])
+            dweight = torch.cat([_over_samples(x, dy).mT for dy in gradients])
         if ctx.biased and ctx.needs_input_grad[2]:
             dbias = torch.cat([dy.sum(dim=(0, 1)) for dy in gradients])
         return dx, dweight, dbias, None
@@ -126,10 +126,10 @@ class _ProjectMaps(torch.autograd.Function):
         dx = None
         if ctx.needs_input_grad[0]:
             for dy, weight in zip(gradients, weights, strict=True):
-                transposed = weight.transpose(-2, -1).expand(x.shape[0], -1, -1)
+                transposed = weight.mT.expand(x.shape[0], -1, -1)
                 dx = torch.bmm(transposed, dy) if dx is None else torch.baddbmm(dx, transposed, dy)
         needed = ctx.needs_input_grad[1:]
-        return dx, *(_over_samples(dy, x.transpose(-2, -1)) if need else None for dy, need in zip(gradients, needed, strict=True))
+        return dx, *(_over_samples(dy, x.mT) if need else None for dy, need in zip(gradients, needed, strict=True))
 
 
 @two_modes
@@ -140,11 +140,11 @@ class _AddProduct(torch.autograd.Function):
     def forward(x, weight, y, bias):
         weight = weight.expand(y.shape[0], -1, -1)
         if x is None:
-            z = torch.bmm(weight, y.transpose(-2, -1))
+            z = torch.bmm(weight, y.mT)
         elif x.stride(1) == 1:  # channels last
-            z = torch.baddbmm(x.transpose(-2, -1), y, weight.transpose(-2, -1)).transpose(-2, -1)
+            z = torch.baddbmm(x.mT, y, weight.mT).mT
         else:
-            z = torch.baddbmm(x, weight, y.transpose(-2, -1))
+            z = torch.baddbmm(x, weight, y.mT)
         return z if bias is None else z.add_(bias[..., None])
 
     @staticmethod
@@ -158,7 +158,7 @@ class _AddProduct(torch.autograd.Function):
     @staticmethod
     def tangents(ctx, *tangents):
         (dx, dweight, dy, dbias), (weight, y) = tangents, ctx.saved_tensors
-        dz = weight @ dy.transpose(-2, -1) + dweight @ y.transpose(-2, -1)
+        dz = weight @ dy.mT + dweight @ y.mT
         dz = dz if dbias is None else dz + dbias[..., None]
         return dz if dx is None else dx + dz
 
@@ -171,7 +171,7 @@ class _AddProduct(torch.autograd.Function):
             dweight = _over_samples(dz, y) if weight.ndim == 2 else torch.bmm(dz, y)
         if ctx.needs_input_grad[2]:
             weight = weight.expand(y.shape[0], -1, -1)
-            dy = torch.bmm(dz.transpose(-2, -1), weight) if ctx.by_position else torch.bmm(weight.transpose(-2, -1), dz).transpose(-2, -1)
+            dy = torch.bmm(dz.mT, weight) if ctx.by_position else torch.bmm(weight.mT, dz).mT
         if ctx.bias_rank and ctx.needs_input_grad[3]:
             dbias = dz.sum(dim=(0, 2) if ctx.bias_rank == 1 else 2)
         return dz if ctx.added else None, dweight, dy, dbias
