@@ -144,3 +144,14 @@ def test_second_derivatives_are_those_of_differences(name):
     block = made(name)
     x = torch.randn(1, CHANNELS, 4, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(block, x, fast_mode=True)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "embedded_gaussian", "euclidean_gaussian"])
+def test_forward_mode_is_that_of_the_definition_on_large_maps(kind):
+    x, dx = torch.randn(2, 2, 8, 20, 20, dtype=torch.float64)
+    found = {}
+    for backend in ("auto", "dense"):
+        torch.manual_seed(1)
+        block = NonLocal(8, kind=kind, init="random", std=0.3, backend=backend).double().eval()
+        found[backend] = torch.func.jvp(block, (x,), (dx,))
+    torch.testing.assert_close(found["auto"], found["dense"], rtol=1e-9, atol=1e-11)
