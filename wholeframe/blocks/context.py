@@ -22,7 +22,7 @@ Fusion = Literal["add", "multiply", "multiply_add"]
 Gate = Literal["sigmoid", "hard_sigmoid", "twice_sigmoid"]
 GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
-    "hard_sigmoid": F.hardsigmoid,
+    "hard_sigmoid": lambda v: F.relu6(v + 3) / 6,  # F.hardsigmoid has no second derivative
     "twice_sigmoid": lambda t: 2 * torch.sigmoid(t),
 }
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Literal, Protocol
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -210,7 +211,8 @@ class ChannelConv(nn.Module):
             return self.expand(c[:, None]).squeeze(1)
         # A product over windows: setting up a convolution of one channel takes several times as long as its products.
         half = self.kernel // 2
-        windows = F.pad(c, (half, half)).unfold(1, self.kernel, 1)
+        padded = F.pad(c, (half, half))
+        windows = torch.stack([padded[:, i : i + self.channels] for i in range(self.kernel)], dim=2)
         return F.linear(windows, self.expand.weight[0]).squeeze(2)
 
     def multiply_adds(self) -> int:

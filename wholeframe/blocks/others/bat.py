@@ -112,7 +112,7 @@ class BAT(nn.Module):
         return p / p.sum(dim=3, keepdim=True), q / q.sum(dim=2, keepdim=True)
 
     def _projected(self, layer: ConvNorm, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        return layer(ops.to_positions(x)).unflatten(2, x.shape[2:])
+        return ops.on_grid(layer(ops.to_positions(x)), x.shape[2:])
 
     def attention(
         self, x: Float[Tensor, "b c h w"], query: Sequence[int] | Int[Tensor, "q"]
