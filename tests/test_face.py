@@ -34,6 +34,8 @@ FUNCTIONS = [
     "create_model",
     "insert",
     "remove",
+    "blocks_of",
+    "verify",
     "sites",
     "load_run",
     "reset_blocks",
@@ -46,7 +48,19 @@ FUNCTIONS = [
     "fit",
     "evaluate",
 ]
-OTHERS = ["Report", "Site", "Layout", "Block", "BLOCKS", "MODELS", "parts", "ops", "convert", "__version__"]
+OTHERS = [
+    "Report",
+    "Site",
+    "Layout",
+    "Placement",
+    "Block",
+    "BLOCKS",
+    "MODELS",
+    "parts",
+    "ops",
+    "convert",
+    "__version__",
+]
 PARTS = [
     "AttentionContext",
     "CovarianceContext",

@@ -12,10 +12,11 @@ from wholeframe import ops
 from wholeframe.blocks.arguments import divides, integer, odd, part
 from wholeframe.blocks.gsop import GSoPChannel, GSoPPosition
 from wholeframe.blocks.init import init_kaiming
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 
-class GSoP(nn.Module):
+class GSoP(Recorded):
     """Both gates of GSoP, each applied to the unmodified x, and one of three fusions.
 
     | fusion     | z                                                       |

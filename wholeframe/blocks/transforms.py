@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe.blocks.arguments import integer, odd, positive
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 Activation = Literal["relu", "silu"]
@@ -25,7 +26,7 @@ class Transform(Protocol):
     def multiply_adds(self) -> int: ...
 
 
-class IdentityTransform(nn.Module):
+class IdentityTransform(Recorded):
     """delta(c) = c: gather-excite without weights (Hu et al., 2018, theta minus)."""
 
     def __init__(self, channels: int):
@@ -42,7 +43,7 @@ class IdentityTransform(nn.Module):
         return 0
 
 
-class LinearTransform(nn.Module):
+class LinearTransform(Recorded):
     """delta(c) = W_v c + b: the transform of SNL and of eSE."""
 
     def __init__(self, channels: int, *, bias: bool = True):
@@ -59,7 +60,7 @@ class LinearTransform(nn.Module):
         return self.expand.weight.numel()
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Recorded):
     """delta(c) = W_2 relu(norm(W_1 c + b_1)) + b_2 with p hidden channels: the transform of GC and SE.
 
     Args:
@@ -113,7 +114,7 @@ class Bottleneck(nn.Module):
         return self.reduce.weight.numel() + self.expand.weight.numel()
 
 
-class SharedBottleneck(nn.Module):
+class SharedBottleneck(Recorded):
     """delta(c) = sum_k bottleneck(c_k): the same `Bottleneck` for each of two vectors, the transform of CBAM.
 
     Args:
@@ -164,7 +165,7 @@ def hidden_width(channels: int, ratio: float) -> int:
     return hidden
 
 
-class ChannelConv(nn.Module):
+class ChannelConv(Recorded):
     """delta(c) = w * c, a convolution over neighbouring channels: the transform of ECA.
 
     Args:
