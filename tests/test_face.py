@@ -36,6 +36,7 @@ FUNCTIONS = [
     "remove",
     "blocks_of",
     "verify",
+    "restore",
     "sites",
     "load_run",
     "reset_blocks",

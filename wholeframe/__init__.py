@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.surgery.placement import Layout as Layout
     from wholeframe.surgery.record import Placement as Placement
     from wholeframe.surgery.record import blocks_of as blocks_of
+    from wholeframe.surgery.restore import restore as restore
     from wholeframe.surgery.sites import Site as Site
     from wholeframe.surgery.sites import sites as sites
     from wholeframe.surgery.verify import verify as verify
@@ -84,6 +85,7 @@ _MODULES = {
     "blocks_of": "wholeframe.surgery.record",
     "Placement": "wholeframe.surgery.record",
     "verify": "wholeframe.surgery.verify",
+    "restore": "wholeframe.surgery.restore",
     "sites": "wholeframe.surgery.sites",
     "Site": "wholeframe.surgery.sites",
     "sync_batchnorm": "wholeframe.surgery.norms",
