@@ -36,6 +36,7 @@ FUNCTIONS = [
     "remove",
     "blocks_of",
     "verify",
+    "bake",
     "restore",
     "sites",
     "load_run",

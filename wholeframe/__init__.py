@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.models.inflate import inflate as inflate
     from wholeframe.models.zoo import MODELS as MODELS
     from wholeframe.models.zoo import create_model as create_model
+    from wholeframe.surgery.bake import bake as bake
     from wholeframe.surgery.insert import Report as Report
     from wholeframe.surgery.insert import insert as insert
     from wholeframe.surgery.insert import remove as remove
@@ -85,6 +86,7 @@ _MODULES = {
     "blocks_of": "wholeframe.surgery.record",
     "Placement": "wholeframe.surgery.record",
     "verify": "wholeframe.surgery.verify",
+    "bake": "wholeframe.surgery.bake",
     "restore": "wholeframe.surgery.restore",
     "sites": "wholeframe.surgery.sites",
     "Site": "wholeframe.surgery.sites",

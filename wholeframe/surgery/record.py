@@ -19,6 +19,7 @@ from torch.utils.hooks import RemovableHandle
 
 from wholeframe.blocks.recipe import recipe
 from wholeframe.messages import counted, listed
+from wholeframe.surgery.baked import Baked, unbaked
 from wholeframe.surgery.placement import CHILD, Layout, has_block, hook_of
 
 METADATA = "wholeframe"  # a key in the metadata of a state dict
@@ -146,12 +147,12 @@ def located(model: nn.Module) -> list[tuple[Placement, nn.Module | None]]:
 
 def in_graph(model: nn.Module, site: str) -> bool:
     """Whether a traced graph at or above the site has operations of its block."""
-    block = f"{site}.{CHILD}"
+    block = unbaked(f"{site}.{CHILD}")
     for name, module in model.named_modules():
         prefix = f"{name}." if name else ""
-        if isinstance(module, GraphModule) and block.startswith(prefix):
+        if isinstance(module, GraphModule) and block.startswith(unbaked(prefix)):
             targets = [str(node.target) for node in module.graph.nodes if node.op in ("call_module", "get_attr")]
-            if any(f"{prefix}{target}.".startswith(f"{block}.") for target in targets):
+            if any(unbaked(f"{prefix}{target}.").startswith(f"{block}.") for target in targets):
                 return True
     return False
 
@@ -222,7 +223,7 @@ def mark_of(site: nn.Module) -> Mark | None:
 
 def runs_block(site: nn.Module) -> bool:
     """Whether this very module runs an inserted block."""
-    return has_block(site) and CHILD in site._modules
+    return isinstance(site, Baked) or (has_block(site) and CHILD in site._modules)
 
 
 def described(block: nn.Module) -> dict[str, Any] | None:

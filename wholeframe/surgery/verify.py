@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from wholeframe.surgery.baked import unbaked
 from wholeframe.surgery.placement import CHILD
 from wholeframe.surgery.probe import Example, as_call, does_not_fit, outputs
 from wholeframe.surgery.record import Placement, blocks_of, in_graph, located, runs_block
@@ -119,8 +120,8 @@ def _reason(model: nn.Module, name: str) -> str:
 
 def _at_its_name(model: nn.Module, expected: Placement) -> tuple[Placement, nn.Module | None]:
     """The placement, and the module at its name that runs the block, possibly within a wrapper."""
-    place = dict(model.named_modules()).get(expected.site)
-    sites = [] if place is None else [m for m in (place, *_wrapped(place)) if runs_block(m)]
+    places = [m for name, m in model.named_modules() if name and unbaked(name) == unbaked(expected.site)]
+    sites = [m for place in places for m in (place, *_wrapped(place)) if runs_block(m)]
     there = bool(sites) or in_graph(model, expected.site)
     return replace(expected, attached=there), sites[0] if sites else None
 
