@@ -16,12 +16,13 @@ from wholeframe.blocks.grouped import GroupedLinear
 from wholeframe.blocks.init import init_weight
 from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain, refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
 from wholeframe.ops.layout import as_given
 
 
-class CGNL(nn.Module):
+class CGNL(Recorded):
     """Every channel of every position attends to every other of its group; the block adds the result to its input.
 
         y_i = sum_j f(theta_i, phi_j) g_j,    i, j over channels and positions,        z = x + GN(W_z y)

@@ -15,6 +15,7 @@ from wholeframe.blocks.contexts import AttentionContext, Context, MeanContext, M
 from wholeframe.blocks.init import Init, check_init
 from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.transforms import Activation, Bottleneck, ChannelConv, LinearTransform, Transform
 from wholeframe.messages import one_of
 
@@ -27,7 +28,7 @@ GATES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class ContextBlock(nn.Module):
+class ContextBlock(Recorded):
     """Summarise the map in one vector, transform it, and fuse the result with every position.
 
         z_i = x_i * gate(delta_m(context(x))) + delta_a(context(x))

@@ -16,6 +16,7 @@ from wholeframe.blocks.conv_norm import ConvNorm
 from wholeframe.blocks.init import Init, check_init, init_kaiming
 from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain, refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 RowAct = Literal["relu", "leaky_relu"] | None
@@ -29,7 +30,7 @@ ROW_ACTS: dict[RowAct, Callable[[Tensor], Tensor]] = {
 # ---------------------------------------------------------------------------------------------- parts of the framework
 
 
-class CovarianceContext(nn.Module):
+class CovarianceContext(Recorded):
     """S = cov(act(BN(W relu(x)))): the d x d covariance of d reduced channels over all positions.
 
     Args:
@@ -56,7 +57,7 @@ class CovarianceContext(nn.Module):
         return self.reduce.multiply_adds(kept) + self.inner**2 * kept
 
 
-class RowConv(nn.Module):
+class RowConv(Recorded):
     """delta(S) = W_2 act(W_row * BN(S)) + b_2: each row of S has its own batch norm and `filters` filters.
 
     Args:
@@ -172,7 +173,7 @@ class GSoPChannel(ContextBlock):
         return f"{super().extra_repr()}, inner={self.context.inner}, stride={self.stride}"
 
 
-class GSoPPosition(nn.Module):
+class GSoPPosition(Recorded):
     """Position-wise GSoP: a gate for every position, computed from the covariance of the cells of a coarse grid.
 
         V = pool(BN(W_1 relu(x))),    S = V^T J V,    z_i = relu(x_i * unpool(sigmoid(W_2 relu(W_row * BN(S))))_i)

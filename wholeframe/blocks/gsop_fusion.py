@@ -15,10 +15,11 @@ from wholeframe.blocks.gsop import GSoPChannel, GSoPPosition
 from wholeframe.blocks.init import init_kaiming
 from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 
-class GSoP(nn.Module):
+class GSoP(Recorded):
     """Both gates of GSoP, each applied to the unmodified x, and one of three fusions.
 
     | fusion     | z                                                       |

@@ -5,19 +5,20 @@ from collections.abc import Sequence
 from typing import Literal
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.conv_norm import ConvNorm
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 Root = Literal["newton_schulz", "eigen"]
 
 
-class ISqrtCov(nn.Module):
+class ISqrtCov(Recorded):
     """The matrix square root of the covariance of all positions, as the input of a classifier instead of the mean.
 
         y = triangle((cov relu(BN(W x)))^1/2)

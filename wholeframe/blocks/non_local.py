@@ -18,12 +18,13 @@ from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
 from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain, refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
 from wholeframe.ops.non_local.dense import pool_positions
 
 
-class NonLocal(nn.Module):
+class NonLocal(Recorded):
     """Every position takes a weighted sum over all positions, and the block adds it to its input.
 
         y_i = 1/C_i  sum_j f(theta x_i, phi x_j) g x_j,        z_i = BN(W_z y_i) + x_i

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from wholeframe.blocks.arguments import integer, odd, positive
 from wholeframe.blocks.plain import plain, refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 Activation = Literal["relu", "silu"]
@@ -28,7 +29,7 @@ class Transform(Protocol):
     def multiply_adds(self) -> int: ...
 
 
-class IdentityTransform(nn.Module):
+class IdentityTransform(Recorded):
     """delta(c) = c: gather-excite without weights (Hu et al., 2018, theta minus)."""
 
     def __init__(self, channels: int):
@@ -45,7 +46,7 @@ class IdentityTransform(nn.Module):
         return 0
 
 
-class LinearTransform(nn.Module):
+class LinearTransform(Recorded):
     """delta(c) = W_v c + b: the transform of SNL and of eSE."""
 
     def __init__(self, channels: int, *, bias: bool = True):
@@ -65,7 +66,7 @@ class LinearTransform(nn.Module):
         return self.channels**2
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Recorded):
     """delta(c) = W_2 relu(norm(W_1 c + b_1)) + b_2 with p hidden channels: the transform of GC and SE.
 
     Args:
@@ -130,7 +131,7 @@ class Bottleneck(nn.Module):
         return 2 * self.channels * self.hidden
 
 
-class SharedBottleneck(nn.Module):
+class SharedBottleneck(Recorded):
     """delta(c) = sum_k bottleneck(c_k): the same `Bottleneck` for each of two vectors, the transform of CBAM.
 
     Args:
@@ -182,7 +183,7 @@ def hidden_width(channels: int, ratio: float, min_hidden: int = 2) -> int:
     return max(int(channels * ratio), min_hidden)
 
 
-class ChannelConv(nn.Module):
+class ChannelConv(Recorded):
     """delta(c) = w * c, a convolution over neighbouring channels: the transform of ECA.
 
     Args:

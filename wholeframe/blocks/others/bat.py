@@ -15,9 +15,10 @@ from wholeframe.blocks.arguments import divides, flat_positions, integer, not_ne
 from wholeframe.blocks.conv_norm import ConvNorm
 from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import refuse_changed
+from wholeframe.blocks.recipe import Recorded
 
 
-class BAT(nn.Module):
+class BAT(Recorded):
     """Positions with the same offset in their cells attend to each other, along rows and along columns of cells.
 
         v = relu(BN(W_1 x)),    y = P v Q,    z = x + relu(BN(W_3 relu(BN(W_2 y))))

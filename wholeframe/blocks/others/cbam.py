@@ -16,11 +16,12 @@ from wholeframe.blocks.contexts import MeanAndMaxContext
 from wholeframe.blocks.init import Init, check_init, init_weight
 from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.transforms import Activation, SharedBottleneck
 from wholeframe.messages import one_of
 
 
-class CBAM(nn.Module):
+class CBAM(Recorded):
     """Gates for channels, then gates for positions.
 
         y = x * sigmoid(M(mean_j x_j) + M(max_j x_j)),    M c = W_2 relu(W_1 c)

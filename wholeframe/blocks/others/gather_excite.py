@@ -5,17 +5,18 @@ from typing import Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.context import GATES, Gate
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 
-class GatherExcite(nn.Module):
+class GatherExcite(Recorded):
     """A gate for every channel and position from the mean of the window around it, without weights.
 
         z_i = x_i * sigmoid(c_i),    c = nearest(mean of windows of 2e - 1 positions, one every e)
