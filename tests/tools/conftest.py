@@ -1,11 +1,10 @@
-"""For the tests with other people's programs: no network, no installation at run time, no file outside a temporary folder."""
+"""For the tests with other people's programs: no network, nothing installed at run time, files in a temporary folder."""
 
 import os
 import tempfile
 
 import pytest
 import torch
-
 
 # The programs read these once, when they are imported, so a fixture would be too late.
 os.environ["HF_HUB_OFFLINE"] = "1"
