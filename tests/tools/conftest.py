@@ -1,4 +1,4 @@
-"""For the tests with other people's programs: no network, nothing installed at run time, files in a temporary folder."""
+"""For the tests with other programs: no network, nothing installed at run time, files in a temporary folder."""
 
 import os
 import tempfile
