@@ -23,6 +23,7 @@ AT = {
     "Swin": "swin.encoder.layers.1.blocks.0",
     "Segformer": "segformer.stages.2.blocks.0",
 }
+OPTIONS = {"Swin": {"output": 0}}  # its blocks return a tuple
 
 CLASSIFIER = textwrap.dedent("""
     import torch
@@ -34,7 +35,7 @@ CLASSIFIER = textwrap.dedent("""
     class Classifier(transformers.{host}ForImageClassification):
         def __init__(self, config):
             super().__init__(config)
-            wf.insert(self, wf.GlobalContext, at={at!r}, example=torch.zeros(1, 3, 64, 64))
+            wf.insert(self, wf.GlobalContext, at={at!r}, example=torch.zeros(1, 3, 64, 64), **{options})
 """)
 READER = textwrap.dedent("""
     import sys, torch
@@ -56,7 +57,7 @@ def built(host):
 
 def inserted(host):
     model = built(host)
-    wf.insert(model, wf.GlobalContext, at=AT[host], example=torch.zeros(1, 3, 64, 64))
+    wf.insert(model, wf.GlobalContext, at=AT[host], example=torch.zeros(1, 3, 64, 64), **OPTIONS.get(host, {}))
     return model
 
 
@@ -73,7 +74,7 @@ def host(request):
 @pytest.fixture
 def classifier(host, tmp_path, monkeypatch):
     """The class of the page docs/howto/tools.md, in a file that another process imports as well."""
-    (tmp_path / "classifier.py").write_text(CLASSIFIER.format(host=host, at=AT[host]))
+    (tmp_path / "classifier.py").write_text(CLASSIFIER.format(host=host, at=AT[host], options=OPTIONS.get(host, {})))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "classifier", raising=False)
     from classifier import Classifier
