@@ -1,7 +1,9 @@
 """For the tests with other programs: no network, nothing installed at run time, files in a temporary folder."""
 
 import os
+import re
 import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -50,3 +52,16 @@ def moved():
         return model
 
     return move
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """`recipe(word)`: the Python of docs/howto/tools.md that has this word, so that the tests run what users copy."""
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "tools.md").read_text(encoding="utf-8")
+    sources = re.findall(r"^```python\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)
+
+    def find(word):
+        [source] = [source for source in sources if word in source]
+        return source
+
+    return find

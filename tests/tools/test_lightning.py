@@ -8,28 +8,6 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-MODULE = textwrap.dedent("""
-    import lightning
-    import torch
-    import torchvision
-
-    import wholeframe as wf
-
-
-    class Classifier(lightning.LightningModule):
-        def __init__(self, block="gc", at=("layer3", "layer4"), classes=4):
-            super().__init__()
-            self.save_hyperparameters()
-            self.network = torchvision.models.resnet18(weights=None, num_classes=classes)
-            wf.insert(self.network, wf.BLOCKS[block].make, at=at, example=torch.zeros(1, 3, 64, 64))
-
-        def training_step(self, batch, number):
-            images, labels = batch
-            return torch.nn.functional.cross_entropy(self.network(images), labels)
-
-        def configure_optimizers(self):
-            return torch.optim.Adam(self.parameters(), lr=1e-3)
-""")
 READER = textwrap.dedent("""
     import sys, torch
     from classifier import Classifier
@@ -41,9 +19,9 @@ READER = textwrap.dedent("""
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-def test_a_checkpoint_loads_in_another_process(tmp_path, monkeypatch):
+def test_a_checkpoint_loads_in_another_process(tmp_path, recipe, monkeypatch):
     lightning = pytest.importorskip("lightning")
-    (tmp_path / "classifier.py").write_text(MODULE)
+    (tmp_path / "classifier.py").write_text(recipe("LightningModule"))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "classifier", raising=False)
     from classifier import Classifier

@@ -25,18 +25,6 @@ AT = {
 }
 OPTIONS = {"Swin": {"output": 0}}  # its blocks return a tuple
 
-CLASSIFIER = textwrap.dedent("""
-    import torch
-    import transformers
-
-    import wholeframe as wf
-
-
-    class Classifier(transformers.{host}ForImageClassification):
-        def __init__(self, config):
-            super().__init__(config)
-            wf.insert(self, wf.GlobalContext, at={at!r}, example=torch.zeros(1, 3, 64, 64), **{options})
-""")
 READER = textwrap.dedent("""
     import sys, torch
     from classifier import Classifier
@@ -72,9 +60,12 @@ def host(request):
 
 
 @pytest.fixture
-def classifier(host, tmp_path, monkeypatch):
-    """The class of the page docs/howto/tools.md, in a file that another process imports as well."""
-    (tmp_path / "classifier.py").write_text(CLASSIFIER.format(host=host, at=AT[host], options=OPTIONS.get(host, {})))
+def classifier(host, recipe, tmp_path, monkeypatch):
+    """The class of docs/howto/tools.md for this host, in a file that another process imports as well."""
+    options = "".join(f", {key}={value!r}" for key, value in OPTIONS.get(host, {}).items())
+    source = recipe("transformers.ConvNext").replace("ConvNextFor", f"{host}For")
+    source = source.replace('"convnext.encoder.stages.2"', repr(AT[host]) + options)
+    (tmp_path / "classifier.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "classifier", raising=False)
     from classifier import Classifier

@@ -13,7 +13,6 @@ import wholeframe as wf
 
 ultralytics = pytest.importorskip("ultralytics", reason="uv sync --extra tools installs ultralytics")
 
-from ultralytics.models.yolo.detect import DetectionTrainer  # noqa: E402
 from ultralytics.utils import USER_CONFIG_DIR  # noqa: E402
 
 AT = ["model.6", "model.9"]
@@ -32,18 +31,16 @@ def weights_of_blocks(model):
     return {name: p.detach().clone() for name, p in model.named_parameters() if ".wholeframe." in name}
 
 
-def trainer_with(block):
-    """The trainer of the page docs/howto/tools.md."""
+@pytest.fixture(scope="session")
+def trainer_with(recipe):
+    """`trainer_with(block)`: the trainer of docs/howto/tools.md, with this block."""
 
-    class Trainer(DetectionTrainer):
-        def get_model(self, cfg=None, weights=None, verbose=True):
-            model = super().get_model(cfg, None, verbose)
-            wf.insert(model, block, at=AT, example=torch.zeros(1, 3, SIDE, SIDE))
-            if weights is not None:
-                model.load(weights)
-            return model
+    def define(block):
+        names = {}
+        exec(recipe("DetectionTrainer").replace("wf.GlobalContext", f"wf.{block.__name__}"), names)
+        return names["Trainer"]
 
-    return Trainer
+    return define
 
 
 def placed(model):
@@ -83,7 +80,7 @@ def options(data, folder):
 
 
 @pytest.fixture(scope="module", params=BLOCKS)
-def life(request, data, tmp_path_factory):
+def life(request, data, trainer_with, tmp_path_factory):
     """(block, the detector after two epochs, the blocks' weights before them)."""
     block, start = BLOCKS[request.param], {}
     yolo = ultralytics.YOLO("yolo11n.yaml")
@@ -113,7 +110,7 @@ def test_a_saved_file_has_the_blocks(trained):
 
 
 @pytest.mark.parametrize(("file", "keys"), BASES.items())
-def test_all_old_weights_are_kept(data, tmp_path, file, keys):
+def test_all_old_weights_are_kept(data, trainer_with, tmp_path, file, keys):
     """The trainer starts from a file of weights without blocks, and all of them arrive."""
     before = ultralytics.YOLO(file)
     old = before.model.state_dict()
@@ -126,7 +123,7 @@ def test_all_old_weights_are_kept(data, tmp_path, file, keys):
     assert not [key for key in old.keys() - head if not torch.equal(old[key], loaded[key])]
 
 
-def test_resuming_keeps_the_blocks_and_their_weights(life, data, tmp_path):
+def test_resuming_keeps_the_blocks_and_their_weights(life, data, trainer_with, tmp_path):
     """A training of three epochs is stopped after the first, and another trainer continues it from its file."""
     block = life[0]
     stopped = {**options(data, tmp_path), "epochs": 3}
