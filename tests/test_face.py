@@ -46,7 +46,7 @@ FUNCTIONS = [
     "fit",
     "evaluate",
 ]
-OTHERS = ["Report", "Site", "Block", "BLOCKS", "MODELS", "parts", "ops", "convert", "__version__"]
+OTHERS = ["Report", "Site", "Layout", "Block", "BLOCKS", "MODELS", "parts", "ops", "convert", "__version__"]
 PARTS = [
     "AttentionContext",
     "CovarianceContext",

@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.surgery.insert import remove as remove
     from wholeframe.surgery.norms import freeze_norms as freeze_norms
     from wholeframe.surgery.norms import sync_batchnorm as sync_batchnorm
+    from wholeframe.surgery.placement import Layout as Layout
     from wholeframe.surgery.sites import Site as Site
     from wholeframe.surgery.sites import sites as sites
     from wholeframe.train.evaluate import evaluate as evaluate
@@ -76,6 +77,7 @@ _MODULES = {
     "insert": "wholeframe.surgery.insert",
     "remove": "wholeframe.surgery.insert",
     "Report": "wholeframe.surgery.insert",
+    "Layout": "wholeframe.surgery.placement",
     "sites": "wholeframe.surgery.sites",
     "Site": "wholeframe.surgery.sites",
     "sync_batchnorm": "wholeframe.surgery.norms",

@@ -55,7 +55,7 @@ def test_refuses_an_output_without_grid(net: Net):
     ("output", "words"),
     [
         (lambda x: (x, x), "returns a tuple of 2"),
-        (lambda x: {"x": x}, "returns a dict of 1"),
+        (lambda x: {"x": x.long()}, "returns a dict of 1"),
         (lambda x: None, "returns a NoneType"),
         (lambda x: x.long(), "returns a tensor (2, 3, 16, 16) of torch.int64, and a block takes floating point"),
     ],

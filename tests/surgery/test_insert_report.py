@@ -16,11 +16,11 @@ from wholeframe.surgery.insert import insert
 def test_report_prints_as_a_table(net: Net):
     report = insert(net, Same, at=["stem", "layer2.*", "neck.0"], example=IMAGE)
     assert str(report).splitlines() == [
-        "site      block  channels  grid     new parameters",
-        "stem      Same   4         16 x 16  16",
-        "layer2.0  Same   4         16 x 16  16",
-        "layer2.1  Same   4         16 x 16  16",
-        "neck.0    Same   6         16 x 16  36",
+        "site      block  channels  grid     layout          new parameters",
+        "stem      Same   4         16 x 16  channels first  16",
+        "layer2.0  Same   4         16 x 16  channels first  16",
+        "layer2.1  Same   4         16 x 16  channels first  16",
+        "neck.0    Same   6         16 x 16  channels first  36",
         "4 blocks, 84 new parameters, output unchanged: yes",
     ]
     assert (report.unchanged, report.deviation) == (True, 0.0)

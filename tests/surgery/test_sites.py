@@ -73,7 +73,7 @@ def test_sites_lists_what_insert_accepts(net: Net):
     assert list(found) == ["stem", *inside, "neck.0", "neck.1.0", "neck.1.1"]
     assert str(found["layer1.0"]) == "layer1.0 (Residual): 4 channels on 16 x 16, has Same"
     assert str(found["neck.0"]) == "neck.0 (Conv2d): 6 channels on 16 x 16"
-    assert (found["neck.0"].calls, found["neck.0"].block, found["layer1.0"].block) == (1, None, "Same")
+    assert (found["neck.0"].block, found["layer1.0"].block) == (None, "Same")
     free = [site.name for site in found.values() if site.block is None]
     assert [row.site for row in insert(net, Same, at=free, example=IMAGE).rows] == free
 

@@ -7,9 +7,9 @@ from torch import nn
 
 from wholeframe.blocks import BLOCKS
 from wholeframe.messages import nearest, quoted
+from wholeframe.surgery.maps import Map, containers, fitting, is_sequential
 from wholeframe.surgery.placement import CHILD, block_kind, has_block
-from wholeframe.surgery.probe import Visit, Watched
-from wholeframe.surgery.sites import fitting, is_sequential
+from wholeframe.surgery.probe import Call, Watched
 
 
 def refuse_block(block: object) -> None:
@@ -29,19 +29,28 @@ def refuse_block(block: object) -> None:
 
 
 def refuse_sites(
-    chosen: Mapping[str, nn.Module], places: Mapping[str, nn.Module], visits: Mapping[nn.Module, Visit]
+    model: nn.Module,
+    call: Call,
+    chosen: Mapping[str, nn.Module],
+    places: Mapping[str, nn.Module],
+    maps: Mapping[nn.Module, Map],
 ) -> None:
     """ValueError that gives, for every site that cannot have a block, the reason and free sites near it."""
+    troubles = {name: _reason(site, maps[site]) for name, site in chosen.items()}
+    if not any(troubles.values()):
+        return
+    free = [name for name in fitting(places, maps) if not has_block(places[name])]
+    running = containers(model, [places[name] for name in free], call)
+    free = [name for name in free if places[name] not in running]
     reasons = []
-    for name, site in chosen.items():
-        if reason := _reason(site, visits[site]):
-            near = [] if has_block(site) else _near(name, places, visits)
+    for name, reason in troubles.items():
+        if reason:
+            near = [] if has_block(chosen[name]) else _near(name, free, places)
             reasons.append(f"{name!r} {reason}" + (f"; near it {quoted(near)} would do" if near else ""))
-    if reasons:
-        raise ValueError("no block was inserted:\n" + "\n".join(f"  {reason}" for reason in reasons))
+    raise ValueError("no block was inserted:\n" + "\n".join(f"  {reason}" for reason in reasons))
 
 
-def _reason(site: nn.Module, visit: Visit) -> str | None:
+def _reason(site: nn.Module, found: Map) -> str | None:
     if has_block(site):
         return f"already has a block, {block_kind(site)}: remove it first, with `wf.remove(model, at=...)`"
     if CHILD in site._modules:
@@ -53,14 +62,14 @@ def _reason(site: nn.Module, visit: Visit) -> str | None:
         return "is an empty nn.Sequential: it has no last child that could get the block"
     if hasattr(site, CHILD):
         return f"already has an attribute {CHILD!r}, the name that a block needs"
-    if visit.calls == 0:
+    if found.calls == 0:
         return f"({type(site).__name__}) never ran when the model ran on the example in eval mode"
-    if visit.calls > 1:
-        return f"({type(site).__name__}) runs {visit.calls} times in one forward, so its block would run as often"
-    return visit.trouble
+    if found.calls > 1:
+        return f"({type(site).__name__}) runs {found.calls} times in one forward, so its block would run as often"
+    return found.trouble
 
 
-def _near(name: str, places: Mapping[str, nn.Module], visits: Mapping[nn.Module, Visit]) -> list[str]:
+def _near(name: str, free: list[str], places: Mapping[str, nn.Module]) -> list[str]:
     """Up to four free sites: first the modules that contain this one, then by distance in the tree and in its order."""
     order = {place: index for index, place in enumerate(places)}
     path = _path(name)
@@ -69,8 +78,7 @@ def _near(name: str, places: Mapping[str, nn.Module], visits: Mapping[nn.Module,
         steps = len(path ^ _path(other))
         return other not in path, steps + abs(order[other] - order[name]), -order[other]
 
-    free = [site for site in fitting(places, visits) if not has_block(places[site]) and site != name]
-    return sorted(free, key=distance)[:4]
+    return sorted((other for other in free if other != name), key=distance)[:4]
 
 
 def _path(name: str) -> set[str]:

@@ -14,6 +14,7 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
@@ -27,16 +28,15 @@ from wholeframe.surgery.errors import (
     refuse_runs,
     refuse_sites,
 )
+from wholeframe.surgery.maps import Choice, Map, maps_of
 from wholeframe.surgery.placement import CHILD, Layout, attach, detach, grid_text, has_block
 from wholeframe.surgery.probe import (
     Example,
-    Visit,
     Watched,
     as_call,
     cannot_show_a_change,
     deviation,
     outputs,
-    probe,
     refuse_model,
     watch,
 )
@@ -51,6 +51,8 @@ class Row:
     block: str
     channels: int
     grid: tuple[int, ...]
+    layout: Layout
+    output: int | str | None
     parameters: int
     parameter_names: tuple[str, ...]
 
@@ -74,9 +76,11 @@ class Report:
         return tuple(name for row in self.rows for name in row.parameter_names)
 
     def __str__(self) -> str:
-        table = [("site", "block", "channels", "grid", "new parameters")]
+        table = [("site", "block", "channels", "grid", "layout", "new parameters")]
         for row in self.rows:
-            table.append((row.site, row.block, f"{row.channels}", grid_text(row.grid), f"{row.parameters:,}"))
+            place = row.site if row.output is None else f"{row.site}, output={row.output!r}"
+            sizes = f"{row.channels}", grid_text(row.grid), str(row.layout)
+            table.append((place, row.block, *sizes, f"{row.parameters:,}"))
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in table]
         return "\n".join([*lines, self._summary()])
@@ -98,6 +102,9 @@ def insert(
     block: Callable[[int], nn.Module],
     at: str | Sequence[str],
     example: Example = None,
+    *,
+    layout: Layout | Literal["auto", "channels_first", "channels_last", "tokens"] = "auto",
+    output: int | str | None = None,
 ) -> Report:
     """Attach a new block to every module that `at` matches, and measure its effect on the output.
 
@@ -114,34 +121,42 @@ def insert(
     Args:
         model: the whole network, changed in place.
         block: a callable that takes a site's channels and returns its block: a class, a `functools.partial`, a
-            function. The channels are axis 1 of the site's output; a channels-last map (b, h, w, c) looks like any
-            other, so check the channels in the report.
+            function.
         at: one glob or several over dotted module names. `*` stays within a component: `layer4.*` are the children
             of `layer4`, not `layer4.0.conv1`. An `nn.Sequential` represents its last child.
         example: None for one 224 x 224 image; a tensor; a tuple of positional or a dict of keyword arguments.
+        layout: of the sites' maps: `"channels_first"` for (b, c, *grid), `"channels_last"` for (b, *grid, c),
+            `"tokens"` for (b, tokens, c), or a `wf.Layout`. `"auto"` finds it for each site from the layers that make
+            and take maps of this shape, from a pass over larger images where layers do not decide, and for tokens
+            from the grids of the model's convolutions or the shape of the image. Extra tokens in front of those of
+            the grid (class, distillation, register) pass the block by.
+        output: the index or key of the map, for sites that return a tuple, a list or a dict; None takes the output
+            itself, or its only map.
 
     Returns:
         A `Report`: a row per block, and whether the output stayed the same.
 
     Raises:
         ValueError: if a glob matches nothing; if a site has a block, runs never or more than once in a forward, or
-            does not return a floating-point (b, c, *grid); if a new block changes the shape, does not run exactly
-            once, or declares an identity and is not one.
+            does not return a floating-point map; if evidence for its layout is missing or contradicts itself; if a
+            new block changes the shape, does not run exactly once, or declares an identity and is not one.
         TypeError: if `block` is not a callable that returns modules, or `at` has anything but strings.
     """
     refuse_model(model)
     refuse_block(block)
+    choice = Choice(layout, output)
     places = places_in(model)
     chosen = _chosen_sites(at, places)
-    seen, visits = probe(model, places.values(), example)
-    refuse_sites(chosen, places, visits)
-
+    seen, maps = maps_of(model, places.values(), example, choice, chosen.values())
     call = as_call(model, example)
+    refuse_sites(model, call, chosen, places, maps)
+
     before = outputs(model, call)
-    blocks = {name: _build(block, name, site, visits[site]) for name, site in chosen.items()}
+    blocks = {name: _build(block, name, site, maps[site]) for name, site in chosen.items()}
     with contextlib.ExitStack() as undo, watch(blocks.values()) as watched:
         for name, site in chosen.items():
-            attach(site, blocks[name], Layout())
+            found = maps[site]
+            attach(site, blocks[name], found.layout or Layout(), found.key)
             undo.callback(detach, site)
         try:
             after = outputs(model, call)
@@ -152,7 +167,7 @@ def insert(
         if all(map(declares_identity, blocks.values())) and gap > 0:
             raise ValueError(not_proved(gap, repeats=deviation(seen, before) == 0))
         undo.pop_all()
-    rows = tuple(_row(name, blocks[name], visits[site]) for name, site in chosen.items())
+    rows = tuple(_row(name, blocks[name], maps[site]) for name, site in chosen.items())
     unproved = None if gap > 0 else _unproved(before, blocks, watched)
     return Report(rows, gap == 0 and unproved is None, gap if unproved is None else math.nan, unproved)
 
@@ -196,8 +211,8 @@ def moved(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Mod
     return module if all((t.device, t.dtype) == (device, dtype) for t in tensors) else module.to(device, dtype)
 
 
-def _build(block: Callable[[int], nn.Module], name: str, site: nn.Module, visit: Visit) -> nn.Module:
-    channels = visit.output[1]
+def _build(block: Callable[[int], nn.Module], name: str, site: nn.Module, found: Map) -> nn.Module:
+    channels = found.channels
     try:
         built = block(channels)
     except Exception as error:
@@ -205,7 +220,7 @@ def _build(block: Callable[[int], nn.Module], name: str, site: nn.Module, visit:
         raise
     if not isinstance(built, nn.Module):
         raise TypeError(f"block({channels}) returns a {type(built).__name__}, and insert needs an nn.Module")
-    weight = next((p for p in site.parameters() if p.is_floating_point()), visit)
+    weight = next((p for p in site.parameters() if p.is_floating_point()), found)
     return moved(built, weight.device, weight.dtype).train(site.training)
 
 
@@ -233,8 +248,9 @@ def _unproved(
     return next((f"the input of the block at {name!r} {reason}" for name, reason in blind.items() if reason), None)
 
 
-def _row(name: str, block: nn.Module, visit: Visit) -> Row:
+def _row(name: str, block: nn.Module, found: Map) -> Row:
     parameters = dict(block.named_parameters(prefix=f"{name}.{CHILD}"))
     count = sum(parameter.numel() for parameter in parameters.values())
-    shape = tuple(visit.output)
-    return Row(name, type(block).__name__, shape[1], shape[2:], count, tuple(parameters))
+    kind, names = type(block).__name__, tuple(parameters)
+    assert found.layout is not None  # it fits
+    return Row(name, kind, found.channels, found.grid, found.layout, found.key, count, names)

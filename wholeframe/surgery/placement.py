@@ -52,6 +52,12 @@ class Layout:
                 f"extra={self.extra}; write grid=(14, 14)"
             )
 
+    def sizes(self, shape: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+        """The channels and the grid of a map of this shape."""
+        if self.axes == "channels_first":
+            return shape[1], tuple(shape[2:])
+        return shape[-1], tuple(shape[1:-1]) if self.grid is None else self.grid
+
     def to_block(self, y: Tensor) -> Tensor:
         """The map as the block takes it, `(b, c, *grid)`: a view."""
         if self.axes == "channels_first":
@@ -64,11 +70,10 @@ class Layout:
         """The block's output `z` in the layout of `y`, the site's output."""
         if self.axes == "channels_first":
             return z
-        # Contiguous as the site's output was, because the host's next layer may call `view`.
         if self.axes == "channels_last":
-            return z.movedim(1, -1).contiguous()
+            return _stored_as(y, z.movedim(1, -1))
         tokens = z.flatten(2).transpose(1, 2)
-        return torch.cat([y[:, : self.extra], tokens], dim=1) if self.extra else tokens.contiguous()
+        return _stored_as(y, torch.cat([y[:, : self.extra], tokens], dim=1) if self.extra else tokens)
 
     def grid_of(self, y: Tensor) -> tuple[int, ...]:
         """The grid of the tokens of `y`: `grid`, or the grid of the same shape that has as many positions.
@@ -94,7 +99,15 @@ class Layout:
         if self.axes != "tokens":
             return self.axes.replace("_", " ")
         apart = f", {self.extra} extra token{'s' * (self.extra > 1)} apart" if self.extra else ""
-        return f"tokens{apart}"
+        order = " in no known order" if self.grid is not None and len(self.grid) == 1 else ""
+        return f"tokens{order}{apart}"
+
+
+def _stored_as(y: Tensor, z: Tensor) -> Tensor:
+    """z in the strides of y: the host's next layer may call `view`, and sums in another order round otherwise."""
+    if isinstance(y, Proxy) or y.is_contiguous():
+        return z.contiguous()
+    return torch.empty_like(y).copy_(z)
 
 
 class BlockHook:

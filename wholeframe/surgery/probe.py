@@ -4,8 +4,9 @@
 """
 
 import contextlib
+import functools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
+
+from wholeframe.surgery.evidence import Evidence, Key, Visit, describe
+from wholeframe.surgery.layouts import Image
 
 Example = Tensor | tuple[Any, ...] | dict[str, Any] | None
 
@@ -22,25 +26,6 @@ class Call(NamedTuple):
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-
-
-class Visit(NamedTuple):
-    """How often a module ran in the probe, and its last output.
-
-    `trouble` is None where the output is one floating-point tensor (b, c, *grid), otherwise the end of a sentence that
-    begins with the module's name.
-    """
-
-    calls: int = 0
-    output: torch.Size = torch.Size()
-    device: torch.device = torch.device("cpu")
-    dtype: torch.dtype = torch.float32
-    trouble: str | None = "never ran"
-
-    @property
-    def fits(self) -> bool:
-        """Whether a block can take this module's output."""
-        return self.calls == 1 and self.trouble is None
 
 
 @dataclass
@@ -98,23 +83,64 @@ def outputs(model: nn.Module, call: Call) -> list[Tensor]:
         return [leaf.clone() for leaf in pytree.tree_leaves(given) if isinstance(leaf, Tensor)]
 
 
-def probe(
-    model: nn.Module, modules: Iterable[nn.Module], example: Example
-) -> tuple[list[Tensor], dict[nn.Module, Visit]]:
-    """Run the model once; return its outputs and one `Visit` per module. ValueError if the model does not run."""
-    visits = {module: Visit() for module in modules}
-
-    def write_down(module: nn.Module, _args: Any, output: Any) -> None:
-        visits[module] = _visit(visits[module].calls + 1, output)
-
-    call = as_call(model, example)
+def probe(model: nn.Module, modules: Iterable[nn.Module], call: Call, key: Key = None) -> tuple[list[Tensor], Evidence]:
+    """Run the model once; return its outputs, and what the pass shows about the modules and their maps."""
+    seen = Evidence({module: Visit() for module in modules})
+    write_down = functools.partial(seen.write_down, key=key)
     with contextlib.ExitStack() as hooks:
-        for module in visits:
+        for module in seen.visits:
             hooks.enter_context(module.register_forward_hook(write_down))
+        return outputs(model, call), seen
+
+
+def probe_resized(model: nn.Module, modules: Iterable[nn.Module], call: Call, key: Key = None) -> Evidence | None:
+    """The evidence of a pass over larger images; None for a model that takes images of one size."""
+    modules = list(modules)
+    for larger in resized(call):
         try:
-            return outputs(model, call), visits
-        except Exception as error:
-            raise ValueError(_does_not_fit(example, error)) from error
+            return probe(model, modules, larger, key)[1]
+        except Exception:  # the model does not take this size, and any error may say so
+            continue
+    return None
+
+
+def resized(call: Call) -> Iterator[Call]:
+    """The call with zeros in place of its images: higher, wider and longer ones, or longer signals."""
+    for grow in (_larger_image, _longer_signal):
+        yield Call(*pytree.tree_map_only(Tensor, grow, tuple(call)))
+
+
+def maps_at(model: nn.Module, call: Call, keys: Mapping[nn.Module, Key]) -> dict[nn.Module, Tensor]:
+    """Copies of the maps of these modules in one pass, each from its place in the module's output."""
+    found: dict[nn.Module, Tensor] = {}
+
+    def keep(module: nn.Module, _args: Any, given: Any) -> None:
+        key = keys[module]
+        found[module] = (given if key is None else given[key]).clone()
+
+    with contextlib.ExitStack() as hooks:
+        for module in keys:
+            hooks.enter_context(module.register_forward_hook(keep))
+        outputs(model, call)
+    return found
+
+
+def image_leaf(call: Call) -> Tensor | None:
+    """The first image of the call."""
+    leaves = [leaf for leaf in pytree.tree_leaves(tuple(call)) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+    return next((leaf for leaf in leaves if leaf.ndim >= 3), None)
+
+
+def image_of(call: Call) -> Image:
+    """The sizes of the first image of the call."""
+    image = image_leaf(call)
+    if image is None:
+        return Image(None, ())
+    # A map of three axes is a signal (b, c, n) as an argument of its own, and one image (c, h, w) within a list.
+    alone = any(image is argument for argument in (*call.args, *call.kwargs.values()))
+    if image.ndim == 3 and alone:
+        return Image(image.shape[0], tuple(image.shape[2:]))
+    return Image(image.shape[0] if alone else None, tuple(image.shape[-2:]))
 
 
 @contextlib.contextmanager
@@ -130,7 +156,7 @@ def watch(blocks: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Watched]]:
             seen.change = max(seen.change, deviation([given], [output]))
             seen.blind = cannot_show_a_change([given])
         else:
-            seen.misfit = f"is given {_describe(given)} and returns {_describe(output)}"
+            seen.misfit = f"is given {describe(given)} and returns {describe(output)}"
 
     with contextlib.ExitStack() as hooks:
         for block in watched:
@@ -181,23 +207,22 @@ def _alike(given: Any, output: Any) -> bool:
     return tensors and given.shape == output.shape and given.dtype == output.dtype
 
 
-def _visit(calls: int, output: Any) -> Visit:
-    if not isinstance(output, Tensor):
-        return Visit(calls, trouble=f"returns {_describe(output)}, and a block takes one tensor (b, c, *grid)")
-    visit = Visit(calls, output.shape, output.device, output.dtype, trouble=None)
-    if not output.is_floating_point():
-        return visit._replace(trouble=f"returns {_describe(output)}, and a block takes floating point")
-    if output.dim() < 3:
-        return visit._replace(trouble=f"returns {_describe(output)}, which has no grid: a block takes (b, c, *grid)")
-    return visit
+def _larger_image(leaf: Tensor) -> Tensor:
+    """Zeros of another height, width and length; two different steps, so that no axis keeps its size by chance."""
+    if not leaf.is_floating_point() or leaf.ndim < 3:
+        return leaf
+    *front, height, width = leaf.shape
+    if len(front) == 3:  # a clip (b, c, t, h, w) or (b, t, c, h, w)
+        time = 2 if front[1] in (1, 3) else 1
+        front[time] *= 2
+    return leaf.new_zeros(*front, height + 32, width + 64)
 
 
-def _describe(output: Any) -> str:
-    if isinstance(output, Tensor):
-        return f"a tensor {tuple(output.shape)} of {output.dtype}"
-    if isinstance(output, tuple | list | dict):
-        return f"a {type(output).__name__} of {len(output)}"
-    return f"a {type(output).__name__}"
+def _longer_signal(leaf: Tensor) -> Tensor:
+    """Zeros of twice the length."""
+    if not leaf.is_floating_point() or leaf.ndim < 3:
+        return leaf
+    return leaf.new_zeros(*leaf.shape[:-1], 2 * leaf.shape[-1])
 
 
 def _default_image(model: nn.Module) -> Tensor:
@@ -206,7 +231,7 @@ def _default_image(model: nn.Module) -> Tensor:
     return image.to(weight.device, weight.dtype)
 
 
-def _does_not_fit(example: Example, error: Exception) -> str:
+def does_not_fit(example: Example, error: Exception) -> str:
     said = f"({type(error).__name__}: {error})"
     if example is not None:
         return f"the model does not run on the given example= {said}"

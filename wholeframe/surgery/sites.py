@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from wholeframe.surgery.placement import CHILD, block_kind, grid_text, has_block
-from wholeframe.surgery.probe import Example, Visit, probe, refuse_model
+from wholeframe.surgery.maps import Choice, Map, containers, fitting, is_sequential, maps_of
+from wholeframe.surgery.placement import CHILD, Layout, block_kind, grid_text, has_block
+from wholeframe.surgery.probe import Example, as_call, refuse_model
 
 
 @dataclass(frozen=True)
@@ -19,34 +20,39 @@ class Site:
     kind: str
     channels: int
     grid: tuple[int, ...]
-    calls: int
+    layout: Layout
+    output: int | str | None
     block: str | None
 
     def __str__(self) -> str:
-        line = f"{self.name} ({self.kind}): {self.channels} channels on {grid_text(self.grid)}"
+        line = f"{self.name} ({self.kind}): {map_text(self.channels, self.grid, self.layout, self.output)}"
         return line if self.block is None else f"{line}, has {self.block}"
 
 
 def sites(model: nn.Module, example: Example = None) -> list[Site]:
     """List every module that `insert` can attach a block to.
 
-    These are the modules that run exactly once on `example` and return one floating-point tensor (b, c, *grid). An
-    `nn.Sequential` is not listed: its last child represents it.
+    These are the modules that run exactly once on `example` and return one floating-point map in a layout that the
+    evidence decides: see `insert`. An `nn.Sequential` is not listed, because its last child represents it; nor is a
+    module that runs whatever children it has.
 
     Args:
         model: the whole network.
         example: input of one forward pass, as in `insert`.
 
     Returns:
-        One `Site` per module, in the order of `named_modules`. A site whose `block` is not None already has a block.
+        One `Site` per module, in the order of `named_modules`, with its channels, grid and layout, and its place in
+        the module's output (None where the output is the map). A site whose `block` is not None already has a block.
 
     Raises:
         ValueError: if the model is compiled, or does not run on the example.
     """
     refuse_model(model)
     places = once_each(places_in(model))
-    _, visits = probe(model, places.values(), example)
-    return [_site(name, places[name], visits[places[name]]) for name in fitting(places, visits)]
+    _, maps = maps_of(model, places.values(), example, Choice(), places.values())
+    names = fitting(places, maps)
+    running = containers(model, [places[name] for name in names], as_call(model, example))
+    return [_site(name, places[name], maps[places[name]]) for name in names if places[name] not in running]
 
 
 def places_in(model: nn.Module) -> dict[str, nn.Module]:
@@ -88,21 +94,22 @@ def last(name: str, places: Mapping[str, nn.Module]) -> str:
     return name
 
 
-def is_sequential(module: nn.Module) -> bool:
-    """Whether the module has nn.Sequential's own forward, which runs all children one after the other."""
-    return getattr(module.forward, "__func__", None) is nn.Sequential.forward
-
-
-def fitting(places: Mapping[str, nn.Module], visits: Mapping[nn.Module, Visit]) -> list[str]:
-    """The names of the modules that can have a block according to the probe, without `nn.Sequential`s."""
-    return [name for name, module in places.items() if visits[module].fits and not is_sequential(module)]
-
-
 def near_names(pattern: str, places: Mapping[str, nn.Module]) -> list[str]:
     """Up to four names that resemble the pattern, for an error message."""
     return difflib.get_close_matches(pattern, places, n=4, cutoff=0.3)
 
 
-def _site(name: str, module: nn.Module, visit: Visit) -> Site:
-    shape = tuple(visit.output)
-    return Site(name, type(module).__name__, shape[1], shape[2:], visit.calls, block_kind(module))
+def map_text(channels: int, grid: tuple[int, ...], layout: Layout, output: int | str | None) -> str:
+    """`768 channels on 14 x 14, channels last`."""
+    parts = [f"{channels} channels on {grid_text(grid)}"]
+    if layout.axes != "channels_first":
+        parts.append(str(layout))
+    if output is not None:
+        parts.append(f"output={output!r}")
+    return ", ".join(parts)
+
+
+def _site(name: str, module: nn.Module, found: Map) -> Site:
+    assert found.layout is not None  # it fits
+    kind = type(module).__name__
+    return Site(name, kind, found.channels, found.grid, found.layout, found.key, block_kind(module))
