@@ -40,12 +40,19 @@ from wholeframe.surgery.probe import (
     refuse_model,
     watch,
 )
+from wholeframe.surgery.reach import without_influence
 from wholeframe.surgery.sites import match, near_names, once_each, places_in
+
+IDLE = "the model's output does not depend on this block, so it does not train"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One inserted block. `parameter_names` are its parameters' keys in the model's state dict."""
+    """One inserted block.
+
+    `parameter_names` are its parameters' keys in the model's state dict. `remark` says what is unusual, such as
+    a block that the model's output does not depend on.
+    """
 
     site: str
     block: str
@@ -55,6 +62,7 @@ class Row:
     output: int | str | None
     parameters: int
     parameter_names: tuple[str, ...]
+    remark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,8 @@ class Report:
             table.append((place, row.block, *sizes, f"{row.parameters:,}"))
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in table]
-        return "\n".join([*lines, self._summary()])
+        remarks = [f"{row.site}: {row.remark}" for row in self.rows if row.remark]
+        return "\n".join([*lines, *remarks, self._summary()])
 
     def _summary(self) -> str:
         blocks = "1 block" if len(self.rows) == 1 else f"{len(self.rows)} blocks"
@@ -111,7 +120,7 @@ def insert(
         y = block(site(x))
 
     Each site keeps its name and its state-dict keys; its block is the child `<site>.wholeframe`, on the device and
-    in the dtype of the site's weights and in the site's training mode. The model runs three times on `example` in
+    in the dtype of the site's weights and in the site's training mode. The model runs a few times on `example` in
     eval mode, without a trace in statistics, flags or random state (building the blocks draws random numbers as
     usual). If anything raises, the model is exactly as before.
 
@@ -167,8 +176,9 @@ def insert(
         if all(map(declares_identity, blocks.values())) and gap > 0:
             raise ValueError(not_proved(gap, repeats=deviation(seen, before) == 0))
         undo.pop_all()
-    rows = tuple(_row(name, blocks[name], maps[site]) for name, site in chosen.items())
     unproved = None if gap > 0 else _unproved(before, blocks, watched)
+    idle = without_influence(model, call, blocks, after) if unproved is None else []
+    rows = tuple(_row(name, blocks[name], maps[site], name in idle) for name, site in chosen.items())
     return Report(rows, gap == 0 and unproved is None, gap if unproved is None else math.nan, unproved)
 
 
@@ -248,9 +258,11 @@ def _unproved(
     return next((f"the input of the block at {name!r} {reason}" for name, reason in blind.items() if reason), None)
 
 
-def _row(name: str, block: nn.Module, found: Map) -> Row:
+def _row(name: str, block: nn.Module, found: Map, idle: bool) -> Row:
     parameters = dict(block.named_parameters(prefix=f"{name}.{CHILD}"))
     count = sum(parameter.numel() for parameter in parameters.values())
     kind, names = type(block).__name__, tuple(parameters)
     assert found.layout is not None  # it fits
-    return Row(name, kind, found.channels, found.grid, found.layout, found.key, count, names)
+    remarks = [getattr(block, "remark", None), IDLE if idle else None]
+    remark = "; ".join(remark for remark in remarks if remark) or None
+    return Row(name, kind, found.channels, found.grid, found.layout, found.key, count, names, remark)
