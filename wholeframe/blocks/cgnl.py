@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, integer, not_negative, positive
+from wholeframe.blocks.grouped import GroupedLinear
 from wholeframe.blocks.init import init_weight
+from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
 from wholeframe.ops.layout import as_given
@@ -127,6 +129,7 @@ class CGNL(nn.Module):
 
     def reset_parameters(self) -> None:
         """Return to the initial state, which a model-wide initialisation may have overwritten."""
+        refuse_changed(self)
         for linear in (self.theta, self.phi, self.g, self.out):
             init_weight(linear.weight, self.std)
         if self.log_gamma is not None:
@@ -147,17 +150,31 @@ class CGNL(nn.Module):
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
-        theta, phi, g = self.project(x)
-        w_z, options = self.out.weight, self._kernel_options()
-        z = ops.compact_gnl_output(theta, phi, g, w_z, self.groups, self.kernel, **options)
-        return x + self._normalised(z).to(x.dtype).unflatten(2, x.shape[2:])
+        options = self._kernel_options()
+        if plain(self.theta, self.phi, self.g, self.out, self.norm):
+            theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
+            z = ops.compact_gnl_output(theta, phi, g, self.out.weight, self.groups, self.kernel, **options)
+            z = self._normalised(z)
+        else:
+            z = self._called(x, **options)
+        return x + z.to(x.dtype).unflatten(2, x.shape[2:])
+
+    def _called(
+        self, x: Float[Tensor, "b c *grid"], scale: Literal["sqrt_length"] | None, **options: Any
+    ) -> Float[Tensor, "b c n"]:
+        """GN(W_z y), with every layer called."""
+        theta, phi, g = (ops.grouped_tokens(maps, self.groups) for maps in self.project(x))
+        y = ops.compact_gnl(theta, phi, g, self.kernel, **options)
+        y = y * theta.shape[2] ** -0.5 if scale == "sqrt_length" else y
+        z = self.out(y.to(x.dtype).unflatten(2, (self.inner // self.groups, -1)).flatten(1, 2))
+        return z if self.norm is None else self.norm(z)
 
     def project(
         self, x: Float[Tensor, "b c *grid"]
     ) -> tuple[Float[Tensor, "b d n"], Float[Tensor, "b d n"], Float[Tensor, "b d n"]]:
-        """Theta, phi and g as maps of `inner` channels; x is read once."""
-        theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
-        return theta, phi, g
+        """Theta, phi and g as maps of `inner` channels."""
+        positions = ops.to_positions(x)
+        return self.theta(positions).mT, self.phi(positions).mT, self.g(positions).mT
 
     def _kernel_options(self) -> dict[str, Any]:
         gamma = self.gamma if self.log_gamma is None else ops.wide(self.log_gamma).exp()
@@ -168,9 +185,9 @@ class CGNL(nn.Module):
         if norm is None:
             return z
         with as_given(z):
-            if isinstance(norm, nn.GroupNorm):
+            if isinstance(norm, nn.GroupNorm) and norm.affine:
                 return F.group_norm(z, self.groups, norm.weight.to(z.dtype), norm.bias.to(z.dtype), norm.eps)
-            return norm(z.to(norm.weight.dtype))
+            return norm(z if norm.weight is None else z.to(norm.weight.dtype))
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
@@ -197,25 +214,6 @@ class CGNL(nn.Module):
             f"{self.channels}, inner={self.inner}, groups={self.groups}, kernel={self.kernel!r}, "
             f"{options[self.kernel]}scale={self.scale!r}, init={self.init!r}"
         )
-
-
-class GroupedLinear(nn.Module):
-    """The weights of one matrix per contiguous group of channels: `weight` is `(out_channels, in_channels / groups)`.
-
-    It is not an `nn.Conv1d`, so a network that re-initialises its convolutions does not change the block.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, groups: int):
-        super().__init__()
-        self.groups = groups
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups))
-
-    @property
-    def matrices(self) -> Float[Tensor, "g out_per_group in_per_group"]:
-        return self.weight.unflatten(0, (self.groups, -1))
-
-    def extra_repr(self) -> str:
-        return f"out_channels={self.weight.shape[0]}, groups={self.groups}"
 
 
 def _of_kernel(option: str, value: object, kernel: str, kernels: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from wholeframe import ops
 from wholeframe.blocks.arguments import flat_positions, integer, part
 from wholeframe.blocks.contexts import AttentionContext, Context, MeanContext, MeanMaxContext
 from wholeframe.blocks.init import Init, check_init
+from wholeframe.blocks.plain import plain
 from wholeframe.blocks.transforms import Activation, Bottleneck, ChannelConv, LinearTransform, Transform
 from wholeframe.messages import one_of
 
@@ -103,14 +104,14 @@ class ContextBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         context, multiply, add = self.context, self.multiply, self.add
-        if isinstance(context, AttentionContext):
+        if isinstance(context, AttentionContext) and plain(context, context.logits):
             summary, z = context.with_map(x)
         else:
             summary, z = context(x), x
         if multiply is not None:
             z = ops.gated(z, GATES[self.gate](multiply(summary)))
         if add is not None:
-            z = z + ops.everywhere(add(summary), x)
+            z = z + add(summary).view(*x.shape[:2], *(1,) * (x.ndim - 2))
         return z
 
     def attention(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, integer, positive
+from wholeframe.blocks.plain import plain, refuse_changed
 
 
 class Context(Protocol):
@@ -102,15 +103,20 @@ class AttentionContext(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        refuse_changed(self)
         nn.init.kaiming_normal_(self.logits.weight, mode="fan_in", nonlinearity="relu")
         if self.logits.bias is not None:
             nn.init.zeros_(self.logits.bias)
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
-        return self.with_map(x)[0]
+        if plain(self.logits):
+            return self.with_map(x)[0]
+        v = ops.wide(self._heads(x).flatten(2))
+        heads = torch.bmm(v, self._called_weights(x)[:, :, None].to(v.dtype)).squeeze(2).to(x.dtype)
+        return heads.unflatten(0, (x.shape[0], self.heads)).flatten(1)
 
     def with_map(self, x: Float[Tensor, "b c *grid"]) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
-        """The context, and x for the fusion: see `ops.attention_context_and_map`."""
+        """The context, and x for the fusion: see `ops.attention_context_and_map`. For plain `logits` only."""
         w_k, b_k = self.logits.weight.squeeze(0), self.logits.bias
         query = w_k if self.scale == 1 else self.scale * w_k
         if self.heads == 1:
@@ -120,8 +126,17 @@ class AttentionContext(nn.Module):
 
     def weights(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n"]:
         """The attention weights of the positions, averaged over heads."""
-        heads = ops.attention_weights(self._heads(x), self.scale * self.logits.weight.squeeze(0), self.logits.bias)
+        if plain(self.logits):
+            query = self.scale * self.logits.weight.squeeze(0)
+            heads = ops.attention_weights(self._heads(x), query, self.logits.bias)
+        else:
+            heads = self._called_weights(x)
         return heads.unflatten(0, (x.shape[0], self.heads)).mean(dim=1)
+
+    def _called_weights(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "bh n"]:
+        """The weights of each head, with the layer of the logits called."""
+        logits = self.logits(ops.to_positions(self._heads(x))).squeeze(2)
+        return (self.scale * ops.wide(logits)).softmax(dim=1)
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         return 2 * self.channels * math.prod(grid)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.init import init_kaiming
+from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.messages import one_of
 
 
@@ -29,20 +30,25 @@ class ConvNorm(nn.Module):
         one_of("reduce_act", act, ("relu", None))
         integer("channels", channels)
         integer("inner", inner)
-        self.act = act
+        self.channels, self.inner, self.act = channels, inner, act
         self.linear = nn.Linear(channels, inner, bias=bias)
         self.norm = nn.BatchNorm1d(inner)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        refuse_changed(self)
         init_kaiming(self.linear)
         self.norm.reset_parameters()
 
     def forward(self, x: Float[Tensor, "b m c"]) -> Float[Tensor, "b d m"]:
         # A convolution returns the layout that batch norm takes, channels before positions: a quarter faster than a
         # linear layer, and torch.compile reproduces this layout in the backward pass.
-        v = self.norm(F.conv1d(x.mT, self.linear.weight[:, :, None], self.linear.bias))
+        if plain(self.linear):
+            v = F.conv1d(x.mT, self.linear.weight[:, :, None], self.linear.bias)
+        else:
+            v = self.linear(x).mT
+        v = self.norm(v)
         return v if self.act is None else F.relu(v)
 
     def multiply_adds(self, n: int) -> int:
-        return self.linear.weight.numel() * n
+        return self.channels * self.inner * n

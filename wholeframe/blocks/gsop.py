@@ -13,6 +13,7 @@ from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.context import GATES, ContextBlock, Gate, halving
 from wholeframe.blocks.conv_norm import ConvNorm
 from wholeframe.blocks.init import Init, check_init, init_kaiming
+from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.messages import one_of
 
 RowAct = Literal["relu", "leaky_relu"] | None
@@ -67,29 +68,34 @@ class RowConv(nn.Module):
         super().__init__()
         one_of("row_act", act, tuple(ROW_ACTS))
         integer("filters", filters, default=4)
-        self.act: RowAct = act
         integer("inner", inner)
+        self.channels, self.inner, self.filters = channels, inner, filters
+        self.act: RowAct = act
         self.row_norm = nn.BatchNorm1d(inner)
         self.row_conv = nn.Conv1d(inner, filters * inner, inner, groups=inner)
         self.expand = nn.Linear(filters * inner, channels)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        refuse_changed(self)
         self.row_norm.reset_parameters()
         init_kaiming(self.row_conv)
         init_kaiming(self.expand)
 
     def forward(self, s: Float[Tensor, "b d d"]) -> Float[Tensor, "b c"]:
-        rows = self.row_norm(s.to(self.row_norm.weight.dtype))
+        # The covariance is wide; the norm may hold half precision, or no parameters once a tool has replaced it.
+        rows = self.row_norm(s.to(next(self.row_norm.parameters(), s).dtype))
         return self.expand(ROW_ACTS[self.act](self.filtered(rows)))
 
     def filtered(self, rows: Float[Tensor, "b d d"]) -> Float[Tensor, "b rd"]:
+        if not plain(self.row_conv):
+            return self.row_conv(rows).squeeze(2)
         # Every filter has a bias, as in all references; the type of nn.Conv1d makes it optional.
         assert self.row_conv.bias is not None
         return ops.row_conv(rows, self.row_conv.weight, self.row_conv.bias)
 
     def multiply_adds(self) -> int:
-        return self.row_conv.weight.numel() + self.expand.weight.numel()
+        return self.filters * self.inner * (self.inner + self.channels)
 
 
 # ------------------------------------------------------------------------------------------------------------- blocks

@@ -12,6 +12,7 @@ from wholeframe import ops
 from wholeframe.blocks.arguments import divides, integer, odd, part
 from wholeframe.blocks.gsop import GSoPChannel, GSoPPosition
 from wholeframe.blocks.init import init_kaiming
+from wholeframe.blocks.plain import refuse_changed
 from wholeframe.messages import one_of
 
 
@@ -58,7 +59,7 @@ class GSoP(nn.Module):
         part("channel", channel, "GSoPChannel")
         part("position", position, "GSoPPosition")
         one_of("fusion", fusion, ("sum", "max", "concat"))
-        self.channels, self.fusion = channels, fusion
+        self.channels, self.fusion, self.groups, self.kernel = channels, fusion, 1, 1
         self.channel, self.position = channel(channels), position(channels)
         self.out_channel, self.out_position, self.norm = None, None, None
         if fusion == "concat":
@@ -67,6 +68,7 @@ class GSoP(nn.Module):
             kernel = 2 * int(math.log2(32 / groups)) + 5 if kernel is None else kernel
             divides("groups", groups, "channels", channels)
             odd("kernel", kernel, default=11)
+            self.kernel, self.groups = kernel, groups
             self.out_channel, self.out_position = (
                 nn.Conv2d(channels, channels, (kernel, 1), padding=(kernel // 2, 0), groups=groups) for _ in range(2)
             )
@@ -110,14 +112,16 @@ class GSoP(nn.Module):
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         """Multiply-adds of one sample: both blocks and the convolutions of `"concat"`, padding included."""
-        convolutions = [layer for layer in (self.out_channel, self.out_position) if layer is not None]
-        fused = sum(layer.weight.numel() for layer in convolutions) * math.prod(grid)
+        fused = 0
+        if self.fusion == "concat":
+            fused = 2 * self.channels**2 // self.groups * self.kernel * math.prod(grid)
         return self.channel.multiply_adds(grid) + self.position.multiply_adds(grid) + fused
 
     def extra_repr(self) -> str:
         return f"{self.channels}, fusion={self.fusion!r}"
 
     def _reset_fusion(self) -> None:
+        refuse_changed(self)
         for layer in (self.out_channel, self.out_position):
             if layer is not None:
                 init_kaiming(layer)

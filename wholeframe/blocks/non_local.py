@@ -15,8 +15,10 @@ from wholeframe.blocks.arguments import flat_positions
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
+from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
+from wholeframe.ops.non_local.dense import pool_positions
 
 
 class NonLocal(nn.Module):
@@ -152,6 +154,7 @@ class NonLocal(nn.Module):
 
     def reset_parameters(self) -> None:
         """Return to the initial state, which a model-wide initialisation may have overwritten."""
+        refuse_changed(self)
         for linear in (self.theta, self.phi, self.g, self.w_f, self.out):
             if linear is None:
                 continue
@@ -175,22 +178,52 @@ class NonLocal(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         parts = self.parts(x.shape[2:]) if self.restricted else None
-        norm, fixed = self._norms()
-        z = ops.non_local_block(
-            x if parts is None else ops.cut(x, parts),
-            self.layers(),
-            self.kind,
-            self.keys,
-            scale=self.scale,
-            norm=fixed,
-            residual=norm is None,
-            backend=self.backend,
-        )
+        source = x if parts is None else ops.cut(x, parts)
+        if plain(self.theta, self.phi, self.g, self.w_f, self.out, self.norm):
+            norm, fixed = self._norms()
+            z = ops.non_local_block(
+                source,
+                self.layers(),
+                self.kind,
+                self.keys,
+                scale=self.scale,
+                norm=fixed,
+                residual=norm is None,
+                backend=self.backend,
+            )
+            merged = norm is None
+        else:
+            norm, z, merged = self.norm, self._called(source), False
         z = z if parts is None else ops.join(z, parts)
-        return z if norm is None else norm(z.flatten(2)).unflatten(2, x.shape[2:]) + x
+        if merged:
+            return z
+        return (z if norm is None else norm(z.flatten(2)).unflatten(2, x.shape[2:])) + x
+
+    def _called(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        """W_z y, with every layer called."""
+        theta, phi, g = self.project(x)
+        if plain(self.w_f):
+            if self.kind == "dot" and self.backend == "gram":
+                raise ValueError(
+                    "backend='gram' merges the linear maps with their products, and a tool has changed a layer of this "
+                    "block, so it must be called; take backend='auto'"
+                )
+            y = ops.non_local_operation(theta, phi, g, self.kind, scale=self.scale, **self._w_f(), backend=self.backend)
+        else:
+            y = (self._weights(theta, phi) @ ops.wide(g)).to(g.dtype)
+        return ops.to_grid(self.out(y), x.shape[2:])
+
+    def _weights(self, theta: Float[Tensor, "b q d"], phi: Float[Tensor, "b k d"]) -> Float[Tensor, "b q k"]:
+        """f(theta_i, phi_j) / C_i; a changed w_f is called on every pair, as only its two halves separate."""
+        if plain(self.w_f):
+            return ops.pairwise_weights(theta, phi, self.kind, scale=self.scale, **self._w_f())
+        assert self.w_f is not None
+        q, k = theta.shape[1], phi.shape[1]
+        pairs = torch.cat([theta[:, :, None].expand(-1, -1, k, -1), phi[:, None].expand(-1, q, -1, -1)], dim=3)
+        return ops.wide(self.w_f(pairs).squeeze(3)).relu() / k
 
     def layers(self) -> ops.Layers:
-        """The weights as the ops take them."""
+        """The weights as the ops take them; a layer that a tool has changed is called instead."""
         theta, phi, g, out, w_f = self.theta, self.phi, self.g, self.out, self.w_f
         return ops.Layers(
             theta and ops.LinearMap(theta.weight, theta.bias),
@@ -224,7 +257,16 @@ class NonLocal(nn.Module):
 
     def project(self, x: Float[Tensor, "b c *grid"]) -> tuple[Tensor, Tensor, Tensor]:
         """Theta of all queries, phi and g of all keys, each as `(b, positions, channels)`."""
-        return ops.embed(x, self.layers(), self.keys)
+        if plain(self.theta, self.phi, self.g, self.w_f, self.out):
+            return ops.embed(x, self.layers(), self.keys)
+        pooled = self.keys.pooled
+        queries = ops.to_positions(x).contiguous()
+        keys = ops.to_positions(ops.pool_keys(x, self.pool)) if pooled == "before" else queries
+        theta, phi = (y if layer is None else layer(y) for layer, y in ((self.theta, queries), (self.phi, keys)))
+        g = self.g(keys)
+        if pooled == "after":
+            phi, g = pool_positions(phi, x, self.keys), pool_positions(g, x, self.keys)
+        return theta, phi, g
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
@@ -244,7 +286,7 @@ class NonLocal(nn.Module):
         if self.restricted:
             return self._attention_in_parts(x, index)
         theta, phi, _ = self.project(x)
-        weights = ops.pairwise_weights(theta[:, index], phi, self.kind, scale=self.scale, **self._w_f())
+        weights = self._weights(theta[:, index], phi)
         return weights.unflatten(2, self.key_grid(x.shape[2:]))
 
     def _attention_in_parts(self, x, index):
@@ -255,7 +297,7 @@ class NonLocal(nn.Module):
         place = ops.cut(positions, parts).flatten().argsort()[index]
         part, inside = place // theta.shape[2], place % theta.shape[2]
         query, keys = theta[:, part, inside].flatten(0, 1)[:, None], phi[:, part].flatten(0, 1)
-        weights = ops.pairwise_weights(query, keys, self.kind, scale=self.scale, **self._w_f())
+        weights = self._weights(query, keys)
         everywhere = weights.new_zeros(b, math.prod(parts), q, phi.shape[2])
         everywhere[:, part, torch.arange(q, device=x.device)] = weights.view(b, q, -1)
         return ops.join(everywhere.flatten(0, 1).unflatten(2, self._part_key_grid(grid)), parts)
@@ -270,7 +312,16 @@ class NonLocal(nn.Module):
         return tuple(size // count // width for size, count, width in zip(grid, parts, window, strict=True))
 
     def backend_for(self, x: Float[Tensor, "b c *grid"]) -> str:
-        """The name of the backend that `forward(x)` runs: `backend`, unless that is `"auto"`."""
+        """The name of the backend that `forward(x)` runs: `backend`, unless that is `"auto"`.
+
+        Raises:
+            ValueError: for a block one of whose layers a tool has changed, which merges no layer with a product.
+        """
+        if not plain(self.theta, self.phi, self.g, self.w_f, self.out, self.norm):
+            raise ValueError(
+                "a tool has changed a layer of this block, so its layers are called and no backend starts from "
+                "the map; take backend_for of an unchanged block"
+            )
         part = ops.cut(x, self.parts(x.shape[2:])) if self.restricted else x
         return ops.backend_for(part, self.layers(), self.kind, self.keys, self.backend)
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe.blocks.arguments import integer, odd, positive
+from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.messages import one_of
 
 Activation = Literal["relu", "silu"]
@@ -47,16 +48,18 @@ class LinearTransform(nn.Module):
 
     def __init__(self, channels: int, *, bias: bool = True):
         super().__init__()
+        self.channels = channels
         self.expand = nn.Linear(channels, channels, bias=bias)
 
     def reset_parameters(self) -> None:
+        refuse_changed(self)
         self.expand.reset_parameters()
 
     def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
         return self.expand(c)
 
     def multiply_adds(self) -> int:
-        return self.expand.weight.numel()
+        return self.channels**2
 
 
 class Bottleneck(nn.Module):
@@ -93,12 +96,13 @@ class Bottleneck(nn.Module):
         p = hidden_width(channels, ratio) if hidden is None else hidden
         integer("hidden", p)
         positive("eps", eps, default=1e-5)
-        self.activation = activation
+        self.channels, self.hidden, self.activation = channels, p, activation
         self.reduce = nn.Linear(channels, p, bias=bias)
         self.norm = {"ln": nn.LayerNorm, "bn": nn.BatchNorm1d}[norm](p, eps=eps) if norm else None
         self.expand = nn.Linear(p, channels, bias=bias)
 
     def reset_parameters(self) -> None:
+        refuse_changed(self)
         for layer in (self.reduce, self.norm, self.expand):
             if layer is not None:
                 layer.reset_parameters()
@@ -110,7 +114,7 @@ class Bottleneck(nn.Module):
         return self.expand(ACTIVATIONS[self.activation](hidden))
 
     def multiply_adds(self) -> int:
-        return self.reduce.weight.numel() + self.expand.weight.numel()
+        return 2 * self.channels * self.hidden
 
 
 class SharedBottleneck(nn.Module):
@@ -185,9 +189,12 @@ class ChannelConv(nn.Module):
         self.expand = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
 
     def reset_parameters(self) -> None:
+        refuse_changed(self)
         self.expand.reset_parameters()
 
     def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
+        if not plain(self.expand):
+            return self.expand(c[:, None]).squeeze(1)
         # A product over windows: setting up a convolution of one channel takes several times as long as its products.
         half = self.kernel // 2
         windows = F.pad(c, (half, half)).unfold(1, self.kernel, 1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, flat_positions, integer, not_negative
 from wholeframe.blocks.conv_norm import ConvNorm
+from wholeframe.blocks.plain import refuse_changed
 
 
 class BAT(nn.Module):
@@ -64,6 +65,7 @@ class BAT(nn.Module):
 
     def reset_parameters(self) -> None:
         """Return to the initial state, which a model-wide initialisation may have overwritten."""
+        refuse_changed(self)
         for layer in (self.reduce, self.mask, self.rows, self.columns, self.mix, self.expand):
             layer.reset_parameters()
 
@@ -121,7 +123,7 @@ class BAT(nn.Module):
         """Multiply-adds of one sample: four projections, the two matrices and the products with them."""
         n, s = math.prod(grid), self.size
         projections = (self.reduce, self.mask, self.mix, self.expand)
-        matrices = self.rows.weight.numel() + self.columns.weight.numel()
+        matrices = 2 * (self.groups * s) ** 2 * s
         return sum(layer.multiply_adds(n) for layer in projections) + matrices + 2 * s * self.inner * n
 
     def extra_repr(self) -> str:

@@ -13,6 +13,7 @@ from wholeframe.blocks.arguments import odd
 from wholeframe.blocks.context import GATES, ContextBlock, Gate, halving
 from wholeframe.blocks.contexts import MeanAndMaxContext
 from wholeframe.blocks.init import Init, check_init, init_weight
+from wholeframe.blocks.plain import refuse_changed
 from wholeframe.blocks.transforms import Activation, SharedBottleneck
 from wholeframe.messages import one_of
 
@@ -68,6 +69,7 @@ class CBAM(nn.Module):
 
     def reset_parameters(self) -> None:
         """Return to the initial state, which a model-wide initialisation may have overwritten."""
+        refuse_changed(self)
         self.channel.reset_parameters()
         self.spatial.reset_parameters()
 
