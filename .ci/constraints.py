@@ -22,6 +22,7 @@ PROJECT = ROOT / "pyproject.toml"
 LOWEST = ROOT / ".ci" / "lowest.txt"
 LOCK = ROOT / "uv.lock"
 LIST = re.compile(r"^constraint-dependencies = \[\n(.*?)^\]\n", re.MULTILINE | re.DOTALL)
+TOOLS = re.compile(r"^tools = \[.*?^\]\n", re.MULTILINE | re.DOTALL)
 EVERYTHING = ("--all-extras", "--all-groups")
 TESTED_LOWEST = ("--extra", "timm", "--extra", "video", "--no-default-groups", "--group", "test")
 
@@ -43,7 +44,8 @@ def resolved(text: str, resolution: str, *parts: str) -> list[str]:
 def write() -> None:
     text = PROJECT.read_text()
     pins = "".join(f'    "{pin}",\n' for pin in resolved(text, "highest", *EVERYTHING))
-    lowest = resolved(text, "lowest-direct", *TESTED_LOWEST)
+    # The floors of other people's tools would raise ours: uv resolves all extras together, installed or not.
+    lowest = resolved(TOOLS.sub("", text), "lowest-direct", *TESTED_LOWEST)
     PROJECT.write_text(LIST.sub(lambda _: f"constraint-dependencies = [\n{pins}]\n", text))
     LOWEST.write_text("".join(f"{pin}\n" for pin in lowest))
 

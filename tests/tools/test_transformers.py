@@ -1,0 +1,120 @@
+"""Hugging Face: a class that inserts in `__init__` survives `save_pretrained`, `from_pretrained` and a new process."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+import wholeframe as wf
+
+transformers = pytest.importorskip("transformers", reason="uv sync --extra tools installs transformers")
+
+SMALL = {
+    "ConvNext": dict(hidden_sizes=[16, 32, 48, 64], depths=[1, 1, 2, 1]),
+    "ViT": dict(hidden_size=64, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96, patch_size=16),
+    "Swin": dict(embed_dim=16, depths=[1, 1, 2, 1], num_heads=[1, 2, 4, 4], window_size=2),
+    "Segformer": dict(hidden_sizes=[16, 32, 48, 64], depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 4, 4]),
+}
+AT = {
+    "ConvNext": "convnext.encoder.stages.2",
+    "ViT": "vit.layers.1",
+    "Swin": "swin.encoder.layers.1.blocks.0",
+    "Segformer": "segformer.stages.2.blocks.0",
+}
+OPTIONS = {"Swin": {"output": 0}}  # its blocks return a tuple
+
+READER = textwrap.dedent("""
+    import sys, torch
+    from classifier import Classifier
+
+    model = Classifier.from_pretrained(sys.argv[1]).eval()
+    with torch.no_grad():
+        torch.save(model(torch.load(sys.argv[2])).logits, sys.argv[3])
+""")
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:transformers")
+
+
+def built(host):
+    """A small network of this kind with random weights."""
+    config = getattr(transformers, f"{host}Config")(image_size=64, num_labels=5, **SMALL[host])
+    return getattr(transformers, f"{host}ForImageClassification")(config).eval()
+
+
+def inserted(host):
+    model = built(host)
+    wf.insert(model, wf.GlobalContext, at=AT[host], example=torch.zeros(1, 3, 64, 64), **OPTIONS.get(host, {}))
+    return model
+
+
+def logits(model, x):
+    with torch.no_grad():
+        return model(x).logits
+
+
+@pytest.fixture(params=SMALL)
+def host(request):
+    return request.param
+
+
+@pytest.fixture
+def classifier(host, recipe, tmp_path, monkeypatch):
+    """The class of docs/howto/tools.md for this host, in a file that another process imports as well."""
+    options = "".join(f", {key}={value!r}" for key, value in OPTIONS.get(host, {}).items())
+    source = recipe("transformers.ConvNext").replace("ConvNextFor", f"{host}For")
+    source = source.replace('"convnext.encoder.stages.2"', repr(AT[host]) + options)
+    (tmp_path / "classifier.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "classifier", raising=False)
+    from classifier import Classifier
+
+    return Classifier
+
+
+def test_a_class_that_inserts_goes_through_a_folder_and_another_process(host, classifier, tmp_path, moved):
+    model, x = moved(classifier(built(host).config).eval()), torch.rand(2, 3, 64, 64)
+    model.save_pretrained(tmp_path / "saved")
+    torch.save(x, tmp_path / "x.pt")
+    command = [sys.executable, "-c", READER, *(str(tmp_path / name) for name in ("saved", "x.pt", "y.pt"))]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    assert torch.equal(torch.load(tmp_path / "y.pt"), logits(model, x))
+
+
+def test_old_weights_load_into_a_class_that_inserts(host, classifier, tmp_path):
+    """transformers initialises what a file lacks in its own way; `reset_blocks` makes the blocks identities again."""
+    plain, x = built(host), torch.rand(2, 3, 64, 64)
+    plain.save_pretrained(tmp_path / "plain")
+    model = classifier.from_pretrained(tmp_path / "plain").eval()
+    assert wf.reset_blocks(model) == [f"{AT[host]}.wholeframe"]
+    assert torch.equal(logits(model, x), logits(plain, x))
+
+
+def test_a_class_that_does_not_insert_drops_the_blocks_and_verify_says_so(host, tmp_path):
+    model = inserted(host)
+    model.save_pretrained(tmp_path)
+    blocks = wf.blocks_of(model)
+    loaded = type(model).from_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=AT[host].replace(".", r"\.")):
+        wf.verify(loaded, blocks=blocks)
+
+
+def test_restore_puts_the_blocks_back(host, tmp_path, moved):
+    model, x = moved(inserted(host)), torch.rand(2, 3, 64, 64)
+    model.save_pretrained(tmp_path)
+    fresh = built(host)
+    wf.restore(fresh, tmp_path / "model.safetensors", blocks=wf.blocks_of(model))
+    assert torch.equal(logits(fresh, x), logits(model, x))
+
+
+def test_training_moves_every_weight_of_the_block(host):
+    model, x = inserted(host).train(), torch.rand(4, 3, 64, 64)
+    start = {name: p.detach().clone() for name, p in model.named_parameters() if ".wholeframe." in name}
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for _ in range(5):
+        optimiser.zero_grad()
+        model(x, labels=torch.arange(4)).loss.backward()
+        optimiser.step()
+    still = [name for name, p in model.named_parameters() if name in start and torch.equal(p, start[name])]
+    assert start and not [name for name in still if not name.endswith("logits.bias")]
