@@ -195,7 +195,7 @@ class CGNL(Recorded):
     ) -> tuple[Float[Tensor, "b d n"], Float[Tensor, "b d n"], Float[Tensor, "b d n"]]:
         """Theta, phi and g as maps of `inner` channels."""
         positions = ops.to_positions(x)
-        return self.theta(positions).mT, self.phi(positions).mT, self.g(positions).mT
+        return tuple(layer(positions).transpose(1, 2) for layer in (self.theta, self.phi, self.g))
 
     def _kernel_options(self) -> dict[str, Any]:
         gamma = self.gamma if self.log_gamma is None else ops.wide(self.log_gamma).exp()

@@ -130,7 +130,7 @@ class BAT(Recorded):
         row, column = ops.coordinates(flat_positions(query, x.device), (h, w)).unbind(dim=-1)
         i, a, k, c = row // (h // s), row % (h // s), column // (w // s), column % (w // s)
         weights = x.new_zeros(b, len(row), s, h // s, s, w // s)
-        pairs = (p[:, :, i, :, None] * q[:, :, :, k].mT[:, :, :, None]).mean(dim=1)
+        pairs = (p[:, :, i, :, None] * q[:, :, :, k].transpose(-2, -1)[:, :, :, None]).mean(dim=1)
         weights[:, torch.arange(len(row), device=x.device), :, a, :, c] = pairs.transpose(0, 1)
         return weights.flatten(4, 5).flatten(2, 3)
 
