@@ -105,7 +105,6 @@ def _torchvision(kind: str) -> list[Backbone]:
     if kind == "dense":
         small = {"min_size": 64, "max_size": 64, "box_score_thresh": 0}  # so that random weights find something
         box = partial(detection.fasterrcnn_mobilenet_v3_large_320_fpn, **whole, **small)
-        ssd = partial(detection.ssdlite320_mobilenet_v3_large, **whole)
         return [
             Backbone(
                 "torchvision segmentation",
@@ -121,13 +120,11 @@ def _torchvision(kind: str) -> list[Backbone]:
             ),
             Backbone("torchvision detection", "fasterrcnn_mobilenet_v3_large_320_fpn", box, "backbone.body.12"),
             Backbone("torchvision detection", "the same, its pyramid", box, "backbone.fpn", output="0"),
-            Backbone("torchvision detection", "ssdlite320_mobilenet_v3_large", ssd, "backbone.features.0.12"),
         ]
     clip = (1, 3, 8, 64, 64)
     swin = partial(video.SwinTransformer3d, [2, 4, 4], 24, [1, 1], [2, 4], [8, 7, 7])
     return [
         Backbone("torchvision video", "r3d_18", partial(video.r3d_18, **alone), "layer3.*", clip),
-        Backbone("torchvision video", "s3d", partial(video.s3d, **alone), "features.8", (2, 3, 16, 224, 224)),
         Backbone("torchvision video", "SwinTransformer3d", swin, "features.*.0", clip),
         Backbone(
             "torchvision optical flow",
