@@ -31,6 +31,13 @@ class Recorded(nn.Module):
         module.__dict__.update(_given=plain, _callables=tuple(given.keys() - plain.keys()))
         return module
 
+    def __prepare_scriptable__(self) -> Any:
+        """torch.jit.script calls this on every module before it compiles any, so it refuses here in one sentence."""
+        raise NotImplementedError(
+            f"torch.jit.script cannot compile the Python of wholeframe's {type(self).__name__}; use "
+            "torch.jit.trace(network, example), torch.export.export(network, (example,)) or torch.compile(network)"
+        )
+
 
 def recipe(block: nn.Module) -> dict[str, Any]:
     """The class and the constructor arguments of a block or part of this package; `build` makes the same one of it.
