@@ -22,6 +22,15 @@ pytestmark = [
 SHAPES = [(2, 3, 32, 32), (3, 3, 32, 32), (1, 3, 48, 64)]
 
 
+class OtherBlock(nn.Module):
+    def __init__(self, channels: int):
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.gate * x.mean((2, 3), keepdim=True)
+
+
 def make_host():
     return nn.Sequential(nn.Conv2d(3, 32, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(32, 8, 1)).eval()
 
@@ -140,9 +149,12 @@ def test_one_compiled_graph_serves_every_size(network):
 
 @pytest.mark.compiled
 def test_blocks_add_no_graph_after_a_square_map_or_for_one_image(network):
-    """PyTorch itself compiles again where the first map is square and the next is not, and for a batch of one."""
-    shapes = [(2, 3, 32, 32), (4, 3, 48, 48), (2, 3, 48, 64), (1, 3, 40, 32)]
+    """PyTorch itself compiles again where the first map is square and a later one is not, and for a batch of one."""
+    shapes = [(2, 3, 32, 32), (4, 3, 48, 48), (1, 3, 40, 56)]
     assert graphs_for(network, shapes) == graphs_for(make_host(), shapes)
+
+
+NOT_SCRIPTED = r"^torch\.jit\.script .*torch\.jit\.trace.*torch\.export.*torch\.compile"
 
 
 @pytest.mark.parametrize("wrap", [lambda m: m, lambda m: nn.Sequential(m), lambda m: m[1].wholeframe])
@@ -150,11 +162,17 @@ def test_scripting_is_refused_by_a_sentence(network, wrap):
     """torch.jit.script is deprecated, and the sentence names what works: trace, export or compile."""
     x = torch.randn(SHAPES[0])
     before = network(x)
-    with pytest.raises(
-        NotImplementedError, match=r"^torch\.jit\.script .*torch\.jit\.trace.*torch\.export.*torch\.compile"
-    ):
+    with pytest.raises(NotImplementedError, match=NOT_SCRIPTED):
         torch.jit.script(wrap(network))
     assert torch.equal(network(x), before)
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: nn.Sequential(m), lambda m: m[1]])
+def test_scripting_a_network_with_a_block_of_another_package_is_refused_by_a_sentence(wrap):
+    host = make_host()
+    wf.insert(host, OtherBlock, at="1", example=torch.zeros(1, 3, 32, 32))
+    with pytest.raises(AttributeError, match=NOT_SCRIPTED):
+        torch.jit.script(wrap(host))
 
 
 @pytest.mark.parametrize("side", [7, 14, 28])
