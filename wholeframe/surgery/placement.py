@@ -84,7 +84,9 @@ class Layout:
         """
         assert self.grid is not None
         count = y.shape[1] - self.extra
-        if isinstance(y, Proxy) or count == math.prod(self.grid):  # a traced graph keeps the grid of the example
+        # Comparing with the example's size would tie a compiled or exported graph to it; what follows serves any size.
+        compare = len(self.grid) > 2 or not torch.compiler.is_compiling()
+        if isinstance(y, Proxy) or (compare and count == math.prod(self.grid)):  # symbolic_trace keeps the grid
             return self.grid
         ratio = (count / math.prod(self.grid)) ** (1 / len(self.grid))
         scaled = tuple(round(size * ratio) for size in self.grid)
