@@ -23,7 +23,7 @@ Fusion = Literal["add", "multiply", "multiply_add"]
 Gate = Literal["sigmoid", "hard_sigmoid", "twice_sigmoid"]
 GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
-    "hard_sigmoid": lambda v: F.relu6(v + 3) / 6,  # F.hardsigmoid has no second derivative
+    "hard_sigmoid": F.hardsigmoid,
     "twice_sigmoid": lambda t: 2 * torch.sigmoid(t),
 }
 

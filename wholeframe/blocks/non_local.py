@@ -131,6 +131,7 @@ class NonLocal(Recorded):
         self.attend_over: AttendOver = attend_over
         self.frame_groups, self.frames_per_group = frame_groups, frames_per_group
         self.pool_order: ops.PoolOrder = pool_order
+        self.keys = ops.Keys(self.pool, pool_order)
         self.std, self.init, self.backend = std, init, backend
         # An option, not a question about sizes, so that it exports.
         self.restricted = attend_over != "spacetime" or frame_groups is not None or frames_per_group is not None
@@ -248,11 +249,6 @@ class NonLocal(Recorded):
             ops.LinearMap(out.weight, out.bias),
             w_f and ops.LinearMap(w_f.weight, w_f.bias),
         )
-
-    @property
-    def keys(self) -> ops.Keys:
-        """The pooling of keys."""
-        return ops.Keys(self.pool, self.pool_order)
 
     def _norms(self) -> tuple[nn.Module | None, ops.FixedNorm | None]:
         """The norm that needs all of z, or the norm that is s z + b whatever its input and merges with W_z."""

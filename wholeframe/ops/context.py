@@ -20,7 +20,7 @@ LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin 
 def mean_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
     """c = 1/n sum_j x_j, summed in float32 or better: the squeeze of SENet, the average pooling of GCNet."""
     grid, dtype = _grid(x), torch.promote_types(x.dtype, torch.float32)
-    if not torch.is_grad_enabled():
+    if not (torch.is_grad_enabled() or in_graph()):  # the check of a trace runs without gradients, and compares graphs
         return x.mean(grid, dtype=dtype).type_as(x)
     # The gradient of a sum is an expanded view of one vector; the gradient of a mean would fill a whole map.
     return (x.sum(grid, dtype=dtype) / math.prod(x.shape[2:])).type_as(x)
@@ -49,7 +49,7 @@ def dense_attention_context(
 ) -> Float[Tensor, "b c"]:
     """c = sum_j a_j x_j with the weights of `attention_weights`: attention with one learned query."""
     with as_given(x):
-        v = wide(x.flatten(2))
+        v = x.flatten(2).to(torch.promote_types(x.dtype, torch.float32))
         return torch.bmm(_weights(v, weight, bias), v.transpose(-2, -1)).squeeze(1).to(x.dtype)
 
 

@@ -139,6 +139,7 @@ def non_local_block(
         theta, phi, g = (concatenation.scores if kind == "concatenation" else embed)(x, layers, keys)
         beta = None if layers.w_f is None else layers.w_f.bias
         y = BACKENDS[kind][name].run(theta, phi, g, kind, scale=scale, w_f=None, beta=beta)
+        del theta, phi, g  # only y is needed from here on, and the peak of memory is in the last product
         weight, bias = layers.out.weight, layers.out.bias
     z = add_product(x.flatten(2) if residual else None, weight, y, bias)
     return z.reshape(*z.shape[:2], *x.shape[2:])  # `on_grid`
