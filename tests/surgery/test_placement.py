@@ -85,6 +85,32 @@ def test_other_image_sizes_scale_the_grid_and_other_shapes_are_refused():
     assert Layout("tokens", (10,)).grid_of(torch.empty(1, 17, 3)) == (17,)
 
 
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.patches, self.mlp = nn.Conv2d(3, 16, 4, stride=4), nn.Linear(16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mlp(self.patches(x).flatten(2).transpose(1, 2))
+
+
+@pytest.mark.compiled
+def test_one_compiled_or_exported_graph_serves_every_size_of_tokens():
+    model = Tokens().eval()
+    insert(model, wf.GlobalContext, at="mlp", example=torch.zeros(1, 3, 32, 64), layout=Layout("tokens", (8, 16)))
+    with torch.no_grad():
+        for parameter in model.mlp.wholeframe.parameters():
+            parameter.add_(0.1)
+    shapes = [(2, 3, 32, 64), (3, 3, 48, 96), (2, 3, 64, 128)]
+    free = torch.export.Dim.DYNAMIC
+    exported = torch.export.export(model, (torch.randn(shapes[0]),), dynamic_shapes=({0: free, 2: free, 3: free},))
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True, dynamic=True)
+    with torch.no_grad(), torch._dynamo.config.patch(error_on_recompile=True):
+        for x in map(torch.randn, shapes):
+            torch.testing.assert_close(compiled(x), model(x))
+            torch.testing.assert_close(exported.module()(x), model(x))
+
+
 Pair = namedtuple("Pair", "map, score")
 
 

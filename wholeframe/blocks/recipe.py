@@ -17,6 +17,10 @@ from wholeframe.messages import did_you_mean, refuse_unknown
 BUILT_FROM = {"transform": ("multiply", "add")}
 """constructor argument -> the children that it builds, where they have other names than the argument"""
 
+SCRIPT_ELSE = (
+    "use torch.jit.trace(network, example), torch.export.export(network, (example,)) or torch.compile(network)"
+)
+
 
 class Recorded(nn.Module):
     """A module that keeps the arguments of its constructor, without the callables, which a pickle could not hold."""
@@ -30,6 +34,12 @@ class Recorded(nn.Module):
         plain = {name: value for name, value in given.items() if not callable(value)}
         module.__dict__.update(_given=plain, _callables=tuple(given.keys() - plain.keys()))
         return module
+
+    def __prepare_scriptable__(self) -> Any:
+        """torch.jit.script calls this on every module before it compiles any, so it refuses here in one sentence."""
+        raise NotImplementedError(
+            f"torch.jit.script cannot compile the Python of wholeframe's {type(self).__name__}; {SCRIPT_ELSE}"
+        )
 
 
 def recipe(block: nn.Module) -> dict[str, Any]:

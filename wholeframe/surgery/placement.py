@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
 
+from wholeframe.blocks.recipe import SCRIPT_ELSE
 from wholeframe.messages import one_of
 
 CHILD = "wholeframe"  # the block's name in its site, and so a part of state-dict keys
@@ -83,7 +84,9 @@ class Layout:
         """
         assert self.grid is not None
         count = y.shape[1] - self.extra
-        if isinstance(y, Proxy) or count == math.prod(self.grid):  # a traced graph keeps the grid of the example
+        # Comparing with the example's size would tie a compiled or exported graph to it; what follows serves any size.
+        compare = len(self.grid) > 2 or not torch.compiler.is_compiling()
+        if isinstance(y, Proxy) or (compare and count == math.prod(self.grid)):  # symbolic_trace keeps the grid
             return self.grid
         ratio = (count / math.prod(self.grid)) ** (1 / len(self.grid))
         scaled = tuple(round(size * ratio) for size in self.grid)
@@ -110,7 +113,21 @@ def _stored_as(y: Tensor, z: Tensor) -> Tensor:
     return torch.empty_like(y).copy_(z)
 
 
-class BlockHook:
+class NamelessHook:
+    """A hook that torch.jit.script cannot compile: it reads the name of every hook, so the refusal is there.
+
+    An AttributeError, so that `getattr(hook, "__name__", None)` of other tools works as for every object.
+    """
+
+    @property
+    def __name__(self) -> str:
+        raise AttributeError(
+            f"torch.jit.script cannot compile the hook by which wholeframe runs a block ({type(self).__name__} has no "
+            f"__name__); {SCRIPT_ELSE}"
+        )
+
+
+class BlockHook(NamelessHook):
     """The forward hook of every site: it passes the site's map through the block. Pickles refer to it by this name.
 
     Args:

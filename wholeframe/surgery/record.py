@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from wholeframe.blocks.recipe import recipe
 from wholeframe.messages import counted, listed
 from wholeframe.surgery.baked import Baked, unbaked
-from wholeframe.surgery.placement import CHILD, Layout, has_block, hook_of
+from wholeframe.surgery.placement import CHILD, Layout, NamelessHook, has_block, hook_of
 
 METADATA = "wholeframe"  # a key in the metadata of a state dict
 MARK = "_wholeframe_mark"
@@ -83,7 +83,7 @@ class Mark:
         self.handle: RemovableHandle = site.register_state_dict_post_hook(_write_metadata)
 
 
-class Record:
+class Record(NamelessHook):
     """The marks of a model by the names of their sites, and the model's forward hook that warns of a lost block."""
 
     def __init__(self, model: nn.Module):
