@@ -34,6 +34,10 @@ FUNCTIONS = [
     "create_model",
     "insert",
     "remove",
+    "blocks_of",
+    "verify",
+    "bake",
+    "restore",
     "sites",
     "load_run",
     "reset_blocks",
@@ -46,7 +50,19 @@ FUNCTIONS = [
     "fit",
     "evaluate",
 ]
-OTHERS = ["Report", "Site", "Layout", "Block", "BLOCKS", "MODELS", "parts", "ops", "convert", "__version__"]
+OTHERS = [
+    "Report",
+    "Site",
+    "Layout",
+    "Placement",
+    "Block",
+    "BLOCKS",
+    "MODELS",
+    "parts",
+    "ops",
+    "convert",
+    "__version__",
+]
 PARTS = [
     "AttentionContext",
     "CovarianceContext",

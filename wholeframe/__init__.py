@@ -40,14 +40,19 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.models.inflate import inflate as inflate
     from wholeframe.models.zoo import MODELS as MODELS
     from wholeframe.models.zoo import create_model as create_model
+    from wholeframe.surgery.bake import bake as bake
     from wholeframe.surgery.insert import Report as Report
     from wholeframe.surgery.insert import insert as insert
     from wholeframe.surgery.insert import remove as remove
     from wholeframe.surgery.norms import freeze_norms as freeze_norms
     from wholeframe.surgery.norms import sync_batchnorm as sync_batchnorm
     from wholeframe.surgery.placement import Layout as Layout
+    from wholeframe.surgery.record import Placement as Placement
+    from wholeframe.surgery.record import blocks_of as blocks_of
+    from wholeframe.surgery.restore import restore as restore
     from wholeframe.surgery.sites import Site as Site
     from wholeframe.surgery.sites import sites as sites
+    from wholeframe.surgery.verify import verify as verify
     from wholeframe.train.evaluate import evaluate as evaluate
     from wholeframe.train.fit import fit as fit
     from wholeframe.train.run import load_run as load_run
@@ -78,6 +83,11 @@ _MODULES = {
     "remove": "wholeframe.surgery.insert",
     "Report": "wholeframe.surgery.insert",
     "Layout": "wholeframe.surgery.placement",
+    "blocks_of": "wholeframe.surgery.record",
+    "Placement": "wholeframe.surgery.record",
+    "verify": "wholeframe.surgery.verify",
+    "bake": "wholeframe.surgery.bake",
+    "restore": "wholeframe.surgery.restore",
     "sites": "wholeframe.surgery.sites",
     "Site": "wholeframe.surgery.sites",
     "sync_batchnorm": "wholeframe.surgery.norms",

@@ -120,7 +120,7 @@ def test_a_range_beyond_the_declared_one_raises_and_an_undeclared_one_is_measure
         ({"norm": "group"}, "norm='group' is not one of 'gn', 'bn', None"),
         ({"init": "zeros"}, "init='zeros' is not one of 'identity', 'random'"),
         ({"scale": "sqrt_dim"}, "scale='sqrt_dim' is not one of 'sqrt_length', None"),
-        ({}, "groups=8 does not divide channels=100; divisors near 8 are 5 and 10"),
+        ({"groups": 8}, "groups=8 does not divide channels=100; divisors near 8 are 5 and 10"),
         ({"groups": 0}, "groups must be an integer of at least 1, got 0"),
         ({"groups": 200}, "groups=200 does not divide channels=100; the divisor nearest to 200 is 100"),
         ({"groups": 4, "inner": 30}, "groups=4 does not divide inner=30; divisors near 4 are 3 and 5"),
@@ -204,3 +204,14 @@ def test_repr_tells_the_options():
     assert text + "'dot', scale=None, init='identity'" in repr(alive())
     assert text + "'taylor', gamma=0.05, order=2, scale=None, init='identity'" in repr(alive(**TAYLOR))
     assert text + "'rbf', gamma=0.05, max_span=None, scale=None, init='identity'" in repr(alive(**RBF))
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(16, 8), (8, 4), (20, 5), (24, 6), (3, 1), (100, 5), (1, 1)])
+def test_the_default_groups_divide_narrow_maps_and_the_block_says_so(channels, groups):
+    block = CGNL(channels)
+    assert block.groups == groups
+    if groups == 8:
+        assert block.remark is None
+    else:
+        assert f"the default of 8 does not divide both {channels} channels" in block.remark
+    assert block(torch.randn(2, channels, 3, 3)).shape == (2, channels, 3, 3)

@@ -24,6 +24,7 @@ from wholeframe.blocks import (
     SqueezeExcite,
     StdContext,
 )
+from wholeframe.blocks.others.cbam import CBAM
 from wholeframe.blocks.transforms import channel_kernel, hidden_width
 
 
@@ -57,7 +58,7 @@ def x():
             "context must be a class or function of the channels, got 'mean'; write context=MeanContext",
         ),
         (lambda: StdContext(8, eps=0), "eps must be positive, got 0"),
-        (lambda: SqueezeExcite(8), r"ratio=0.0625 of channels=8 leaves 0 hidden channels.*give ratio >= 0.25"),
+        (lambda: SqueezeExcite(8, min_hidden=0), "min_hidden must be an integer of at least 1, got 0"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")
@@ -77,10 +78,20 @@ def test_a_ratio_that_is_no_fraction_is_refused(ratio):
         hidden_width(64, ratio)
 
 
-def test_one_hidden_channel_is_refused_unless_asked_for():
-    with pytest.raises(ValueError, match="leaves 1 hidden channels, but one channel is constant after a layer norm"):
-        hidden_width(16, 1 / 16)
-    assert Bottleneck(16, hidden=1).reduce.out_features == 1
+@pytest.mark.parametrize("make", [GlobalContext, SqueezeExcite, CBAM])
+def test_narrow_maps_have_at_least_two_hidden_channels_and_a_remark(make):
+    """One channel would be constant after a layer norm; wider maps keep the widths of their checkpoints."""
+    assert make(16).remark == "2 hidden channels: ratio 1/16 of 16 channels gives 1, and min_hidden is 2"
+    assert make(64).remark is None and make(1).remark.endswith("of 1 channels gives 0, and min_hidden is 2")
+    assert "gives 2, and min_hidden is 4" in make(32, min_hidden=4).remark
+    block = make(16)
+    (y := block(torch.randn(2, 16, 3, 3))).sum().backward()
+    assert y.shape == (2, 16, 3, 3)
+
+
+def test_no_width_of_a_wider_map_changes():
+    assert [hidden_width(c, 1 / 16) for c in (1, 31, 32, 47, 48, 63, 64)] == [2, 2, 2, 2, 3, 3, 4]
+    assert Bottleneck(16, hidden=1).reduce.out_features == 1 and Bottleneck(16, hidden=1).remark is None
 
 
 @pytest.mark.parametrize("context", [MeanContext, AttentionContext])

@@ -29,7 +29,7 @@ def alive(**options):
         ({"kind": "dot", "scale": "sqrt_dim"}, "scale='sqrt_dim' does not apply to kind='dot', .*leave scale=None"),
         ({"kind": "concatenation", "scale": 0.5}, "scale=0.5 does not apply to kind='concatenation'"),
         ({"scale": "sqrt_dims"}, "scale='sqrt_dims' is not one of 'sqrt_dim', None; did you mean 'sqrt_dim'?"),
-        ({"inner": 0}, "inner must be at least 1, got 0; leave it out for 4"),
+        ({"inner": 0}, r"inner must be an integer of at least 1, got 0 \(the default is 4\)"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")

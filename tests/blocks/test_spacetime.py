@@ -151,7 +151,10 @@ def test_export_with_dynamic_sizes(x):
             {"frame_groups": 2, "frames_per_group": 4},
             "frame_groups=2 and frames_per_group=4 both cut the clip; give one of the two",
         ),
-        ({"frames_per_group": 0}, "frames_per_group must be at least 1, got 0; leave it out"),
+        (
+            {"frames_per_group": 0},
+            r"frames_per_group must be an integer of at least 1, got 0 \(the default is one group of all frames\)",
+        ),
         (
             {"attend_over": "time", "pool": 2},
             "pool=2 merges positions, and with attend_over='time' a query attends only over its own",

@@ -1,10 +1,13 @@
 """Checks of constructor arguments that several blocks share: one sentence each."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
+
+from wholeframe.messages import one_of
 
 
 def integer(name: str, value: object, *, least: int = 1, default: object = None) -> None:
@@ -14,14 +17,14 @@ def integer(name: str, value: object, *, least: int = 1, default: object = None)
 
 
 def positive(name: str, value: object, *, default: object = None) -> None:
-    """Refuse anything but a positive number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    """Refuse anything but a positive, finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"{name} must be positive, got {_shown(value)}{_default(default)}")
 
 
 def not_negative(name: str, value: object, *, default: object = None) -> None:
-    """Refuse anything but a number from zero."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+    """Refuse anything but a finite number from zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ValueError(f"{name} must be a number of at least 0, got {_shown(value)}{_default(default)}")
 
 
@@ -42,6 +45,28 @@ def divides(name: str, value: int, of: str, width: int) -> None:
     near = [str(d) for d in [d for d in divisors if d < value][-1:] + [d for d in divisors if d > value][:1]]
     found = f"divisors near {value} are" if len(near) > 1 else f"the divisor nearest to {value} is"
     raise ValueError(f"{name}={value} does not divide {of}={width}; {found} {' and '.join(near)}")
+
+
+def similarity_scale(scale: object) -> None:
+    """Refuse a scale of the logits that makes all weights alike or undefined."""
+    if isinstance(scale, str):
+        one_of("scale", scale, ("sqrt_dim", None))
+    elif scale is not None and (
+        isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale) or scale == 0
+    ):
+        raise ValueError(
+            f"scale must be a finite number other than 0, got {_shown(scale)}; "
+            "leave it out for 1, or take scale='sqrt_dim'"
+        )
+
+
+def windows(pool: object) -> None:
+    """Refuse a pooling window that is neither an integer from 1 nor a sequence of them."""
+    sizes = pool if isinstance(pool, Sequence) and not isinstance(pool, str) else (pool,)
+    if not sizes or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+        raise ValueError(
+            f"pool must be an integer of at least 1, or one for every axis, got {_shown(pool)}; pool=1 disables pooling"
+        )
 
 
 def part(name: str, value: object, example: str) -> None:

@@ -8,18 +8,21 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, integer, not_negative, positive
 from wholeframe.blocks.grouped import GroupedLinear
 from wholeframe.blocks.init import init_weight
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain, refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
 from wholeframe.ops.layout import as_given
 
 
-class CGNL(nn.Module):
+class CGNL(Recorded):
     """Every channel of every position attends to every other of its group; the block adds the result to its input.
 
         y_i = sum_j f(theta_i, phi_j) g_j,    i, j over channels and positions,        z = x + GN(W_z y)
@@ -50,7 +53,8 @@ class CGNL(nn.Module):
     Args:
         channels: c.
         inner: d, the width of theta, phi and g; None for channels // 2.
-        groups: number of contiguous groups of channels, which are independent; divides channels and inner.
+        groups: number of contiguous groups of channels, which are independent; divides channels and inner. None for 8,
+            or where 8 does not divide both, for the largest smaller number that does (`remark` says so).
         kernel: `"dot"`, `"taylor"` or `"rbf"` (exact to rounding for any gamma and any range of the embeddings).
         gamma: of `"taylor"` and `"rbf"`; None for 1e-4.
         learn_gamma: whether gamma is a parameter, stored as `log_gamma`; `gamma` is then its initial value.
@@ -68,12 +72,14 @@ class CGNL(nn.Module):
             have, and in the forward pass for a range of the embeddings beyond `max_span`.
     """
 
+    remark: str | None = None
+
     def __init__(
         self,
         channels: int,
         *,
         inner: int | None = None,
-        groups: int = 8,
+        groups: int | None = None,
         kernel: ops.Kernel = "dot",
         gamma: float | None = None,
         learn_gamma: bool = False,
@@ -98,6 +104,13 @@ class CGNL(nn.Module):
         integer("channels", channels)
         inner = max(channels // 2, 1) if inner is None else inner
         integer("inner", inner, default=max(channels // 2, 1))
+        if groups is None:
+            groups = next(g for g in range(8, 0, -1) if math.gcd(channels, inner) % g == 0)
+            if groups != 8:
+                self.remark = (
+                    f"{groups} group{'s' * (groups > 1)}: the default of 8 does not divide both {channels} channels "
+                    f"and inner={inner}, and {groups} is the largest smaller number that does"
+                )
         divides("groups", groups, "channels", channels)
         divides("groups", groups, "inner", inner)
         gamma = ops.GAMMA if gamma is None else gamma
@@ -150,6 +163,14 @@ class CGNL(nn.Module):
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         options = self._kernel_options()
         if plain(self.theta, self.phi, self.g, self.out, self.norm):
             theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
@@ -174,7 +195,7 @@ class CGNL(nn.Module):
     ) -> tuple[Float[Tensor, "b d n"], Float[Tensor, "b d n"], Float[Tensor, "b d n"]]:
         """Theta, phi and g as maps of `inner` channels."""
         positions = ops.to_positions(x)
-        return self.theta(positions).mT, self.phi(positions).mT, self.g(positions).mT
+        return tuple(layer(positions).transpose(1, 2) for layer in (self.theta, self.phi, self.g))
 
     def _kernel_options(self) -> dict[str, Any]:
         gamma = self.gamma if self.log_gamma is None else ops.wide(self.log_gamma).exp()

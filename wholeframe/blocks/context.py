@@ -7,12 +7,15 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import flat_positions, integer, part
 from wholeframe.blocks.contexts import AttentionContext, Context, MeanContext, MeanMaxContext
 from wholeframe.blocks.init import Init, check_init
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.transforms import Activation, Bottleneck, ChannelConv, LinearTransform, Transform
 from wholeframe.messages import one_of
 
@@ -25,7 +28,7 @@ GATES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class ContextBlock(nn.Module):
+class ContextBlock(Recorded):
     """Summarise the map in one vector, transform it, and fuse the result with every position.
 
         z_i = x_i * gate(delta_m(context(x))) + delta_a(context(x))
@@ -98,11 +101,24 @@ class ContextBlock(nn.Module):
         return self.init != "random" and (self.fusion == "add" or halving(self.gate) is None)
 
     @property
+    def remark(self) -> str | None:
+        """What the transform changed about a default that does not fit these channels; None for nothing."""
+        return getattr(self.add if self.multiply is None else self.multiply, "remark", None)
+
+    @property
     def has_attention(self) -> bool:
         """Whether the context has an attention map, which `attention` shows."""
         return isinstance(self.context, AttentionContext)
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         context, multiply, add = self.context, self.multiply, self.add
         if isinstance(context, AttentionContext) and plain(context, context.logits):
             summary, z = context.with_map(x)
@@ -165,14 +181,14 @@ class GlobalContext(ContextBlock):
 
     Args:
         channels: c.
-        ratio, hidden, norm, eps: of the bottleneck transform, see `Bottleneck`.
+        ratio, min_hidden, hidden, norm, eps: of the bottleneck transform, see `Bottleneck`.
         context: `"attention"`, or `"mean"` (the paper's average pooling).
         activation: of the bottleneck transform; timm's EfficientNets take `"silu"`.
         fusion, gate, init: see `ContextBlock`. `init="zero"` is an identity for `fusion="add"`; for the fusions that
             multiply it is one with `gate="twice_sigmoid"`.
 
     Raises:
-        ValueError: for an unknown option, and for a hidden width below 2.
+        ValueError: for an unknown option.
     """
 
     def __init__(
@@ -180,6 +196,7 @@ class GlobalContext(ContextBlock):
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         context: Literal["attention", "mean"] = "attention",
         fusion: Fusion = "add",
@@ -190,10 +207,11 @@ class GlobalContext(ContextBlock):
         init: Init = "zero",
     ):
         one_of("context", context, ("attention", "mean"))
+        width = {"ratio": ratio, "min_hidden": min_hidden, "hidden": hidden}
         super().__init__(
             channels,
             context={"attention": AttentionContext, "mean": MeanContext}[context],
-            transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, eps=eps, activation=activation),
+            transform=lambda c: Bottleneck(c, **width, norm=norm, eps=eps, activation=activation),
             fusion=fusion,
             gate=gate,
             init=init,
@@ -228,7 +246,7 @@ class SqueezeExcite(ContextBlock):
 
     Args:
         channels: c.
-        ratio, hidden, norm, bias, activation: of the bottleneck transform, see `Bottleneck`.
+        ratio, min_hidden, hidden, norm, bias, activation: of the bottleneck transform, see `Bottleneck`.
         context: `"mean"`, or `"mean_max"` (timm's `add_maxpool`).
         gate, init: see `ContextBlock`. The published gate is about 1/2 in a fresh block;
             `gate="twice_sigmoid", init="identity"` starts as an identity.
@@ -239,6 +257,7 @@ class SqueezeExcite(ContextBlock):
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         norm: Literal["ln", "bn"] | None = None,
         bias: bool = True,
@@ -248,10 +267,11 @@ class SqueezeExcite(ContextBlock):
         init: Init = "random",
     ):
         one_of("context", context, ("mean", "mean_max"))
+        width = {"ratio": ratio, "min_hidden": min_hidden, "hidden": hidden}
         super().__init__(
             channels,
             context={"mean": MeanContext, "mean_max": MeanMaxContext}[context],
-            transform=lambda c: Bottleneck(c, ratio=ratio, hidden=hidden, norm=norm, bias=bias, activation=activation),
+            transform=lambda c: Bottleneck(c, **width, norm=norm, bias=bias, activation=activation),
             fusion="multiply",
             gate=gate,
             init=init,

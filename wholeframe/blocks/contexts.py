@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe import ops
-from wholeframe.blocks.arguments import divides, integer, positive
+from wholeframe.blocks.arguments import divides, integer, positive, similarity_scale
 from wholeframe.blocks.plain import plain, refuse_changed
+from wholeframe.blocks.recipe import Recorded
 
 
 class Context(Protocol):
@@ -21,7 +22,7 @@ class Context(Protocol):
     def multiply_adds(self, grid: Sequence[int]) -> int: ...
 
 
-class Pooling(nn.Module):
+class Pooling(Recorded):
     """A context without weights and without matrix products."""
 
     def __init__(self, channels: int):
@@ -74,7 +75,7 @@ class StdContext(Pooling):
         return ops.std_context(x, self.eps)
 
 
-class AttentionContext(nn.Module):
+class AttentionContext(Recorded):
     """c = sum_j softmax_j(w_k x_j + b_k) x_j: attention with one learned query.
 
     With h heads, each head has c / h channels, its own softmax and its own sum, and all heads share w_k (MASTER's
@@ -98,6 +99,7 @@ class AttentionContext(nn.Module):
         integer("channels", channels)
         divides("heads", heads, "channels", channels)
         self.channels, self.heads = channels, heads
+        similarity_scale(scale)
         self.scale = ops.resolve_scale(scale, channels // heads)
         self.logits = nn.Linear(channels // heads, 1, bias=bias)
         self.reset_parameters()

@@ -44,9 +44,9 @@ class ConvNorm(nn.Module):
         # A convolution returns the layout that batch norm takes, channels before positions: a quarter faster than a
         # linear layer, and torch.compile reproduces this layout in the backward pass.
         if plain(self.linear):
-            v = F.conv1d(x.mT, self.linear.weight[:, :, None], self.linear.bias)
+            v = F.conv1d(x.transpose(-2, -1), self.linear.weight[:, :, None], self.linear.bias)
         else:
-            v = self.linear(x).mT
+            v = self.linear(x).transpose(-2, -1)
         v = self.norm(v)
         return v if self.act is None else F.relu(v)
 

@@ -7,13 +7,16 @@ from typing import Literal
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.context import GATES, ContextBlock, Gate, halving
 from wholeframe.blocks.conv_norm import ConvNorm
 from wholeframe.blocks.init import Init, check_init, init_kaiming
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain, refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 RowAct = Literal["relu", "leaky_relu"] | None
@@ -27,7 +30,7 @@ ROW_ACTS: dict[RowAct, Callable[[Tensor], Tensor]] = {
 # ---------------------------------------------------------------------------------------------- parts of the framework
 
 
-class CovarianceContext(nn.Module):
+class CovarianceContext(Recorded):
     """S = cov(act(BN(W relu(x)))): the d x d covariance of d reduced channels over all positions.
 
     Args:
@@ -54,7 +57,7 @@ class CovarianceContext(nn.Module):
         return self.reduce.multiply_adds(kept) + self.inner**2 * kept
 
 
-class RowConv(nn.Module):
+class RowConv(Recorded):
     """delta(S) = W_2 act(W_row * BN(S)) + b_2: each row of S has its own batch norm and `filters` filters.
 
     Args:
@@ -170,7 +173,7 @@ class GSoPChannel(ContextBlock):
         return f"{super().extra_repr()}, inner={self.context.inner}, stride={self.stride}"
 
 
-class GSoPPosition(nn.Module):
+class GSoPPosition(Recorded):
     """Position-wise GSoP: a gate for every position, computed from the covariance of the cells of a coarse grid.
 
         V = pool(BN(W_1 relu(x))),    S = V^T J V,    z_i = relu(x_i * unpool(sigmoid(W_2 relu(W_row * BN(S))))_i)
@@ -207,6 +210,8 @@ class GSoPPosition(nn.Module):
         ValueError: for an unknown option, a width, stride, size or number of filters below 1, and in the forward pass
             for a map whose rank differs from that of `size`.
     """
+
+    remark: str | None = None
 
     def __init__(
         self,
@@ -262,6 +267,14 @@ class GSoPPosition(nn.Module):
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         z = x * self.gates(x)
         # A ReLU whose output may be overwritten: F.relu stores its output for the backward pass, and residual blocks
         # add to it in place (where the reference raises with a current torch). F.threshold stores its input.

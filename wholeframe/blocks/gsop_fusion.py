@@ -7,16 +7,19 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, integer, odd, part
 from wholeframe.blocks.gsop import GSoPChannel, GSoPPosition
 from wholeframe.blocks.init import init_kaiming
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 
-class GSoP(nn.Module):
+class GSoP(Recorded):
     """Both gates of GSoP, each applied to the unmodified x, and one of three fusions.
 
     | fusion     | z                                                       |
@@ -43,6 +46,8 @@ class GSoP(nn.Module):
     Raises:
         ValueError: for an unknown fusion, for groups that do not divide the channels, and for an even kernel.
     """
+
+    remark: str | None = None
 
     def __init__(
         self,
@@ -92,6 +97,14 @@ class GSoP(nn.Module):
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         by_channel, by_position = self.channel(x), self.position(x)
         if self.fusion == "sum":
             return by_channel + by_position

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from typing import Literal
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.conv_norm import ConvNorm
+from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 Root = Literal["newton_schulz", "eigen"]
 
 
-class ISqrtCov(nn.Module):
+class ISqrtCov(Recorded):
     """The matrix square root of the covariance of all positions, as the input of a classifier instead of the mean.
 
         y = triangle((cov relu(BN(W x)))^1/2)
@@ -89,6 +92,14 @@ class ISqrtCov(nn.Module):
         return self.width * (self.width + 1) // 2
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b t"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         v = x.flatten(2) if self.reduce is None else self.reduce(ops.to_positions(x))
         sigma = ops.covariance(v)
         root = ops.eigen_root(sigma) if self.root == "eigen" else ops.newton_schulz(sigma, self.steps)

@@ -7,21 +7,24 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.modules.batchnorm import _BatchNorm  # the base class of SyncBatchNorm as well
 
 from wholeframe import ops
 from wholeframe.blocks import conventions, spacetime
-from wholeframe.blocks.arguments import flat_positions
+from wholeframe.blocks.arguments import flat_positions, integer, not_negative, positive, similarity_scale, windows
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import plain, refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
 from wholeframe.ops.non_local.dense import pool_positions
 
 
-class NonLocal(nn.Module):
+class NonLocal(Recorded):
     """Every position takes a weighted sum over all positions, and the block adds it to its input.
 
         y_i = 1/C_i  sum_j f(theta x_i, phi x_j) g x_j,        z_i = BN(W_z y_i) + x_i
@@ -76,6 +79,8 @@ class NonLocal(nn.Module):
             that cannot be cut as the options say.
     """
 
+    remark: str | None = None
+
     def __init__(
         self,
         channels: int,
@@ -101,6 +106,7 @@ class NonLocal(nn.Module):
         super().__init__()
         one_of("kind", kind, ops.KINDS)
         one_of("pool_order", pool_order, ("before", "after"))
+        windows(pool)
         spacetime.check(attend_over, frame_groups, frames_per_group, pool)
         one_of("norm", norm, ("bn", "affine", None))
         one_of("init", init, ("identity", "random"))
@@ -110,11 +116,13 @@ class NonLocal(nn.Module):
                 f"scale={scale!r} does not apply to kind={kind!r}, which is divided by the number of keys; "
                 "leave scale=None, or take a gaussian kind"
             )
-        if isinstance(scale, str):
-            one_of("scale", scale, ("sqrt_dim", None))
+        similarity_scale(scale)
+        integer("channels", channels)
         inner = max(channels // 2, 1) if inner is None else inner
-        if inner < 1:
-            raise ValueError(f"inner must be at least 1, got {inner}; leave it out for {max(channels // 2, 1)}")
+        integer("inner", inner, default=max(channels // 2, 1))
+        positive("eps", eps, default=1e-5)
+        if std is not None:
+            not_negative("std", std, default=0.01)
 
         self.channels, self.inner = channels, inner
         self.kind: ops.Kind = kind
@@ -123,6 +131,7 @@ class NonLocal(nn.Module):
         self.attend_over: AttendOver = attend_over
         self.frame_groups, self.frames_per_group = frame_groups, frames_per_group
         self.pool_order: ops.PoolOrder = pool_order
+        self.keys = ops.Keys(self.pool, pool_order)
         self.std, self.init, self.backend = std, init, backend
         # An option, not a question about sizes, so that it exports.
         self.restricted = attend_over != "spacetime" or frame_groups is not None or frames_per_group is not None
@@ -177,6 +186,14 @@ class NonLocal(nn.Module):
         return True
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         parts = self.parts(x.shape[2:]) if self.restricted else None
         source = x if parts is None else ops.cut(x, parts)
         if plain(self.theta, self.phi, self.g, self.w_f, self.out, self.norm):
@@ -214,7 +231,7 @@ class NonLocal(nn.Module):
         return ops.to_grid(self.out(y), x.shape[2:])
 
     def _weights(self, theta: Float[Tensor, "b q d"], phi: Float[Tensor, "b k d"]) -> Float[Tensor, "b q k"]:
-        """f(theta_i, phi_j) / C_i; a changed w_f is called on every pair, as only its two halves separate."""
+        """f(theta_i, phi_j) / C_i; a changed w_f is called on every pair, since only a plain one splits in two."""
         if plain(self.w_f):
             return ops.pairwise_weights(theta, phi, self.kind, scale=self.scale, **self._w_f())
         assert self.w_f is not None
@@ -232,11 +249,6 @@ class NonLocal(nn.Module):
             ops.LinearMap(out.weight, out.bias),
             w_f and ops.LinearMap(w_f.weight, w_f.bias),
         )
-
-    @property
-    def keys(self) -> ops.Keys:
-        """The pooling of keys."""
-        return ops.Keys(self.pool, self.pool_order)
 
     def _norms(self) -> tuple[nn.Module | None, ops.FixedNorm | None]:
         """The norm that needs all of z, or the norm that is s z + b whatever its input and merges with W_z."""

@@ -8,7 +8,11 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Block(Protocol):
-    """A module from a map `(b, c, *grid)` to a map of the same shape, with these properties and methods."""
+    """A module from a map `(b, c, *grid)` to a map of the same shape, with these properties and methods.
+
+    The blocks of this package also have `remark: str | None`: what became of a default that does not fit the
+    channels, in one sentence. It is not required, so that a block of a user remains a block without it.
+    """
 
     @property
     def identity_at_init(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from wholeframe.blocks.arguments import integer
 from wholeframe.messages import one_of
 
 AttendOver = Literal["spacetime", "space", "time"]
@@ -20,8 +21,7 @@ def check(
             raise ValueError(
                 f"{name}={value} cuts spacetime, but attend_over={attend_over!r}; leave one of the two out"
             )
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}; leave it out for one group of all frames")
+        integer(name, value, default="one group of all frames")
     if frame_groups is not None and frames_per_group is not None:
         raise ValueError(
             f"frame_groups={frame_groups} and frames_per_group={frames_per_group} both cut the clip; "

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Literal, Protocol
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe.blocks.arguments import integer, odd, positive
 from wholeframe.blocks.plain import plain, refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 Activation = Literal["relu", "silu"]
@@ -26,7 +29,7 @@ class Transform(Protocol):
     def multiply_adds(self) -> int: ...
 
 
-class IdentityTransform(nn.Module):
+class IdentityTransform(Recorded):
     """delta(c) = c: gather-excite without weights (Hu et al., 2018, theta minus)."""
 
     def __init__(self, channels: int):
@@ -43,11 +46,12 @@ class IdentityTransform(nn.Module):
         return 0
 
 
-class LinearTransform(nn.Module):
+class LinearTransform(Recorded):
     """delta(c) = W_v c + b: the transform of SNL and of eSE."""
 
     def __init__(self, channels: int, *, bias: bool = True):
         super().__init__()
+        integer("channels", channels)
         self.channels = channels
         self.expand = nn.Linear(channels, channels, bias=bias)
 
@@ -62,12 +66,14 @@ class LinearTransform(nn.Module):
         return self.channels**2
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Recorded):
     """delta(c) = W_2 relu(norm(W_1 c + b_1)) + b_2 with p hidden channels: the transform of GC and SE.
 
     Args:
         channels: c.
-        ratio: p / c, a fraction: p = int(channels * ratio), truncated as in mmcv.
+        ratio: p / c, a fraction: p = int(channels * ratio), truncated as in mmcv, and at least `min_hidden`.
+        min_hidden: the least p of a ratio. 2, because one channel is constant after a layer norm, and because a larger
+            number would change p for maps of 32 to 63 channels, whose checkpoints have 2 or 3.
         hidden: p itself, instead of a ratio.
         norm: over the hidden channels, `"ln"` (GC), `"bn"` or None (SE).
         eps: of the norm: 1e-5 in mmcv and GCNet, 1e-6 in timm.
@@ -75,14 +81,17 @@ class Bottleneck(nn.Module):
         activation: between them, `"relu"` or `"silu"`.
 
     Raises:
-        ValueError: for an unknown option, a ratio that is not a fraction, and a hidden width below 2 from a ratio.
+        ValueError: for an unknown option, and for a ratio that is not a fraction.
     """
+
+    remark: str | None = None
 
     def __init__(
         self,
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         norm: Literal["ln", "bn"] | None = "ln",
         eps: float = 1e-5,
@@ -93,8 +102,13 @@ class Bottleneck(nn.Module):
         one_of("norm", norm, ("ln", "bn", None))
         one_of("activation", activation, tuple(ACTIVATIONS))
         integer("channels", channels)
-        p = hidden_width(channels, ratio) if hidden is None else hidden
+        p = hidden_width(channels, ratio, min_hidden) if hidden is None else hidden
         integer("hidden", p)
+        if hidden is None and p != int(channels * ratio):
+            self.remark = (
+                f"{p} hidden channels: ratio {Fraction(ratio).limit_denominator(1000)} of {channels} channels gives "
+                f"{int(channels * ratio)}, and min_hidden is {min_hidden}"
+            )
         positive("eps", eps, default=1e-5)
         self.channels, self.hidden, self.activation = channels, p, activation
         self.reduce = nn.Linear(channels, p, bias=bias)
@@ -117,12 +131,12 @@ class Bottleneck(nn.Module):
         return 2 * self.channels * self.hidden
 
 
-class SharedBottleneck(nn.Module):
+class SharedBottleneck(Recorded):
     """delta(c) = sum_k bottleneck(c_k): the same `Bottleneck` for each of two vectors, the transform of CBAM.
 
     Args:
         channels: c.
-        ratio, hidden, bias, activation: of the bottleneck; it has no norm.
+        ratio, min_hidden, hidden, bias, activation: of the bottleneck; it has no norm.
     """
 
     def __init__(
@@ -130,12 +144,19 @@ class SharedBottleneck(nn.Module):
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         bias: bool = True,
         activation: Activation = "relu",
     ):
         super().__init__()
-        self.each = Bottleneck(channels, ratio=ratio, hidden=hidden, norm=None, bias=bias, activation=activation)
+        width = {"ratio": ratio, "min_hidden": min_hidden, "hidden": hidden}
+        self.each = Bottleneck(channels, **width, norm=None, bias=bias, activation=activation)
+
+    @property
+    def remark(self) -> str | None:
+        """That of the bottleneck."""
+        return self.each.remark
 
     @property
     def expand(self) -> nn.Module:
@@ -151,24 +172,18 @@ class SharedBottleneck(nn.Module):
         return 2 * self.each.multiply_adds()
 
 
-def hidden_width(channels: int, ratio: float) -> int:
-    """int(channels * ratio). Raises ValueError for a ratio that is not a fraction, and for a width below 2."""
+def hidden_width(channels: int, ratio: float, min_hidden: int = 2) -> int:
+    """int(channels * ratio), and at least `min_hidden`. Raises ValueError for a ratio that is not a fraction."""
     positive("ratio", ratio, default="1/16")
     if ratio > 1:
         raise ValueError(
             f"ratio={ratio:g} is the hidden width over the channels, a fraction; did you mean 1/{ratio:g}?"
         )
-    hidden = int(channels * ratio)
-    if hidden < 2:
-        raise ValueError(
-            f"ratio={ratio:g} of channels={channels} leaves {hidden} hidden channels, but one channel is constant "
-            "after a layer norm and the block would not depend on its input: "
-            f"give ratio >= {2 / channels:g}, or hidden=1 to load a checkpoint that was trained so"
-        )
-    return hidden
+    integer("min_hidden", min_hidden, default=2)
+    return max(int(channels * ratio), min_hidden)
 
 
-class ChannelConv(nn.Module):
+class ChannelConv(Recorded):
     """delta(c) = w * c, a convolution over neighbouring channels: the transform of ECA.
 
     Args:
@@ -197,7 +212,8 @@ class ChannelConv(nn.Module):
             return self.expand(c[:, None]).squeeze(1)
         # A product over windows: setting up a convolution of one channel takes several times as long as its products.
         half = self.kernel // 2
-        windows = F.pad(c, (half, half)).unfold(1, self.kernel, 1)
+        padded = F.pad(c, (half, half))
+        windows = torch.stack([padded[:, i : i + self.channels] for i in range(self.kernel)], dim=2)
         return F.linear(windows, self.expand.weight[0]).squeeze(2)
 
     def multiply_adds(self) -> int:

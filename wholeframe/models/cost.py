@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from wholeframe.blocks import Block
 from wholeframe.models.measure import peak_bytes, seconds
 from wholeframe.surgery.probe import evaluating
+from wholeframe.surgery.verify import refuse_lost
 
 
 def _attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:
@@ -45,7 +46,11 @@ def cost(network: nn.Module, example: Tensor) -> Cost:
 
     Returns:
         All parameters, trainable or not, and the multiply-adds of the example.
+
+    Raises:
+        ValueError: if a tool has dropped an inserted block, see `wf.verify`.
     """
+    refuse_lost(network)
     with (
         evaluating(network),
         torch.no_grad(),

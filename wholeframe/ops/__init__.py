@@ -35,6 +35,7 @@ from wholeframe.ops.layout import cut as cut
 from wholeframe.ops.layout import everywhere as everywhere
 from wholeframe.ops.layout import flat_index as flat_index
 from wholeframe.ops.layout import join as join
+from wholeframe.ops.layout import on_grid as on_grid
 from wholeframe.ops.layout import over_space as over_space
 from wholeframe.ops.layout import pool_keys as pool_keys
 from wholeframe.ops.layout import pool_window as pool_window

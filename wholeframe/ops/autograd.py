@@ -27,8 +27,8 @@ def applied(function: Any, *inputs: Any) -> Any:
     """Call an autograd Function; without grad mode call `forward` directly, which avoids the overhead of a graph.
 
     `forward` consists of ops that have forward-mode derivatives in torch, because forward mode also works without
-    grad mode.
+    grad mode. A trace records the ops of `forward` as well, because it cannot record a Function.
     """
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return function.forward(*inputs)
     return (function if torch.compiler.is_compiling() else function.dual).apply(*inputs)

@@ -51,4 +51,4 @@ def in_graph() -> bool:
 
 def full_precision(x: Tensor) -> bool:
     """Whether products with x run in float32 or float64."""
-    return x.dtype.itemsize >= 4 and not torch.is_autocast_enabled(x.device.type)
+    return x.dtype.itemsize >= 4 and (x.device.type == "meta" or not torch.is_autocast_enabled(x.device.type))

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wholeframe.ops.autograd import applied, two_modes
+from wholeframe.ops.backends import in_graph
 from wholeframe.ops.layout import as_given, everywhere, wide
 
 LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin to pay, see `by_hand`
@@ -19,7 +20,7 @@ LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin 
 def mean_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
     """c = 1/n sum_j x_j, summed in float32 or better: the squeeze of SENet, the average pooling of GCNet."""
     grid, dtype = _grid(x), torch.promote_types(x.dtype, torch.float32)
-    if not torch.is_grad_enabled():
+    if not (torch.is_grad_enabled() or in_graph()):  # the check of a trace runs without gradients, and compares graphs
         return x.mean(grid, dtype=dtype).type_as(x)
     # The gradient of a sum is an expanded view of one vector; the gradient of a mean would fill a whole map.
     return (x.sum(grid, dtype=dtype) / math.prod(x.shape[2:])).type_as(x)
@@ -48,8 +49,8 @@ def dense_attention_context(
 ) -> Float[Tensor, "b c"]:
     """c = sum_j a_j x_j with the weights of `attention_weights`: attention with one learned query."""
     with as_given(x):
-        v = wide(x.flatten(2))
-        return torch.bmm(_weights(v, weight, bias), v.mT).squeeze(1).to(x.dtype)
+        v = x.flatten(2).to(torch.promote_types(x.dtype, torch.float32))
+        return torch.bmm(_weights(v, weight, bias), v.transpose(-2, -1)).squeeze(1).to(x.dtype)
 
 
 def attention_context(
@@ -93,7 +94,7 @@ def by_hand(x: Float[Tensor, "b c *grid"]) -> bool:
 
     A compiler fuses the definition equally well, so graphs contain the definition.
     """
-    return torch.is_grad_enabled() and not torch.compiler.is_compiling() and x.numel() >= LARGE
+    return torch.is_grad_enabled() and not in_graph() and x.numel() >= LARGE
 
 
 def _grid(x: Float[Tensor, "b c *grid"]) -> tuple[int, ...]:
@@ -129,7 +130,7 @@ class _AttentionContext(torch.autograd.Function):
     ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c n"], Float[Tensor, "b 1 n"]]:
         v = wide(x)
         a = _weights(v, weight)
-        return torch.bmm(a, v.mT).squeeze(1).to(x.dtype), x.view_as(x), a
+        return torch.bmm(a, v.transpose(-2, -1)).squeeze(1).to(x.dtype), x.view_as(x), a
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -148,7 +149,7 @@ class _AttentionContext(torch.autograd.Function):
             v, dv, b = wide(x), wide(dx), x.shape[0]
             dl = torch.bmm(wide(dweight).expand(b, 1, -1), v) + torch.bmm(wide(weight).expand(b, 1, -1), dv)
             da = a * (dl - (a * dl).sum(dim=2, keepdim=True))
-            dc = torch.bmm(da, v.mT) + torch.bmm(a, dv.mT)
+            dc = torch.bmm(da, v.transpose(-2, -1)) + torch.bmm(a, dv.transpose(-2, -1))
         return dc.squeeze(1).to(x.dtype), dx.view_as(dx), None
 
     @staticmethod
@@ -164,12 +165,12 @@ class _AttentionContext(torch.autograd.Function):
             s = torch.bmm(dc[:, None], v)
             dl = a * (s - (a * s).sum(dim=2, keepdim=True))
             # Two elementwise passes over one map, in the memory order of x: faster than a rank-two matrix product.
-            turned = (lambda t: t.mT) if v.mT.is_contiguous() else (lambda t: t)
+            turned = (lambda t: t.transpose(-2, -1)) if v.transpose(-2, -1).is_contiguous() else (lambda t: t)
             dx = turned(a) * turned(dc[:, :, None])
             more = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
             dx = turned(more(dx, turned(dl), turned(w.expand_as(dc)[:, :, None])))
             dx = dx.to(x.dtype) if dmap is None else dx.add_(dmap).to(x.dtype)
-            dw = torch.bmm(dl, v.mT).sum(dim=(0, 1)).to(weight.dtype)
+            dw = torch.bmm(dl, v.transpose(-2, -1)).sum(dim=(0, 1)).to(weight.dtype)
         return dx, dw, None if bias is None else torch.zeros_like(bias)
 
 

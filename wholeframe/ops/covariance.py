@@ -35,7 +35,7 @@ def covariance(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
 def dense_position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact") -> Float[Tensor, "b n n"]:
     """S = V^T J V with J = alpha I - beta 1 1^T: how n positions vary together over d channels. See `CENTRINGS`."""
     with as_given(v):
-        return _quadratic(wide(v).mT, *CENTRINGS[centring](v.shape[1], v.shape[2]))
+        return _quadratic(wide(v).transpose(-2, -1), *CENTRINGS[centring](v.shape[1], v.shape[2]))
 
 
 def position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact") -> Float[Tensor, "b n n"]:
@@ -43,7 +43,7 @@ def position_covariance(v: Float[Tensor, "b d n"], centring: Centring = "exact")
 
     V^T V = d (Sigma + mu mu^T) and V^T 1 = d mu, so S = alpha d Sigma + (alpha d - beta d^2) mu mu^T.
     """
-    sigma = covariance(v.mT)
+    sigma = covariance(v.transpose(-2, -1))
     if centring == "exact":
         return sigma
     d = v.shape[1]
@@ -91,7 +91,7 @@ def triangle(matrix: Float[Tensor, "b d d"], order: Triangle = "upper") -> Float
 def _quadratic(x: Float[Tensor, "b d m"], alpha: float, beta: float) -> Float[Tensor, "b d d"]:
     """X (alpha I - beta 1 1^T) X^T."""
     m = x.shape[2]
-    return x @ (alpha * torch.eye(m, dtype=x.dtype, device=x.device) - beta) @ x.mT
+    return x @ (alpha * torch.eye(m, dtype=x.dtype, device=x.device) - beta) @ x.transpose(-2, -1)
 
 
 @two_modes
@@ -107,7 +107,7 @@ class _Covariance(torch.autograd.Function):
     @staticmethod
     def forward(x: Float[Tensor, "b d m"]) -> Float[Tensor, "b d d"]:
         centred = x - x.mean(dim=2, keepdim=True)
-        return (centred @ centred.mT).div_(x.shape[2])
+        return (centred @ centred.transpose(-2, -1)).div_(x.shape[2])
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -117,13 +117,13 @@ class _Covariance(torch.autograd.Function):
     @staticmethod
     def tangents(ctx, *tangents: Tensor) -> Tensor:
         (dx,), (x,) = tangents, ctx.saved_tensors
-        half = dx @ (x - x.mean(dim=2, keepdim=True)).mT / x.shape[2]
-        return half + half.mT
+        half = dx @ (x - x.mean(dim=2, keepdim=True)).transpose(-2, -1) / x.shape[2]
+        return half + half.transpose(-2, -1)
 
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor) -> Tensor:
         (grad,), (x,) = grad_outputs, ctx.saved_tensors
-        return (grad + grad.mT).div_(x.shape[2]) @ (x - x.mean(dim=2, keepdim=True))
+        return (grad + grad.transpose(-2, -1)).div_(x.shape[2]) @ (x - x.mean(dim=2, keepdim=True))
 
 
 @two_modes
@@ -141,7 +141,7 @@ class _RowConv(torch.autograd.Function):
         s: Float[Tensor, "b d d"], weight: Float[Tensor, "rd 1 d"], bias: Float[Tensor, "rd"]
     ) -> Float[Tensor, "b rd"]:
         d = s.shape[1]
-        y = torch.baddbmm(bias.view(d, 1, -1), s.transpose(0, 1), weight.view(d, -1, d).mT)
+        y = torch.baddbmm(bias.view(d, 1, -1), s.transpose(0, 1), weight.view(d, -1, d).transpose(-2, -1))
         return y.transpose(0, 1).flatten(1)
 
     @staticmethod
@@ -162,6 +162,6 @@ class _RowConv(torch.autograd.Function):
         ds, dw, db = ctx.needs_input_grad
         return (
             torch.bmm(rows, weight.view(d, -1, d)).transpose(0, 1) if ds else None,
-            torch.bmm(rows.mT, s.transpose(0, 1)).view_as(weight) if dw else None,
+            torch.bmm(rows.transpose(-2, -1), s.transpose(0, 1)).view_as(weight) if dw else None,
             grad.sum(dim=0) if db else None,
         )

@@ -29,7 +29,15 @@ def to_positions(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n c"]:
 
 def to_grid(y: Float[Tensor, "b n c"], grid: Sequence[int]) -> Float[Tensor, "b c *grid"]:
     """The inverse of `to_positions`."""
-    return y.transpose(1, 2).unflatten(2, tuple(grid))
+    return on_grid(y.transpose(1, 2), grid)
+
+
+def on_grid(z: Float[Tensor, "b c n"], grid: Sequence[int]) -> Float[Tensor, "b c *grid"]:
+    """The positions of a map as a grid: a view.
+
+    It is not `unflatten`, whose output has the sizes of the example in an ONNX graph from a trace.
+    """
+    return z.reshape(*z.shape[:2], *grid)
 
 
 def everywhere(y: Float[Tensor, "b c"], x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *ones"]:
@@ -46,8 +54,10 @@ def as_given(x: Float[Tensor, "*shape"]) -> AbstractContextManager:
     """Context manager: compute in the dtype of the inputs, with autocast disabled on the device of x.
 
     In eager mode it does nothing where autocast is already off. A graph always contains it, since the graph may later
-    run under autocast.
+    run under autocast. The meta device has no autocast.
     """
+    if x.device.type == "meta":
+        return nullcontext()
     if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
         return torch.autocast(x.device.type, enabled=False)
     return nullcontext()
@@ -95,13 +105,25 @@ def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[T
 
         output cell i of s averages cells floor(i g / s) to ceil((i + 1) g / s) of an axis of g
 
-    A sequence is pooled as an image of one row. While exporting, `size` may contain symbolic integers.
+    A sequence is pooled as an image of one row. While exporting, `size` may contain symbolic integers. A trace has the
+    means as products with matrices, because ONNX has no pooling to a size that is open.
     """
+    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        for axis, cells in enumerate(size, 2):
+            x = (x.transpose(axis, -1) @ _means(cells, x.shape[axis], x).transpose(0, 1)).transpose(axis, -1)
+        return x
     if x.ndim == 3:
         return F.adaptive_avg_pool2d(x[:, :, None], (1, size[0]))[:, :, 0]
     if x.ndim == 4:
         return F.adaptive_avg_pool2d(x, (size[0], size[1]))
     return F.adaptive_avg_pool3d(x, (size[0], size[1], size[2]))
+
+
+def _means(s: Any, g: Any, x: Tensor) -> Float[Tensor, "s g"]:
+    """The matrix of `adaptive_mean` along an axis of g cells."""
+    i, j = torch.arange(s, device=x.device)[:, None], torch.arange(g, device=x.device)
+    inside = ((j >= i * g // s) & (j < ((i + 1) * g + s - 1) // s)).to(x.dtype)
+    return inside / inside.sum(dim=1, keepdim=True)
 
 
 def over_space(function: Callable[[Tensor], Tensor], x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b d *other"]:

@@ -2,7 +2,7 @@
 
 The numbers are those of `F.linear`. What differs is the layout of the output and of the gradients: maps stay maps,
 positions stay positions, and x is added within the product. Under autocast, which chooses the precision of torch's own
-ops, and in an exported graph, which has no backward pass, every function here is a plain torch op.
+ops, and in an exported or traced graph, every function here is a plain torch op.
 """
 
 from typing import NamedTuple
@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.compiler import is_exporting
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from wholeframe.ops.autograd import applied, two_modes
 
@@ -28,14 +30,14 @@ def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor
     widths = list(map(len, weights))
     weight = weights[0] if len(layers) == 1 else torch.cat(weights)
     bias = None if biases[0] is None else torch.cat(biases)
-    if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting():
-        return F.linear(x.mT, weight, bias).split(widths, dim=-1)
+    if is_tracing() or is_exporting() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
+        return F.linear(x.transpose(-2, -1), weight, bias).split(widths, dim=-1)
     return applied(_Project, x, weight, bias, widths)
 
 
 def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> tuple[Float[Tensor, "b _ n"], ...]:
     """W x of every weight, in separate maps; the gradients to x accumulate in one map."""
-    if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_exporting():
+    if is_tracing() or is_exporting() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
         return tuple(F.conv1d(x, weight[..., None]) for weight in weights)
     return applied(_ProjectMaps, x, *weights)
 
@@ -47,8 +49,8 @@ def add_product(
     bias: Float[Tensor, "... c"] | None,
 ) -> Float[Tensor, "b c n"]:
     """x + W y + b in the layout of x, or W y + b for no x; W and b for all samples, or a pair for each."""
-    if torch.is_autocast_enabled(y.device.type) or torch.compiler.is_exporting():
-        z = (y @ weight.mT.to(y.dtype)).mT
+    if is_tracing() or is_exporting() or (y.device.type != "meta" and torch.is_autocast_enabled(y.device.type)):
+        z = (y @ weight.transpose(-2, -1).to(y.dtype)).transpose(-2, -1)
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
     return applied(_AddProduct, x, weight, y, bias)
@@ -91,7 +93,7 @@ class _Project(torch.autograd.Function):
         dx = dweight = dbias = None
         if ctx.needs_input_grad[0]:
             for dy, part in zip(gradients, weight.split(ctx.widths), strict=True):
-                part = part.mT.expand(len(x), -1, -1)
+                part = part.mT.expand(x.shape[0], -1, -1)
                 dx = torch.bmm(part, dy.mT) if dx is None else torch.baddbmm(dx, part, dy.mT)
         if ctx.needs_input_grad[1]:
             dweight = torch.cat([_over_samples(x, dy).mT for dy in gradients])
@@ -106,7 +108,7 @@ class _ProjectMaps(torch.autograd.Function):
 
     @staticmethod
     def forward(x, *weights):
-        return tuple(torch.bmm(weight.expand(len(x), -1, -1), x) for weight in weights)
+        return tuple(torch.bmm(weight.expand(x.shape[0], -1, -1), x) for weight in weights)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -124,7 +126,7 @@ class _ProjectMaps(torch.autograd.Function):
         dx = None
         if ctx.needs_input_grad[0]:
             for dy, weight in zip(gradients, weights, strict=True):
-                transposed = weight.mT.expand(len(x), -1, -1)
+                transposed = weight.mT.expand(x.shape[0], -1, -1)
                 dx = torch.bmm(transposed, dy) if dx is None else torch.baddbmm(dx, transposed, dy)
         needed = ctx.needs_input_grad[1:]
         return dx, *(_over_samples(dy, x.mT) if need else None for dy, need in zip(gradients, needed, strict=True))
@@ -136,7 +138,7 @@ class _AddProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(x, weight, y, bias):
-        weight = weight.expand(len(y), -1, -1)
+        weight = weight.expand(y.shape[0], -1, -1)
         if x is None:
             z = torch.bmm(weight, y.mT)
         elif x.stride(1) == 1:  # channels last
@@ -168,7 +170,7 @@ class _AddProduct(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             dweight = _over_samples(dz, y) if weight.ndim == 2 else torch.bmm(dz, y)
         if ctx.needs_input_grad[2]:
-            weight = weight.expand(len(y), -1, -1)
+            weight = weight.expand(y.shape[0], -1, -1)
             dy = torch.bmm(dz.mT, weight) if ctx.by_position else torch.bmm(weight.mT, dz).mT
         if ctx.bias_rank and ctx.needs_input_grad[3]:
             dbias = dz.sum(dim=(0, 2) if ctx.bias_rank == 1 else 2)
@@ -183,8 +185,8 @@ class _Gram(torch.autograd.Function):
     def forward(x):
         half = x.shape[1] // 2
         upper, lower = x[:, :half], x[:, half:]
-        top, corner = torch.bmm(upper, x.mT), torch.bmm(lower, lower.mT)
-        return torch.cat([top, torch.cat([top[:, :, half:].mT, corner], dim=2)], dim=1)
+        top, corner = torch.bmm(upper, x.transpose(-2, -1)), torch.bmm(lower, lower.transpose(-2, -1))
+        return torch.cat([top, torch.cat([top[:, :, half:].transpose(-2, -1), corner], dim=2)], dim=1)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -194,14 +196,14 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def tangents(ctx, *tangents):
         (dx,), (x,) = tangents, ctx.saved_tensors
-        half = torch.bmm(dx, x.mT)
-        return half + half.mT
+        half = torch.bmm(dx, x.transpose(-2, -1))
+        return half + half.transpose(-2, -1)
 
     @staticmethod
     def backward(ctx, *gradients):
         """One product for both factors, where autograd would run one for each."""
         (ds,), (x,) = gradients, ctx.saved_tensors
-        return torch.bmm(ds + ds.mT, x)
+        return torch.bmm(ds + ds.transpose(-2, -1), x)
 
 
 def _over_samples(a: Float[Tensor, "b c n"], b: Float[Tensor, "b n d"]) -> Float[Tensor, "c d"]:

@@ -83,7 +83,7 @@ class _EigenRoot(torch.autograd.Function):
         values, vectors = torch.linalg.eigh(sigma)
         smallest = sigma.shape[1] * torch.finfo(sigma.dtype).eps * values[:, -1:]
         roots = torch.where(values > smallest, values, 0).sqrt()
-        root = vectors * roots[:, None, :] @ vectors.mT
+        root = vectors * roots[:, None, :] @ vectors.transpose(-2, -1)
         ctx.save_for_backward(root, vectors, roots)
         return root
 
@@ -104,8 +104,8 @@ class _Lyapunov(torch.autograd.Function):
         roots: Float[Tensor, "b d"],
     ) -> Float[Tensor, "b d d"]:
         sums = roots[:, :, None] + roots[:, None, :]
-        turned = vectors.mT @ (grad + grad.mT) @ vectors / 2
-        x = vectors @ torch.where(sums > 0, turned / torch.where(sums > 0, sums, 1), 0) @ vectors.mT
+        turned = vectors.transpose(-2, -1) @ (grad + grad.transpose(-2, -1)) @ vectors / 2
+        x = vectors @ torch.where(sums > 0, turned / torch.where(sums > 0, sums, 1), 0) @ vectors.transpose(-2, -1)
         ctx.save_for_backward(x, root, vectors, roots)
         return x
 

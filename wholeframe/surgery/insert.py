@@ -41,6 +41,7 @@ from wholeframe.surgery.probe import (
     watch,
 )
 from wholeframe.surgery.reach import without_influence
+from wholeframe.surgery.record import forget, lost_sites, remember
 from wholeframe.surgery.sites import match, near_names, once_each, places_in
 
 IDLE = "the model's output does not depend on this block, so it does not train"
@@ -179,11 +180,12 @@ def insert(
     unproved = None if gap > 0 else _unproved(before, blocks, watched)
     idle = without_influence(model, call, blocks, after) if unproved is None else []
     rows = tuple(_row(name, blocks[name], maps[site], name in idle) for name, site in chosen.items())
+    remember(model, {row.site: row.channels for row in rows})
     return Report(rows, gap == 0 and unproved is None, gap if unproved is None else math.nan, unproved)
 
 
 def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]:
-    """Remove blocks: those at the sites that `at` matches, or all.
+    """Remove blocks: those at the sites that `at` matches, or all. Lost blocks (`wf.verify`) are forgotten.
 
     The model is then as before `insert`: its keys, its hooks, its output.
 
@@ -199,8 +201,9 @@ def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]
         TypeError: if `at` has anything but strings.
     """
     refuse_model(model)
-    places = places_in(model)
-    occupied = {name: site for name, site in places.items() if has_block(site)}
+    lost = lost_sites(model)
+    places = places_in(model) | lost
+    occupied = {name: site for name, site in places.items() if has_block(site) or name in lost}
     if not occupied:
         raise ValueError("the model has no blocks to remove")
     if at is not None:
@@ -210,6 +213,7 @@ def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]
                 raise ValueError(f"at={pattern!r} matches no block; there are blocks at {quoted(occupied)}")
         occupied = {name: site for name, site in occupied.items() if name in set().union(*matched.values())}
     chosen = once_each(occupied)
+    forget(model, chosen)
     for site in chosen.values():
         detach(site)
     return list(chosen)

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wholeframe.blocks import Affine
+from wholeframe.surgery.activated import AffineThen, SyncBatchNormThen, is_plain, own_children, refuse_norm
 from wholeframe.surgery.placement import CHILD, attach, has_block, hook_of
 from wholeframe.surgery.probe import evaluating, refuse_model
+from wholeframe.surgery.record import carry
 
 
 def freeze_norms(network: nn.Module) -> list[str]:
@@ -35,7 +37,8 @@ def freeze_norms(network: nn.Module) -> list[str]:
         The names of the replaced batch norms.
 
     Raises:
-        ValueError: if there is no batch norm, if one has no running statistics, or if one has a block.
+        ValueError: if there is no batch norm, if one has no running statistics, a block or hooks, or if one computes
+            more than a norm and its children.
     """
     norms = {name: module for name, module in network.named_modules() if isinstance(module, _BatchNorm)}
     _some(norms, network)
@@ -45,10 +48,20 @@ def freeze_norms(network: nn.Module) -> list[str]:
                 f"the batch norm {name!r} has a block, which would be lost with it; `wf.remove` it, freeze, and "
                 "insert it again"
             )
-    frozen = {name: Affine.folded(norm).train(norm.training) for name, norm in norms.items()}
+        refuse_norm(name, norm)
+    frozen = {name: _frozen(norm) for name, norm in norms.items()}
     for name, affine in frozen.items():
         network.set_submodule(name, affine)
     return list(frozen)
+
+
+def _frozen(norm: _BatchNorm) -> Affine:
+    """The affine map of a batch norm, with what follows inside."""
+    affine = (Affine if is_plain(norm) else AffineThen).folded(norm)
+    affine.training = norm.training
+    for name, child in own_children(norm).items():
+        affine.add_module(name, child)
+    return affine
 
 
 @torch.no_grad()
@@ -105,24 +118,43 @@ def sync_batchnorm(model: nn.Module) -> None:
     """Turn every batch norm, in the network and in inserted blocks, into torch's SyncBatchNorm.
 
     torch's own `convert_sync_batchnorm` loses the hook of a block whose site is a batch norm (`layer3.4.bn3`): the
-    block's weights stay in the state dict, but the block never runs. Here the hook moves to the new module. Names in
-    the state dict stay.
+    block's weights stay in the state dict, but the block never runs. It also loses the activation that timm's batch
+    norms have inside. Here the hook moves to the new module, and what follows a norm inside stays. Names in the state
+    dict stay.
 
     Args:
         model: changed in place.
 
     Raises:
-        ValueError: if the model is compiled, or is itself a batch norm, which has no parent to hold a replacement.
+        ValueError: if the model is compiled or wrapped, or is itself a batch norm, which has no parent to hold a
+            replacement; if a batch norm has hooks, or computes more than a norm and its children. Nothing is changed
+            then.
     """
     refuse_model(model)
     if isinstance(model, _BatchNorm):
         raise ValueError(f"the model is a {type(model).__name__} itself, so no other module can replace it")
-    hooks = {name: hook for name, module in model.named_modules() if (hook := hook_of(module))}
-    nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    for name, hook in hooks.items():
-        site = model.get_submodule(name)
-        if not has_block(site):
-            attach(site, site.get_submodule(CHILD), hook.layout, hook.output)
+    modules = dict(model.named_modules(remove_duplicate=False))
+    norms = {n: m for n, m in modules.items() if isinstance(m, _BatchNorm) and not isinstance(m, nn.SyncBatchNorm)}
+    for name, norm in norms.items():
+        refuse_norm(name, norm)
+    synchronised = {norm: _synchronised(norm) for norm in norms.values()}
+    for name, norm in norms.items():
+        model.set_submodule(name, synchronised[norm])
+
+
+def _synchronised(norm: _BatchNorm) -> nn.SyncBatchNorm:
+    """The synchronised norm of the same tensors, with what follows inside and the block of its site."""
+    kind = nn.SyncBatchNorm if is_plain(norm) else SyncBatchNormThen
+    new = kind(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+    new._parameters, new._buffers = norm._parameters, norm._buffers  # an optimiser may hold these very parameters
+    for name, child in own_children(norm).items():
+        new.add_module(name, child)
+    hook = hook_of(norm)
+    if hook is not None:
+        attach(new, norm.get_submodule(CHILD), hook.layout, hook.output)
+        carry(norm, new)
+    new.training = norm.training
+    return new
 
 
 @contextlib.contextmanager

@@ -156,9 +156,11 @@ def attach(site: nn.Module, block: nn.Module, layout: Layout, output: int | str 
 
 
 def detach(site: nn.Module) -> None:
-    """Undo `attach`."""
-    site.__dict__.pop(HANDLE).remove()
-    delattr(site, CHILD)
+    """Undo `attach`, also where a tool has left only a part of it."""
+    if HANDLE in site.__dict__:
+        site.__dict__.pop(HANDLE).remove()
+    if CHILD in site._modules:
+        delattr(site, CHILD)
 
 
 def block_kind(site: nn.Module) -> str | None:

@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 
 from wholeframe.surgery.evidence import Evidence, Key, Visit, describe
 from wholeframe.surgery.layouts import Image
+from wholeframe.surgery.parallel import refuse_parallel
 
 Example = Tensor | tuple[Any, ...] | dict[str, Any] | None
 
@@ -43,7 +44,7 @@ class Watched:
 
 
 def refuse_model(model: nn.Module) -> None:
-    """Raise TypeError or ValueError for anything but a module, and for a model with a compiled part."""
+    """Raise TypeError for anything but a module, and ValueError for a model with a compiled or wrapped part."""
     if not isinstance(model, nn.Module):
         given = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
         raise TypeError(f"model is {given}, and blocks are inserted into a network that is built: give an nn.Module")
@@ -53,6 +54,7 @@ def refuse_model(model: nn.Module) -> None:
                 f"{f'{name!r} in the model' if name else 'the model'} is compiled, and compiled code does not look for "
                 "new hooks; insert and remove blocks first, then torch.compile"
             )
+    refuse_parallel(model)
 
 
 def as_call(model: nn.Module, example: Example) -> Call:

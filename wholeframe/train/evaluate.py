@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from wholeframe.surgery.probe import evaluating
+from wholeframe.surgery.verify import refuse_lost
 from wholeframe.train.inputs import DataSpec
 from wholeframe.train.inputs.images import Images
 from wholeframe.train.tasks import Scores, Task
@@ -43,6 +44,7 @@ def evaluate(
         ValueError: none of the samples could be read.
     """
     predictions, labels = [], []
+    refuse_lost(network)
     with evaluating(network), torch.no_grad():
         for samples, label in data:
             predictions.append(task.predictions(spec.outputs(network, samples)).cpu())

@@ -18,6 +18,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from wholeframe.models.build import build
 from wholeframe.surgery.norms import sync_batchnorm
 from wholeframe.surgery.probe import evaluating
+from wholeframe.surgery.verify import refuse_lost
 from wholeframe.train import old_runs
 from wholeframe.train.devices import Devices, is_first
 from wholeframe.train.loaders import Splits, epoch_seed
@@ -105,11 +106,13 @@ def fit(
         Lightning's trainer, with the last metrics in `callback_metrics`.
 
     Raises:
-        ValueError: the devices cannot train this recipe, or there is no checkpoint to resume from.
+        ValueError: the devices cannot train this recipe, there is no checkpoint to resume from, or a tool has dropped
+            an inserted block, see `wf.verify`.
         KeyboardInterrupt: the training was interrupted.
     """
     quiet()
     devices.refuse(recipe, len(splits.val))
+    refuse_lost(network)
     if devices.sync_bn:
         sync_batchnorm(network)
     done = read_checkpoint(run.last)["global_step"] if resume and run is not None else 0
@@ -135,6 +138,7 @@ def fit(
         trainer.fit(module, datamodule=splits, ckpt_path=run.last if run and done else None, weights_only=True)
     except SystemExit as end:  # Lightning turns Ctrl-C into SystemExit.
         raise KeyboardInterrupt from end
+    refuse_lost(network)
     return trainer
 
 

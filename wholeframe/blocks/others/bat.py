@@ -8,14 +8,17 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import divides, flat_positions, integer, not_negative
 from wholeframe.blocks.conv_norm import ConvNorm
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import refuse_changed
+from wholeframe.blocks.recipe import Recorded
 
 
-class BAT(nn.Module):
+class BAT(Recorded):
     """Positions with the same offset in their cells attend to each other, along rows and along columns of cells.
 
         v = relu(BN(W_1 x)),    y = P v Q,    z = x + relu(BN(W_3 relu(BN(W_2 y))))
@@ -44,6 +47,8 @@ class BAT(nn.Module):
             s x s cells.
     """
 
+    remark: str | None = None
+
     def __init__(
         self, channels: int, *, inner: int | None = None, size: int = 7, groups: int = 2, dropout: float = 0.2
     ):
@@ -54,6 +59,8 @@ class BAT(nn.Module):
         integer("inner", inner, default=max(channels // 4, 1))
         divides("groups", groups, "inner", inner)
         not_negative("dropout", dropout, default=0.2)
+        if dropout > 1:
+            raise ValueError(f"dropout is the fraction of dropped channels, at most 1, got {dropout:g}; leave 0.2")
         self.channels, self.inner, self.size, self.groups, self.dropout = channels, inner, size, groups, dropout
         self.reduce = ConvNorm(channels, inner, bias=False)
         self.mask = ConvNorm(inner, groups, bias=False)
@@ -80,6 +87,14 @@ class BAT(nn.Module):
         return True
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         _refuse_grid(x.shape[2:], self.size)
         v = self._projected(self.reduce, x)
         p, q = self.matrices(v)
@@ -98,7 +113,7 @@ class BAT(nn.Module):
         return p / p.sum(dim=3, keepdim=True), q / q.sum(dim=2, keepdim=True)
 
     def _projected(self, layer: ConvNorm, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h w"]:
-        return layer(ops.to_positions(x)).unflatten(2, x.shape[2:])
+        return ops.on_grid(layer(ops.to_positions(x)), x.shape[2:])
 
     def attention(
         self, x: Float[Tensor, "b c h w"], query: Sequence[int] | Int[Tensor, "q"]
@@ -115,7 +130,7 @@ class BAT(nn.Module):
         row, column = ops.coordinates(flat_positions(query, x.device), (h, w)).unbind(dim=-1)
         i, a, k, c = row // (h // s), row % (h // s), column // (w // s), column % (w // s)
         weights = x.new_zeros(b, len(row), s, h // s, s, w // s)
-        pairs = (p[:, :, i, :, None] * q[:, :, :, k].mT[:, :, :, None]).mean(dim=1)
+        pairs = (p[:, :, i, :, None] * q[:, :, :, k].transpose(-2, -1)[:, :, :, None]).mean(dim=1)
         weights[:, torch.arange(len(row), device=x.device), :, a, :, c] = pairs.transpose(0, 1)
         return weights.flatten(4, 5).flatten(2, 3)
 

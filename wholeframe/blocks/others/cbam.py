@@ -7,18 +7,21 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import odd
 from wholeframe.blocks.context import GATES, ContextBlock, Gate, halving
 from wholeframe.blocks.contexts import MeanAndMaxContext
 from wholeframe.blocks.init import Init, check_init, init_weight
+from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.plain import refuse_changed
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.transforms import Activation, SharedBottleneck
 from wholeframe.messages import one_of
 
 
-class CBAM(nn.Module):
+class CBAM(Recorded):
     """Gates for channels, then gates for positions.
 
         y = x * sigmoid(M(mean_j x_j) + M(max_j x_j)),    M c = W_2 relu(W_1 c)
@@ -35,12 +38,12 @@ class CBAM(nn.Module):
 
     Args:
         channels: c.
-        ratio, hidden, bias, activation: of M, see `Bottleneck`.
+        ratio, min_hidden, hidden, bias, activation: of M, see `Bottleneck`.
         kernel: k, odd.
         gate, init: of both gates; `gate="twice_sigmoid", init="identity"` starts as an identity.
 
     Raises:
-        ValueError: for an unknown option, a hidden width below 2 and an even kernel.
+        ValueError: for an unknown option and an even kernel.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class CBAM(nn.Module):
         channels: int,
         *,
         ratio: float = 1 / 16,
+        min_hidden: int = 2,
         hidden: int | None = None,
         bias: bool = True,
         activation: Activation = "relu",
@@ -57,10 +61,11 @@ class CBAM(nn.Module):
     ):
         super().__init__()
         self.channels = channels
+        width = {"ratio": ratio, "min_hidden": min_hidden, "hidden": hidden}
         self.channel = ContextBlock(
             channels,
             context=MeanAndMaxContext,
-            transform=lambda c: SharedBottleneck(c, ratio=ratio, hidden=hidden, bias=bias, activation=activation),
+            transform=lambda c: SharedBottleneck(c, **width, bias=bias, activation=activation),
             fusion="multiply",
             gate=gate,
             init=init,
@@ -79,11 +84,24 @@ class CBAM(nn.Module):
         return self.channel.identity_at_init
 
     @property
+    def remark(self) -> str | None:
+        """See `ContextBlock.remark`."""
+        return self.channel.remark
+
+    @property
     def has_attention(self) -> bool:
         """False: the block multiplies channels and positions by gates and has no sum over positions."""
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         return self.spatial(self.channel(x))
 
     def attention(

@@ -5,15 +5,18 @@ from typing import Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
+from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.context import GATES, Gate
+from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
 
-class GatherExcite(nn.Module):
+class GatherExcite(Recorded):
     """A gate for every channel and position from the mean of the window around it, without weights.
 
         z_i = x_i * sigmoid(c_i),    c = nearest(mean of windows of 2e - 1 positions, one every e)
@@ -33,6 +36,8 @@ class GatherExcite(nn.Module):
     Raises:
         ValueError: for an unknown option and an extent below 2.
     """
+
+    remark: str | None = None
 
     def __init__(
         self,
@@ -69,6 +74,14 @@ class GatherExcite(nn.Module):
         return False
 
     def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        if (
+            isinstance(x, Proxy)
+            or x.ndim < 3
+            or x.shape[1] != self.channels
+            or not x.is_floating_point()
+            or 0 in x.shape[2:]
+        ):
+            return leaf_or_refuse(self, x)
         return x * GATES[self.gate](ops.over_space(self._windows, x))
 
     def _windows(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

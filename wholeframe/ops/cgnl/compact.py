@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.backends import in_graph
 from wholeframe.ops.cgnl.dense import GAMMA, ORDER, Kernel, grouped_tokens, taylor_coefficients
 from wholeframe.ops.cgnl.gaussian_features import plan
 from wholeframe.ops.cgnl.gaussian_rbf import gauss_transform
@@ -90,9 +91,9 @@ def compact_gnl_output(
         if kernel == "dot":
             a = (phi * value).unflatten(1, (groups, -1)).flatten(2).sum(dim=2)[:, :, None, None] * factor
             y = theta.unflatten(1, (groups, -1))
-            # The scalar multiplies the smaller tensor. An exported graph has to work for any number of positions, so
-            # it does not compare sizes.
-            if torch.compiler.is_exporting() or positions > matrices.shape[1]:
+            # The scalar multiplies the smaller tensor. A graph has to work for any number of positions, so it does
+            # not compare sizes.
+            if in_graph() or positions > matrices.shape[1]:
                 return (a * matrices @ y).flatten(1, 2)
             return (matrices @ (a * y)).flatten(1, 2)
         theta, phi, value = (grouped_tokens(maps, groups) for maps in (theta, phi, value))

@@ -107,7 +107,7 @@ def fourier_sum(
 
     `factor` of the frequency multiplies each wave, which gives another even kernel than the Gaussian.
     """
-    y = torch.zeros_like(u)
+    y = 0.0 * u
     for k in range(features.waves + 1):
         w = 2 * math.pi * k / features.period
         weight = (1 if k == 0 else 2) * math.sqrt(math.pi) / features.period * math.exp(-w * w / 4) * w**derivative

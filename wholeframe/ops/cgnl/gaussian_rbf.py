@@ -12,8 +12,10 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException
 
 from wholeframe.ops.autograd import applied, two_modes
+from wholeframe.ops.backends import in_graph
 from wholeframe.ops.cgnl.gaussian_features import Fourier, Mercer, fourier_sum, mercer_sum, plan
 from wholeframe.ops.layout import as_given, wide
 
@@ -51,7 +53,7 @@ def gauss_transform(
 
     Raises:
         ValueError: for a span beyond `max_span` or 1024, for a gamma that is not positive, and under `vmap`.
-        RuntimeError: in a compiled or exported graph, for a span beyond its `max_span`.
+        RuntimeError: in a compiled or exported graph, for a span beyond its `max_span`; a traced graph gives nan there.
     """
     if not isinstance(gamma, Tensor) and not gamma > 0:
         raise ValueError(f"gamma must be positive, got {gamma:g}; CGNL's released code takes 1e-4")
@@ -60,7 +62,10 @@ def gauss_transform(
         theta, phi, value = wide(theta), wide(phi), wide(value)
         low, high = _ends(theta, phi)
         spans = ((high - low) * gamma**0.5).detach()
-        span = _planned(spans, max_span) if torch.compiler.is_compiling() else _measured(spans, max_span)
+        span = _planned(spans, max_span) if in_graph() or spans.is_meta else _measured(spans, max_span)
+        if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+            # A trace cannot raise: a group beyond the planned span becomes nan, which nobody takes for a result.
+            value = torch.where(spans > span, torch.nan, value)
         if span > SINGLE_SPAN:
             theta, phi, value = theta.double(), phi.double(), value.double()
         # Differences do not change when both sides are shifted, so the centre needs no gradient.
@@ -76,7 +81,7 @@ def _stretched(
     span: float,
 ) -> Float[Tensor, "b g i"]:
     """The sum over centred tokens."""
-    learned = isinstance(gamma, Tensor) and gamma.requires_grad and not torch.compiler.is_compiling()
+    learned = isinstance(gamma, Tensor) and gamma.requires_grad and not in_graph()
     if learned and isinstance(plan(span, theta.dtype, 2), Fourier):
         y = _LearnedGamma.apply(theta, phi, value, gamma, span)
         assert isinstance(y, Tensor)
@@ -207,6 +212,8 @@ def _measured(spans: Float[Tensor, "b g 1"], max_span: float | None) -> float:
     """The span to plan for. Groups with tokens that are not finite are skipped: their results are not finite anyway."""
     try:
         span = float(torch.where(spans.isfinite(), spans, 0).max()) if spans.numel() else 0.0
+    except DataDependentOutputException:  # a fake tensor has no numbers to read
+        return TRACED_SPAN if max_span is None else check_max_span(max_span)
     except RuntimeError as error:
         if "vmap" not in str(error):
             raise
@@ -231,6 +238,8 @@ def _planned(spans: Float[Tensor, "b g 1"], max_span: float | None) -> float:
     """The span that a graph is built for; the graph checks it at run time."""
     max_span = TRACED_SPAN if max_span is None else check_max_span(max_span)
     within = ~(spans > max_span).any()
+    if spans.is_meta or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        return max_span
     torch.ops.aten._assert_async.msg(
         within,
         "sqrt(gamma) times the range of the embeddings is "

@@ -54,6 +54,8 @@ def _gram_refuses(x: Tensor, linear: bool) -> str | None:
 def _sorting_refuses(x: Tensor, linear: bool) -> str | None:
     if torch.onnx.is_in_onnx_export():
         return "ONNX has no searchsorted; leave backend='auto'"
+    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        return "a trace would keep its number of samples and keys; leave backend='auto'"
     if x.device.type == "mps":
         return "it sums its blocks in float64, which mps lacks; leave backend='auto'"
     return None
@@ -137,8 +139,10 @@ def non_local_block(
         theta, phi, g = (concatenation.scores if kind == "concatenation" else embed)(x, layers, keys)
         beta = None if layers.w_f is None else layers.w_f.bias
         y = BACKENDS[kind][name].run(theta, phi, g, kind, scale=scale, w_f=None, beta=beta)
+        del theta, phi, g  # only y is needed from here on, and the peak of memory is in the last product
         weight, bias = layers.out.weight, layers.out.bias
-    return add_product(x.flatten(2) if residual else None, weight, y, bias).unflatten(2, x.shape[2:])
+    z = add_product(x.flatten(2) if residual else None, weight, y, bias)
+    return z.reshape(*z.shape[:2], *x.shape[2:])  # `on_grid`
 
 
 def backend_for(x: Float[Tensor, "b c *grid"], layers: Layers, kind: Kind, keys: Keys, backend: str = "auto") -> str:

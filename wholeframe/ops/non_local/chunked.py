@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.non_local.cost import chunk_size
-from wholeframe.ops.non_local.dense import Kind, Scale, resolve_scale
+from wholeframe.ops.non_local.dense import Kind, Scale, resolve_scale, weighted_sum
 
 
 def symmetric(
@@ -27,7 +27,10 @@ def symmetric(
 ) -> Float[Tensor, "b n v"]:
     """The softmax of half the logits, where theta is phi."""
     with as_given(theta):
-        y, _ = _SymmetricAttention.apply(wide(theta), wide(value), resolve_scale(scale, theta.shape[-1]))
+        try:
+            y, _ = _SymmetricAttention.apply(wide(theta), wide(value), resolve_scale(scale, theta.shape[-1]))
+        except NotImplementedError:  # the chunks have no forward mode; the definition has
+            return weighted_sum(theta, theta, value, kind, scale=scale)
         return y.to(value.dtype)
 
 
@@ -49,7 +52,7 @@ class _SymmetricAttention(torch.autograd.Function):
             logits = _logits(x, i, w, s)
             done.append(_add_keys(_Sums(y, total, top), logits, value[:, i:]))
             later = _Sums(y_later, total_later, top_later)
-            sums = _add_keys(later, logits[:, :, w:].mT, value[:, i : i + w])
+            sums = _add_keys(later, logits[:, :, w:].transpose(-2, -1), value[:, i : i + w])
         y, total, top = (torch.cat(parts, dim=1) for parts in zip(*done, strict=True))
         return y / total, top + total.log()
 
@@ -72,17 +75,17 @@ class _SymmetricAttention(torch.autograd.Function):
             (mean_here, mean_later), (log_here, log_later) = _cut(mean[:, i:], w), _cut(log_total[:, i:], w)
             dy_later = dy[:, i + w :]
             # Weights of this chunk's queries over all keys from i on, and (transposed) of later queries over its keys.
-            rows, columns = _exp(logits - log_here), _exp(logits[:, :, w:] - log_later.mT)
-            dlogits = (dy_here @ value[:, i:].mT).sub_(mean_here).mul_(rows)
-            dcolumns = (value_here @ dy_later.mT).sub_(mean_later.mT).mul_(columns)
+            rows, columns = _exp(logits - log_here), _exp(logits[:, :, w:] - log_later.transpose(-2, -1))
+            dlogits = (dy_here @ value[:, i:].transpose(-2, -1)).sub_(mean_here).mul_(rows)
+            dcolumns = (value_here @ dy_later.transpose(-2, -1)).sub_(mean_later.transpose(-2, -1)).mul_(columns)
             # x is on both sides of the logits, so the square of the chunk with itself needs its transpose as well.
             square, rest = dlogits[:, :, :w], dlogits[:, :, w:]
-            square += square.mT.clone()
+            square += square.transpose(-2, -1).clone()
             rest += dcolumns
-            (dx_here, dx), dvalue = _cut(dx, w), torch.baddbmm(dvalue, rows.mT, dy_here)
+            (dx_here, dx), dvalue = _cut(dx, w), torch.baddbmm(dvalue, rows.transpose(-2, -1), dy_here)
             dvalue_here, dvalue = _cut(dvalue, w)
             done.append((dx_here + ctx.s * dlogits @ x[:, i:], torch.baddbmm(dvalue_here, columns, dy_later)))
-            dx = torch.baddbmm(dx, rest.mT, ctx.s * x_here)
+            dx = torch.baddbmm(dx, rest.transpose(-2, -1), ctx.s * x_here)
         dx, dvalue = (torch.cat(parts, dim=1) for parts in zip(*done, strict=True))
         return dx, dvalue, None
 
@@ -104,7 +107,7 @@ def _add_keys(sums: _Sums, logits: Float[Tensor, "b q k"], value: Float[Tensor, 
 
 def _logits(x: Float[Tensor, "b n c"], i: int, w: int, s: float) -> Float[Tensor, "b chunk rest"]:
     """Logits of the w queries from i on with the keys from i on."""
-    return s * x[:, i : i + w] @ x[:, i:].mT
+    return s * x[:, i : i + w] @ x[:, i:].transpose(-2, -1)
 
 
 def _exp(logits: Float[Tensor, "b q k"]) -> Float[Tensor, "b q k"]:

@@ -35,7 +35,7 @@ def scores(
         phi, value = (pool_positions(y, x, keys) for y in project(x.flatten(2), layers.phi, layers.g))
         (query,) = _score(x, (w_theta, layers.theta))
         with as_given(x):
-            return query, wide(phi) @ w_phi.mT, value
+            return query, wide(phi) @ w_phi.transpose(-2, -1), value
     if keys.pooled == "before":
         source = pool_keys(x, keys.pool)
         (query,), (key,) = _score(x, (w_theta, layers.theta)), _score(source, (w_phi, layers.phi))
@@ -137,7 +137,7 @@ def _score(
         rows = torch.cat([w @ wide(layer.weight) for w, layer in pairs])
         found = (rows @ wide(x.flatten(2))).split(1, dim=1)
         biases = [0 if layer.bias is None else w @ wide(layer.bias) for w, layer in pairs]
-        return [score.mT + bias for score, bias in zip(found, biases, strict=True)]
+        return [score.transpose(-2, -1) + bias for score, bias in zip(found, biases, strict=True)]
 
 
 def _evaluate(

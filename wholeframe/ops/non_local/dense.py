@@ -55,14 +55,14 @@ def pairwise_weights(
     with as_given(theta):
         theta, phi = wide(theta), wide(phi)
         if kind == "dot":
-            return theta @ phi.mT / phi.shape[1]
+            return theta @ phi.transpose(-2, -1) / phi.shape[1]
         if kind == "concatenation":
             a, b = pair_scores(theta, phi, w_f, beta)
             return F.relu(a[:, :, None] + b[:, None, :]) / phi.shape[1]
         s = resolve_scale(scale, theta.shape[-1])
         if kind == "euclidean_gaussian":
             return (-s / 2 * (theta[:, :, None] - phi[:, None]).square().sum(dim=-1)).softmax(dim=-1)
-        return (s * theta @ phi.mT).softmax(dim=-1)
+        return (s * theta @ phi.transpose(-2, -1)).softmax(dim=-1)
 
 
 def weighted_sum(

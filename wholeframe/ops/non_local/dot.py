@@ -50,20 +50,20 @@ def gram_block(x: Float[Tensor, "b c *grid"], layers: Layers, keys: Keys) -> Aff
     centred = source - mean[..., None]
     covariance = gram(centred) / source.shape[2]
     mean_phi, mean_g = (F.linear(mean, layer.weight, layer.bias) for layer in (phi, g))
-    state = phi.weight @ covariance @ g.weight.mT + mean_phi[..., None] * mean_g[:, None]
+    state = phi.weight @ covariance @ g.weight.transpose(-2, -1) + mean_phi[..., None] * mean_g[:, None]
     through = _through(out.weight, state)
     constant = (through @ F.linear(mean, theta.weight, theta.bias)[..., None])[..., 0]
-    queries = centred.mT if keys.pooled is None else to_positions(x) - mean[:, None]
+    queries = centred.transpose(-2, -1) if keys.pooled is None else to_positions(x) - mean[:, None]
     return through @ theta.weight, queries, constant if out.bias is None else constant + out.bias
 
 
 def _mean_product(phi: Float[Tensor, "b k d"], value: Float[Tensor, "b k v"]) -> Float[Tensor, "b d v"]:
     """phi^T value / k in float32 or float64, where no sum over halves overflows."""
     with as_given(phi):
-        return wide(phi).mT @ wide(value) / phi.shape[1]
+        return wide(phi).transpose(-2, -1) @ wide(value) / phi.shape[1]
 
 
 def _through(weight: Float[Tensor, "c v"], state: Float[Tensor, "b d v"]) -> Float[Tensor, "b c d"]:
     """W_z state^T: the linear map that the keys of one sample make of theta."""
     with as_given(state):
-        return wide(weight) @ state.mT
+        return wide(weight) @ state.transpose(-2, -1)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.linear import gram
@@ -30,9 +31,57 @@ def fused(
     s = resolve_scale(scale, d)
     if d != v or not theta.stride(-1) == phi.stride(-1) == value.stride(-1) == 1:
         theta, phi, value = (_for_kernel(y, max(d, v)) for y in (theta, phi, value))
-    y = F.scaled_dot_product_attention(theta[:, None], phi[:, None], value[:, None], scale=s)
+    try:
+        y = F.scaled_dot_product_attention(theta[:, None], phi[:, None], value[:, None], scale=s)
+    except NotImplementedError:  # the kernel has no forward mode; the definition has
+        return _definition(theta, phi, value, s)[..., :v]
     # Squeezing and slicing are views in the backward pass too, where selecting would fill a map of zeros.
-    return y.squeeze(1)[..., :v]
+    y = y.squeeze(1)
+    if torch.is_grad_enabled() and not (torch.compiler.is_compiling() or is_tracing()):
+        y = _TwiceDifferentiable.apply(theta, phi, value, y, s)
+    return y[..., :v]
+
+
+class _TwiceDifferentiable(torch.autograd.Function):
+    """y of fused attention, whose kernel has first derivatives alone.
+
+    A gradient that is differentiated again (`create_graph=True`, `torch.func.grad`) is the one of the definition, which
+    takes memory for its matrix. Any other gradient goes to the kernel through y, at no cost.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(theta, phi, value, y, s):
+        return y.view_as(y)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs[:3])
+        ctx.s = inputs[4]
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        (dy,) = gradients
+        if dy is None or not torch.is_grad_enabled():
+            return None, None, None, dy, None
+        theta, phi, value = ctx.saved_tensors
+        with as_given(theta):
+            p = (ctx.s * wide(theta) @ wide(phi).transpose(-2, -1)).softmax(dim=-1)
+            dy = wide(dy)
+            dp = dy @ wide(value).transpose(-2, -1)
+            dlogits = ctx.s * p * (dp - (p * dp).sum(dim=-1, keepdim=True))
+            found = dlogits @ wide(phi), dlogits.transpose(-2, -1) @ wide(theta), p.transpose(-2, -1) @ dy
+        return *(d.type_as(x) for d, x in zip(found, (theta, phi, value), strict=True)), None, None
+
+
+def _definition(
+    theta: Float[Tensor, "b q d"], phi: Float[Tensor, "b k d"], value: Float[Tensor, "b k v"], s: float
+) -> Float[Tensor, "b q v"]:
+    with as_given(theta):
+        p = (s * wide(theta) @ wide(phi).transpose(-2, -1)).softmax(dim=-1)
+        return (p @ wide(value)).to(value.dtype)
 
 
 def fused_distances(

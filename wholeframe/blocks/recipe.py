@@ -1,0 +1,121 @@
+"""A block as data: the name of its class and the arguments of its constructor, in types that JSON has.
+
+    recipe(NonLocal(64, kind="dot"))  ->  {"block": "NonLocal", "arguments": {"channels": 64, "kind": "dot", ...}}
+
+Every argument is written down, defaults included, so that a recipe still means the same block when a default changes.
+Only classes of this package are built from data: reading a checkpoint imports and runs no other code.
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, Self
+
+from torch import nn
+
+from wholeframe.messages import did_you_mean, refuse_unknown
+
+BUILT_FROM = {"transform": ("multiply", "add")}
+"""constructor argument -> the children that it builds, where they have other names than the argument"""
+
+
+class Recorded(nn.Module):
+    """A module that keeps the arguments of its constructor, without the callables, which a pickle could not hold."""
+
+    _given: dict[str, Any]
+    _callables: tuple[str, ...]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        module = super().__new__(cls)
+        given = _bound(cls, module, args, kwargs)
+        plain = {name: value for name, value in given.items() if not callable(value)}
+        module.__dict__.update(_given=plain, _callables=tuple(given.keys() - plain.keys()))
+        return module
+
+
+def recipe(block: nn.Module) -> dict[str, Any]:
+    """The class and the constructor arguments of a block or part of this package; `build` makes the same one of it.
+
+    An argument that is a callable, such as `context=`, is described by the part that it built.
+
+    Args:
+        block: a block of this package, or a context or transform of `wholeframe.parts`.
+
+    Returns:
+        `{"block": class name, "arguments": {name: value}}`. `json.dumps` takes it.
+
+    Raises:
+        ValueError: for a module of another package, a part of one, and an argument that JSON cannot hold.
+    """
+    kind = type(block).__name__
+    if not isinstance(block, Recorded) or _classes().get(kind) is not type(block):
+        raise ValueError(
+            f"{kind} is not a class of wholeframe, so no data describes it; give the callable that builds it, as block="
+        )
+    arguments = {name: _plain(kind, name, value) for name, value in block._given.items()}
+    for name in sorted(block._callables):
+        arguments[name] = _part(block, name)
+    return {"block": kind, "arguments": arguments}
+
+
+def build(data: Mapping[str, Any]) -> nn.Module:
+    """The block that `recipe` described, with fresh weights.
+
+    Args:
+        data: what `recipe` returns, possibly after JSON.
+
+    Raises:
+        ValueError: for data of another form, an unknown class, and arguments that the class does not accept.
+    """
+    if set(data) != {"block", "arguments"}:
+        raise ValueError(f"a recipe has the two keys 'block' and 'arguments', and this one has {sorted(data)}")
+    name, given = data["block"], data["arguments"]
+    classes = _classes()
+    if name not in classes:
+        raise ValueError(f"wholeframe has no block {name!r}{did_you_mean(str(name), classes)}")
+    refuse_unknown(name, classes[name].__init__, given)
+    return classes[name](**{key: _argument(value) for key, value in given.items()})
+
+
+def _bound(cls: type, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    try:
+        bound = inspect.signature(cls.__init__).bind(module, *args, **kwargs)
+    except TypeError:  # copies and pickles make the object without arguments; __init__ says what a person left out
+        return {}
+    bound.apply_defaults()
+    return dict(list(bound.arguments.items())[1:])
+
+
+def _classes() -> dict[str, type[Recorded]]:
+    from wholeframe import blocks  # here, because that module imports this one
+
+    members = vars(blocks).items()
+    return {name: m for name, m in members if isinstance(m, type) and issubclass(m, Recorded)}
+
+
+def _part(block: Recorded, argument: str) -> dict[str, Any]:
+    children = [getattr(block, child) for child in BUILT_FROM.get(argument, (argument,))]
+    found = [recipe(child) for child in children if child is not None]
+    if not found or any(other != found[0] for other in found):
+        raise ValueError(
+            f"the argument {argument!r} of this {type(block).__name__} builds different parts, so one recipe cannot "
+            "describe it; give the callable that builds the block, as block="
+        )
+    return found[0]
+
+
+def _plain(kind: str, name: str, value: Any) -> Any:
+    """The value in types that JSON has."""
+    if isinstance(value, list | tuple):
+        return [_plain(kind, name, item) for item in value]
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    raise ValueError(
+        f"{name}={value!r} of this {kind} is a {type(value).__name__}, which JSON cannot hold; give a number, a string "
+        "or a list of them"
+    )
+
+
+def _argument(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return tuple(value) if isinstance(value, list) else value
+    return lambda _channels: build(value)

@@ -1,0 +1,61 @@
+"""A site and its block as one ordinary module, without hooks."""
+
+from typing import Any
+
+from torch import nn
+
+from wholeframe.surgery.placement import CHILD, BlockHook
+
+INNER = "site"
+NORM_FIELDS = ("weight", "bias", "running_mean", "running_var", "eps", "num_batches_tracked")
+
+
+def unbaked(name: str) -> str:
+    """The name of a module or weight before `bake`: `layer3.4.bn3` for `layer3.4.site.bn3`."""
+    return ".".join(part for part in name.split(".") if part != INNER)
+
+
+class Baked(nn.Module):
+    """y = block(site(x)): `site` is the module that had the hook, and `wholeframe` the block.
+
+    Attributes of the site can be read through it: values, tensors and submodules. Methods cannot, and neither can the
+    numbers of a norm, because a tool that folds a norm would fold past the block.
+    """
+
+    def __init__(self, site: nn.Module, block: nn.Module, hook: BlockHook):
+        super().__init__()
+        self.site = site
+        self.add_module(CHILD, block)
+        self.block_hook = hook
+        self.training = site.training
+        self.register_load_state_dict_pre_hook(_take_old_keys)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.block_hook(self, args, self.site(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            site = self.__dict__.get("_modules", {}).get(INNER)
+            if site is None or name.startswith("_"):
+                raise
+            value = getattr(site, name)
+            if name in NORM_FIELDS and hasattr(site, "eps"):
+                reason = "a tool that folds this norm would drop the block"
+            elif callable(value) and not isinstance(value, nn.Module):
+                reason = "its methods know nothing of the block"
+            else:
+                return value
+        raise AttributeError(
+            f"{name!r} is not read through a baked {type(site).__name__}: {reason}; read `.site.{name}`"
+        )
+
+
+def _take_old_keys(baked: Baked, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Rename the keys of the network before `bake`: `layer3.4.conv1.weight` is `layer3.4.site.conv1.weight`."""
+    inner = f"{prefix}{INNER}."
+    if all(f"{inner}{key}" in state for key in baked.site.state_dict()):
+        return
+    for key in [key for key in state if key.startswith(prefix) and not key.startswith(f"{prefix}{CHILD}.")]:
+        state[f"{inner}{key.removeprefix(prefix)}"] = state.pop(key)

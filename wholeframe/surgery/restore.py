@@ -1,0 +1,210 @@
+"""Put the blocks of a checkpoint into a fresh backbone, and load every weight.
+
+y = block(site(x))   at the recorded sites, in the recorded layouts, with the arguments of the recorded constructors
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wholeframe.blocks.recipe import build
+from wholeframe.messages import counted, did_you_mean, listed, nearest, quoted
+from wholeframe.surgery.insert import moved
+from wholeframe.surgery.placement import CHILD, attach, detach, in_block
+from wholeframe.surgery.probe import refuse_model
+from wholeframe.surgery.record import METADATA, Placement, blocks_of, remember
+
+State = Mapping[str, Any]
+
+
+def restore(
+    model: nn.Module,
+    checkpoint: str | os.PathLike[str] | State,
+    *,
+    blocks: str | Sequence[Placement | Mapping[str, Any]] | None = None,
+    block: Callable[[int], nn.Module] | None = None,
+    prefix: str | None = None,
+) -> tuple[Placement, ...]:
+    """Attach the blocks that a checkpoint was saved with, and load all of its weights.
+
+    The names, shapes and number of the weights have to agree. If anything raises, the model is exactly as before.
+
+    Args:
+        model: the backbone as it was before `insert`, changed in place.
+        checkpoint: a file of `torch.save` or safetensors, or what it holds: a state dict, or a dict that has one, as
+            Lightning writes.
+        blocks: where the file has no record (safetensors, a state dict that was copied): the placements, as
+            `wf.blocks_of(model)`, the data of them, or that as JSON text.
+        block: builds the blocks of other packages from their channels; the data of a file runs no foreign code.
+        prefix: of the model's keys in the checkpoint, such as `"model."`; other keys are then left out. None finds
+            a prefix that all keys have.
+
+    Returns:
+        The restored blocks.
+
+    Raises:
+        ValueError: for a checkpoint without a record, a site that the model does not have or that has a block, a block
+            of another package without `block`, and keys that are missing, unexpected or of another shape.
+    """
+    refuse_model(model)
+    state, metadata = _state_of(checkpoint)
+    prefix = _prefix(model, state, prefix)
+    placements = _placements(state, metadata, prefix, blocks)
+    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    sites = {placement.site: _site(model, placement.site) for placement in placements}
+    built = {placement.site: _block(placement, block) for placement in placements}
+    with contextlib.ExitStack() as undo:
+        for placement in placements:
+            site = sites[placement.site]
+            weight = next((p for p in site.parameters() if p.is_floating_point()), next(model.parameters()))
+            new = moved(built[placement.site], weight.device, weight.dtype).train(site.training)
+            attach(site, new, placement.layout, placement.output)
+            undo.callback(detach, site)
+        _refuse_keys(model, weights)
+        model.load_state_dict(weights)
+        undo.pop_all()
+    remember(model, {placement.site: placement.channels for placement in placements})
+    return blocks_of(model)
+
+
+def _state_of(checkpoint: str | os.PathLike[str] | State) -> tuple[State, Mapping[str, Any]]:
+    """The state dict, and the metadata of its modules."""
+    content, source, metadata = checkpoint, "checkpoint", {}
+    if not isinstance(checkpoint, Mapping):
+        path = Path(checkpoint)
+        source = f"'{path}'"
+        content = _read(path)
+    if not isinstance(content, Mapping):
+        raise ValueError(
+            f"{source} holds a {type(content).__name__}, and restore takes a state dict or a dict with one"
+        )
+    if not _is_state(content):
+        inner = {name: value for name, value in content.items() if isinstance(value, Mapping) and _is_state(value)}
+        if len(inner) != 1:
+            found = f"these state dicts: {quoted(inner)}; give one of them" if inner else "no state dict"
+            raise ValueError(f"{source} has the keys {listed(map(repr, content))}, and {found}")
+        content = next(iter(inner.values()))
+    metadata = getattr(content, "_metadata", None) or {}
+    return content, metadata
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise ValueError(f"there is no file '{path}'")
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file  # here, because most checkpoints are not of this format
+
+        return load_file(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # Other files raise anything.
+        raise ValueError(
+            f"'{path}' cannot be read as tensors and plain data ({type(error).__name__}); for a file that you trust, "
+            "give the state dict itself: `torch.load(path, weights_only=False)[...]`"
+        ) from error
+
+
+def _is_state(content: Mapping[Any, Any]) -> bool:
+    return bool(content) and all(isinstance(key, str) for key in content) and _tensors(content) >= len(content) / 2
+
+
+def _tensors(content: Mapping[Any, Any]) -> int:
+    return sum(isinstance(value, Tensor) for value in content.values())
+
+
+def _prefix(model: nn.Module, state: State, given: str | None) -> str:
+    """What precedes the model's own keys in the checkpoint."""
+    own = list(model.state_dict())
+    if given is not None:
+        if not any(key.startswith(given) for key in state):
+            raise ValueError(f"prefix={given!r} begins no key of the checkpoint, whose keys are {listed(state)}")
+        return given
+    found = {key.removesuffix(own[0]) for key in state if f".{key}".endswith(f".{own[0]}")} if own else {""}
+    scores = {prefix: sum(f"{prefix}{key}" in state for key in own) for prefix in found}
+    best = max(scores, key=scores.__getitem__, default="")
+    apart = [key for key in state if not key.startswith(best)]
+    if apart:
+        raise ValueError(
+            f"the model's keys begin with {best!r} in the checkpoint, which has {counted(len(apart), 'key')} more "
+            f"({listed(apart)}); give prefix={best!r} to leave these out"
+        )
+    return best
+
+
+def _placements(
+    state: State, metadata: Mapping[str, Any], prefix: str, blocks: str | Sequence[Any] | None
+) -> list[Placement]:
+    given = json.loads(blocks) if isinstance(blocks, str) else blocks
+    if given is not None:
+        found = [b if isinstance(b, Placement) else Placement.from_data(b) for b in given]
+    else:
+        records = {name: entry[METADATA] for name, entry in metadata.items() if METADATA in entry}
+        inside = {name: text for name, text in records.items() if f"{name}.".startswith(prefix)}
+        found = [
+            Placement.from_data({**json.loads(text), "site": name.removeprefix(prefix)})
+            for name, text in inside.items()
+        ]
+    if found:
+        return found
+    weights = [key for key in state if in_block(key)]
+    if weights:
+        raise ValueError(
+            f"the checkpoint has the weights of blocks ({listed(weights, most=2)}) and no record of how they were "
+            "built; give blocks=wf.blocks_of(model) of the model that it was saved from, or that as data"
+        )
+    raise ValueError("the checkpoint has no record of blocks and no weights of any; load it with `load_state_dict`")
+
+
+def _site(model: nn.Module, name: str) -> nn.Module:
+    modules = dict(model.named_modules())
+    if name not in modules:
+        raise ValueError(f"the model has no module {name!r} for the block that was there; {nearest(name, modules)}")
+    if CHILD in modules[name]._modules:
+        raise ValueError(
+            f"{name!r} already has a block; `wf.remove(model)` first, or load into these blocks with `load_state_dict`"
+        )
+    return modules[name]
+
+
+def _block(placement: Placement, block: Callable[[int], nn.Module] | None) -> nn.Module:
+    if placement.recipe is not None:
+        return build(placement.recipe)
+    if block is None:
+        raise ValueError(
+            f"the {placement.block} at {placement.site!r} is not described by data of wholeframe; give the callable "
+            "that builds it from its channels, as block="
+        )
+    return block(placement.channels)
+
+
+def _refuse_keys(model: nn.Module, weights: State) -> None:
+    """ValueError with the first missing, unexpected and mis-shaped keys."""
+    own = model.state_dict()
+    missing = [key for key in own if key not in weights]
+    unexpected = [key for key in weights if key not in own]
+    shapes = [
+        f"{key} is {tuple(weights[key].shape)} there and {tuple(value.shape)} here"
+        for key, value in own.items()
+        if isinstance(weights.get(key), Tensor) and weights[key].shape != value.shape
+    ]
+    reasons = [
+        *([f"{counted(len(missing), 'key')} missing there: {_near(missing, unexpected)}"] if missing else []),
+        *([f"{counted(len(unexpected), 'key')} unknown here: {_near(unexpected, own)}"] if unexpected else []),
+        *(
+            [f"{counted(len(shapes), 'shape')} differ{'s' * (len(shapes) == 1)}: {listed(shapes, most=2)}"]
+            if shapes
+            else []
+        ),
+    ]
+    if reasons:
+        raise ValueError(f"the checkpoint is not of this network with these blocks: {'; '.join(reasons)}")
+
+
+def _near(keys: Sequence[str], others: Iterable[str]) -> str:
+    return f"{listed(keys, most=3)}{did_you_mean(keys[0], others)}"
