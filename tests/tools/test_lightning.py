@@ -18,6 +18,7 @@ READER = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 def test_a_checkpoint_loads_in_another_process(tmp_path, recipe, monkeypatch):
     lightning = pytest.importorskip("lightning")

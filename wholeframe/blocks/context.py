@@ -285,7 +285,8 @@ class EffectiveSqueezeExcite(ContextBlock):
 
     Args:
         channels: c.
-        gate, init: see `ContextBlock`; timm has the gate as an argument too.
+        gate, init: see `ContextBlock`; timm has the gate as an argument too. torch has no second derivative of the
+            hard sigmoid, so a gradient penalty needs `gate="sigmoid"`.
     """
 
     def __init__(self, channels: int, *, gate: Gate = "hard_sigmoid", init: Init = "random"):
