@@ -37,7 +37,8 @@ def test_blocks_at_maps_of_every_width_train(host, block, tmp_path):
     """One insert over maps of 16 to 256 channels: nothing is refused, and every weight of every block moves."""
     model, at, shape = host()
     report = wf.insert(model, wf.BLOCKS[block].make, at=at, example=torch.zeros(1, *shape[1:]))
-    assert report.unchanged and len(report.rows) >= len(at)
+    assert report.unchanged or not wf.BLOCKS[block].make(32).identity_at_init  # SE halves the map at the start
+    assert len(report.rows) >= len(at)
     start = {name: p.detach().clone() for name, p in model.named_parameters() if ".wholeframe." in name}
     optimiser, x = torch.optim.Adam(model.parameters(), lr=1e-3), torch.randn(shape)
     for _ in range(5):

@@ -169,7 +169,7 @@ def watch(blocks: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Watched]]:
 def deviation(before: list[Tensor], after: list[Tensor]) -> float:
     """The largest |difference|: 0 exactly if all tensors are equal (NaN equals NaN), inf if shapes or types differ.
 
-    NaN under `FakeTensorMode`, where tensors have shapes and no values to compare.
+    NaN under `FakeTensorMode` and on the meta device, where tensors have shapes and no values to compare.
     """
     if len(before) != len(after):
         return math.inf
@@ -181,7 +181,7 @@ def cannot_show_a_change(tensors: list[Tensor]) -> str | None:
 
     NaN plus a number is NaN, and infinity plus a number is infinity: only finite values show that something was added.
     """
-    if any(isinstance(tensor, FakeTensor) for tensor in tensors):
+    if any(map(_without_values, tensors)):
         return "has no values"
     if not any(tensor.numel() for tensor in tensors):
         return "is empty"
@@ -193,7 +193,7 @@ def cannot_show_a_change(tensors: list[Tensor]) -> str | None:
 def _largest_difference(old: Tensor, new: Tensor) -> float:
     if not _alike(old, new):
         return math.inf
-    if isinstance(old, FakeTensor):
+    if _without_values(old):
         return math.nan
     if torch.equal(old, new):
         return 0.0
@@ -202,6 +202,10 @@ def _largest_difference(old: Tensor, new: Tensor) -> float:
     same = (old == new) | (old.isnan() & new.isnan())  # their differences would be NaN, although nothing changed
     gap = (old - new).abs().nan_to_num(nan=math.inf, posinf=math.inf)
     return gap.masked_fill(same, 0.0).max().item()
+
+
+def _without_values(tensor: Tensor) -> bool:
+    return isinstance(tensor, FakeTensor) or tensor.is_meta
 
 
 def _alike(given: Any, output: Any) -> bool:
