@@ -119,7 +119,8 @@ def test_compile(name):
 def test_what_a_block_promises(name, rank):
     block, x = alive(name), sample(rank)
     assert isinstance(block, Block)
-    report = wf.insert(nn.Sequential(nn.Identity()), lambda channels: block, at="0", example=x)
+    host = nn.Sequential(nn.Identity())  # which shows nothing of its layout
+    report = wf.insert(host, lambda channels: block, at="0", example=x, layout="channels_first")
     assert "output unchanged" in str(report)
     before = block.state_dict()
     wf.reset_blocks(block)

@@ -96,6 +96,7 @@ class Tokens(nn.Module):
 
 @pytest.mark.compiled
 def test_one_compiled_or_exported_graph_serves_every_size_of_tokens():
+    torch._dynamo.reset()
     model = Tokens().eval()
     insert(model, wf.GlobalContext, at="mlp", example=torch.zeros(1, 3, 32, 64), layout=Layout("tokens", (8, 16)))
     with torch.no_grad():

@@ -143,6 +143,7 @@ def graphs_for(network, shapes):
 
 @pytest.mark.slow
 @pytest.mark.compiled
+@pytest.mark.parametrize("network", ["gc", "nl", "cgnl"], indirect=True)  # tests/laws compiles every block
 def test_one_compiled_graph_serves_every_size(network):
     """The first map is not square: PyTorch takes equal sizes of the first input for one size, in every network."""
     assert graphs_for(network, [(2, 3, 32, 40), (3, 3, 32, 40), (2, 3, 48, 64), (4, 3, 56, 56)]) == 1
@@ -150,6 +151,7 @@ def test_one_compiled_graph_serves_every_size(network):
 
 @pytest.mark.slow
 @pytest.mark.compiled
+@pytest.mark.parametrize("network", ["gc", "nl", "cgnl"], indirect=True)  # tests/laws compiles every block
 def test_blocks_add_no_graph_after_a_square_map_or_for_one_image(network):
     """PyTorch itself compiles again where the first map is square and a later one is not, and for a batch of one."""
     shapes = [(2, 3, 32, 32), (4, 3, 48, 48), (1, 3, 40, 56)]

@@ -277,8 +277,8 @@ class GSoPPosition(Recorded):
             return leaf_or_refuse(self, x)
         z = x * self.gates(x)
         # A ReLU whose output may be overwritten: F.relu stores its output for the backward pass, and residual blocks
-        # add to it in place (where the reference raises with a current torch). F.threshold stores its input.
-        return z if self.out_act is None else F.threshold(z, 0, 0)
+        # add to it in place (where the reference raises with a current torch). masked_fill stores its mask.
+        return z if self.out_act is None else z.masked_fill(z <= 0, 0)
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b 1 *grid"]:
         """The factor of every position of x: `Bottleneck.pos_att` of the reference."""

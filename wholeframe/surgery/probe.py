@@ -108,7 +108,8 @@ def probe_resized(model: nn.Module, modules: Iterable[nn.Module], call: Call, ke
 
 def resized(call: Call) -> Iterator[Call]:
     """The call with zeros in place of its images: higher, wider and longer ones, or longer signals."""
-    for grow in (_larger_image, _longer_signal):
+    signal = len(image_of(call).size) == 1
+    for grow in (_longer_signal,) if signal else (_larger_image, _longer_signal):
         yield Call(*pytree.tree_map_only(Tensor, grow, tuple(call)))
 
 
@@ -219,7 +220,7 @@ def _larger_image(leaf: Tensor) -> Tensor:
         return leaf
     *front, height, width = leaf.shape
     if len(front) == 3:  # a clip (b, c, t, h, w) or (b, t, c, h, w)
-        time = 2 if front[1] in (1, 3) else 1
+        time = 1 if front[2] in (1, 3) and front[1] not in (1, 3) else 2
         front[time] *= 2
     return leaf.new_zeros(*front, height + 32, width + 64)
 
