@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, _AvgPoolNd, _MaxPoolNd
 
 CHANNELS_FIRST = (_NormBase, nn.GroupNorm, _AvgPoolNd, _MaxPoolNd, _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, nn.Upsample)
-"""Layers of torch that work on axis 1, or on every axis behind it; convolutions also take maps without a batch."""
+"""Layers of torch that work on axis 1, or on every axis after it; convolutions also take maps without a batch."""
 
 Key = int | str | None
 """The place of a map in a module's output: an index, a key, or None for the output itself."""

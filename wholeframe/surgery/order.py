@@ -1,6 +1,6 @@
 """Whether the tokens of a map are the rows of its grid, one after the other.
 
-Some networks reorder their tokens (Hiera keeps the tokens of a window together), and some append others behind those
+Some networks reorder their tokens (Hiera keeps the tokens of a window together), and some append others after those
 of the grid (YOLOS). A shape does not show that. A pixel does: if it changes, the token at its place changes most.
 """
 

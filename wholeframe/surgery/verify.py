@@ -47,7 +47,7 @@ def verify(model: nn.Module, example: Example = None, *, blocks: Sequence[Placem
         model: the network with the blocks.
         example: input of one forward pass, as in `insert`. Without one, the runs are counted on the default image, and
             where the model does not take it, the result says so.
-        blocks: what should be there: `wf.blocks_of(original)`, for a network that was built anew from `original` and
+        blocks: what should be there: `wf.blocks_of(original)`, for a network that was built again from `original` and
             has no record. None takes the model's own record.
 
     Returns:

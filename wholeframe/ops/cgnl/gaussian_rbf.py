@@ -64,7 +64,7 @@ def gauss_transform(
         spans = ((high - low) * gamma**0.5).detach()
         span = _planned(spans, max_span) if in_graph() or spans.is_meta else _measured(spans, max_span)
         if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
-            # A trace cannot raise: a group beyond the planned span becomes nan, which nobody takes for a result.
+            # A trace cannot raise: a group beyond the planned span becomes nan, which cannot pass for a result.
             value = torch.where(spans > span, torch.nan, value)
         if span > SINGLE_SPAN:
             theta, phi, value = theta.double(), phi.double(), value.double()
