@@ -89,6 +89,7 @@ def test_layouts_and_batches(name, rank):
     assert block(x[:0]).shape == x[:0].shape
 
 
+@pytest.mark.compiled
 @every
 def test_export_with_dynamic_sizes(name, rank):
     """Cells of BAT stay whole, and maps of gather-excite have more than one window."""

@@ -41,6 +41,7 @@ def made(name, dtype=torch.float64):
     return block.to(dtype).eval()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("grad", [True, False])
 def test_a_trace_serves_other_batches_and_grids(name, grad):
     block = made(name)
@@ -51,6 +52,7 @@ def test_a_trace_serves_other_batches_and_grids(name, grad):
             torch.testing.assert_close(traced(x), block(x), rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.compiled
 def test_a_traced_rbf_gives_nan_beyond_its_span():
     block = made("cgnl_rbf")
     block.gamma = 1.0
@@ -58,6 +60,7 @@ def test_a_traced_rbf_gives_nan_beyond_its_span():
     assert traced(100 * torch.randn(2, CHANNELS, *GRID, dtype=torch.float64)).isnan().all()
 
 
+@pytest.mark.compiled
 def test_an_onnx_file_from_a_trace_serves_other_batches_and_grids(name):
     runtime = pytest.importorskip("onnxruntime")
     block, file = made(name, torch.float32), io.BytesIO()

@@ -8,11 +8,13 @@ Only classes of this package are built from data: reading a checkpoint imports a
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from torch import nn
 
 from wholeframe.messages import did_you_mean, refuse_unknown
+
+R = TypeVar("R", bound="Recorded")
 
 BUILT_FROM = {"transform": ("multiply", "add")}
 """constructor argument -> the children that it builds, where they have other names than the argument"""
@@ -28,8 +30,8 @@ class Recorded(nn.Module):
     _given: dict[str, Any]
     _callables: tuple[str, ...]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        module = super().__new__(cls)
+    def __new__(cls: type[R], *args: Any, **kwargs: Any) -> R:  # beartype reads no Self in a single method
+        module = nn.Module.__new__(cls)
         given = _bound(cls, module, args, kwargs)
         plain = {name: value for name, value in given.items() if not callable(value)}
         module.__dict__.update(_given=plain, _callables=tuple(given.keys() - plain.keys()))
