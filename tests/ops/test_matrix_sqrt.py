@@ -91,10 +91,28 @@ def test_scaling_is_given_back():
 # ------------------------------------------------------------------------------------------------------ eigenvalues
 
 
+def test_the_eigen_root_under_transforms():
+    """Forward mode, mapped samples, and gradients by torch.func, where equal eigenvalues are many."""
+    torch.manual_seed(0)
+    x = torch.randn(3, 6, 4, dtype=torch.float64)  # fewer samples than variables
+
+    def f(x):
+        return ops.eigen_root(ops.covariance(x))
+
+    dx, weights = torch.randn_like(x), torch.randn(3, 6, 6, dtype=torch.float64)
+    _, tangent = torch.func.jvp(f, (x,), (dx,))
+    grad = torch.func.grad(lambda x: (f(x) * weights).sum())(x)
+    torch.testing.assert_close((tangent * weights).sum(), (grad * dx).sum())
+    torch.testing.assert_close(torch.func.vmap(lambda y: f(y[None])[0])(x), f(x))
+    y = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad((f(y) * weights).sum(), y)
+    torch.testing.assert_close(grad, expected)
+
+
 def test_gradcheck_of_the_eigen_root():
     """Of a function of X, whose covariance stays symmetric under finite differences."""
     x = torch.randn(2, 3, 8, dtype=torch.float64, requires_grad=True)
-    assert gradcheck(lambda x: ops.eigen_root(ops.covariance(x)), x)
+    assert gradcheck(lambda x: ops.eigen_root(ops.covariance(x)), x, check_forward_ad=True)
     assert gradgradcheck(lambda x: ops.eigen_root(ops.covariance(x)), x)
 
 

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.autograd import derived, two_modes
 from wholeframe.ops.layout import as_given, wide
 
 
@@ -60,7 +61,7 @@ def eigen_root(sigma: Float[Tensor, "b d d"]) -> Float[Tensor, "b d d"]:
     errors and count as zero; where both eigenvalues are zero the root is not differentiable and the gradient is zero.
     """
     with as_given(sigma):
-        return _EigenRoot.apply(wide(sigma))
+        return derived(_EigenRoot).apply(wide(sigma))[0]
 
 
 def _prepared(
@@ -75,29 +76,42 @@ def _prepared(
     return torch.where(varies, sigma / safe, 0), torch.where(varies, safe.sqrt(), 0), eye
 
 
+@two_modes
 class _EigenRoot(torch.autograd.Function):
-    """C of C C = Sigma. Differentiated: C dC + dC C = dSigma."""
+    """C of C C = Sigma, and its eigenvectors and eigenvalues. Differentiated: C dC + dC C = dSigma."""
+
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(ctx, sigma: Float[Tensor, "b d d"]) -> Float[Tensor, "b d d"]:
+    def forward(sigma: Float[Tensor, "b d d"]) -> tuple[Tensor, Tensor, Tensor]:
         values, vectors = torch.linalg.eigh(sigma)
         smallest = sigma.shape[1] * torch.finfo(sigma.dtype).eps * values[:, -1:]
         roots = torch.where(values > smallest, values, 0).sqrt()
-        root = vectors * roots[:, None, :] @ vectors.transpose(-2, -1)
-        ctx.save_for_backward(root, vectors, roots)
-        return root
+        return vectors * roots[:, None, :] @ vectors.transpose(-2, -1), vectors, roots
 
     @staticmethod
-    def backward(ctx, *grad_outputs: Tensor) -> Tensor:
-        return _Lyapunov.apply(grad_outputs[0], *ctx.saved_tensors)
+    def setup_context(ctx, inputs, output):
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*output)
+        ctx.save_for_forward(*output)
+
+    @staticmethod
+    def tangents(ctx, dsigma):
+        return _solved(dsigma, *ctx.saved_tensors), None, None
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return _solved(grads[0], *ctx.saved_tensors)
 
 
+@two_modes
 class _Lyapunov(torch.autograd.Function):
-    """X of C X + X C = (G + G^T) / 2, by the eigenvalues of C; the derivative solves the same equation."""
+    """X of C X + X C = (G + G^T) / 2, by the eigenvalues of C; the derivatives solve the same equation."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(
-        ctx,
         grad: Float[Tensor, "b d d"],
         root: Float[Tensor, "b d d"],
         vectors: Float[Tensor, "b d d"],
@@ -105,12 +119,25 @@ class _Lyapunov(torch.autograd.Function):
     ) -> Float[Tensor, "b d d"]:
         sums = roots[:, :, None] + roots[:, None, :]
         turned = vectors.transpose(-2, -1) @ (grad + grad.transpose(-2, -1)) @ vectors / 2
-        x = vectors @ torch.where(sums > 0, turned / torch.where(sums > 0, sums, 1), 0) @ vectors.transpose(-2, -1)
-        ctx.save_for_backward(x, root, vectors, roots)
-        return x
+        return vectors @ torch.where(sums > 0, turned / torch.where(sums > 0, sums, 1), 0) @ vectors.transpose(-2, -1)
 
     @staticmethod
-    def backward(ctx, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(output, *inputs[1:])
+        ctx.save_for_forward(output, *inputs[1:])
+
+    @staticmethod
+    def tangents(ctx, dgrad, droot, _dvectors, _droots):
         x, *of_root = ctx.saved_tensors
-        h = _Lyapunov.apply(grad_outputs[0], *of_root)
+        change = 0 if droot is None else droot @ x + x @ droot
+        return _solved((torch.zeros_like(x) if dgrad is None else dgrad) - change, *of_root)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        x, *of_root = ctx.saved_tensors
+        h = _solved(grads[0], *of_root)
         return h, -(h @ x + x @ h), None, None
+
+
+def _solved(grad: Tensor, root: Tensor, vectors: Tensor, roots: Tensor) -> Tensor:
+    return derived(_Lyapunov).apply(grad, root, vectors, roots)
