@@ -44,12 +44,17 @@ class Backbone:
             return (image, image.flip(3))
         return image if self.keyword is None else {self.keyword: image}
 
+    @property
+    def call(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The positional and the keyword arguments of a forward pass."""
+        example = self.example
+        if isinstance(example, dict):
+            return (), example
+        return example if isinstance(example, tuple) else (example,), {}
+
     def run(self, model: nn.Module) -> list[Tensor]:
         """All floating-point outputs."""
-        example = self.example
-        args, kwargs = (example, {}) if isinstance(example, tuple) else ((example,), {})
-        if isinstance(example, dict):
-            args, kwargs = (), example
+        args, kwargs = self.call
         leaves = pytree.tree_leaves(_plain(model(*args, **kwargs)))
         return [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
 
@@ -344,10 +349,7 @@ def _five_steps(backbone: Backbone, model: nn.Module, names: tuple[str, ...]) ->
 
 
 def _exports(backbone: Backbone, model: nn.Module) -> str:
-    example = backbone.example
-    args, kwargs = (
-        ((), example) if isinstance(example, dict) else (example if isinstance(example, tuple) else (example,), {})
-    )
+    args, kwargs = backbone.call
     try:
         torch.export.export(model.eval(), args, kwargs)
     except Exception:

@@ -225,6 +225,12 @@ def moved(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Mod
     return module if all((t.device, t.dtype) == (device, dtype) for t in tensors) else module.to(device, dtype)
 
 
+def as_its_site(block: nn.Module, site: nn.Module, other: Map | nn.Parameter) -> nn.Module:
+    """The block in the mode, dtype and device of its site; in those of `other` where the site has no weights."""
+    weight = next((p for p in site.parameters() if p.is_floating_point()), other)
+    return moved(block, weight.device, weight.dtype).train(site.training)
+
+
 def _build(block: Callable[[int], nn.Module], name: str, site: nn.Module, found: Map) -> nn.Module:
     channels = found.channels
     try:
@@ -234,8 +240,7 @@ def _build(block: Callable[[int], nn.Module], name: str, site: nn.Module, found:
         raise
     if not isinstance(built, nn.Module):
         raise TypeError(f"block({channels}) returns a {type(built).__name__}, and insert needs an nn.Module")
-    weight = next((p for p in site.parameters() if p.is_floating_point()), found)
-    return moved(built, weight.device, weight.dtype).train(site.training)
+    return as_its_site(built, site, found)
 
 
 def _chosen_sites(at: str | Sequence[str], places: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

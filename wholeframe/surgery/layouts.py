@@ -125,8 +125,8 @@ def _alike(grid: Sequence[int], size: Sequence[int]) -> bool:
 
 
 def _fits(layout: Layout, shape: torch.Size) -> Reading:
-    ranks = {"channels_first": range(3, 99), "channels_last": range(4, 99), "tokens": range(3, 4)}[layout.axes]
-    if len(shape) not in ranks:
+    rank = len(shape)
+    if not {"channels_first": rank >= 3, "channels_last": rank >= 4, "tokens": rank == 3}[layout.axes]:
         return Reading(None, f"returns a tensor {tuple(shape)}, which cannot be in the layout {layout.axes!r}")
     if layout.grid is not None and shape[1] != layout.extra + math.prod(layout.grid):
         return Reading(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wholeframe.blocks.recipe import build
 from wholeframe.messages import counted, did_you_mean, listed, nearest, quoted
-from wholeframe.surgery.insert import moved
+from wholeframe.surgery.insert import as_its_site
 from wholeframe.surgery.placement import CHILD, attach, detach, in_block
 from wholeframe.surgery.probe import refuse_model
 from wholeframe.surgery.record import METADATA, Placement, blocks_of, remember
@@ -62,8 +62,7 @@ def restore(
     with contextlib.ExitStack() as undo:
         for placement in placements:
             site = sites[placement.site]
-            weight = next((p for p in site.parameters() if p.is_floating_point()), next(model.parameters()))
-            new = moved(built[placement.site], weight.device, weight.dtype).train(site.training)
+            new = as_its_site(built[placement.site], site, next(model.parameters()))
             attach(site, new, placement.layout, placement.output)
             undo.callback(detach, site)
         _refuse_keys(model, weights)
