@@ -12,8 +12,9 @@ PAGE = """\
 Written by `uv run python docs/models.py`. Published figures are those of their sources, not measured here; *unverified*
 figures were found in a secondary source only. *Ours* is counted from our code and printed with as many digits; the note
 says why it differs. Multiply-adds are those of one sample: convolutions, matrix products and attention as they run, and
-each block as its definition, so that the numbers depend on neither dtype nor machine. `wholeframe models NAME` shows
-one card, `wholeframe cost NAME --measure` runs the network.
+each block as its definition, so that the numbers depend on neither dtype nor machine. Those of a detector are of its
+ResNet with the feature pyramid, because those of the heads depend on the objects in an image; its parameters are all.
+`wholeframe models NAME` shows one card, `wholeframe cost NAME --measure` runs the network.
 
 {networks}
 

@@ -32,8 +32,14 @@ def main(arguments: list[str]) -> None:
     classes, sample = (named.num_classes, named.input) if named else (1000, (3, 224, 224))
     sample = options.input or sample
     shape = " x ".join(map(str, sample))
+    part = named.counted if named else ""
+    if part and options.measure:
+        raise ValueError(
+            f"--measure does not run {options.name}, whose time depends on the objects in an image; leave it out"
+        )
+    build = (lambda: named.make(classes)) if named else (lambda: create_backbone(options.name, classes))
     try:
-        cost = count(lambda: create_backbone(options.name, classes), sample)
+        cost = count(build, sample, part)
     except RuntimeError as error:
         raise ValueError(
             f"{options.name} does not run on {shape} ({str(error).splitlines()[0]}); "
@@ -42,13 +48,16 @@ def main(arguments: list[str]) -> None:
     console = Console()
     console.width = max(console.width, 132)
     print(f"{options.name} on {shape}, {classes} classes")
-    print(f"  {cost.params:,} parameters, {cost.macs:,} multiply-adds (convolutions, matrix products, attention)")
+    counted = f" of its {part}" if part else ""
+    print(
+        f"  {cost.params:,} parameters, {cost.macs:,} multiply-adds{counted} (convolutions, matrix products, attention)"
+    )
     if named:
         sizes = [row for row in compare_figures(options.name) if row.published.unit in SIZE_UNITS]
         console.print(table(sizes) if sizes else "  no published size is known")
     if options.measure:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network, example = create_backbone(options.name, classes).to(device), torch.randn(1, *sample, device=device)
+        network, example = build().to(device), torch.randn(1, *sample, device=device)
         for what, run in measure_passes(network, example).items():
             print(f"  {what}: {run.ms:,.0f} ms, {run.mib:,.0f} MiB above the weights")
         print(f"  one sample, {device.type}, {torch.get_num_threads()} threads, float32")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from wholeframe.models.zoo import MODELS, card_of
 from wholeframe.models.zoo.card import Card
-from wholeframe.models.zoo.published import Comparison, compare_figures
+from wholeframe.models.zoo.published import SIZE_UNITS, Comparison, compare_figures
 from wholeframe.models.zoo.sizes import SIZES
 
 
@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> None:
     console.width = max(console.width, 132)  # A pipe or a log has no width.
     if options.name is None:
         console.print(_list())
+        console.print("multiply-adds of a detector are those of its backbone with the pyramid")
         console.print("published figures, not ours; `wholeframe models NAME` shows their sources and the whole card")
     else:
         show(console, options.name, card_of(options.name))
@@ -48,9 +49,9 @@ def _list() -> Table:
 
 
 def _accuracy(network: Card) -> str:
-    """The first published accuracy of the card."""
+    """The first published accuracy, error or average precision of the card."""
     for figure in network.published:
-        if "%" in figure.unit:
+        if figure.unit not in SIZE_UNITS:
             return f"{figure.figure} {figure.unit}{'' if figure.confirmed else ', unverified'}"
     return ""
 
@@ -60,7 +61,7 @@ def show(console: Console, name: str, network: Card) -> None:
     sample = " x ".join(map(str, network.input))
     facts = {
         "paper": network.paper,
-        "input": f"{sample}, {network.num_classes} classes",
+        "input": f"{sample}, {network.num_classes} classes{' with the background' if network.counted else ''}",
         "backbone": network.backbone,
         "weights": network.weights,
         "train": network.command,

@@ -16,6 +16,7 @@ from wholeframe.models.inflate import inflate
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.toy import ToyNet
 from wholeframe.models.zoo import MODELS
+from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.surgery.insert import Example, insert
 
 BACKBONES: dict[str, Callable[[int], nn.Module]] = {
@@ -106,6 +107,11 @@ def create_backbone(name: str, num_classes: int, weights: str | None = None) -> 
 def _named(name: str, num_classes: int, weights: str | None) -> nn.Module:
     """A network of the zoo; pretrained weights are those of the backbone under its blocks."""
     card = MODELS[name]
+    if name in DETECTION_MODELS:
+        raise ValueError(
+            f"{name!r} detects objects, and here a network gives one answer per image or clip; take a classifier, such "
+            f"as r50_gc, or build the detector yourself: `wf.create_model({name!r})`"
+        )
     if weights is None:
         return card.make(num_classes)
     if len(card.input) == 4:  # a network for clips starts from a 2-D ResNet whose kernels are repeated over time

@@ -62,15 +62,19 @@ def cost(network: nn.Module, example: Tensor) -> Cost:
     return Cost(sum(p.numel() for p in network.parameters()), macs)
 
 
-def count(make: Callable[[], nn.Module], sample: Sequence[int]) -> Cost:
+def count(make: Callable[[], nn.Module], sample: Sequence[int], part: str = "") -> Cost:
     """`cost` without computing: tensors have shapes but no values, so a clip takes a second and almost no memory.
 
     Args:
         make: builds the network.
         sample: shape of one sample, such as (3, 224, 224).
+        part: the module whose multiply-adds are counted, with `sample` as its input; "" for the network. Those of the
+            heads of a detector depend on what is in the image.
     """
     with FakeTensorMode():
-        return cost(make(), torch.empty(1, *sample))
+        network = make()
+        macs = cost(network.get_submodule(part), torch.empty(1, *sample)).macs
+        return Cost(sum(p.numel() for p in network.parameters()), macs)
 
 
 def inference_ms(network: nn.Module, example: Tensor, repeats: int = 20) -> float:

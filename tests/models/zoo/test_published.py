@@ -10,6 +10,7 @@ import torch
 from wholeframe.models.cost import Cost, count
 from wholeframe.models.zoo import MODELS
 from wholeframe.models.zoo.card import Card, Published
+from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.models.zoo.image import IMAGE_MODELS
 from wholeframe.models.zoo.published import SIZE_UNITS, Comparison, compare_figures, cost_of
 from wholeframe.models.zoo.sizes import SIZES
@@ -34,7 +35,7 @@ def test_figures_of_secondary_sources_are_marked():
 
 
 def test_every_card_is_filled_in():
-    assert len(MODELS) == len(IMAGE_MODELS) + len(VIDEO_MODELS)
+    assert len(MODELS) == len(IMAGE_MODELS) + len(VIDEO_MODELS) + len(DETECTION_MODELS)
     for name, network in IMAGE_MODELS.items():
         assert name in network.command.split() and network.attach is not None and network.backbone
     for network in MODELS.values():

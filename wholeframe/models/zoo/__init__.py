@@ -7,10 +7,11 @@ from torch import nn
 
 from wholeframe.messages import did_you_mean, nearest
 from wholeframe.models.zoo.card import Card
+from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.models.zoo.image import IMAGE_MODELS
 from wholeframe.models.zoo.video import VIDEO_MODELS
 
-MODELS: dict[str, Card] = {**IMAGE_MODELS, **VIDEO_MODELS}
+MODELS: dict[str, Card] = {**IMAGE_MODELS, **VIDEO_MODELS, **DETECTION_MODELS}
 
 
 def card_of(name: str) -> Card:
@@ -35,11 +36,14 @@ def create_model(
 
         create_model("r50_gc", 10)
         create_model("r50_gc", backbone=timm.create_model("resnet50", pretrained=True))
+        create_model("maskrcnn_r50_gc", backbone=maskrcnn_resnet50_fpn(weights="DEFAULT"))
 
     Args:
         name: a key of `MODELS`; `wholeframe models` lists them.
-        num_classes: width of the output; None for that of the published figures, 1000 or 400.
-        backbone: a network with the module names of torchvision's or timm's ResNets; changed in place.
+        num_classes: width of the output; None for that of the published figures, 1000 or 400. Detectors count the
+            background as a class, as torchvision does: 81 for COCO.
+        backbone: a network with the module names of torchvision's or timm's ResNets, or of torchvision's detectors;
+            changed in place.
         options: points on which references disagree, such as `stride="1x1"` for ResNets with bottlenecks.
 
     Returns:

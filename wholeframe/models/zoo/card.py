@@ -12,6 +12,9 @@ FigureUnit = Literal[
     "top-1 error %",
     "top-5 error %",
     "mAP %",
+    "box AP",
+    "mask AP",
+    "keypoint AP",
     "parameters",
     "M parameters",
     "G multiply-adds",
@@ -46,7 +49,7 @@ class Card:
     make: Callable[..., nn.Module]
     """number of classes -> the untrained network; the keyword arguments are those of `options`"""
     input: tuple[int, ...]
-    """shape of one sample: (3, 224, 224) or (3, 32, 224, 224)"""
+    """shape of one sample: (3, 224, 224) or (3, 32, 224, 224), or of the input of the counted part"""
     paper: str
     """authors, paper, row and table"""
     num_classes: int = 1000
@@ -60,6 +63,8 @@ class Card:
     """the network under the blocks, as `create_backbone` names it, whose pretrained weights fit; "" for none"""
     attach: Callable[[nn.Module], None] | None = None
     """inserts the blocks into a backbone that is already built, with the same module names; None if it cannot"""
+    counted: str = ""
+    """the part whose multiply-adds are counted; "" for the whole network"""
     options: tuple[str, ...] = ()
     """keyword arguments that `make` takes: points on which references disagree, such as `stride`"""
 

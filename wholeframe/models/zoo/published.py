@@ -61,7 +61,7 @@ def _compare(name: str, published: Published) -> Comparison:
 def cost_of(name: str, sample: tuple[int, ...] | None = None, **options: object) -> Cost:
     """The cost of a named network with its published number of classes, on its own sample if none is given."""
     card = card_of(name)
-    return count(lambda: card.make(card.num_classes, **options), sample or card.input)
+    return count(lambda: card.make(card.num_classes, **options), sample or card.input, card.counted)
 
 
 def _printed(value: float, like: str) -> str:
