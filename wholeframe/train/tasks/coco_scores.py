@@ -1,0 +1,320 @@
+"""COCO's figures of detections: average precision and recall, of all classes and of each, and their curves."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import isnan, nan
+from pathlib import Path
+from typing import NamedTuple
+
+from wholeframe.data.detection.annotations import Account, Annotations
+from wholeframe.messages import listed, one_of
+from wholeframe.train.tasks.coco_curves import Curve
+from wholeframe.train.tasks.coco_evaluation import Evaluation, evaluate_results, refusal
+from wholeframe.train.tasks.coco_results import KINDS, TENSORS, CocoResults, Detection, Kind
+
+
+class _Figure(NamedTuple):
+    """A mean over the conditions that it does not name."""
+
+    of: str
+    threshold: float | None = None
+    size: str = "all"
+    limit: int = -1  # the position in `Evaluation.limits`
+
+
+_PRECISION = {
+    "AP": _Figure("precision"),
+    "AP50": _Figure("precision", 0.5),
+    "AP75": _Figure("precision", 0.75),
+}
+_BOXES = {
+    **_PRECISION,
+    **{f"AP{size[0]}": _Figure("precision", size=size) for size in ("small", "medium", "large")},
+    **{f"AR{most}": _Figure("recall", limit=limit) for limit, most in enumerate((1, 10, 100))},
+    **{f"AR{size[0]}": _Figure("recall", size=size) for size in ("small", "medium", "large")},
+}
+_KEYPOINTS = {
+    **_PRECISION,
+    **{f"AP{size[0]}": _Figure("precision", size=size) for size in ("medium", "large")},
+    "AR": _Figure("recall"),
+    "AR50": _Figure("recall", 0.5),
+    "AR75": _Figure("recall", 0.75),
+    **{f"AR{size[0]}": _Figure("recall", size=size) for size in ("medium", "large")},
+}
+FIGURES: dict[Kind, dict[str, _Figure]] = {"bbox": _BOXES, "segm": _BOXES, "keypoints": _KEYPOINTS}
+"""kind -> the figures of https://cocodataset.org/#detection-eval and #keypoints-eval, in their order"""
+
+
+@dataclass(frozen=True, eq=False)
+class CocoScores:
+    """Detections in the images of a split, and COCO's figures of them.
+
+    Args:
+        results: the detections.
+        evaluations: precision and recall of every kind that is scored.
+        account: what was left out of the detections, and which kinds are not scored.
+    """
+
+    results: CocoResults
+    evaluations: Mapping[Kind, Evaluation]
+    account: Account
+
+    @property
+    def annotations(self) -> Annotations:
+        """The objects that are compared with."""
+        return self.results.annotations
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that are scored."""
+        return tuple(self.evaluations)
+
+    @property
+    def count(self) -> int:
+        return len(self.annotations.pictures)
+
+    # ------------------------------------------------------------------------------------------------------- figures
+
+    def figures(self, kind: Kind = "bbox", name: str | None = None) -> dict[str, float]:
+        """COCO's figures: twelve for boxes and masks, ten for keypoints.
+
+            AP = mean over IoU 0.50, 0.55, ..., 0.95, over recalls 0, 0.01, ..., 1, and over classes, of precision
+
+        Source: https://cocodataset.org/#detection-eval.
+
+        Args:
+            kind: "bbox", "segm" or "keypoints".
+            name: of a class, for its figures alone.
+
+        Returns:
+            AP, AP50, AP75; APs, APm, APl of objects below 32² pixels, below 96² and above; AR1, AR10, AR100 with this
+            number of detections of a class in an image; ARs, ARm, ARl. Keypoints have AR, AR50 and AR75 of at most 20
+            detections instead, and no small objects. Between 0 and 1; nan where no object is counted.
+
+        Raises:
+            ValueError: the kind is not scored, or there is no such class.
+        """
+        evaluation = self._evaluation(kind)
+        chosen = slice(None) if name is None else [self._index(name)]
+        return {title: _mean(evaluation, figure, chosen) for title, figure in FIGURES[kind].items()}
+
+    def objects(self, kind: Kind = "bbox") -> list[int]:
+        """The number of objects of every class that an evaluation counts: no crowds, and keypoints only if labelled."""
+        counts = Counter(
+            instance.label
+            for picture in self.annotations.pictures
+            for instance in picture.instances
+            if not instance.crowd and (kind != "keypoints" or any(point[2] > 0 for point in instance.keypoints or ()))
+        )
+        return [counts[label] for label in range(1, len(self.annotations.classes) + 1)]
+
+    def summary(self) -> str:
+        """AP, AP50 and AP75 of every kind, and what was left out."""
+        parts = []
+        for kind in self.kinds:
+            figures = self.figures(kind)
+            parts.append(f"{kind} " + ", ".join(f"{name} {figures[name]:.4f}" for name in ("AP", "AP50", "AP75")))
+        absent = self.objects().count(0)
+        classes = "1 class" if absent == 1 else f"{absent} classes"
+        left_out = f" ({classes} without an object left out)" if absent else ""
+        return "; ".join([f"{', '.join(parts)}{left_out}", *([str(self.account)] if self.account.cases else [])])
+
+    def overview(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Column names, and a row for each of COCO's figures with its value for every kind."""
+        found = {kind: self.figures(kind) for kind in self.kinds}
+        titles = dict.fromkeys(title for figures in found.values() for title in figures)
+        rows = [
+            (title, *(_printed(figures[title]) if title in figures else "" for figures in found.values()))
+            for title in titles
+        ]
+        return ("figure", *self.kinds), rows
+
+    def table(self, classes: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Column names, and a row per class: the objects, and AP and AP50 of every kind."""
+        header = ("class", "objects", *(f"{kind} {title}" for kind in self.kinds for title in ("AP", "AP50")))
+        rows = []
+        for name, own, count in zip(classes, self.annotations.classes, self.objects(), strict=True):
+            figures = [self.figures(kind, own) for kind in self.kinds]
+            values = [_printed(found[title]) for found in figures for title in ("AP", "AP50")]
+            rows.append((name, str(count), *values))
+        return header, rows
+
+    def curve(self, kind: Kind = "bbox", name: str | None = None, threshold: float = 0.5) -> Curve:
+        """Precision over recall, of all sizes.
+
+        Args:
+            kind: "bbox", "segm" or "keypoints".
+            name: of a class; None is the mean over the classes with an object.
+            threshold: of IoU, or of OKS for keypoints: 0.5, 0.55, ..., 0.95.
+
+        Returns:
+            The precision at the recalls 0, 0.01, ..., 1, whose mean is the average precision.
+
+        Raises:
+            ValueError: the kind is not scored, or there is no such threshold or class, or the class has no object.
+        """
+        evaluation = self._evaluation(kind)
+        one_of("threshold", threshold, evaluation.thresholds)
+        at = evaluation.thresholds.index(threshold)
+        counts = self.objects(kind)
+        chosen = [k for k, count in enumerate(counts) if count] if name is None else [self._index(name)]
+        if not all(counts[k] for k in chosen):
+            raise ValueError(
+                f"the class {name!r} has no object in '{self.annotations.source}', so that it has no recall; there are "
+                f"{listed(own for own, count in zip(self.annotations.classes, counts, strict=True) if count)}"
+            )
+        return Curve(
+            recall=evaluation.recalls,
+            precision=evaluation.precision[at, :, chosen, 0, -1].mean(axis=0),
+        )
+
+    def curves(self, kind: Kind = "bbox", names: Sequence[str] = ()) -> dict[str, Curve]:
+        """Curves with their titles, for `draw_curves`: of all classes at every threshold, or of some classes at 0.5.
+
+        Raises:
+            ValueError: as `curve`.
+        """
+        if names:
+            return {name: self.curve(kind, name) for name in names}
+        overlap = "OKS" if kind == "keypoints" else "IoU"
+        thresholds = self._evaluation(kind).thresholds
+        return {f"{overlap} {threshold:.2f}": self.curve(kind, None, threshold) for threshold in thresholds}
+
+    def _evaluation(self, kind: Kind) -> Evaluation:
+        one_of("kind", kind, tuple(self.evaluations))
+        return self.evaluations[kind]
+
+    def _index(self, name: str) -> int:
+        one_of("class", name, self.annotations.classes)
+        return self.annotations.classes.index(name)
+
+    # --------------------------------------------------------------------------------------------------------- a file
+
+    def write(self, file: Path, names: Sequence[Sequence[str]], header: Sequence[str], classes: Sequence[str]) -> None:
+        """A row per detection: the names of its image, its class, its score, x1, y1, x2 and y2 in pixels.
+
+        An image without detections has one row. Masks and keypoints are in `results.write`.
+        """
+        labels = dict(zip(self.annotations.category_ids, classes, strict=True))
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow([*header, "label", "score", "x1", "y1", "x2", "y2"])
+            for name, entries in zip(names, self.results.by_picture(), strict=True):
+                for entry in entries:
+                    x, y, width, height = entry.get("bbox", (nan,) * 4)
+                    corners = ["" if isnan(v) else f"{v:.2f}" for v in (x, y, x + width, y + height)]
+                    writer.writerow([*name, labels[entry["category_id"]], f"{entry['score']:.6f}", *corners])
+                if not entries:
+                    writer.writerow([*name, "no detection", *[""] * 5])
+
+
+# -------------------------------------------------------------------------------------------------- from detections
+
+
+def score_detections(
+    detections: Mapping[int, Detection] | Iterable[tuple[int, Detection]],
+    annotations: Annotations,
+    kinds: Sequence[Kind] | None = None,
+    *,
+    sigmas: Sequence[float] | None = None,
+) -> CocoScores:
+    """COCO's figures of the detections in the images of a split, by faster-coco-eval.
+
+        scores = score_detections(((picture.id, detector([image])[0]) for picture, image in ...), annotations)
+        print(scores.summary())                                 # bbox AP 0.4013, AP50 0.6120, AP75 0.4377
+
+    Detections that cannot be counted are left out and said, see `CocoResults`.
+
+    Args:
+        detections: of every image, by its id: a mapping, or pairs, which may come one by one.
+        annotations: the objects.
+        kinds: "bbox", "segm", "keypoints"; None takes those that the first detections and the annotations have.
+        sigmas: spread of every keypoint; None takes COCO's by name.
+
+    Returns:
+        The scores; images without detections count as images in which nothing was found, and the account says so.
+
+    Raises:
+        ValueError: no detection belongs to an image of the annotations; a tensor is absent or has another shape; or a
+            kind of `kinds` cannot be scored.
+        ImportError: faster-coco-eval is not installed.
+    """
+    pairs = iter(detections.items() if isinstance(detections, Mapping) else detections)
+    first = next(pairs, None)
+    if first is None:
+        raise ValueError("there are no detections to score; give those of every image, empty where nothing was found")
+    unscored: dict[Kind, str] = {}
+    if kinds is None:
+        given = [kind for kind in KINDS if TENSORS[kind] in first[1]]
+        unscored = {kind: reason for kind in given if (reason := refusal(annotations, kind, sigmas))}
+        kinds = [kind for kind in given if kind not in unscored]
+        if not kinds:
+            reasons = "; ".join(unscored.values()) or "they have neither boxes nor masks nor keypoints"
+            raise ValueError(f"the detections cannot be scored: {reasons}")
+    results = CocoResults(annotations, kinds)
+    for kind, reason in unscored.items():
+        results.account.add(f"{kind} not scored", reason)
+    for image_id, detection in chain([first], pairs):
+        results.add(image_id, detection)
+    return score_results(results, sigmas=sigmas)
+
+
+def score_results(results: CocoResults, *, sigmas: Sequence[float] | None = None) -> CocoScores:
+    """COCO's figures of collected results, or of a file of them (`read_coco_results`), by faster-coco-eval.
+
+    Args:
+        results: the detections.
+        sigmas: spread of every keypoint; None takes COCO's by name.
+
+    Returns:
+        The scores of every kind of the results.
+
+    Raises:
+        ValueError: no result belongs to an image of the annotations, or a kind cannot be scored on them.
+        ImportError: faster-coco-eval is not installed.
+    """
+    annotations = results.annotations
+    for kind in results.kinds:
+        if reason := refusal(annotations, kind, sigmas):
+            raise ValueError(f"{kind} cannot be scored: {reason}")
+    if not results.seen:
+        raise ValueError(
+            f"none of the images of '{annotations.source}' has detections ({results.account or 'none were given'})"
+        )
+    evaluations = {kind: evaluate_results(annotations, results.entries(kind), kind, sigmas) for kind in results.kinds}
+    return CocoScores(results, evaluations, _account(results, evaluations))
+
+
+def _account(results: CocoResults, evaluations: Mapping[Kind, Evaluation]) -> Account:
+    """What was left out of the results, images without detections, and those with more than an evaluation counts."""
+    account = Account()
+    for place, reason in results.account:
+        account.add(reason, place)
+    for picture, entries in zip(results.annotations.pictures, results.by_picture(), strict=True):
+        if picture.id not in results.seen:
+            account.add("image without detections, counted as one in which nothing was found", picture.file.name)
+        largest = max(Counter(entry["category_id"] for entry in entries).values(), default=0)
+        for kind, evaluation in evaluations.items():
+            if largest > evaluation.limits[-1]:
+                reason = (
+                    f"image with more detections of a class than the best {evaluation.limits[-1]}, which {kind} counts"
+                )
+                account.add(reason, picture.file.name)
+    return account
+
+
+def _mean(evaluation: Evaluation, figure: _Figure, classes: slice | list[int]) -> float:
+    """The mean where objects are counted; nan if there are none."""
+    thresholds = slice(None) if figure.threshold is None else [evaluation.thresholds.index(figure.threshold)]
+    size = evaluation.sizes.index(figure.size)
+    values = evaluation.precision if figure.of == "precision" else evaluation.recall
+    chosen = values[thresholds][..., classes, size, figure.limit]
+    found = chosen[chosen > -1]
+    return float(found.mean()) if found.size else nan
+
+
+def _printed(figure: float) -> str:
+    return "no object" if isnan(figure) else f"{figure:.4f}"
