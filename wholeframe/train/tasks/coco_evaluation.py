@@ -8,7 +8,7 @@ import numpy as np
 
 from wholeframe.data.detection.annotations import Annotations, Instance, Picture
 from wholeframe.messages import counted, listed
-from wholeframe.train.tasks.coco_results import Entry, Kind, run_lengths
+from wholeframe.train.tasks.coco_encoding import Entry, Kind, run_lengths
 
 COCO_SIGMAS = {
     "nose": 0.026,

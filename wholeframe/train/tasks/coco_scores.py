@@ -2,50 +2,20 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import isnan, nan
 from pathlib import Path
-from typing import NamedTuple
+from typing import cast
 
 from wholeframe.data.detection.annotations import Account, Annotations
 from wholeframe.messages import listed, one_of
 from wholeframe.train.tasks.coco_curves import Curve
+from wholeframe.train.tasks.coco_encoding import KINDS, TENSORS, Detection, Kind
 from wholeframe.train.tasks.coco_evaluation import Evaluation, evaluate_results, refusal
-from wholeframe.train.tasks.coco_results import KINDS, TENSORS, CocoResults, Detection, Kind
-
-
-class _Figure(NamedTuple):
-    """A mean over the conditions that it does not name."""
-
-    of: str
-    threshold: float | None = None
-    size: str = "all"
-    limit: int = -1  # the position in `Evaluation.limits`
-
-
-_PRECISION = {
-    "AP": _Figure("precision"),
-    "AP50": _Figure("precision", 0.5),
-    "AP75": _Figure("precision", 0.75),
-}
-_BOXES = {
-    **_PRECISION,
-    **{f"AP{size[0]}": _Figure("precision", size=size) for size in ("small", "medium", "large")},
-    **{f"AR{most}": _Figure("recall", limit=limit) for limit, most in enumerate((1, 10, 100))},
-    **{f"AR{size[0]}": _Figure("recall", size=size) for size in ("small", "medium", "large")},
-}
-_KEYPOINTS = {
-    **_PRECISION,
-    **{f"AP{size[0]}": _Figure("precision", size=size) for size in ("medium", "large")},
-    "AR": _Figure("recall"),
-    "AR50": _Figure("recall", 0.5),
-    "AR75": _Figure("recall", 0.75),
-    **{f"AR{size[0]}": _Figure("recall", size=size) for size in ("medium", "large")},
-}
-FIGURES: dict[Kind, dict[str, _Figure]] = {"bbox": _BOXES, "segm": _BOXES, "keypoints": _KEYPOINTS}
-"""kind -> the figures of https://cocodataset.org/#detection-eval and #keypoints-eval, in their order"""
+from wholeframe.train.tasks.coco_figures import FIGURES, mean_of
+from wholeframe.train.tasks.coco_results import CocoResults
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +69,7 @@ class CocoScores:
         """
         evaluation = self._evaluation(kind)
         chosen = slice(None) if name is None else [self._index(name)]
-        return {title: _mean(evaluation, figure, chosen) for title, figure in FIGURES[kind].items()}
+        return {title: mean_of(evaluation, figure, chosen) for title, figure in FIGURES[kind].items()}
 
     def objects(self, kind: Kind = "bbox") -> list[int]:
         """The number of objects of every class that an evaluation counts: no crowds, and keypoints only if labelled."""
@@ -226,7 +196,8 @@ def score_detections(
         scores = score_detections(((picture.id, detector([image])[0]) for picture, image in ...), annotations)
         print(scores.summary())                                 # bbox AP 0.4013, AP50 0.6120, AP75 0.4377
 
-    Detections that cannot be counted are left out and said, see `CocoResults`.
+    The account of the scores names the detections that are left out, see `CocoResults`, and the kinds that the
+    annotations do not allow.
 
     Args:
         detections: of every image, by its id: a mapping, or pairs, which may come one by one.
@@ -242,24 +213,34 @@ def score_detections(
             kind of `kinds` cannot be scored.
         ImportError: faster-coco-eval is not installed.
     """
-    pairs = iter(detections.items() if isinstance(detections, Mapping) else detections)
+    items = detections.items() if isinstance(detections, Mapping) else detections
+    pairs = cast(Iterator[tuple[int, Detection]], iter(items))
     first = next(pairs, None)
     if first is None:
         raise ValueError("there are no detections to score; give those of every image, empty where nothing was found")
-    unscored: dict[Kind, str] = {}
+    if not (isinstance(first, tuple) and len(first) == 2):
+        raise ValueError(
+            f"detections begin with a {type(first).__name__}, which does not name its image; give a mapping from image "
+            "ids, or pairs such as zip(image_ids, detections)"
+        )
+    unscored = {} if kinds is not None else _unscored(first[1], annotations, sigmas)
     if kinds is None:
-        given = [kind for kind in KINDS if TENSORS[kind] in first[1]]
-        unscored = {kind: reason for kind in given if (reason := refusal(annotations, kind, sigmas))}
-        kinds = [kind for kind in given if kind not in unscored]
-        if not kinds:
-            reasons = "; ".join(unscored.values()) or "they have neither boxes nor masks nor keypoints"
-            raise ValueError(f"the detections cannot be scored: {reasons}")
+        kinds = [kind for kind in KINDS if TENSORS[kind] in first[1] and kind not in unscored]
+    if not kinds:
+        reasons = "; ".join(unscored.values()) or "there is no kind to score, of 'bbox', 'segm' and 'keypoints'"
+        raise ValueError(f"the detections cannot be scored: {reasons}")
     results = CocoResults(annotations, kinds)
     for kind, reason in unscored.items():
         results.account.add(f"{kind} not scored", reason)
     for image_id, detection in chain([first], pairs):
         results.add(image_id, detection)
     return score_results(results, sigmas=sigmas)
+
+
+def _unscored(detection: Detection, annotations: Annotations, sigmas: Sequence[float] | None) -> dict[Kind, str]:
+    """The kinds that detections have and that cannot be scored on the annotations, with the reasons."""
+    reasons = {kind: refusal(annotations, kind, sigmas) for kind in KINDS if TENSORS[kind] in detection}
+    return {kind: reason for kind, reason in reasons.items() if reason}
 
 
 def score_results(results: CocoResults, *, sigmas: Sequence[float] | None = None) -> CocoScores:
@@ -282,9 +263,11 @@ def score_results(results: CocoResults, *, sigmas: Sequence[float] | None = None
             raise ValueError(f"{kind} cannot be scored: {reason}")
     if not results.seen:
         raise ValueError(
-            f"none of the images of '{annotations.source}' has detections ({results.account or 'none were given'})"
+            f"none of the images of '{annotations.source}' has detections ({str(results.account) or 'none were given'})"
         )
-    evaluations = {kind: evaluate_results(annotations, results.entries(kind), kind, sigmas) for kind in results.kinds}
+    evaluations: dict[Kind, Evaluation] = {
+        kind: evaluate_results(annotations, results.entries(kind), kind, sigmas) for kind in results.kinds
+    }
     return CocoScores(results, evaluations, _account(results, evaluations))
 
 
@@ -293,27 +276,16 @@ def _account(results: CocoResults, evaluations: Mapping[Kind, Evaluation]) -> Ac
     account = Account()
     for place, reason in results.account:
         account.add(reason, place)
-    for picture, entries in zip(results.annotations.pictures, results.by_picture(), strict=True):
+    for picture in results.annotations.pictures:
         if picture.id not in results.seen:
             account.add("image without detections, counted as one in which nothing was found", picture.file.name)
-        largest = max(Counter(entry["category_id"] for entry in entries).values(), default=0)
-        for kind, evaluation in evaluations.items():
-            if largest > evaluation.limits[-1]:
-                reason = (
-                    f"image with more detections of a class than the best {evaluation.limits[-1]}, which {kind} counts"
-                )
-                account.add(reason, picture.file.name)
+    for kind, evaluation in evaluations.items():
+        most = evaluation.limits[-1]
+        numbers = Counter((entry["image_id"], entry["category_id"]) for entry in results.entries(kind))
+        for image_id in dict.fromkeys(image_id for (image_id, _), number in numbers.items() if number > most):
+            reason = f"image with more than {most} detections of a class, of which {kind} counts the {most} best"
+            account.add(reason, results.pictures[image_id].file.name)
     return account
-
-
-def _mean(evaluation: Evaluation, figure: _Figure, classes: slice | list[int]) -> float:
-    """The mean where objects are counted; nan if there are none."""
-    thresholds = slice(None) if figure.threshold is None else [evaluation.thresholds.index(figure.threshold)]
-    size = evaluation.sizes.index(figure.size)
-    values = evaluation.precision if figure.of == "precision" else evaluation.recall
-    chosen = values[thresholds][..., classes, size, figure.limit]
-    found = chosen[chosen > -1]
-    return float(found.mean()) if found.size else nan
 
 
 def _printed(figure: float) -> str:
