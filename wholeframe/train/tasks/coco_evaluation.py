@@ -8,7 +8,7 @@ import numpy as np
 
 from wholeframe.data.detection.annotations import Annotations, Instance, Picture
 from wholeframe.messages import counted, listed
-from wholeframe.train.tasks.coco_encoding import Entry, Kind, run_lengths
+from wholeframe.train.tasks.coco_encoding import Entry, Kind, checked_run_lengths, run_lengths
 
 COCO_SIGMAS = {
     "nose": 0.026,
@@ -96,12 +96,8 @@ def refusal(annotations: Annotations, kind: Kind, sigmas: Sequence[float] | None
         if without := sum(instance.segmentation is None for _, instance in objects):
             return f"{without} of the {counted(len(objects), 'object')} of '{annotations.source}' have no mask"
         for picture, instance in objects:
-            given = instance.segmentation
-            if isinstance(given, Mapping) and list(given["size"]) != [picture.height, picture.width]:
-                return (
-                    f"the mask of annotation {instance.id} has {given['size'][0]} x {given['size'][1]} pixels and its "
-                    f"image {picture.file.name} has {picture.height} x {picture.width}"
-                )
+            if reason := _broken(instance.segmentation, picture):
+                return f"the mask of annotation {instance.id} in {picture.file.name} {reason}"
     if kind == "keypoints":
         if not any(point[2] > 0 for _, instance in objects for point in instance.keypoints or ()):
             return f"no object of '{annotations.source}' has a labelled keypoint"
@@ -115,6 +111,19 @@ def refusal(annotations: Annotations, kind: Kind, sigmas: Sequence[float] | None
             return (
                 f"sigmas={list(sigmas)} is not a positive number for each of the {len(annotations.keypoints)} keypoints"
             )
+    return None
+
+
+def _broken(mask: object, picture: Picture) -> str | None:
+    """Why run lengths are not a mask of this image; None for those that are, and for polygons."""
+    if not isinstance(mask, Mapping):
+        return None
+    try:
+        height, width = checked_run_lengths(mask)["size"]
+    except ValueError as error:
+        return f"has run lengths that cannot be decoded ({error})"
+    if (height, width) != (picture.height, picture.width):
+        return f"has {height} x {width} pixels, and the image {picture.height} x {picture.width}"
     return None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from wholeframe.data.detection.annotations import Annotations
 from wholeframe.messages import counted, listed
-from wholeframe.train.tasks.coco_encoding import FIELDS, Entry, Kind, as_text, run_lengths
+from wholeframe.train.tasks.coco_encoding import FIELDS, Entry, Kind, checked_run_lengths
 from wholeframe.train.tasks.coco_results import CocoResults
 
 
@@ -85,14 +85,9 @@ def _numbers(given: Any, length: int) -> bool:
 
 
 def _mask(given: Any, place: str) -> Entry:
-    """Run lengths with counts as text, which can be decoded."""
     if not (isinstance(given, dict) and {"size", "counts"} <= set(given)):
         raise ValueError(f"{place} has a segmentation without size and counts; a result has run lengths, not polygons")
-    codec = run_lengths()
     try:
-        height, width = given["size"]
-        code = codec.frPyObjects(given, height, width) if isinstance(given["counts"], list) else given
-        codec.decode(code)
-    except (ValueError, TypeError, RuntimeError) as error:
+        return checked_run_lengths(given)
+    except ValueError as error:
         raise ValueError(f"{place} has run lengths that cannot be decoded ({error})") from error
-    return as_text(code)

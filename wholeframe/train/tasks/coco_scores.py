@@ -239,7 +239,9 @@ def score_detections(
 
 def _unscored(detection: Detection, annotations: Annotations, sigmas: Sequence[float] | None) -> dict[Kind, str]:
     """The kinds that detections have and that cannot be scored on the annotations, with the reasons."""
-    reasons = {kind: refusal(annotations, kind, sigmas) for kind in KINDS if TENSORS[kind] in detection}
+    reasons: dict[Kind, str | None] = {
+        kind: refusal(annotations, kind, sigmas) for kind in KINDS if TENSORS[kind] in detection
+    }
     return {kind: reason for kind, reason in reasons.items() if reason}
 
 
