@@ -24,7 +24,7 @@ LOCK = ROOT / "uv.lock"
 LIST = re.compile(r"^constraint-dependencies = \[\n(.*?)^\]\n", re.MULTILINE | re.DOTALL)
 TOOLS = re.compile(r"^tools = \[.*?^\]\n", re.MULTILINE | re.DOTALL)
 EVERYTHING = ("--all-extras", "--all-groups")
-TESTED_LOWEST = ("--extra", "timm", "--extra", "video", "--no-default-groups", "--group", "test")
+TESTED_LOWEST = ("--extra", "timm", "--extra", "video", "--extra", "detect", "--no-default-groups", "--group", "test")
 
 
 def resolved(text: str, resolution: str, *parts: str) -> list[str]:
@@ -76,7 +76,9 @@ def differences() -> list[str]:
 
     lowest = here(LOWEST.read_text().splitlines())
     extras = project["project"]["optional-dependencies"]
-    for promise in map(Requirement, project["project"]["dependencies"] + extras["timm"] + extras["video"]):
+    for promise in map(
+        Requirement, project["project"]["dependencies"] + extras["timm"] + extras["video"] + extras["detect"]
+    ):
         floors = [bound.version for bound in promise.specifier if bound.operator == ">="]
         pin = lowest.get(canonicalize_name(promise.name))
         if pin is None or not all(pin.specifier.contains(floor, prereleases=True) for floor in floors):

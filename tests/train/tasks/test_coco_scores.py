@@ -29,7 +29,7 @@ def by_pycocotools(scores, kind):
     annotations = scores.annotations
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco.COCO()
-        truth.dataset = ground_truth(annotations, kind)
+        truth.dataset = {**ground_truth(annotations, kind), "info": {}}
         truth.createIndex()
         evaluator = evaluation.COCOeval(truth, truth.loadRes(scores.results.entries(kind)), kind)
         if kind == "keypoints":
