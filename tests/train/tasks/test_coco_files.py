@@ -1,4 +1,4 @@
-"""Files of results: what is written is read as it was; every damage is one sentence."""
+"""Files of results: results are read as they were written; every damage is one sentence."""
 
 import json
 
@@ -52,6 +52,7 @@ def test_counts_as_numbers_are_read(annotations, write):
         ({"category_id": 91}, "bbox", "category 91 that the annotations do not list, left out (result 2 of "),
         ({"score": float("nan")}, "bbox", "score that is NaN or infinite, left out (image 40 (40.jpg))"),
         ({"bbox": [1, 2, float("inf"), 3]}, "bbox", "box with NaN or infinity, left out (image 40 (40.jpg))"),
+        ({"bbox": [1, 2, 10**400, 3]}, "bbox", "box with NaN or infinity, left out (image 40 (40.jpg))"),
         ({"bbox": [1, 2, -3, 3]}, "bbox", "box whose second corner lies left of its first or above it, left out"),
         (
             {"segmentation": {"size": [9, 9], "counts": [81]}},

@@ -198,7 +198,7 @@ def test_annotations_without_objects_are_refused(annotations, truth):
         score_detections({3: truth[3]}, only, ("bbox",))
 
 
-def test_what_is_given_wrongly_is_refused(annotations, truth):
+def test_wrong_arguments_are_refused(annotations, truth):
     with pytest.raises(ValueError, match="there are no detections to score"):
         score_detections({}, annotations)
     with pytest.raises(ValueError, match="begin with a dict, which does not name its image"):

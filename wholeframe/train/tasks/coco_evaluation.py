@@ -21,7 +21,7 @@ COCO_SIGMAS = {
     **dict.fromkeys(("left_knee", "right_knee"), 0.087),
     **dict.fromkeys(("left_ankle", "right_ankle"), 0.089),
 }
-"""keypoint of a person -> the spread of human annotations over the object's size, https://cocodataset.org/#keypoints-eval"""
+"""keypoint of a person -> its constant in OKS, see https://cocodataset.org/#keypoints-eval"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def evaluate_results(
         annotations: the objects.
         entries: results of this kind with image and category ids of the annotations, see `CocoResults.entries`.
         kind: "bbox" and "segm" compare by IoU, "keypoints" by OKS.
-        sigmas: of the keypoints, in their order; `None` takes those of COCO by name.
+        sigmas: the constants of OKS, one for every keypoint; None takes those of COCO by name.
 
     Returns:
         Precision and recall; classes in the order of the annotations.
@@ -69,7 +69,7 @@ def evaluate_results(
     found = truth.loadRes([dict(entry) for entry in entries])  # it writes into the results that it is given
     spreads = None
     if kind == "keypoints":
-        spreads = list(sigmas) if sigmas else [COCO_SIGMAS[name] for name in annotations.keypoints]
+        spreads = list(sigmas) if sigmas is not None else [COCO_SIGMAS[name] for name in annotations.keypoints]
     evaluator = COCOeval_faster(truth, found, kind, kpt_oks_sigmas=spreads)
     evaluator.params.catIds = list(annotations.category_ids)  # for keypoints it would take only those with objects
     evaluator.evaluate()

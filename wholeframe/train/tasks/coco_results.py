@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from itertools import chain
-from math import isfinite
 from pathlib import Path
 
 from wholeframe.data.detection.annotations import Account, Annotations, Picture
@@ -134,10 +133,10 @@ class CocoResults:
 
 def _fault(entry: Entry, picture: Picture) -> str | None:
     """Why a result cannot be counted; None if it can."""
-    if not isfinite(entry["score"]):
+    if not _finite([entry["score"]]):
         return "score that is NaN or infinite"
     if "bbox" in entry:
-        if not all(map(isfinite, entry["bbox"])):
+        if not _finite(entry["bbox"]):
             return "box with NaN or infinity"
         if min(entry["bbox"][2:]) < 0:
             return "box whose second corner lies left of its first or above it"
@@ -147,6 +146,11 @@ def _fault(entry: Entry, picture: Picture) -> str | None:
             return "mask with NaN"
         if mask["size"] != [picture.height, picture.width]:
             return "mask that has not the size of its image"
-    if "keypoints" in entry and not all(map(isfinite, entry["keypoints"])):
+    if "keypoints" in entry and not _finite(entry["keypoints"]):
         return "keypoints with NaN or infinity"
     return None
+
+
+def _finite(values: Sequence[float]) -> bool:
+    """Whether all are numbers that a float holds; a JSON file may have whole numbers of any length."""
+    return all(-1e300 < value < 1e300 for value in values)  # False for NaN as well

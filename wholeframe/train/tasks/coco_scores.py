@@ -25,7 +25,7 @@ class CocoScores:
     Args:
         results: the detections.
         evaluations: precision and recall of every kind that is scored.
-        account: what was left out of the detections, and which kinds are not scored.
+        account: the detections that are left out, and the kinds that are not scored.
     """
 
     results: CocoResults
@@ -44,6 +44,7 @@ class CocoScores:
 
     @property
     def count(self) -> int:
+        """The number of images."""
         return len(self.annotations.pictures)
 
     # ------------------------------------------------------------------------------------------------------- figures
@@ -82,7 +83,7 @@ class CocoScores:
         return [counts[label] for label in range(1, len(self.annotations.classes) + 1)]
 
     def summary(self) -> str:
-        """AP, AP50 and AP75 of every kind, and what was left out."""
+        """AP, AP50 and AP75 of every kind, and the account."""
         parts = []
         for kind in self.kinds:
             figures = self.figures(kind)
@@ -203,7 +204,7 @@ def score_detections(
         detections: of every image, by its id: a mapping, or pairs, which may come one by one.
         annotations: the objects.
         kinds: "bbox", "segm", "keypoints"; None takes those that the first detections and the annotations have.
-        sigmas: spread of every keypoint; None takes COCO's by name.
+        sigmas: the constants of OKS, one for every keypoint; None takes those of COCO by name.
 
     Returns:
         The scores; images without detections count as images in which nothing was found, and the account says so.
@@ -250,7 +251,7 @@ def score_results(results: CocoResults, *, sigmas: Sequence[float] | None = None
 
     Args:
         results: the detections.
-        sigmas: spread of every keypoint; None takes COCO's by name.
+        sigmas: the constants of OKS, one for every keypoint; None takes those of COCO by name.
 
     Returns:
         The scores of every kind of the results.
@@ -274,7 +275,7 @@ def score_results(results: CocoResults, *, sigmas: Sequence[float] | None = None
 
 
 def _account(results: CocoResults, evaluations: Mapping[Kind, Evaluation]) -> Account:
-    """What was left out of the results, images without detections, and those with more than an evaluation counts."""
+    """The detections that are left out, images without detections, and images with more than an evaluation counts."""
     account = Account()
     for place, reason in results.account:
         account.add(reason, place)
