@@ -36,6 +36,13 @@ def test_the_weights_of_torchvision_fit(kind):
     assert {name: value.shape for name, value in ours.items()} == {name: v.shape for name, v in theirs.items()}
 
 
+@pytest.mark.parametrize("kind", TORCHVISION)
+def test_every_tiny_detector_detects(kind):
+    detector = DetectorPlan(kind, "tiny", wf.GlobalContext, branches(18, 4))(3).eval()
+    (found,) = detector([torch.rand(3, 64, 80)])
+    assert {"boxes", "labels", "scores"} <= set(found) and detector.transform.max_size == 384
+
+
 def test_a_frozen_norm_has_no_parameters():
     with torch.device("meta"):
         detector = DetectorPlan("maskrcnn", "resnet18")(5, norm="frozen")

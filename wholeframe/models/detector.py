@@ -88,13 +88,16 @@ def pyramid(body: str, norm: NormLayer, kind: Kind) -> BackboneWithFPN:
 
 def tiny_heads(kind: Kind, num_classes: int) -> dict[str, Any]:
     """Heads of 32 to 128 channels and smaller anchors, for images of 256 to 384 pixels."""
+    sizes = {"min_size": 256, "max_size": 384}
+    if kind == "retinanet":  # its heads have the channels of the pyramid
+        return {"num_classes": num_classes, **sizes}
     heads: dict[str, Any] = {
+        "num_classes": None,  # torchvision takes the number or the heads
+        **sizes,
         "rpn_anchor_generator": AnchorGenerator(((16,), (32,), (64,), (128,), (256,)), ((0.5, 1.0, 2.0),) * 5),
         "rpn_head": RPNHead(64, 3),
         "box_head": TwoMLPHead(64 * 7**2, 128),
         "box_predictor": FastRCNNPredictor(128, num_classes),
-        "min_size": 256,
-        "max_size": 384,
     }
     if kind == "maskrcnn":
         heads |= {"mask_head": MaskRCNNHeads(64, (64, 64), 1), "mask_predictor": MaskRCNNPredictor(64, 64, num_classes)}
@@ -102,7 +105,7 @@ def tiny_heads(kind: Kind, num_classes: int) -> dict[str, Any]:
         heads |= {
             "keypoint_head": KeypointRCNNHeads(64, (32,) * 8),
             "keypoint_predictor": KeypointRCNNPredictor(32, KEYPOINTS),
-            "num_keypoints": None,  # torchvision takes the number or the predictor
+            "num_keypoints": None,
         }
     return heads
 
@@ -153,10 +156,8 @@ class DetectorPlan:
         """
         one_of("norm", norm, tuple(NORMS))
         backbone = pyramid(self.body, NORMS[norm], self.kind)
-        if self.body == "tiny":  # torchvision takes the number of classes or the heads
-            detector = DETECTORS[self.kind](backbone, None, **tiny_heads(self.kind, num_classes))
-        else:
-            detector = DETECTORS[self.kind](backbone, num_classes)
+        heads = tiny_heads(self.kind, num_classes) if self.body == "tiny" else {"num_classes": num_classes}
+        detector = DETECTORS[self.kind](backbone, **heads)
         self.attach(detector)
         return detector
 
