@@ -8,8 +8,9 @@ from torch import nn
 from wholeframe.blocks import BLOCKS
 from wholeframe.messages import nearest, quoted
 from wholeframe.surgery.maps import Map, containers, fitting, is_sequential
-from wholeframe.surgery.placement import CHILD, block_kind, has_block
+from wholeframe.surgery.placement import CHILD
 from wholeframe.surgery.probe import Call, Watched
+from wholeframe.surgery.record import block_kind, runs_block
 
 
 def refuse_block(block: object) -> None:
@@ -39,19 +40,19 @@ def refuse_sites(
     troubles = {name: _reason(site, maps[site]) for name, site in chosen.items()}
     if not any(troubles.values()):
         return
-    free = [name for name in fitting(places, maps) if not has_block(places[name])]
+    free = [name for name in fitting(places, maps) if not runs_block(places[name])]
     running = containers(model, [places[name] for name in free], call)
     free = [name for name in free if places[name] not in running]
     reasons = []
     for name, reason in troubles.items():
         if reason:
-            near = [] if has_block(chosen[name]) else _near(name, free, places)
+            near = [] if runs_block(chosen[name]) else _near(name, free, places)
             reasons.append(f"{name!r} {reason}" + (f"; near it {quoted(near)} would do" if near else ""))
     raise ValueError("no block was inserted:\n" + "\n".join(f"  {reason}" for reason in reasons))
 
 
 def _reason(site: nn.Module, found: Map) -> str | None:
-    if has_block(site):
+    if runs_block(site):
         return f"already has a block, {block_kind(site)}: remove it first, with `wf.remove(model, at=...)`"
     if CHILD in site._modules:
         return (

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from wholeframe.messages import quoted
+from wholeframe.surgery.baked import unbake
 from wholeframe.surgery.errors import (
     declares_identity,
     no_longer_runs,
@@ -29,7 +30,7 @@ from wholeframe.surgery.errors import (
     refuse_sites,
 )
 from wholeframe.surgery.maps import Choice, Map, maps_of
-from wholeframe.surgery.placement import CHILD, Layout, attach, detach, grid_text, has_block
+from wholeframe.surgery.placement import CHILD, Layout, attach, detach, grid_text
 from wholeframe.surgery.probe import (
     Example,
     Watched,
@@ -41,7 +42,7 @@ from wholeframe.surgery.probe import (
     watch,
 )
 from wholeframe.surgery.reach import without_influence
-from wholeframe.surgery.record import forget, lost_sites, remember
+from wholeframe.surgery.record import by_old_names, forget, lost_sites, remember, runs_block
 from wholeframe.surgery.sites import match, near_names, once_each, places_in
 
 IDLE = "the model's output does not depend on this block, so it does not train"
@@ -187,11 +188,13 @@ def insert(
 def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]:
     """Remove blocks: those at the sites that `at` matches, or all. Lost blocks (`wf.verify`) are forgotten.
 
-    The model is then as before `insert`: its keys, its hooks, its output.
+    The model is then as before `insert`: its keys, its hooks, its output. A baked site gets its place and its old names
+    back.
 
     Args:
         model: the whole network, changed in place.
-        at: globs as in `insert`, over the sites that have a block; None for all of them.
+        at: globs as in `insert`, over the sites that have a block; None for all of them. In a baked network the sites
+            also have their names before `bake`.
 
     Returns:
         The names of the sites that lost their block.
@@ -201,19 +204,20 @@ def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]
         TypeError: if `at` has anything but strings.
     """
     refuse_model(model)
-    lost = lost_sites(model)
-    places = places_in(model) | lost
-    occupied = {name: site for name, site in places.items() if has_block(site) or name in lost}
+    lost, named = lost_sites(model), by_old_names(model)
+    occupied = {name: site for name, site in named.items() if runs_block(site)} | lost
     if not occupied:
         raise ValueError("the model has no blocks to remove")
     if at is not None:
-        matched = match(at, places)
-        for pattern, names in matched.items():
-            if not names & occupied.keys():
+        places = places_in(model) | named | lost
+        matched = {pattern: {places[name] for name in names} for pattern, names in match(at, places).items()}
+        for pattern, sites in matched.items():
+            if sites.isdisjoint(occupied.values()):
                 raise ValueError(f"at={pattern!r} matches no block; there are blocks at {quoted(occupied)}")
-        occupied = {name: site for name, site in occupied.items() if name in set().union(*matched.values())}
+        occupied = {name: site for name, site in occupied.items() if site in set().union(*matched.values())}
     chosen = once_each(occupied)
     forget(model, chosen)
+    unbake(model, chosen.values())
     for site in chosen.values():
         detach(site)
     return list(chosen)

@@ -180,11 +180,6 @@ def detach(site: nn.Module) -> None:
         delattr(site, CHILD)
 
 
-def block_kind(site: nn.Module) -> str | None:
-    """The class name of the block at this site, if it has one."""
-    return type(site.get_submodule(CHILD)).__name__ if has_block(site) else None
-
-
 def in_block(key: str) -> bool:
     """Whether a parameter with this state-dict key belongs to an inserted block."""
     return CHILD in key.split(".")

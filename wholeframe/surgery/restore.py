@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from wholeframe.blocks.recipe import build
 from wholeframe.messages import counted, did_you_mean, listed, nearest, quoted
+from wholeframe.surgery.baked import name_among, unbaked
 from wholeframe.surgery.insert import as_its_site
 from wholeframe.surgery.placement import CHILD, attach, detach, in_block
 from wholeframe.surgery.probe import refuse_model
@@ -33,7 +35,8 @@ def restore(
 ) -> tuple[Placement, ...]:
     """Attach the blocks that a checkpoint was saved with, and load all of its weights.
 
-    The names, shapes and number of the weights have to agree. If anything raises, the model is exactly as before.
+    The names, shapes and number of the weights have to agree, where those of a baked network (`wf.bake`) count as those
+    before. If anything raises, the model is exactly as before.
 
     Args:
         model: the backbone as it was before `insert`, changed in place.
@@ -55,9 +58,12 @@ def restore(
     refuse_model(model)
     state, metadata = _state_of(checkpoint)
     prefix = _prefix(model, state, prefix)
-    placements = _placements(state, metadata, prefix, blocks)
-    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    sites = {placement.site: _site(model, placement.site) for placement in placements}
+    modules = dict(model.named_modules())
+    placements = [
+        replace(placement, site=name_among(modules, placement.site))
+        for placement in _placements(state, metadata, prefix, blocks)
+    ]
+    sites = {placement.site: _site(modules, placement.site) for placement in placements}
     built = {placement.site: _block(placement, block) for placement in placements}
     with contextlib.ExitStack() as undo:
         for placement in placements:
@@ -65,7 +71,11 @@ def restore(
             new = as_its_site(built[placement.site], site, next(model.parameters()))
             attach(site, new, placement.layout, placement.output)
             undo.callback(detach, site)
-        _refuse_keys(model, weights)
+        own = model.state_dict()
+        weights = {
+            name_among(own, key.removeprefix(prefix)): value for key, value in state.items() if key.startswith(prefix)
+        }
+        _refuse_keys(own, weights)
         model.load_state_dict(weights)
         undo.pop_all()
     remember(model, {placement.site: placement.channels for placement in placements})
@@ -119,13 +129,14 @@ def _tensors(content: Mapping[Any, Any]) -> int:
 
 def _prefix(model: nn.Module, state: State, given: str | None) -> str:
     """What precedes the model's own keys in the checkpoint."""
-    own = list(model.state_dict())
+    own = list(map(unbaked, model.state_dict()))
     if given is not None:
         if not any(key.startswith(given) for key in state):
             raise ValueError(f"prefix={given!r} begins no key of the checkpoint, whose keys are {listed(state)}")
         return given
-    found = {key.removesuffix(own[0]) for key in state if f".{key}".endswith(f".{own[0]}")} if own else {""}
-    scores = {prefix: sum(f"{prefix}{key}" in state for key in own) for prefix in found}
+    keys = {unbaked(key) for key in state}
+    found = {key.removesuffix(own[0]) for key in keys if f".{key}".endswith(f".{own[0]}")} if own else {""}
+    scores = {prefix: sum(f"{prefix}{key}" in keys for key in own) for prefix in found}
     best = max(scores, key=scores.__getitem__, default="")
     apart = [key for key in state if not key.startswith(best)]
     if apart:
@@ -160,8 +171,7 @@ def _placements(
     raise ValueError("the checkpoint has no record of blocks and no weights of any; load it with `load_state_dict`")
 
 
-def _site(model: nn.Module, name: str) -> nn.Module:
-    modules = dict(model.named_modules())
+def _site(modules: Mapping[str, nn.Module], name: str) -> nn.Module:
     if name not in modules:
         raise ValueError(f"the model has no module {name!r} for the block that was there; {nearest(name, modules)}")
     if CHILD in modules[name]._modules:
@@ -182,9 +192,8 @@ def _block(placement: Placement, block: Callable[[int], nn.Module] | None) -> nn
     return block(placement.channels)
 
 
-def _refuse_keys(model: nn.Module, weights: State) -> None:
-    """ValueError with the first missing, unexpected and mis-shaped keys."""
-    own = model.state_dict()
+def _refuse_keys(own: State, weights: State) -> None:
+    """ValueError with the first missing, unexpected and mis-shaped keys, and the likely cause."""
     missing = [key for key in own if key not in weights]
     unexpected = [key for key in weights if key not in own]
     shapes = [
@@ -202,7 +211,37 @@ def _refuse_keys(model: nn.Module, weights: State) -> None:
         ),
     ]
     if reasons:
-        raise ValueError(f"the checkpoint is not of this network with these blocks: {'; '.join(reasons)}")
+        cause = _cause(missing, unexpected, own, weights)
+        raise ValueError(f"the checkpoint is not of this network with these blocks: {'; '.join(reasons)}{cause}")
+
+
+def _cause(missing: Sequence[str], unexpected: Sequence[str], own: State, weights: State) -> str:
+    """What was done to one of the two networks after its blocks were inserted, as the end of a sentence."""
+    changed = {key.split(f".{CHILD}.")[0] for key in (*missing, *unexpected) if in_block(key)}
+    if changed:
+        return (
+            f"; the layers of the block at {quoted(sorted(changed)[:1])} were changed after it was built (by an "
+            "adapter, a parametrisation, a pruning mask, or another norm): undo that before you save, or load the "
+            "whole network with `torch.load(path, weights_only=False)`"
+        )
+    frozen, here = _without_statistics(missing, weights), _without_statistics(unexpected, own)
+    if frozen:
+        return (
+            f"; the batch norms of the checkpoint are frozen ({listed(frozen, most=2)}): `wf.freeze_norms(model)` "
+            "first, then restore"
+        )
+    if here:
+        return (
+            f"; the batch norms of this model are frozen ({listed(here, most=2)}), and those of the checkpoint are "
+            "not: restore into a model before `wf.freeze_norms`"
+        )
+    return ""
+
+
+def _without_statistics(keys: Sequence[str], other: State) -> list[str]:
+    """The norms whose running statistics are among the keys, and of which the other side has the weight alone."""
+    norms = [key.removesuffix(".running_mean") for key in keys if key.endswith(".running_mean")]
+    return [norm for norm in norms if f"{norm}.weight" in other]
 
 
 def _near(keys: Sequence[str], others: Iterable[str]) -> str:

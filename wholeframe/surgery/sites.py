@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from wholeframe.surgery.maps import Choice, Map, containers, fitting, is_sequential, maps_of
-from wholeframe.surgery.placement import CHILD, Layout, block_kind, grid_text, has_block
+from wholeframe.surgery.placement import CHILD, Layout, grid_text
 from wholeframe.surgery.probe import Example, as_call, refuse_model
+from wholeframe.surgery.record import block_kind, runs_block
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def sites(model: nn.Module, example: Example = None) -> list[Site]:
 def places_in(model: nn.Module) -> dict[str, nn.Module]:
     """Every module by its dotted name, a shared one by each of its names, without the insides of inserted blocks."""
     modules = dict(model.named_modules(remove_duplicate=False))
-    ours = {f"{name}.{CHILD}".lstrip(".") for name, module in modules.items() if has_block(module)}
+    ours = {f"{name}.{CHILD}".lstrip(".") for name, module in modules.items() if runs_block(module)}
     inside = tuple(f"{name}." for name in ours)
     return {n: m for n, m in modules.items() if n and n not in ours and not n.startswith(inside)}
 

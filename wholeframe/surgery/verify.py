@@ -14,7 +14,7 @@ from torch import nn
 from wholeframe.surgery.baked import unbaked
 from wholeframe.surgery.placement import CHILD
 from wholeframe.surgery.probe import Example, as_call, does_not_fit, outputs
-from wholeframe.surgery.record import Placement, blocks_of, in_graph, located, runs_block
+from wholeframe.surgery.record import Placement, blocks_of, by_old_names, in_graph, located, runs_block
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _refuse(model: nn.Module, expected: Sequence[Placement]) -> None:
 
 def _reason(model: nn.Module, name: str) -> str:
     """Why the block does not run, with the likely tool."""
-    site = dict(model.named_modules()).get(name)
+    site = by_old_names(model).get(name)
     if site is None:
         return "its site no longer exists; a tool has removed or renamed that part of the network"
     kind = type(site).__name__
