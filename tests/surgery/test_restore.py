@@ -231,6 +231,13 @@ def test_other_refusals(trained, tmp_path):
         restore(Net(), Net().state_dict())
     with pytest.raises(ValueError, match="these state dicts: 'model', 'ema'; give one of them"):
         restore(Net(), {"model": state, "ema": state})
+    for nothing, words in ((None, "checkpoint is a NoneType; give a file"), ({}, "checkpoint has no keys")):
+        with pytest.raises(ValueError, match=words):
+            restore(Net(), nothing)
+    with pytest.raises(ValueError, match="blocks= is text that is not JSON"):
+        restore(Net(), state, blocks="{")
+    with pytest.raises(ValueError, match="blocks= is a int; give"):
+        restore(Net(), state, blocks=3)
     with pytest.raises(ValueError, match="there is no file"):
         restore(Net(), tmp_path / "none.pt")
     torch.save(trained, tmp_path / "whole.pt")

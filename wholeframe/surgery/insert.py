@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from wholeframe.messages import quoted
-from wholeframe.surgery.baked import unbake
+from wholeframe.surgery.baked import baked_names, old_name, unbake
 from wholeframe.surgery.errors import (
     declares_identity,
     no_longer_runs,
@@ -38,6 +38,7 @@ from wholeframe.surgery.probe import (
     cannot_show_a_change,
     deviation,
     outputs,
+    refuse_compiled_elsewhere,
     refuse_model,
     watch,
 )
@@ -154,12 +155,13 @@ def insert(
         TypeError: if `block` is not a callable that returns modules, or `at` has anything but strings.
     """
     refuse_model(model)
+    refuse_compiled_elsewhere(model)
     refuse_block(block)
     choice = Choice(layout, output)
     places = places_in(model)
     chosen = _chosen_sites(at, places)
-    seen, maps = maps_of(model, places.values(), example, choice, chosen.values())
     call = as_call(model, example)
+    seen, maps = maps_of(model, places.values(), call, choice, chosen.values())
     refuse_sites(model, call, chosen, places, maps)
 
     before = outputs(model, call)
@@ -204,17 +206,18 @@ def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]
         TypeError: if `at` has anything but strings.
     """
     refuse_model(model)
+    refuse_compiled_elsewhere(model)
     lost, named = lost_sites(model), by_old_names(model)
     occupied = {name: site for name, site in named.items() if runs_block(site)} | lost
     if not occupied:
         raise ValueError("the model has no blocks to remove")
     if at is not None:
-        places = places_in(model) | named | lost
-        matched = {pattern: {places[name] for name in names} for pattern, names in match(at, places).items()}
-        for pattern, sites in matched.items():
-            if sites.isdisjoint(occupied.values()):
-                raise ValueError(f"at={pattern!r} matches no block; there are blocks at {quoted(occupied)}")
-        occupied = {name: site for name, site in occupied.items() if site in set().union(*matched.values())}
+        places, baked = places_in(model) | named | lost, baked_names(model)
+        matched = {glob: {old_name(name, baked) for name in names} for glob, names in match(at, places).items()}
+        for glob, names in matched.items():
+            if names.isdisjoint(occupied):
+                raise ValueError(f"at={glob!r} matches no block; there are blocks at {quoted(occupied)}")
+        occupied = {name: site for name, site in occupied.items() if name in set().union(*matched.values())}
     chosen = once_each(occupied)
     forget(model, chosen)
     unbake(model, chosen.values())
@@ -243,7 +246,8 @@ def _build(block: Callable[[int], nn.Module], name: str, site: nn.Module, found:
         error.add_note(f"(while building the block for {name!r} with {channels} channels; the model is unchanged)")
         raise
     if not isinstance(built, nn.Module):
-        raise TypeError(f"block({channels}) returns a {type(built).__name__}, and insert needs an nn.Module")
+        returned = f"the class {built.__name__}" if isinstance(built, type) else f"a {type(built).__name__}"
+        raise TypeError(f"block({channels}) returns {returned}, and insert needs an nn.Module; the model is unchanged")
     return as_its_site(built, site, found)
 
 
@@ -256,6 +260,7 @@ def _chosen_sites(at: str | Sequence[str], places: Mapping[str, nn.Module]) -> d
         if not names:
             near = near_names(pattern, places)
             hint = f"the nearest names are {quoted(near)}; " if near else ""
+            hint = hint if pattern else "the model itself has no parent to hold a block; "
             raise ValueError(f"at={pattern!r} matches no module; {hint}`wf.sites(model)` lists all that would do")
     names = set().union(*matched.values())
     return once_each({name: module for name, module in places.items() if name in names})

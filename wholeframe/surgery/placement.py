@@ -113,6 +113,13 @@ def _stored_as(y: Tensor, z: Tensor) -> Tensor:
     return torch.empty_like(y).copy_(z)
 
 
+def refuse_other(model: object) -> None:
+    """Raise TypeError for anything but a module."""
+    if not isinstance(model, nn.Module):
+        given = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise TypeError(f"model is {given}, and blocks are inserted into a network that is built: give an nn.Module")
+
+
 class NamelessHook:
     """A hook that torch.jit.script cannot compile: it reads the name of every hook, so the refusal is there.
 

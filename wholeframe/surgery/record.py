@@ -8,7 +8,7 @@ a site drops its mark too.
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from wholeframe.blocks.recipe import recipe
 from wholeframe.messages import counted, listed
 from wholeframe.surgery.baked import Baked, baked_names, old_name, unbaked
-from wholeframe.surgery.placement import CHILD, Layout, NamelessHook, has_block, hook_of
+from wholeframe.surgery.placement import CHILD, Layout, NamelessHook, has_block, hook_of, refuse_other
 
 METADATA = "wholeframe"  # a key in the metadata of a state dict
 MARK = "_wholeframe_mark"
@@ -75,6 +75,27 @@ class Placement:
         return f"{place}: {self.block}({self.channels}), {self.layout}{'' if self.attached else ', lost'}"
 
 
+def placements(given: str | Sequence[Placement | Mapping[str, Any]]) -> list[Placement]:
+    """The placements that a caller gives: themselves, the data of them, or that as JSON text.
+
+    Raises:
+        ValueError: for text that is not JSON, and for data of another form.
+    """
+    try:
+        blocks = json.loads(given) if isinstance(given, str) else given
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"blocks= is text that is not JSON ({error}); write json.dumps([block.as_data() for block in "
+            "wf.blocks_of(model)])"
+        ) from error
+    if not isinstance(blocks, list | tuple):
+        raise ValueError(
+            f"blocks= is a {type(blocks).__name__}; give wf.blocks_of(model) of the network with the blocks, the list "
+            "of their data, or that as JSON text"
+        )
+    return [block if isinstance(block, Placement) else Placement.from_data(block) for block in blocks]
+
+
 class Mark:
     """One insertion, shared by the record of the model and by the site: each finds the other under any name."""
 
@@ -93,7 +114,7 @@ class Record(NamelessHook):
         self.handle: RemovableHandle = model.register_forward_hook(self)
 
     def __call__(self, model: nn.Module, _args: Any, _output: Any) -> None:
-        if torch.compiler.is_compiling() or torch._C._is_tracing():
+        if torch.compiler.is_dynamo_compiling():  # it cannot warn; an exporter and a tracer run this hook as Python
             return
         if any(not _in_place(model, name, mark) for name, mark in self.marks.items()):
             self._warn(model)
@@ -129,6 +150,7 @@ def blocks_of(model: nn.Module) -> tuple[Placement, ...]:
 
 def located(model: nn.Module) -> list[tuple[Placement, nn.Module | None]]:
     """The blocks of a model, each with the module that runs it: None for one that is lost or part of a graph."""
+    refuse_other(model)
     names, baked = dict(model.named_modules()), baked_names(model)
     sites = {id(mark): site for site in names.values() if runs_block(site) and (mark := mark_of(site))}
     found: list[tuple[Placement, nn.Module | None]] = []

@@ -19,8 +19,8 @@ from wholeframe.messages import counted, did_you_mean, listed, nearest, quoted
 from wholeframe.surgery.baked import name_among, unbaked
 from wholeframe.surgery.insert import as_its_site
 from wholeframe.surgery.placement import CHILD, attach, detach, in_block
-from wholeframe.surgery.probe import refuse_model
-from wholeframe.surgery.record import METADATA, Placement, blocks_of, remember
+from wholeframe.surgery.probe import refuse_compiled_elsewhere, refuse_model
+from wholeframe.surgery.record import METADATA, Placement, blocks_of, placements, remember
 
 State = Mapping[str, Any]
 
@@ -56,17 +56,18 @@ def restore(
             of another package without `block`, and keys that are missing, unexpected or of another shape.
     """
     refuse_model(model)
+    refuse_compiled_elsewhere(model)
     state, metadata = _state_of(checkpoint)
     prefix = _prefix(model, state, prefix)
     modules = dict(model.named_modules())
-    placements = [
+    recorded = [
         replace(placement, site=name_among(modules, placement.site))
         for placement in _placements(state, metadata, prefix, blocks)
     ]
-    sites = {placement.site: _site(modules, placement.site) for placement in placements}
-    built = {placement.site: _block(placement, block) for placement in placements}
+    sites = {placement.site: _site(modules, placement.site) for placement in recorded}
+    built = {placement.site: _block(placement, block) for placement in recorded}
     with contextlib.ExitStack() as undo:
-        for placement in placements:
+        for placement in recorded:
             site = sites[placement.site]
             new = as_its_site(built[placement.site], site, next(model.parameters()))
             attach(site, new, placement.layout, placement.output)
@@ -78,7 +79,7 @@ def restore(
         _refuse_keys(own, weights)
         model.load_state_dict(weights)
         undo.pop_all()
-    remember(model, {placement.site: placement.channels for placement in placements})
+    remember(model, {placement.site: placement.channels for placement in recorded})
     return blocks_of(model)
 
 
@@ -86,6 +87,10 @@ def _state_of(checkpoint: str | os.PathLike[str] | State) -> tuple[State, Mappin
     """The state dict, and the metadata of its modules."""
     content, source, metadata = checkpoint, "checkpoint", {}
     if not isinstance(checkpoint, Mapping):
+        if not isinstance(checkpoint, str | os.PathLike):
+            raise ValueError(
+                f"checkpoint is a {type(checkpoint).__name__}; give a file, a state dict, or a dict that has one"
+            )
         path = Path(checkpoint)
         source = f"'{path}'"
         content = _read(path)
@@ -96,8 +101,9 @@ def _state_of(checkpoint: str | os.PathLike[str] | State) -> tuple[State, Mappin
     if not _is_state(content):
         inner = {name: value for name, value in content.items() if isinstance(value, Mapping) and _is_state(value)}
         if len(inner) != 1:
-            found = f"these state dicts: {quoted(inner)}; give one of them" if inner else "no state dict"
-            raise ValueError(f"{source} has the keys {listed(map(repr, content))}, and {found}")
+            found = f"these state dicts: {quoted(inner)}; give one of them" if inner else "none has a state dict"
+            keys = f"the keys {listed(map(repr, content))}, and {found}" if content else "no keys"
+            raise ValueError(f"{source} has {keys}")
         content = next(iter(inner.values()))
     metadata = getattr(content, "_metadata", None) or {}
     return content, metadata
@@ -150,9 +156,8 @@ def _prefix(model: nn.Module, state: State, given: str | None) -> str:
 def _placements(
     state: State, metadata: Mapping[str, Any], prefix: str, blocks: str | Sequence[Any] | None
 ) -> list[Placement]:
-    given = json.loads(blocks) if isinstance(blocks, str) else blocks
-    if given is not None:
-        found = [b if isinstance(b, Placement) else Placement.from_data(b) for b in given]
+    if blocks is not None:
+        found = placements(blocks)
     else:
         records = {name: entry[METADATA] for name, entry in metadata.items() if METADATA in entry}
         inside = {name: text for name, text in records.items() if f"{name}.".startswith(prefix)}

@@ -50,9 +50,10 @@ def sites(model: nn.Module, example: Example = None) -> list[Site]:
     """
     refuse_model(model)
     places = once_each(places_in(model))
-    _, maps = maps_of(model, places.values(), example, Choice(), places.values())
+    call = as_call(model, example)
+    _, maps = maps_of(model, places.values(), call, Choice(), places.values())
     names = fitting(places, maps)
-    running = containers(model, [places[name] for name in names], as_call(model, example))
+    running = containers(model, [places[name] for name in names], call)
     return [_site(name, places[name], maps[places[name]]) for name in names if places[name] not in running]
 
 
@@ -74,7 +75,7 @@ def once_each(places: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
 
 def match(at: str | Sequence[str], places: Mapping[str, nn.Module]) -> dict[str, set[str]]:
     """For each glob the names that it matches (`*` stays within a component), with every `nn.Sequential` resolved."""
-    patterns = list(at) if isinstance(at, Iterable) and not isinstance(at, str) else [at]
+    patterns = list(at) if isinstance(at, Iterable) and not isinstance(at, str | Mapping) else [at]
     if not all(isinstance(pattern, str) for pattern in patterns):
         raise TypeError(
             f"at={at!r} is not a glob over module names; write one such as at='layer4.*', or a list of them "
