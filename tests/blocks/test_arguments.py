@@ -5,7 +5,23 @@ import math
 import pytest
 import torch
 
-from wholeframe.blocks import BAT, BLOCKS, CBAM, AttentionContext, Block, GatherExcite, ISqrtCov, NonLocal
+from wholeframe.blocks import (
+    BAT,
+    BLOCKS,
+    CBAM,
+    CGNL,
+    AttentionContext,
+    Block,
+    GatherExcite,
+    GSoP,
+    ISqrtCov,
+    LinearTransform,
+    MeanContext,
+    NonLocal,
+    RowConv,
+    SqueezeExcite,
+    StdContext,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +48,9 @@ EVERY = {name: entry.make for name, entry in BLOCKS.items()} | {
     "gather_excite": lambda c: GatherExcite(c, extent=2),
     "isqrt": ISqrtCov,
     "context": AttentionContext,
+    "mean": MeanContext,
+    "std": StdContext,
+    "row_conv": RowConv,
 }
 
 
@@ -64,6 +83,20 @@ def test_channels_are_a_positive_integer(name, channels):
         (NonLocal, {"eps": -1}, "eps must be positive, got -1"),
         (NonLocal, {"eps": math.inf}, "eps must be positive, got inf"),
         (NonLocal, {"std": math.nan}, "std must be a number of at least 0, got nan"),
+        (NonLocal, {"momentum": math.nan}, "momentum must be a number from 0 to 1, or None .*, got nan"),
+        (NonLocal, {"momentum": -1}, "momentum must be a number from 0 to 1, or None .*, got -1"),
+        (CGNL, {"momentum": 10}, "momentum must be a number from 0 to 1, or None .*, got 10"),
+        (NonLocal, {"bias": "no"}, "bias must be True or False, got 'no'"),
+        (NonLocal, {"out_bias": 0}, "out_bias must be True or False, got 0"),
+        (NonLocal, {"concatenation_bias": None}, "concatenation_bias must be True or False, got None"),
+        (NonLocal, {"concatenation_bias": True}, "does not apply to kind='embedded_gaussian', which has no w_f"),
+        (CGNL, {"learn_gamma": 1.0}, "learn_gamma must be True or False, got 1"),
+        (SqueezeExcite, {"bias": "False"}, "bias must be True or False, got 'False'"),
+        (CBAM, {"bias": None}, "bias must be True or False, got None"),
+        (AttentionContext, {"bias": 1}, "bias must be True or False, got 1"),
+        (LinearTransform, {"bias": ()}, r"bias must be True or False, got \(\)"),
+        (GSoP, {"groups": 2}, "groups=2 does not apply to fusion='sum', which has no convolutions"),
+        (GSoP, {"fusion": "max", "kernel": 3}, "kernel=3 does not apply to fusion='max'"),
         (NonLocal, {"frame_groups": 2.0}, "frame_groups must be an integer of at least 1, got 2"),
         (BAT, {"dropout": 2}, "dropout is the fraction of dropped channels, at most 1, got 2"),
         (ISqrtCov, {"inner": 0}, "inner must be an integer of at least 1, got 0"),

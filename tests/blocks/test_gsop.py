@@ -101,7 +101,8 @@ def test_a_covariance_sees_what_a_mean_does_not():
 
 @pytest.mark.parametrize("fusion", ["sum", "max", "concat"])
 def test_fusions_are_the_literal_formulas(x, fusion):
-    block = GSoP(16, channel=CHANNEL, position=POSITION, fusion=fusion, groups=4, kernel=11).double()
+    convolutions = {"groups": 4, "kernel": 11} if fusion == "concat" else {}
+    block = GSoP(16, channel=CHANNEL, position=POSITION, fusion=fusion, **convolutions).double()
     u, v = block.channel(x), block.position(x)
     if fusion == "concat":
         z = block.out_channel(u) + block.out_position(v)

@@ -48,6 +48,18 @@ def test_a_recipe_builds_the_same_block(make):
         assert recipe(copied) == data
 
 
+@pytest.mark.parametrize("name", ["nl", "gsop_channel", "concat", "head"])
+def test_a_recipe_has_the_frozen_norms(name):
+    block = MADE[name](64)
+    wf.freeze_norms(block)
+    data = json.loads(json.dumps(recipe(block)))
+    assert data["frozen"]
+    built = build(data)
+    assert repr(built) == repr(block)
+    assert recipe(built) == data
+    built.load_state_dict(block.state_dict())
+
+
 def test_defaults_are_written_down():
     arguments = recipe(wf.NonLocal(8, kind="dot"))["arguments"]
     assert arguments["channels"] == 8
@@ -90,7 +102,9 @@ def alternating():
     [
         ({"block": "NonLocl", "arguments": {}}, "no block 'NonLocl'; did you mean 'NonLocal'"),
         ({"block": "NonLocal", "arguments": {"channels": 8, "knd": "dot"}}, "no argument 'knd'; did you mean 'kind'"),
-        ({"block": "os.system"}, "two keys"),
+        ({"block": "os.system"}, "keys 'block' and 'arguments', possibly 'frozen', and this one has"),
+        ({"block": "NonLocal", "arguments": {"channels": 8}, "frozen": ["g"]}, "'g' of this NonLocal .* is a Linear"),
+        ({"block": "NonLocal", "arguments": {"channels": 8}, "frozen": ["h"]}, "frozen batch norm, and it is absent"),
     ],
 )
 def test_data_that_is_not_a_recipe_is_refused(data, words):

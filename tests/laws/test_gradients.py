@@ -37,6 +37,33 @@ def test_gradgradcheck(alive, name, small):
     assert gradgradcheck(function, (small, *values), fast_mode=True)
 
 
+class Tagged(torch.Tensor):
+    """A tensor of another class, as some data libraries give."""
+
+
+STORED = {
+    "contiguous": lambda x: x,
+    "channels_last": lambda x: x.movedim(1, -1).contiguous().movedim(-1, 1),
+    "subclass": lambda x: x.as_subclass(Tagged),
+}
+
+
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+def test_the_next_layer_may_overwrite_the_output(alive, x, stored):
+    """As `out += identity` of a residual block does. In eval mode a norm is merged, so the block ends in a product."""
+    block = alive().eval()
+
+    def gradients(after):
+        block.zero_grad()
+        given = x.clone().requires_grad_()
+        after(block(stored(given))).relu_().square().sum().backward()
+        return {"x": given.grad} | {name: parameter.grad for name, parameter in block.named_parameters()}
+
+    expected, found = gradients(lambda y: y + x), gradients(lambda y: y.add_(x))
+    for name, gradient in expected.items():
+        assert torch.equal(found[name], gradient), name
+
+
 def test_every_parameter_has_a_gradient(alive, x):
     block = alive()
     block(x).square().sum().backward()

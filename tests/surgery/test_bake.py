@@ -11,6 +11,7 @@ from torch.fx.experimental.optimization import fuse
 
 import wholeframe as wf
 from wholeframe.surgery.bake import bake, old_keys
+from wholeframe.surgery.baked import Baked
 
 SITES = ["layer1.0.bn2", "layer1.0", "layer2.1.bn2", "stem"]
 
@@ -113,6 +114,73 @@ def test_layouts_and_outputs():
     assert torch.equal(give(bake(model), x), give(model, x))
 
 
-def test_refusals(net):
+@pytest.mark.parametrize("at", ["layer1.0", "layer1.0.bn2", "layer1.0.site.bn2", "*", None])
+def test_removing_gives_the_site_back(net, at):
+    keys, expected = list(net.state_dict()), give(net, IMAGE)
+    wf.insert(net, Same, at=SITES, example=IMAGE)
+    baked = bake(net)
+    removed = wf.remove(baked, at)
+    assert set(removed) == {"layer1.0": {"layer1.0"}, "*": {"stem"}, None: set(SITES)}.get(at, {"layer1.0.bn2"})
+    assert {block.site for block in wf.blocks_of(baked)} == set(SITES) - set(removed)
+    assert torch.equal(give(baked, IMAGE), expected)
+    wf.remove(bake(net))
+    if at is None:
+        assert list(baked.state_dict()) == keys
+        assert not any(isinstance(module, Baked) for module in baked.modules())
+        assert not baked._forward_hooks
+    else:
+        assert wf.verify(baked, IMAGE).runs == (1,) * (len(SITES) - len(removed))
+
+
+def test_a_shared_baked_site_is_removed_in_all_its_places():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(3, 3, 1)
+            self.second = self.first
+
+        def forward(self, x):
+            return self.first(x)
+
+    model = Twice()
+    wf.insert(model, Same, at="first", example=IMAGE)
+    baked = bake(model)
+    assert baked.first is baked.second
+    assert wf.remove(baked) == ["first"]
+    assert type(baked.first) is nn.Conv2d
+    assert baked.first is baked.second
+
+
+def test_inserting_into_a_baked_network(baked):
+    with pytest.raises(ValueError, match=r"'layer1.0' already has a block, Plus: remove it first"):
+        wf.insert(baked, Same, at="layer1.0", example=IMAGE)
+    wf.insert(baked, Same, at=["layer2.0", "layer1.0.site.bn1"], example=IMAGE)
+    assert len(wf.verify(baked, IMAGE).runs) == 6
+    again = bake(baked)
+    assert torch.equal(give(again, IMAGE), give(baked, IMAGE))
+    assert {b.site for b in wf.blocks_of(again)} == {*SITES, "layer2.0", "layer1.0.bn1"}
+    listed = {site.name: site.block for site in wf.sites(again, IMAGE)}
+    assert listed["layer1.0"] == "Plus"
+    assert not any("wholeframe" in name for name in listed)
+
+
+def test_a_lost_block_of_a_baked_network_is_named(baked):
+    baked.layer1[0].site.bn2 = nn.Identity()
+    with pytest.warns(UserWarning, match="1 inserted block no longer runs"):
+        baked(IMAGE)
+    with pytest.raises(ValueError, match=r"'layer1.0.bn2' \(Plus\): its site is now a Identity without it"):
+        wf.verify(baked, IMAGE)
+    assert wf.remove(baked, "layer1.0.bn2") == ["layer1.0.bn2"]
+
+
+def test_the_guard_of_a_baked_network_looks_no_further(baked, monkeypatch):
+    monkeypatch.setattr("wholeframe.surgery.record.blocks_of", None)
+    give(baked, IMAGE)
+
+
+def test_refusals(net, baked):
+    wf.remove(net)
     with pytest.raises(ValueError, match="no blocks to bake"):
         bake(net)
+    with pytest.raises(ValueError, match=r"are baked already, at stem, layer1.0, layer1.0.site.bn2, layer2.1.bn2"):
+        bake(baked)

@@ -1,5 +1,6 @@
 """What `insert` refuses, with the sentence; the model is then exactly as before."""
 
+import copy
 from functools import partial
 
 import pytest
@@ -8,6 +9,7 @@ import torchvision
 from surgery_models import IMAGE, Chain, FalseIdentity, Holder, Net, Returns, Same, Single, refuses
 from torch import Tensor, nn
 
+import wholeframe as wf
 from wholeframe.surgery.insert import insert, remove
 from wholeframe.surgery.sites import sites
 
@@ -120,6 +122,56 @@ def test_refuses_a_model_that_is_not_built(model, given: str):
     for act in (partial(insert, block=Same, at="layer1.0"), remove, sites):
         with pytest.raises(TypeError, match=f"model is {given}, and blocks are inserted into a network that is built"):
             act(model)
+
+
+def test_every_function_refuses_what_is_not_a_network():
+    for act in (wf.verify, wf.blocks_of, wf.bake, wf.freeze_norms, wf.sync_batchnorm, wf.reset_blocks):
+        with pytest.raises(TypeError, match=r"model is a NoneType, and blocks are .* give an nn.Module"):
+            act(None)
+    with pytest.raises(TypeError, match="model is a NoneType"):
+        wf.cost(None, IMAGE)
+
+
+def test_refuses_an_object_that_runs_another_network(net: Net):
+    """As ultralytics' YOLO, which is an nn.Module and predicts with a copy."""
+
+    class Program(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = net
+
+        def forward(self, x: Tensor) -> Tensor:
+            return copy.deepcopy(self.model)(x)
+
+    words = ["'model.layer1.0' (Residual) never ran", "none of the model's modules ran", "such as `yolo.model`"]
+    refuses(Program(), *words, at="model.layer1.0")
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ("gc", ["pass what builds the block, wf.BLOCKS['gc'].make or wf.GlobalContext"]),
+        (3, ["block is a int", "pass a class such as wf.GlobalContext"]),
+        (None, ["block is a NoneType", "pass a class such as wf.GlobalContext"]),
+        ({"gc": {}}, ["block is a dict", "pass a class such as wf.GlobalContext"]),
+        (wf.BLOCKS["gc"], ["block is an entry of BLOCKS", "pass its method `make`"]),
+        (nn.Identity(), ["block is a Identity", "pass the class itself, or `functools.partial(Identity, ...)`"]),
+        (lambda _channels: Same, ["block(4) returns the class Same, and insert needs an nn.Module"]),
+        (lambda _channels: None, ["block(4) returns a NoneType, and insert needs an nn.Module"]),
+        (lambda: None, ["building the block for 'layer1.0' with 4 channels; the model is unchanged"]),
+    ],
+)
+def test_what_cannot_build_a_block_is_named(net: Net, block, words: list[str]):
+    refuses(net, *words, error=TypeError, block=block, at="layer1.0")
+
+
+@pytest.mark.parametrize("at", [1, None, b"layer1.0", {}, {"layer1.0": "gc"}, ["layer1.0", None], nn.Identity()])
+def test_what_is_not_a_glob_is_named(net: Net, at):
+    refuses(net, "is not a glob over module names; write one such as at='layer4.*'", error=TypeError, at=at)
+
+
+def test_the_model_itself_is_no_site(net: Net):
+    refuses(net, "at='' matches no module; the model itself has no parent to hold a block", at="")
 
 
 def test_refuses_when_a_constructor_raises(net: Net):

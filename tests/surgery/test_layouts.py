@@ -169,6 +169,33 @@ def test_tokens_without_a_grid_are_refused_and_the_caller_can_give_it():
         insert(Queries(), wf.SimplifiedNonLocal, at="layer", example=IMAGE, layout=Layout("tokens", (5, 5), 1))
 
 
+@pytest.mark.parametrize(("queries", "grid"), [(17, (4, 4)), (5, (2, 2)), (16, None), (4, None)])
+def test_object_queries_are_not_read_as_a_grid(queries: int, grid: tuple[int, int] | None):
+    """As in DETR, whose decoder has tokens of its own that look at those of the image."""
+    size = 4 if queries > 15 else 2
+
+    class Decoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.proj = nn.Conv2d(3, 12, 32 // size, 32 // size)
+            self.query = nn.Parameter(torch.randn(1, queries, 12))
+            self.attend, self.layer = nn.MultiheadAttention(12, 2, batch_first=True), Mlp(12)
+
+        def forward(self, x: Tensor) -> Tensor:
+            memory = self.proj(x).flatten(2).transpose(1, 2)
+            return self.layer(self.attend(self.query.expand(len(x), -1, -1), memory, memory)[0])
+
+    torch.manual_seed(0)
+    if grid is None:
+        assert found(Decoder(), "layer") == (12, (queries,), Layout("tokens", (queries,)))
+        return
+    words = rf"'layer' returns {queries} tokens, .* those of a grid of {grid[0]} x {grid[1]} after 1 more; give layout="
+    with pytest.raises(ValueError, match=words):
+        insert(Decoder(), wf.SimplifiedNonLocal, at="layer", example=IMAGE)
+    layout = Layout("tokens", (queries,))
+    assert found(Decoder(), "layer", layout=layout) == (12, (queries,), layout)
+
+
 def test_a_layout_that_does_not_exist_is_named():
     with pytest.raises(ValueError, match="layout='nhwc' is not one of 'auto', 'channels_first'"):
         insert(ChannelsLast(), wf.SimplifiedNonLocal, at="stage1.0", example=IMAGE, layout="nhwc")  # type: ignore[arg-type]

@@ -106,12 +106,34 @@ def test_freezing_loses_no_block():
     network = ToyNet(2, strides=(1, 2, 2)).eval()
     image = torch.randn(1, 3, 16, 16)
     wf.insert(network, wf.NonLocal, "stage3.1", image)
-    with pytest.raises(ValueError, match=r"the batch norm 'stage3.1' has a block, .*insert it again"):
-        freeze_norms(network)
-    assert isinstance(network.stage1[1], nn.BatchNorm2d)
-    wf.remove(network)
-    freeze_norms(network)
-    assert wf.insert(network, wf.NonLocal, "stage3.1", image).unchanged
+    lived_in(network)
+    before = network(image)
+    assert {"stage3.1", "stage3.1.wholeframe.norm"} <= set(freeze_norms(network))
+    torch.testing.assert_close(network(image), before, rtol=1e-4, atol=1e-5)
+    assert wf.verify(network, image).runs == (1,)
+    assert wf.remove(network) == ["stage3.1"]
+    assert isinstance(network.stage3[1], Affine)
+
+
+def test_a_shared_norm_is_frozen_in_all_its_places():
+    norm = lived_in(nn.Sequential(nn.BatchNorm2d(3)))[0]
+    network = nn.Sequential(norm, nn.Conv2d(3, 3, 1), norm).eval()
+    image = torch.randn(1, 3, 4, 4)
+    before = network(image)
+    assert freeze_norms(network) == ["0", "2"]
+    assert network[0] is network[2]
+    torch.testing.assert_close(network(image), before, rtol=1e-5, atol=1e-6)
+
+
+def test_models_whose_norms_cannot_be_replaced():
+    with pytest.raises(ValueError, match="the model is a BatchNorm2d itself"):
+        freeze_norms(nn.BatchNorm2d(2))
+    with pytest.raises(ValueError, match="wrapped in DataParallel"):
+        freeze_norms(nn.DataParallel(nn.Sequential(nn.BatchNorm2d(2))))
+    hooked = nn.Sequential(nn.SyncBatchNorm(2))
+    hooked[0].register_forward_hook(lambda *_: None)
+    with pytest.raises(ValueError, match="the SyncBatchNorm '0' has a hook"):
+        freeze_norms(hooked)
 
 
 def test_the_norm_of_a_block_freezes_with_the_rest():

@@ -100,6 +100,20 @@ def test_the_first_forward_after_a_loss_warns_once(marked):
     assert [block.attached for block in blocks_of(marked)] == [False, True]
 
 
+@pytest.mark.compiled
+def test_exporting_after_a_loss_warns(marked):
+    marked.eval().layer1[0].bn2 = nn.Identity()
+    with pytest.warns(UserWarning, match=r"1 inserted block no longer runs \(layer1.0.bn2\)"):
+        torch.export.export(marked, (IMAGE,))
+
+
+def test_the_record_is_of_the_block_as_it_is(marked):
+    marked.layer2[1].wholeframe = wf.GlobalContext(4)
+    assert [block.block for block in blocks_of(marked)] == ["NonLocal", "GlobalContext"]
+    wf.freeze_norms(marked)
+    assert blocks_of(marked)[0].recipe["frozen"] == ["norm"]
+
+
 def test_lost_blocks_are_forgotten_by_remove(marked):
     marked.layer1[0].bn2 = nn.SyncBatchNorm.convert_sync_batchnorm(marked.layer1[0].bn2)
     assert remove(marked, at="layer1.*.bn2") == ["layer1.0.bn2"]

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from surgery_models import IMAGE, Net, Plus, assert_same, give, snapshot
 from torch import nn
+from torch.nn.utils import prune
 
 import wholeframe as wf
 from wholeframe.surgery.insert import insert
@@ -49,6 +50,93 @@ def test_the_same_network_from_the_state_dict(trained, prefix):
     assert torch.equal(give(fresh, IMAGE), give(trained, IMAGE))
     assert blocks_of(fresh) == restored
     wf.verify(fresh, IMAGE)
+
+
+@pytest.mark.parametrize("prefix", ["", "model."])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_checkpoint_of_the_baked_network(trained, prefix, recorded):
+    insert(trained, wf.GlobalContext, at=["stem", "layer1.0"], example=IMAGE)
+    baked = wf.bake(trained)
+    state = wrapped(baked.state_dict(), prefix)
+    fresh = Net()
+    restored = restore(fresh, state) if recorded else restore(fresh, dict(state), blocks=blocks_of(baked))
+    assert {block.site: block for block in restored} == {block.site: block for block in blocks_of(trained)}
+    assert fresh.state_dict().keys() == trained.state_dict().keys()
+    assert torch.equal(give(fresh, IMAGE), give(trained, IMAGE))
+
+
+def test_a_part_of_the_host_called_site_keeps_its_name():
+    class Host(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.site = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ModuleDict({"site": nn.Conv2d(4, 4, 1)}))
+
+        def forward(self, x):
+            return self.site[1]["site"](self.site[0](x))
+
+    model, fresh = Host(), Host()
+    insert(model, partial(wf.NonLocal, init="random"), at=["site.0", "site.1.site"], example=IMAGE)
+    baked = wf.bake(model)
+    assert "site.1.site.site.weight" in baked.state_dict()
+    assert [block.site for block in restore(fresh, baked.state_dict())] == ["site.0", "site.1.site"]
+    assert torch.equal(give(fresh, IMAGE), give(model, IMAGE))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        lambda c: wf.NonLocal(c, inner=2),
+        lambda c: wf.CGNL(c, groups=2, norm="bn"),
+        lambda c: wf.GSoPChannel(c, inner=4),
+        partial(
+            wf.ContextBlock,
+            context=wf.parts.MeanContext,
+            transform=partial(wf.parts.Bottleneck, hidden=3, norm="bn"),
+            fusion="multiply_add",
+        ),
+    ],
+)
+def test_norms_that_were_frozen_after_the_insertion(net, block):
+    insert(net, block, at=SITES, example=IMAGE)
+    wf.freeze_norms(net)
+    state = net.state_dict()
+    assert all(placement.recipe["frozen"] for placement in blocks_of(net))
+    fresh = Net()
+    before = snapshot(fresh)
+    with pytest.raises(ValueError, match=r"of the checkpoint are frozen \(.*`wf.freeze_norms\(model\)` first"):
+        restore(fresh, state)
+    assert_same(fresh, before)
+    wf.freeze_norms(fresh)
+    assert restore(fresh, state) == blocks_of(net)
+    assert torch.equal(give(fresh, IMAGE), give(net, IMAGE))
+    insert(thawed := Net(), block, at=SITES, example=IMAGE)
+    frozen = Net()
+    wf.freeze_norms(frozen)
+    with pytest.raises(ValueError, match=r"the batch norms of this model are frozen .* restore into a model before"):
+        restore(frozen, thawed.state_dict())
+
+
+def test_norms_that_were_synchronised_after_the_insertion(trained):
+    expected = give(trained, IMAGE)
+    wf.sync_batchnorm(trained)
+    fresh = Net()
+    assert restore(fresh, trained.state_dict()) == blocks_of(trained)
+    assert torch.equal(give(fresh, IMAGE), expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda block: torch.nn.utils.parametrizations.weight_norm(block.theta),
+        lambda block: prune.l1_unstructured(block.g, "weight", 0.5),
+        lambda block: setattr(block, "norm", None),
+    ],
+)
+def test_a_block_that_was_changed_by_hand_is_named(net, change):
+    insert(net, lambda c: wf.NonLocal(c, inner=2), at="layer2.1", example=IMAGE)
+    change(net.layer2[1].wholeframe)
+    with pytest.raises(ValueError, match=r"the layers of the block at 'layer2.1' were changed after it was built"):
+        restore(Net(), net.state_dict())
 
 
 def test_in_another_process(trained, tmp_path):
@@ -143,6 +231,13 @@ def test_other_refusals(trained, tmp_path):
         restore(Net(), Net().state_dict())
     with pytest.raises(ValueError, match="these state dicts: 'model', 'ema'; give one of them"):
         restore(Net(), {"model": state, "ema": state})
+    for nothing, words in ((None, "checkpoint is a NoneType; give a file"), ({}, "checkpoint has no keys")):
+        with pytest.raises(ValueError, match=words):
+            restore(Net(), nothing)
+    with pytest.raises(ValueError, match="blocks= is text that is not JSON"):
+        restore(Net(), state, blocks="{")
+    with pytest.raises(ValueError, match="blocks= is a int; give"):
+        restore(Net(), state, blocks=3)
     with pytest.raises(ValueError, match="there is no file"):
         restore(Net(), tmp_path / "none.pt")
     torch.save(trained, tmp_path / "whole.pt")

@@ -1,6 +1,7 @@
 """Every block that a tool drops is named."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -83,10 +84,27 @@ def refuse_large(_module, args):
 def test_a_traced_network_needs_the_blocks_of_the_original(net):
     insert(net, Same, at=SITES, example=IMAGE)
     traced = torch.fx.symbolic_trace(net)
-    verify(traced, IMAGE, blocks=blocks_of(net))
+    data = [block.as_data() for block in blocks_of(net)]
+    for blocks in (blocks_of(net), data, json.dumps(data)):
+        verify(traced, IMAGE, blocks=blocks)
+    for blocks, words in ((3, "blocks= is a int; give"), ("[", "blocks= is text that is not JSON")):
+        with pytest.raises(ValueError, match=words):
+            verify(traced, IMAGE, blocks=blocks)
     lost = torch.fx.symbolic_trace(Net())
     with pytest.raises(ValueError, match="2 of 2 inserted blocks are lost"):
         verify(nn.DataParallel(lost), blocks=blocks_of(net))
+
+
+@pytest.mark.compiled
+def test_a_network_that_is_compiled_elsewhere_takes_no_block(net):
+    """Compiled code does not look for new hooks, so its output would stay without the block in silence."""
+    compiled = torch.compile(net, backend="eager")
+    compiled(IMAGE)
+    for change in (lambda: insert(net, Same, at="layer2.1", example=IMAGE), lambda: wf.remove(net)):
+        with pytest.raises(ValueError, match=r"torch.compile of this model is alive"):
+            change()
+    del compiled
+    insert(net, Same, at="layer2.1", example=IMAGE)
 
 
 @pytest.mark.compiled

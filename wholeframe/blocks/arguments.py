@@ -28,6 +28,22 @@ def not_negative(name: str, value: object, *, default: object = None) -> None:
         raise ValueError(f"{name} must be a number of at least 0, got {_shown(value)}{_default(default)}")
 
 
+def flags(**values: object) -> None:
+    """Refuse anything but True and False: a text such as "no" would count as true."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, got {_shown(value)}")
+
+
+def momentum(value: object) -> None:
+    """Refuse a momentum of a batch norm that would not move its statistics towards those of a batch."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1):
+        raise ValueError(
+            f"momentum must be a number from 0 to 1, or None for the mean over all batches, got {_shown(value)} "
+            "(the default is 0.1)"
+        )
+
+
 def odd(name: str, value: object, *, default: object) -> None:
     """Refuse the width of a window that has no middle."""
     integer(name, value, default=default)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.fx import Proxy
 
 from wholeframe import ops
+from wholeframe.blocks import arguments
 from wholeframe.blocks.arguments import divides, integer, not_negative, positive
 from wholeframe.blocks.grouped import GroupedLinear
 from wholeframe.blocks.init import init_weight
@@ -97,6 +98,7 @@ class CGNL(Recorded):
         one_of("scale", scale, ("sqrt_length", None))
         one_of("norm", norm, ("gn", "bn", None))
         one_of("init", init, ("identity", "random"))
+        arguments.flags(learn_gamma=learn_gamma)
         _of_kernel("gamma", gamma, kernel, ("taylor", "rbf"))
         _of_kernel("learn_gamma", learn_gamma or None, kernel, ("taylor", "rbf"))
         _of_kernel("order", order, kernel, ("taylor",))
@@ -120,6 +122,7 @@ class CGNL(Recorded):
         if max_span is not None:
             gaussian_rbf.check_max_span(max_span)
         positive("eps", eps, default=1e-5)
+        arguments.momentum(momentum)
         if std is not None:
             not_negative("std", std, default=0.01)
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from wholeframe import ops
-from wholeframe.blocks.arguments import divides, integer, positive, similarity_scale
+from wholeframe.blocks.arguments import divides, flags, integer, positive, similarity_scale
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 
@@ -27,6 +27,7 @@ class Pooling(Recorded):
 
     def __init__(self, channels: int):
         super().__init__()
+        integer("channels", channels)
 
     def reset_parameters(self) -> None:
         """Nothing to reset."""
@@ -97,6 +98,7 @@ class AttentionContext(Recorded):
     def __init__(self, channels: int, *, heads: int = 1, scale: ops.Scale = None, bias: bool = True):
         super().__init__()
         integer("channels", channels)
+        flags(bias=bias)
         divides("heads", heads, "channels", channels)
         self.channels, self.heads = channels, heads
         similarity_scale(scale)

@@ -21,6 +21,8 @@ class Affine(nn.Module):
 
     weight: Tensor
     bias: Tensor
+    frozen = False
+    """Whether it takes the place of a batch norm, see `folded`."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -44,7 +46,7 @@ class Affine(nn.Module):
             s = torch.rsqrt(norm.running_var + norm.eps) * (norm.weight if norm.affine else 1)
             b = (norm.bias if norm.affine else 0) - norm.running_mean * s
         affine = cls(norm.num_features)
-        affine.weight, affine.bias = s, b
+        affine.weight, affine.bias, affine.frozen = s, b, True
         return affine
 
     def reset_parameters(self) -> None:

@@ -70,6 +70,7 @@ class RowConv(Recorded):
     def __init__(self, channels: int, *, inner: int = 128, filters: int = 4, act: RowAct = None):
         super().__init__()
         one_of("row_act", act, tuple(ROW_ACTS))
+        integer("channels", channels)
         integer("filters", filters, default=4)
         integer("inner", inner)
         self.channels, self.inner, self.filters = channels, inner, filters

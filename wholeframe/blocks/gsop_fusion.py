@@ -44,7 +44,8 @@ class GSoP(Recorded):
         kernel: k, an odd number; None for 2 log2(32 / groups) + 5, as released.
 
     Raises:
-        ValueError: for an unknown fusion, for groups that do not divide the channels, and for an even kernel.
+        ValueError: for an unknown fusion, for groups that do not divide the channels, for an even kernel, and for
+            groups or a kernel of a fusion without convolutions.
     """
 
     remark: str | None = None
@@ -64,6 +65,12 @@ class GSoP(Recorded):
         part("channel", channel, "GSoPChannel")
         part("position", position, "GSoPPosition")
         one_of("fusion", fusion, ("sum", "max", "concat"))
+        for name, value in (("groups", groups), ("kernel", kernel)):
+            if value is not None and fusion != "concat":
+                raise ValueError(
+                    f"{name}={value!r} does not apply to fusion={fusion!r}, which has no convolutions; leave it out, "
+                    "or take fusion='concat'"
+                )
         self.channels, self.fusion, self.groups, self.kernel = channels, fusion, 1, 1
         self.channel, self.position = channel(channels), position(channels)
         self.out_channel, self.out_position, self.norm = None, None, None

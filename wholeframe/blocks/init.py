@@ -49,7 +49,10 @@ def reset_blocks(model: nn.Module) -> list[str]:
 
     Raises:
         ValueError: for a model without blocks.
+        TypeError: for anything but a module.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}, and blocks are in a network: give an nn.Module")
     blocks = {name: m for name, m in model.named_modules() if isinstance(m, Block)}
     if not blocks:
         raise ValueError(f"{type(model).__name__} has no wholeframe block to reset; insert one first")

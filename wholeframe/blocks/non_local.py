@@ -11,8 +11,8 @@ from torch.fx import Proxy
 from torch.nn.modules.batchnorm import _BatchNorm  # the base class of SyncBatchNorm as well
 
 from wholeframe import ops
-from wholeframe.blocks import conventions, spacetime
-from wholeframe.blocks.arguments import flat_positions, integer, not_negative, positive, similarity_scale, windows
+from wholeframe.blocks import arguments, conventions, spacetime
+from wholeframe.blocks.arguments import flat_positions, integer, not_negative, positive
 from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
@@ -106,7 +106,7 @@ class NonLocal(Recorded):
         super().__init__()
         one_of("kind", kind, ops.KINDS)
         one_of("pool_order", pool_order, ("before", "after"))
-        windows(pool)
+        arguments.windows(pool)
         spacetime.check(attend_over, frame_groups, frames_per_group, pool)
         one_of("norm", norm, ("bn", "affine", None))
         one_of("init", init, ("identity", "random"))
@@ -116,11 +116,15 @@ class NonLocal(Recorded):
                 f"scale={scale!r} does not apply to kind={kind!r}, which is divided by the number of keys; "
                 "leave scale=None, or take a gaussian kind"
             )
-        similarity_scale(scale)
+        arguments.similarity_scale(scale)
+        arguments.flags(bias=bias, out_bias=out_bias, concatenation_bias=concatenation_bias)
+        if concatenation_bias and kind != "concatenation":
+            raise ValueError(f"concatenation_bias=True does not apply to kind={kind!r}, which has no w_f; leave it out")
         integer("channels", channels)
         inner = max(channels // 2, 1) if inner is None else inner
         integer("inner", inner, default=max(channels // 2, 1))
         positive("eps", eps, default=1e-5)
+        arguments.momentum(momentum)
         if std is not None:
             not_negative("std", std, default=0.01)
 

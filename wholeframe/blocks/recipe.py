@@ -3,6 +3,7 @@
     recipe(NonLocal(64, kind="dot"))  ->  {"block": "NonLocal", "arguments": {"channels": 64, "kind": "dot", ...}}
 
 Every argument is written down, defaults included, so that a recipe still means the same block when a default changes.
+A block whose batch norms were frozen afterwards has their names under a third key, `"frozen": ["norm"]`.
 Only classes of this package are built from data: reading a checkpoint imports and runs no other code.
 """
 
@@ -11,7 +12,9 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.messages import did_you_mean, refuse_unknown
 
 R = TypeVar("R", bound="Recorded")
@@ -53,11 +56,19 @@ def recipe(block: nn.Module) -> dict[str, Any]:
         block: a block of this package, or a context or transform of `wholeframe.parts`.
 
     Returns:
-        `{"block": class name, "arguments": {name: value}}`. `json.dumps` takes it.
+        `{"block": class name, "arguments": {name: value}}`, and the names of frozen batch norms under `"frozen"`, if
+        there are any. `json.dumps` takes it.
 
     Raises:
         ValueError: for a module of another package, a part of one, and an argument that JSON cannot hold.
     """
+    data = _constructor(block)
+    frozen = [name for name, module in block.named_modules() if isinstance(module, Affine) and module.frozen]
+    return {**data, "frozen": frozen} if frozen else data
+
+
+def _constructor(block: nn.Module) -> dict[str, Any]:
+    """The class and the arguments, without what happened to the block since."""
     kind = type(block).__name__
     if not isinstance(block, Recorded) or _classes().get(kind) is not type(block):
         raise ValueError(
@@ -76,16 +87,29 @@ def build(data: Mapping[str, Any]) -> nn.Module:
         data: what `recipe` returns, possibly after JSON.
 
     Raises:
-        ValueError: for data of another form, an unknown class, and arguments that the class does not accept.
+        ValueError: for data of another form, an unknown class, arguments that the class does not accept, and a frozen
+            norm where the block has no batch norm.
     """
-    if set(data) != {"block", "arguments"}:
-        raise ValueError(f"a recipe has the two keys 'block' and 'arguments', and this one has {sorted(data)}")
+    if not {"block", "arguments"} <= set(data) <= {"block", "arguments", "frozen"}:
+        raise ValueError(
+            f"a recipe has the keys 'block' and 'arguments', possibly 'frozen', and this one has {sorted(data)}"
+        )
     name, given = data["block"], data["arguments"]
     classes = _classes()
     if name not in classes:
         raise ValueError(f"wholeframe has no block {name!r}{did_you_mean(str(name), classes)}")
     refuse_unknown(name, classes[name].__init__, given)
-    return classes[name](**{key: _argument(value) for key, value in given.items()})
+    block = classes[name](**{key: _argument(value) for key, value in given.items()})
+    for norm in data.get("frozen", ()):
+        found = dict(block.named_modules()).get(norm)
+        if not isinstance(found, _BatchNorm):
+            kind = "absent" if found is None else f"a {type(found).__name__}"
+            raise ValueError(
+                f"the recipe says that {norm!r} of this {name} is a frozen batch norm, and it is {kind}; take the "
+                "recipe as `wf.blocks_of` gives it"
+            )
+        block.set_submodule(norm, Affine.folded(found))
+    return block
 
 
 def _bound(cls: type, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +130,7 @@ def _classes() -> dict[str, type[Recorded]]:
 
 def _part(block: Recorded, argument: str) -> dict[str, Any]:
     children = [getattr(block, child) for child in BUILT_FROM.get(argument, (argument,))]
-    found = [recipe(child) for child in children if child is not None]
+    found = [_constructor(child) for child in children if child is not None]
     if not found or any(other != found[0] for other in found):
         raise ValueError(
             f"the argument {argument!r} of this {type(block).__name__} builds different parts, so one recipe cannot "

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wholeframe.blocks.arguments import integer, odd, positive
+from wholeframe.blocks.arguments import flags, integer, odd, positive
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
@@ -52,6 +52,7 @@ class LinearTransform(Recorded):
     def __init__(self, channels: int, *, bias: bool = True):
         super().__init__()
         integer("channels", channels)
+        flags(bias=bias)
         self.channels = channels
         self.expand = nn.Linear(channels, channels, bias=bias)
 
@@ -102,6 +103,7 @@ class Bottleneck(Recorded):
         one_of("norm", norm, ("ln", "bn", None))
         one_of("activation", activation, tuple(ACTIVATIONS))
         integer("channels", channels)
+        flags(bias=bias)
         p = hidden_width(channels, ratio, min_hidden) if hidden is None else hidden
         integer("hidden", p)
         if hidden is None and p != int(channels * ratio):

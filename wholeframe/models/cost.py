@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from wholeframe.blocks import Block
 from wholeframe.models.measure import peak_bytes, seconds
-from wholeframe.surgery.probe import evaluating
+from wholeframe.surgery.probe import Example, as_call, evaluating
 from wholeframe.surgery.verify import refuse_lost
 
 
@@ -33,7 +33,7 @@ class Cost:
     macs: int
 
 
-def cost(network: nn.Module, example: Tensor) -> Cost:
+def cost(network: nn.Module, example: Example) -> Cost:
     """Count the parameters of a network and the multiply-adds of a forward pass.
 
     A block counts as its definition (`Block.multiply_adds`), whichever backend runs it, so that the number depends
@@ -42,7 +42,8 @@ def cost(network: nn.Module, example: Tensor) -> Cost:
 
     Args:
         network: stays unchanged, with its training flags.
-        example: the input, with a batch of one.
+        example: the input with a batch of one, as in `wf.insert`: a tensor, a tuple of positional or a dict of keyword
+            arguments, or None for one 224 x 224 image.
 
     Returns:
         All parameters, trainable or not, and the multiply-adds of the example.
@@ -51,13 +52,14 @@ def cost(network: nn.Module, example: Tensor) -> Cost:
         ValueError: if a tool has dropped an inserted block, see `wf.verify`.
     """
     refuse_lost(network)
+    call = as_call(network, example)
     with (
         evaluating(network),
         torch.no_grad(),
         FlopCounterMode(display=False, custom_mapping=ON_CPU) as counter,
         _definitions(network, counter) as differences,
     ):
-        network(example)
+        network(*call.args, **call.kwargs)
     macs = counter.get_total_flops() // 2 + sum(differences)
     return Cost(sum(p.numel() for p in network.parameters()), macs)
 

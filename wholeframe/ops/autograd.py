@@ -31,4 +31,5 @@ def applied(function: Any, *inputs: Any) -> Any:
     """
     if not torch.is_grad_enabled() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return function.forward(*inputs)
-    return (function if torch.compiler.is_compiling() else function.dual).apply(*inputs)
+    with torch._C.DisableTorchFunctionSubclass():  # a subclass would make views in it, which no layer may overwrite
+        return (function if torch.compiler.is_compiling() else function.dual).apply(*inputs)

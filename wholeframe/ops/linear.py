@@ -53,7 +53,9 @@ def add_product(
         z = (y @ weight.transpose(-2, -1).to(y.dtype)).transpose(-2, -1)
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
-    return applied(_AddProduct, x, weight, y, bias)
+    channels_last = x is not None and x.stride(1) == 1
+    z = applied(_AddProduct, x, weight, y, bias, channels_last)
+    return z.mT if channels_last else z  # a view from within a Function could not be changed in place by the next layer
 
 
 def gram(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
@@ -137,19 +139,18 @@ class _AddProduct(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x, weight, y, bias):
+    def forward(x, weight, y, bias, channels_last):
+        """The map, or for maps that are stored with channels last its transpose."""
         weight = weight.expand(y.shape[0], -1, -1)
-        if x is None:
-            z = torch.bmm(weight, y.mT)
-        elif x.stride(1) == 1:  # channels last
-            z = torch.baddbmm(x.mT, y, weight.mT).mT
-        else:
-            z = torch.baddbmm(x, weight, y.mT)
+        if channels_last:
+            z = torch.baddbmm(x.mT, y, weight.mT)
+            return z if bias is None else z.add_(bias[..., None, :])
+        z = torch.bmm(weight, y.mT) if x is None else torch.baddbmm(x, weight, y.mT)
         return z if bias is None else z.add_(bias[..., None])
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, weight, y, bias = inputs
+        x, weight, y, bias, ctx.channels_last = inputs
         ctx.save_for_backward(weight, y)
         ctx.save_for_forward(weight, y)
         ctx.added, ctx.by_position = x is not None, y.stride(-1) == 1
@@ -157,14 +158,15 @@ class _AddProduct(torch.autograd.Function):
 
     @staticmethod
     def tangents(ctx, *tangents):
-        (dx, dweight, dy, dbias), (weight, y) = tangents, ctx.saved_tensors
+        (dx, dweight, dy, dbias, _), (weight, y) = tangents, ctx.saved_tensors
         dz = weight @ dy.mT + dweight @ y.mT
         dz = dz if dbias is None else dz + dbias[..., None]
-        return dz if dx is None else dx + dz
+        dz = dz if dx is None else dx + dz
+        return dz.mT if ctx.channels_last else dz
 
     @staticmethod
     def backward(ctx, *gradients):
-        (dz,) = gradients
+        dz = gradients[0].mT if ctx.channels_last else gradients[0]
         weight, y = ctx.saved_tensors
         dweight = dy = dbias = None
         if ctx.needs_input_grad[1]:
@@ -174,7 +176,7 @@ class _AddProduct(torch.autograd.Function):
             dy = torch.bmm(dz.mT, weight) if ctx.by_position else torch.bmm(weight.mT, dz).mT
         if ctx.bias_rank and ctx.needs_input_grad[3]:
             dbias = dz.sum(dim=(0, 2) if ctx.bias_rank == 1 else 2)
-        return dz if ctx.added else None, dweight, dy, dbias
+        return dz if ctx.added else None, dweight, dy, dbias, None
 
 
 @two_modes

@@ -4,7 +4,8 @@ import copy
 
 from torch import nn
 
-from wholeframe.surgery.baked import INNER, Baked
+from wholeframe.messages import listed
+from wholeframe.surgery.baked import Baked, baked_names, old_name
 from wholeframe.surgery.placement import CHILD, detach, has_block, hook_of
 from wholeframe.surgery.probe import refuse_model
 from wholeframe.surgery.record import carry
@@ -34,7 +35,12 @@ def bake(model: nn.Module) -> nn.Module:
     if "" in places:
         raise ValueError("the model itself is the site of a block, and has no parent to hold a module in its place")
     if not places:
-        raise ValueError("the model has no blocks to bake; `wf.insert` them first")
+        done = baked_names(baked)
+        raise ValueError(
+            f"the blocks of this model are baked already, at {listed(done)}; take the model as it is"
+            if done
+            else "the model has no blocks to bake; `wf.insert` them first"
+        )
     replaced: dict[nn.Module, Baked] = {}
     for name in sorted(places, key=lambda name: -name.count(".")):  # a site within a site comes first
         site = places[name]
@@ -50,14 +56,5 @@ def bake(model: nn.Module) -> nn.Module:
 
 def old_keys(baked: nn.Module) -> dict[str, str]:
     """The keys of the network before `bake` -> the keys of the baked network."""
-    places = [
-        f"{name}.{INNER}." for name, module in baked.named_modules(remove_duplicate=False) if isinstance(module, Baked)
-    ]
-    table = {}
-    for key in baked.state_dict():
-        old = key
-        for place in sorted(places, key=len, reverse=True):
-            if old.startswith(place):
-                old = place.removesuffix(f"{INNER}.") + old.removeprefix(place)
-        table[old] = key
-    return table
+    places = baked_names(baked)
+    return {old_name(key, places): key for key in baked.state_dict()}

@@ -1,5 +1,7 @@
 """A site and its block as one ordinary module, without hooks."""
 
+from collections.abc import Collection, Container
+from itertools import combinations
 from typing import Any
 
 from torch import nn
@@ -11,8 +13,32 @@ NORM_FIELDS = ("weight", "bias", "running_mean", "running_var", "eps", "num_batc
 
 
 def unbaked(name: str) -> str:
-    """The name of a module or weight before `bake`: `layer3.4.bn3` for `layer3.4.site.bn3`."""
+    """A name without every part `site`: equal for a module or weight before and after `bake`."""
     return ".".join(part for part in name.split(".") if part != INNER)
+
+
+def old_name(name: str, baked: Collection[str]) -> str:
+    """The name before `bake`: `layer3.4.bn3` for `layer3.4.site.bn3` where `layer3.4` is among the `baked` modules."""
+    for place in sorted(baked, key=len, reverse=True):  # a baked module within another comes first
+        if f"{name}.".startswith(f"{place}.{INNER}."):
+            name = place + name.removeprefix(f"{place}.{INNER}")
+    return name
+
+
+def name_among(known: Container[str], name: str) -> str:
+    """The one of the `known` names, those of a network without baked modules, that is this name before `bake`.
+
+    A part of the name that is `site` may come from `bake` or from the network; the most parts that fit are kept. A name
+    that fits none stays.
+    """
+    parts = name.split(".")
+    inner = [place for place, part in enumerate(parts) if part == INNER]
+    for count in range(len(inner) + 1):
+        for left_out in combinations(inner, count):
+            shorter = ".".join(part for place, part in enumerate(parts) if place not in left_out)
+            if shorter in known:
+                return shorter
+    return name
 
 
 class Baked(nn.Module):
@@ -50,6 +76,19 @@ class Baked(nn.Module):
         raise AttributeError(
             f"{name!r} is not read through a baked {type(site).__name__}: {reason}; read `.site.{name}`"
         )
+
+
+def baked_names(network: nn.Module) -> list[str]:
+    """The names of all baked modules, a shared one by each of its names."""
+    return [name for name, module in network.named_modules(remove_duplicate=False) if isinstance(module, Baked)]
+
+
+def unbake(model: nn.Module, blocks: Collection[nn.Module]) -> None:
+    """Put the site of each of these baked modules back in its place, without the block."""
+    places = {name: m for name, m in model.named_modules(remove_duplicate=False) if isinstance(m, Baked)}
+    for name in sorted(places, key=lambda name: -name.count(".")):  # outer names stay as they are until the end
+        if places[name] in blocks:
+            model.set_submodule(name, places[name].site)
 
 
 def _take_old_keys(baked: Baked, state: dict[str, Any], prefix: str, *_: Any) -> None:

@@ -5,11 +5,17 @@ from itertools import accumulate
 
 from torch import nn
 
-from wholeframe.blocks import BLOCKS
+from wholeframe.blocks import BLOCKS, Entry
 from wholeframe.messages import nearest, quoted
 from wholeframe.surgery.maps import Map, containers, fitting, is_sequential
-from wholeframe.surgery.placement import CHILD, block_kind, has_block
+from wholeframe.surgery.placement import CHILD
 from wholeframe.surgery.probe import Call, Watched
+from wholeframe.surgery.record import block_kind, runs_block
+
+OTHER_NETWORK = (
+    "\nnone of the model's modules ran: it runs copies of them, or other modules; insert into the network that it "
+    "runs, such as `yolo.model` of ultralytics' YOLO"
+)
 
 
 def refuse_block(block: object) -> None:
@@ -20,11 +26,16 @@ def refuse_block(block: object) -> None:
         built = BLOCKS[block].block
         other = f" or wf.{built.__name__}" if isinstance(built, type) else ""
         raise TypeError(f"block={block!r} is a name; pass what builds the block, wf.BLOCKS[{block!r}].make{other}")
-    if isinstance(block, nn.Module) or not callable(block):
-        kind = type(block).__name__
+    kind = type(block).__name__
+    takes = "insert takes a callable that builds a block for given channels, because every site gets its own"
+    if isinstance(block, nn.Module):
+        raise TypeError(f"block is a {kind}, and {takes}; pass the class itself, or `functools.partial({kind}, ...)`")
+    if isinstance(block, Entry):
+        raise TypeError(f"block is an entry of BLOCKS, and {takes}; pass its method `make`")
+    if not callable(block):
         raise TypeError(
-            f"block is a {kind}, and insert takes a callable that builds a block for given channels, because every "
-            f"site gets its own; pass the class itself, or `functools.partial({kind}, ...)`"
+            f"block is a {kind}, and {takes}; pass a class such as wf.GlobalContext, or "
+            '`functools.partial(wf.NonLocal, kind="dot")`'
         )
 
 
@@ -39,19 +50,20 @@ def refuse_sites(
     troubles = {name: _reason(site, maps[site]) for name, site in chosen.items()}
     if not any(troubles.values()):
         return
-    free = [name for name in fitting(places, maps) if not has_block(places[name])]
+    free = [name for name in fitting(places, maps) if not runs_block(places[name])]
     running = containers(model, [places[name] for name in free], call)
     free = [name for name in free if places[name] not in running]
     reasons = []
     for name, reason in troubles.items():
         if reason:
-            near = [] if has_block(chosen[name]) else _near(name, free, places)
+            near = [] if runs_block(chosen[name]) else _near(name, free, places)
             reasons.append(f"{name!r} {reason}" + (f"; near it {quoted(near)} would do" if near else ""))
-    raise ValueError("no block was inserted:\n" + "\n".join(f"  {reason}" for reason in reasons))
+    end = "" if any(found.calls for found in maps.values()) else OTHER_NETWORK
+    raise ValueError("no block was inserted:\n" + "\n".join(f"  {reason}" for reason in reasons) + end)
 
 
 def _reason(site: nn.Module, found: Map) -> str | None:
-    if has_block(site):
+    if runs_block(site):
         return f"already has a block, {block_kind(site)}: remove it first, with `wf.remove(model, at=...)`"
     if CHILD in site._modules:
         return (

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from wholeframe.messages import quoted
+from wholeframe.surgery.baked import baked_names, old_name, unbake
 from wholeframe.surgery.errors import (
     declares_identity,
     no_longer_runs,
@@ -29,7 +30,7 @@ from wholeframe.surgery.errors import (
     refuse_sites,
 )
 from wholeframe.surgery.maps import Choice, Map, maps_of
-from wholeframe.surgery.placement import CHILD, Layout, attach, detach, grid_text, has_block
+from wholeframe.surgery.placement import CHILD, Layout, attach, detach, grid_text
 from wholeframe.surgery.probe import (
     Example,
     Watched,
@@ -37,11 +38,12 @@ from wholeframe.surgery.probe import (
     cannot_show_a_change,
     deviation,
     outputs,
+    refuse_compiled_elsewhere,
     refuse_model,
     watch,
 )
 from wholeframe.surgery.reach import without_influence
-from wholeframe.surgery.record import forget, lost_sites, remember
+from wholeframe.surgery.record import by_old_names, forget, lost_sites, remember, runs_block
 from wholeframe.surgery.sites import match, near_names, once_each, places_in
 
 IDLE = "the model's output does not depend on this block, so it does not train"
@@ -153,12 +155,13 @@ def insert(
         TypeError: if `block` is not a callable that returns modules, or `at` has anything but strings.
     """
     refuse_model(model)
+    refuse_compiled_elsewhere(model)
     refuse_block(block)
     choice = Choice(layout, output)
     places = places_in(model)
     chosen = _chosen_sites(at, places)
-    seen, maps = maps_of(model, places.values(), example, choice, chosen.values())
     call = as_call(model, example)
+    seen, maps = maps_of(model, places.values(), call, choice, chosen.values())
     refuse_sites(model, call, chosen, places, maps)
 
     before = outputs(model, call)
@@ -187,11 +190,13 @@ def insert(
 def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]:
     """Remove blocks: those at the sites that `at` matches, or all. Lost blocks (`wf.verify`) are forgotten.
 
-    The model is then as before `insert`: its keys, its hooks, its output.
+    The model is then as before `insert`: its keys, its hooks, its output. A baked site gets its place and its old names
+    back.
 
     Args:
         model: the whole network, changed in place.
-        at: globs as in `insert`, over the sites that have a block; None for all of them.
+        at: globs as in `insert`, over the sites that have a block; None for all of them. In a baked network the sites
+            also have their names before `bake`.
 
     Returns:
         The names of the sites that lost their block.
@@ -201,19 +206,21 @@ def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]
         TypeError: if `at` has anything but strings.
     """
     refuse_model(model)
-    lost = lost_sites(model)
-    places = places_in(model) | lost
-    occupied = {name: site for name, site in places.items() if has_block(site) or name in lost}
+    refuse_compiled_elsewhere(model)
+    lost, named = lost_sites(model), by_old_names(model)
+    occupied = {name: site for name, site in named.items() if runs_block(site)} | lost
     if not occupied:
         raise ValueError("the model has no blocks to remove")
     if at is not None:
-        matched = match(at, places)
-        for pattern, names in matched.items():
-            if not names & occupied.keys():
-                raise ValueError(f"at={pattern!r} matches no block; there are blocks at {quoted(occupied)}")
+        places, baked = places_in(model) | named | lost, baked_names(model)
+        matched = {glob: {old_name(name, baked) for name in names} for glob, names in match(at, places).items()}
+        for glob, names in matched.items():
+            if names.isdisjoint(occupied):
+                raise ValueError(f"at={glob!r} matches no block; there are blocks at {quoted(occupied)}")
         occupied = {name: site for name, site in occupied.items() if name in set().union(*matched.values())}
     chosen = once_each(occupied)
     forget(model, chosen)
+    unbake(model, chosen.values())
     for site in chosen.values():
         detach(site)
     return list(chosen)
@@ -239,7 +246,8 @@ def _build(block: Callable[[int], nn.Module], name: str, site: nn.Module, found:
         error.add_note(f"(while building the block for {name!r} with {channels} channels; the model is unchanged)")
         raise
     if not isinstance(built, nn.Module):
-        raise TypeError(f"block({channels}) returns a {type(built).__name__}, and insert needs an nn.Module")
+        returned = f"the class {built.__name__}" if isinstance(built, type) else f"a {type(built).__name__}"
+        raise TypeError(f"block({channels}) returns {returned}, and insert needs an nn.Module; the model is unchanged")
     return as_its_site(built, site, found)
 
 
@@ -252,6 +260,7 @@ def _chosen_sites(at: str | Sequence[str], places: Mapping[str, nn.Module]) -> d
         if not names:
             near = near_names(pattern, places)
             hint = f"the nearest names are {quoted(near)}; " if near else ""
+            hint = hint if pattern else "the model itself has no parent to hold a block; "
             raise ValueError(f"at={pattern!r} matches no module; {hint}`wf.sites(model)` lists all that would do")
     names = set().union(*matched.values())
     return once_each({name: module for name, module in places.items() if name in names})

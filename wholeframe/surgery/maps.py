@@ -13,8 +13,8 @@ from wholeframe.messages import one_of
 from wholeframe.surgery.evidence import Evidence, Key, Visit
 from wholeframe.surgery.layouts import Image, read
 from wholeframe.surgery.order import out_of_order
-from wholeframe.surgery.placement import CHILD, Axes, Layout
-from wholeframe.surgery.probe import Call, Example, as_call, does_not_fit, image_of, outputs, probe, probe_resized
+from wholeframe.surgery.placement import CHILD, Axes, Layout, grid_text
+from wholeframe.surgery.probe import Call, does_not_fit, image_of, outputs, probe, probe_resized
 
 
 class Map(NamedTuple):
@@ -48,9 +48,9 @@ class Choice:
 
 
 def maps_of(
-    model: nn.Module, modules: Collection[nn.Module], example: Example, choice: Choice, chosen: Iterable[nn.Module]
+    model: nn.Module, modules: Collection[nn.Module], call: Call, choice: Choice, chosen: Iterable[nn.Module]
 ) -> tuple[list[Tensor], dict[nn.Module, Map]]:
-    """Run the model on the example; return its outputs and the map of every module.
+    """Run the model; return its outputs and the map of every module.
 
     The model runs again with larger images only where the layers around a chosen module do not decide its layout, and
     with a changed image only for tokens of a grid.
@@ -58,12 +58,11 @@ def maps_of(
     Raises:
         ValueError: if the model does not run on the example.
     """
-    call = as_call(model, example)
     image = image_of(call)
     try:
         given, seen = probe(model, modules, call, choice.output)
     except Exception as error:
-        raise ValueError(does_not_fit(example, error)) from error
+        raise ValueError(does_not_fit(call, error)) from error
     maps = {module: _map(choice, seen.visits[module], image, seen) for module in modules}
     if choice.layout == "auto" and any(_unread(seen.visits[module], maps[module]) for module in chosen):
         larger = probe_resized(model, modules, call, choice.output)
@@ -75,14 +74,31 @@ def maps_of(
 
 
 def _in_any_order(model: nn.Module, call: Call, maps: Mapping[nn.Module, Map]) -> dict[nn.Module, Map]:
-    """The maps whose tokens are not the rows of their grid, with a grid that says only how many there are."""
+    """The maps whose tokens are not the rows of their grid, with a grid that says only how many there are.
+
+    Where some of them are to stay apart, nothing then says which: object queries of a detector have neither.
+    """
     layouts = {m: (found.layout, found.key) for m, found in maps.items() if found.layout is not None}
     changed = {}
     for m in out_of_order(model, call, layouts):
-        flat = (math.prod(maps[m].grid),)
-        layout = replace(layouts[m][0], grid=flat)
-        changed[m] = maps[m]._replace(layout=layout, grid=flat)
+        layout, count = layouts[m][0], math.prod(maps[m].grid)
+        if layout.extra:
+            changed[m] = maps[m]._replace(layout=None, trouble=_not_a_grid(layout, count))
+            continue
+        flat = (count,)
+        changed[m] = maps[m]._replace(layout=replace(layout, grid=flat), grid=flat)
     return changed
+
+
+def _not_a_grid(layout: Layout, count: int) -> str:
+    """Why tokens cannot be read, as the end of a sentence that begins with the module."""
+    assert layout.grid is not None
+    total = count + layout.extra
+    return (
+        f"returns {total} tokens, and when a part of the image changes, other tokens change than those of a grid of "
+        f"{grid_text(layout.grid)} after {layout.extra} more; give layout=wf.Layout('tokens', grid=({total},)) to take "
+        "all of them without a grid, or the true grid=(h, w) and extra=k"
+    )
 
 
 def _unread(visit: Visit, found: Map) -> bool:

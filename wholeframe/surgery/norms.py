@@ -6,7 +6,7 @@ layers of the 128-frame ones.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from wholeframe.blocks import Affine
 from wholeframe.surgery.activated import AffineThen, SyncBatchNormThen, is_plain, own_children, refuse_norm
-from wholeframe.surgery.placement import CHILD, attach, has_block, hook_of
+from wholeframe.surgery.placement import CHILD, attach, hook_of
 from wholeframe.surgery.probe import evaluating, refuse_model
 from wholeframe.surgery.record import carry
 
@@ -27,8 +27,8 @@ def freeze_norms(network: nn.Module) -> list[str]:
         y = s x + b,    s = weight / sqrt(running_var + eps),    b = bias - s running_mean
 
     In eval mode the network computes the same as before, up to rounding. The state-dict keys `weight` and `bias` keep
-    their names and become buffers; the keys of the statistics disappear. Freeze first and insert blocks before a
-    residual sum (`layer3.4.bn3`) afterwards: a module that takes a site's place has no hook.
+    their names and become buffers; the keys of the statistics disappear. The batch norms of inserted blocks are frozen
+    too, `wf.blocks_of` says which, and the block of a site that is a batch norm (`layer3.4.bn3`) stays.
 
     Args:
         network: changed in place.
@@ -37,31 +37,19 @@ def freeze_norms(network: nn.Module) -> list[str]:
         The names of the replaced batch norms.
 
     Raises:
-        ValueError: if there is no batch norm, if one has no running statistics, a block or hooks, or if one computes
-            more than a norm and its children.
+        ValueError: if there is no batch norm, if the network is one itself, or is compiled or wrapped; if a batch norm
+            has no running statistics, has hooks, or computes more than a norm and its children. Nothing is changed
+            then.
     """
-    norms = {name: module for name, module in network.named_modules() if isinstance(module, _BatchNorm)}
+    norms = _norms_of(network)
     _some(norms, network)
-    for name, norm in norms.items():
-        if has_block(norm):
-            raise ValueError(
-                f"the batch norm {name!r} has a block, which would be lost with it; `wf.remove` it, freeze, and "
-                "insert it again"
-            )
-        refuse_norm(name, norm)
-    frozen = {name: _frozen(norm) for name, norm in norms.items()}
-    for name, affine in frozen.items():
-        network.set_submodule(name, affine)
-    return list(frozen)
+    frozen = {norm: _frozen(norm) for norm in norms.values()}
+    return _replace(network, norms, frozen)
 
 
 def _frozen(norm: _BatchNorm) -> Affine:
-    """The affine map of a batch norm, with what follows inside."""
-    affine = (Affine if is_plain(norm) else AffineThen).folded(norm)
-    affine.training = norm.training
-    for name, child in own_children(norm).items():
-        affine.add_module(name, child)
-    return affine
+    """The affine map of a batch norm."""
+    return (Affine if is_plain(norm) else AffineThen).folded(norm)
 
 
 @torch.no_grad()
@@ -130,31 +118,43 @@ def sync_batchnorm(model: nn.Module) -> None:
             replacement; if a batch norm has hooks, or computes more than a norm and its children. Nothing is changed
             then.
     """
-    refuse_model(model)
-    if isinstance(model, _BatchNorm):
-        raise ValueError(f"the model is a {type(model).__name__} itself, so no other module can replace it")
-    modules = dict(model.named_modules(remove_duplicate=False))
-    norms = {n: m for n, m in modules.items() if isinstance(m, _BatchNorm) and not isinstance(m, nn.SyncBatchNorm)}
-    for name, norm in norms.items():
-        refuse_norm(name, norm)
+    norms = _norms_of(model, but=nn.SyncBatchNorm)
     synchronised = {norm: _synchronised(norm) for norm in norms.values()}
-    for name, norm in norms.items():
-        model.set_submodule(name, synchronised[norm])
+    _replace(model, norms, synchronised)
 
 
 def _synchronised(norm: _BatchNorm) -> nn.SyncBatchNorm:
-    """The synchronised norm of the same tensors, with what follows inside and the block of its site."""
+    """The synchronised norm of the same tensors."""
     kind = nn.SyncBatchNorm if is_plain(norm) else SyncBatchNormThen
     new = kind(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
     new._parameters, new._buffers = norm._parameters, norm._buffers  # an optimiser may hold these very parameters
-    for name, child in own_children(norm).items():
-        new.add_module(name, child)
-    hook = hook_of(norm)
-    if hook is not None:
-        attach(new, norm.get_submodule(CHILD), hook.layout, hook.output)
-        carry(norm, new)
-    new.training = norm.training
     return new
+
+
+def _norms_of(model: nn.Module, but: type | tuple[()] = ()) -> dict[str, _BatchNorm]:
+    """All batch norms by name, a shared one by each of its names. ValueError if one cannot be replaced."""
+    refuse_model(model)
+    if isinstance(model, _BatchNorm):
+        raise ValueError(f"the model is a {type(model).__name__} itself, so no other module can replace it")
+    modules = model.named_modules(remove_duplicate=False)
+    norms = {name: m for name, m in modules if isinstance(m, _BatchNorm) and not isinstance(m, but)}
+    for name, norm in norms.items():
+        refuse_norm(name, norm)
+    return norms
+
+
+def _replace(model: nn.Module, norms: Mapping[str, _BatchNorm], new: Mapping[_BatchNorm, nn.Module]) -> list[str]:
+    """Put each new module in the place of its norm, with what follows inside and the block; return the names."""
+    for norm, module in new.items():
+        for name, child in own_children(norm).items():
+            module.add_module(name, child)
+        if hook := hook_of(norm):
+            attach(module, norm.get_submodule(CHILD), hook.layout, hook.output)
+            carry(norm, module)
+        module.training = norm.training
+    for name, norm in norms.items():
+        model.set_submodule(name, new[norm])
+    return list(norms)
 
 
 @contextlib.contextmanager

@@ -113,6 +113,13 @@ def _stored_as(y: Tensor, z: Tensor) -> Tensor:
     return torch.empty_like(y).copy_(z)
 
 
+def refuse_other(model: object) -> None:
+    """Raise TypeError for anything but a module."""
+    if not isinstance(model, nn.Module):
+        given = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise TypeError(f"model is {given}, and blocks are inserted into a network that is built: give an nn.Module")
+
+
 class NamelessHook:
     """A hook that torch.jit.script cannot compile: it reads the name of every hook, so the refusal is there.
 
@@ -178,11 +185,6 @@ def detach(site: nn.Module) -> None:
         site.__dict__.pop(HANDLE).remove()
     if CHILD in site._modules:
         delattr(site, CHILD)
-
-
-def block_kind(site: nn.Module) -> str | None:
-    """The class name of the block at this site, if it has one."""
-    return type(site.get_submodule(CHILD)).__name__ if has_block(site) else None
 
 
 def in_block(key: str) -> bool:

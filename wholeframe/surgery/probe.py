@@ -5,7 +5,9 @@
 
 import contextlib
 import functools
+import gc
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,15 +20,17 @@ from torch.utils import _pytree as pytree
 from wholeframe.surgery.evidence import Evidence, Key, Visit, describe
 from wholeframe.surgery.layouts import Image
 from wholeframe.surgery.parallel import refuse_parallel
+from wholeframe.surgery.placement import refuse_other
 
 Example = Tensor | tuple[Any, ...] | dict[str, Any] | None
 
 
 class Call(NamedTuple):
-    """The arguments of one forward."""
+    """The arguments of one forward; `default` where the caller gave no example."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    default: bool = False
 
 
 @dataclass
@@ -45,9 +49,7 @@ class Watched:
 
 def refuse_model(model: nn.Module) -> None:
     """Raise TypeError for anything but a module, and ValueError for a model with a compiled or wrapped part."""
-    if not isinstance(model, nn.Module):
-        given = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
-        raise TypeError(f"model is {given}, and blocks are inserted into a network that is built: give an nn.Module")
+    refuse_other(model)
     for name, module in model.named_modules():
         if module._compiled_call_impl is not None or "_orig_mod" in module._modules:
             raise ValueError(
@@ -57,10 +59,26 @@ def refuse_model(model: nn.Module) -> None:
     refuse_parallel(model)
 
 
+def refuse_compiled_elsewhere(model: nn.Module) -> None:
+    """ValueError if `torch.compile` has wrapped this very network, or one that contains it, in a module of its own."""
+    if "torch._dynamo" in sys.modules and _compiled_around(model):
+        gc.collect()  # a wrapper that nobody holds may wait for the collector
+        if _compiled_around(model):
+            raise ValueError(
+                "torch.compile of this model is alive, and its compiled code does not look for hooks that come or go; "
+                "insert and remove blocks first, then torch.compile"
+            )
+
+
+def _compiled_around(model: nn.Module) -> bool:
+    wrapper = sys.modules["torch._dynamo"].OptimizedModule
+    return any(model in set(o.modules()) for o in gc.get_objects() if issubclass(type(o), wrapper))
+
+
 def as_call(model: nn.Module, example: Example) -> Call:
     """The arguments that `example` represents; None is one random 224 x 224 image on the device of the weights."""
     if example is None:
-        return Call((_default_image(model),), {})
+        return Call((_default_image(model),), {}, default=True)
     if isinstance(example, Tensor):
         return Call((example,), {})
     if isinstance(example, tuple):
@@ -80,7 +98,7 @@ def outputs(model: nn.Module, call: Call) -> list[Tensor]:
     """
     with torch.no_grad(), evaluating(model), _same_random_numbers(model):
         # The model gets copies, because it may change its input in place and the next pass needs the same input.
-        args, kwargs = pytree.tree_map_only(Tensor, torch.clone, tuple(call))
+        args, kwargs = pytree.tree_map_only(Tensor, torch.clone, (call.args, call.kwargs))
         given = model(*args, **kwargs)
         return [leaf.clone() for leaf in pytree.tree_leaves(given) if isinstance(leaf, Tensor)]
 
@@ -238,9 +256,10 @@ def _default_image(model: nn.Module) -> Tensor:
     return image.to(weight.device, weight.dtype)
 
 
-def does_not_fit(example: Example, error: Exception) -> str:
+def does_not_fit(call: Call, error: Exception) -> str:
+    """The sentence for a model that does not run on the example."""
     said = f"({type(error).__name__}: {error})"
-    if example is not None:
+    if not call.default:
         return f"the model does not run on the given example= {said}"
     return (
         f"the model does not run on the default image, a tensor (1, 3, 224, 224) {said}; give an input that it takes: "

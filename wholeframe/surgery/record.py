@@ -8,7 +8,7 @@ a site drops its mark too.
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,8 +19,8 @@ from torch.utils.hooks import RemovableHandle
 
 from wholeframe.blocks.recipe import recipe
 from wholeframe.messages import counted, listed
-from wholeframe.surgery.baked import Baked, unbaked
-from wholeframe.surgery.placement import CHILD, Layout, NamelessHook, has_block, hook_of
+from wholeframe.surgery.baked import Baked, baked_names, old_name, unbaked
+from wholeframe.surgery.placement import CHILD, Layout, NamelessHook, has_block, hook_of, refuse_other
 
 METADATA = "wholeframe"  # a key in the metadata of a state dict
 MARK = "_wholeframe_mark"
@@ -36,7 +36,8 @@ class Placement:
         block: its class name.
         channels: of the map.
         layout, output: how the block reads the site's output, see `wf.insert`.
-        recipe: the data that `wf.restore` builds the block from; None for a block of another package.
+        recipe: the data that `wf.restore` builds the block from, as the block is now (batch norms that were frozen
+            after the insertion included); None for a block of another package.
         attached: whether the site still runs the block; see `wf.verify`.
     """
 
@@ -74,6 +75,27 @@ class Placement:
         return f"{place}: {self.block}({self.channels}), {self.layout}{'' if self.attached else ', lost'}"
 
 
+def placements(given: str | Sequence[Placement | Mapping[str, Any]]) -> list[Placement]:
+    """The placements that a caller gives: themselves, the data of them, or that as JSON text.
+
+    Raises:
+        ValueError: for text that is not JSON, and for data of another form.
+    """
+    try:
+        blocks = json.loads(given) if isinstance(given, str) else given
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"blocks= is text that is not JSON ({error}); write json.dumps([block.as_data() for block in "
+            "wf.blocks_of(model)])"
+        ) from error
+    if not isinstance(blocks, list | tuple):
+        raise ValueError(
+            f"blocks= is a {type(blocks).__name__}; give wf.blocks_of(model) of the network with the blocks, the list "
+            "of their data, or that as JSON text"
+        )
+    return [block if isinstance(block, Placement) else Placement.from_data(block) for block in blocks]
+
+
 class Mark:
     """One insertion, shared by the record of the model and by the site: each finds the other under any name."""
 
@@ -92,7 +114,7 @@ class Record(NamelessHook):
         self.handle: RemovableHandle = model.register_forward_hook(self)
 
     def __call__(self, model: nn.Module, _args: Any, _output: Any) -> None:
-        if torch.compiler.is_compiling() or torch._C._is_tracing():
+        if torch.compiler.is_dynamo_compiling():  # it cannot warn; an exporter and a tracer run this hook as Python
             return
         if any(not _in_place(model, name, mark) for name, mark in self.marks.items()):
             self._warn(model)
@@ -128,7 +150,8 @@ def blocks_of(model: nn.Module) -> tuple[Placement, ...]:
 
 def located(model: nn.Module) -> list[tuple[Placement, nn.Module | None]]:
     """The blocks of a model, each with the module that runs it: None for one that is lost or part of a graph."""
-    names = dict(model.named_modules())
+    refuse_other(model)
+    names, baked = dict(model.named_modules()), baked_names(model)
     sites = {id(mark): site for site in names.values() if runs_block(site) and (mark := mark_of(site))}
     found: list[tuple[Placement, nn.Module | None]] = []
     recorded: set[int] = set()
@@ -137,12 +160,20 @@ def located(model: nn.Module) -> list[tuple[Placement, nn.Module | None]]:
         for name, mark in record.marks.items() if record else ():
             if not mark.removed and id(mark) not in recorded:
                 recorded.add(id(mark))
-                full = f"{prefix}.{name}".lstrip(".")
+                full = old_name(f"{prefix}.{name}".lstrip("."), baked)
                 site = sites.get(id(mark))
-                there = site is not None or in_graph(model, full)
-                found.append((replace(mark.placement, site=full, attached=there), site))
+                lost = replace(mark.placement, site=full, attached=in_graph(model, full))
+                found.append((lost if site is None else placement_at(full, site), site))
     others = {name: site for name, site in names.items() if runs_block(site) and id(mark_of(site)) not in recorded}
-    return found + [(placement_at(name, site), site) for name, site in others.items()]
+    return found + [(placement_at(old_name(name, baked), site), site) for name, site in others.items()]
+
+
+def by_old_names(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules inside by their names before `bake`, where a baked module has the name of its site."""
+    baked, named = baked_names(model), dict[str, nn.Module]()
+    for name, module in list(model.named_modules(remove_duplicate=False))[1:]:
+        named.setdefault(old_name(name, baked), module)
+    return named
 
 
 def in_graph(model: nn.Module, site: str) -> bool:
@@ -158,40 +189,45 @@ def in_graph(model: nn.Module, site: str) -> bool:
 
 
 def placement_at(name: str, site: nn.Module) -> Placement:
-    """The placement of the block at this site. A model of an earlier version has no mark; its channels are unknown."""
-    mark, hook = mark_of(site), hook_of(site)
+    """The placement of the block at this site, as the block is now.
+
+    A model of an earlier version has no mark; the channels of a block of another package are then unknown.
+    """
+    mark, block = mark_of(site), site.get_submodule(CHILD)
+    kind, data = type(block).__name__, described(block)
     if mark is not None:
-        return replace(mark.placement, site=name)
+        return replace(mark.placement, site=name, block=kind, recipe=data)
+    hook = site.block_hook if isinstance(site, Baked) else hook_of(site)
     assert hook is not None
-    block = site.get_submodule(CHILD)
-    data = described(block)
     channels = getattr(block, "channels", 0) if data is None else data["arguments"]["channels"]
-    return Placement(name, type(block).__name__, channels, hook.layout, hook.output, data)
+    return Placement(name, kind, channels, hook.layout, hook.output, data)
 
 
 def remember(model: nn.Module, channels: Mapping[str, int]) -> None:
     """Write down the new blocks at these sites, given with the channels of their maps."""
     record = model.__dict__.get(RECORD) or Record(model)
-    for name, width in channels.items():
-        site = model.get_submodule(name)
+    baked = baked_names(model)
+    for place, width in channels.items():
+        name, site = old_name(place, baked), model.get_submodule(place)
         block, hook = site.get_submodule(CHILD), hook_of(site)
         assert hook is not None
         placement = Placement(name, type(block).__name__, width, hook.layout, hook.output, described(block))
         record.marks[name] = Mark(placement, site)
 
 
-def forget(model: nn.Module, names: Iterable[str]) -> None:
-    """Undo `remember` for the blocks at these sites, whichever model has the record of them."""
-    names = set(names)
-    for prefix, module in list(model.named_modules()):
+def forget(model: nn.Module, sites: Mapping[str, nn.Module]) -> None:
+    """Undo `remember` for the blocks at these sites, by their old names, whichever model has the record of them."""
+    baked = baked_names(model)
+    for prefix, module in model.named_modules():
         record = module.__dict__.get(RECORD)
-        marks = record.marks.items() if record else ()
-        for mark in [mark for name, mark in marks if f"{prefix}.{name}".lstrip(".") in names]:
+        for name, mark in record.marks.items() if record else ():
+            if old_name(f"{prefix}.{name}".lstrip("."), baked) in sites:
+                mark.removed = True
+    for site in sites.values():
+        mark = site.__dict__.pop(MARK, None)
+        if mark is not None:
             mark.removed = True
-        mark = mark_of(module)
-        if mark is not None and prefix in names:
-            mark.removed = True
-            module.__dict__.pop(MARK).handle.remove()
+            mark.handle.remove()
     for module in model.modules():
         record = module.__dict__.get(RECORD)
         if record is None:
@@ -203,7 +239,7 @@ def forget(model: nn.Module, names: Iterable[str]) -> None:
 
 def lost_sites(model: nn.Module) -> dict[str, nn.Module]:
     """The names of lost blocks, each with the module that has the place now, or an empty one."""
-    now = dict(model.named_modules())
+    now = by_old_names(model)
     return {lost.site: now.get(lost.site, nn.Module()) for lost in blocks_of(model) if not lost.attached}
 
 
@@ -226,6 +262,11 @@ def runs_block(site: nn.Module) -> bool:
     return isinstance(site, Baked) or (has_block(site) and CHILD in site._modules)
 
 
+def block_kind(site: nn.Module) -> str | None:
+    """The class name of the block at this site, if it has one."""
+    return type(site.get_submodule(CHILD)).__name__ if runs_block(site) else None
+
+
 def described(block: nn.Module) -> dict[str, Any] | None:
     """The block's recipe, or None where no data describes it: `restore` says why when it needs it."""
     try:
@@ -244,7 +285,8 @@ def _in_place(model: nn.Module, name: str, mark: Mark) -> bool:
     """Whether the site of this name has this mark and its block; False may also mean that the site has another name."""
     module: nn.Module | None = model
     for part in name.split("."):
-        module = module._modules.get(part)
+        inner = module.site if isinstance(module, Baked) else module
+        module = inner._modules.get(part)
         if module is None:
             return mark.warned
     return mark.warned or (module.__dict__.get(MARK) is mark and runs_block(module))

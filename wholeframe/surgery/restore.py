@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from torch import Tensor, nn
 
 from wholeframe.blocks.recipe import build
 from wholeframe.messages import counted, did_you_mean, listed, nearest, quoted
+from wholeframe.surgery.baked import name_among, unbaked
 from wholeframe.surgery.insert import as_its_site
 from wholeframe.surgery.placement import CHILD, attach, detach, in_block
-from wholeframe.surgery.probe import refuse_model
-from wholeframe.surgery.record import METADATA, Placement, blocks_of, remember
+from wholeframe.surgery.probe import refuse_compiled_elsewhere, refuse_model
+from wholeframe.surgery.record import METADATA, Placement, blocks_of, placements, remember
 
 State = Mapping[str, Any]
 
@@ -33,7 +35,8 @@ def restore(
 ) -> tuple[Placement, ...]:
     """Attach the blocks that a checkpoint was saved with, and load all of its weights.
 
-    The names, shapes and number of the weights have to agree. If anything raises, the model is exactly as before.
+    The names, shapes and number of the weights have to agree, where those of a baked network (`wf.bake`) count as those
+    before. If anything raises, the model is exactly as before.
 
     Args:
         model: the backbone as it was before `insert`, changed in place.
@@ -53,22 +56,30 @@ def restore(
             of another package without `block`, and keys that are missing, unexpected or of another shape.
     """
     refuse_model(model)
+    refuse_compiled_elsewhere(model)
     state, metadata = _state_of(checkpoint)
     prefix = _prefix(model, state, prefix)
-    placements = _placements(state, metadata, prefix, blocks)
-    weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    sites = {placement.site: _site(model, placement.site) for placement in placements}
-    built = {placement.site: _block(placement, block) for placement in placements}
+    modules = dict(model.named_modules())
+    recorded = [
+        replace(placement, site=name_among(modules, placement.site))
+        for placement in _placements(state, metadata, prefix, blocks)
+    ]
+    sites = {placement.site: _site(modules, placement.site) for placement in recorded}
+    built = {placement.site: _block(placement, block) for placement in recorded}
     with contextlib.ExitStack() as undo:
-        for placement in placements:
+        for placement in recorded:
             site = sites[placement.site]
             new = as_its_site(built[placement.site], site, next(model.parameters()))
             attach(site, new, placement.layout, placement.output)
             undo.callback(detach, site)
-        _refuse_keys(model, weights)
+        own = model.state_dict()
+        weights = {
+            name_among(own, key.removeprefix(prefix)): value for key, value in state.items() if key.startswith(prefix)
+        }
+        _refuse_keys(own, weights)
         model.load_state_dict(weights)
         undo.pop_all()
-    remember(model, {placement.site: placement.channels for placement in placements})
+    remember(model, {placement.site: placement.channels for placement in recorded})
     return blocks_of(model)
 
 
@@ -76,6 +87,10 @@ def _state_of(checkpoint: str | os.PathLike[str] | State) -> tuple[State, Mappin
     """The state dict, and the metadata of its modules."""
     content, source, metadata = checkpoint, "checkpoint", {}
     if not isinstance(checkpoint, Mapping):
+        if not isinstance(checkpoint, str | os.PathLike):
+            raise ValueError(
+                f"checkpoint is a {type(checkpoint).__name__}; give a file, a state dict, or a dict that has one"
+            )
         path = Path(checkpoint)
         source = f"'{path}'"
         content = _read(path)
@@ -86,8 +101,9 @@ def _state_of(checkpoint: str | os.PathLike[str] | State) -> tuple[State, Mappin
     if not _is_state(content):
         inner = {name: value for name, value in content.items() if isinstance(value, Mapping) and _is_state(value)}
         if len(inner) != 1:
-            found = f"these state dicts: {quoted(inner)}; give one of them" if inner else "no state dict"
-            raise ValueError(f"{source} has the keys {listed(map(repr, content))}, and {found}")
+            found = f"these state dicts: {quoted(inner)}; give one of them" if inner else "none has a state dict"
+            keys = f"the keys {listed(map(repr, content))}, and {found}" if content else "no keys"
+            raise ValueError(f"{source} has {keys}")
         content = next(iter(inner.values()))
     metadata = getattr(content, "_metadata", None) or {}
     return content, metadata
@@ -119,13 +135,14 @@ def _tensors(content: Mapping[Any, Any]) -> int:
 
 def _prefix(model: nn.Module, state: State, given: str | None) -> str:
     """What precedes the model's own keys in the checkpoint."""
-    own = list(model.state_dict())
+    own = list(map(unbaked, model.state_dict()))
     if given is not None:
         if not any(key.startswith(given) for key in state):
             raise ValueError(f"prefix={given!r} begins no key of the checkpoint, whose keys are {listed(state)}")
         return given
-    found = {key.removesuffix(own[0]) for key in state if f".{key}".endswith(f".{own[0]}")} if own else {""}
-    scores = {prefix: sum(f"{prefix}{key}" in state for key in own) for prefix in found}
+    keys = {unbaked(key) for key in state}
+    found = {key.removesuffix(own[0]) for key in keys if f".{key}".endswith(f".{own[0]}")} if own else {""}
+    scores = {prefix: sum(f"{prefix}{key}" in keys for key in own) for prefix in found}
     best = max(scores, key=scores.__getitem__, default="")
     apart = [key for key in state if not key.startswith(best)]
     if apart:
@@ -139,9 +156,8 @@ def _prefix(model: nn.Module, state: State, given: str | None) -> str:
 def _placements(
     state: State, metadata: Mapping[str, Any], prefix: str, blocks: str | Sequence[Any] | None
 ) -> list[Placement]:
-    given = json.loads(blocks) if isinstance(blocks, str) else blocks
-    if given is not None:
-        found = [b if isinstance(b, Placement) else Placement.from_data(b) for b in given]
+    if blocks is not None:
+        found = placements(blocks)
     else:
         records = {name: entry[METADATA] for name, entry in metadata.items() if METADATA in entry}
         inside = {name: text for name, text in records.items() if f"{name}.".startswith(prefix)}
@@ -160,8 +176,7 @@ def _placements(
     raise ValueError("the checkpoint has no record of blocks and no weights of any; load it with `load_state_dict`")
 
 
-def _site(model: nn.Module, name: str) -> nn.Module:
-    modules = dict(model.named_modules())
+def _site(modules: Mapping[str, nn.Module], name: str) -> nn.Module:
     if name not in modules:
         raise ValueError(f"the model has no module {name!r} for the block that was there; {nearest(name, modules)}")
     if CHILD in modules[name]._modules:
@@ -182,9 +197,8 @@ def _block(placement: Placement, block: Callable[[int], nn.Module] | None) -> nn
     return block(placement.channels)
 
 
-def _refuse_keys(model: nn.Module, weights: State) -> None:
-    """ValueError with the first missing, unexpected and mis-shaped keys."""
-    own = model.state_dict()
+def _refuse_keys(own: State, weights: State) -> None:
+    """ValueError with the first missing, unexpected and mis-shaped keys, and the likely cause."""
     missing = [key for key in own if key not in weights]
     unexpected = [key for key in weights if key not in own]
     shapes = [
@@ -202,7 +216,37 @@ def _refuse_keys(model: nn.Module, weights: State) -> None:
         ),
     ]
     if reasons:
-        raise ValueError(f"the checkpoint is not of this network with these blocks: {'; '.join(reasons)}")
+        cause = _cause(missing, unexpected, own, weights)
+        raise ValueError(f"the checkpoint is not of this network with these blocks: {'; '.join(reasons)}{cause}")
+
+
+def _cause(missing: Sequence[str], unexpected: Sequence[str], own: State, weights: State) -> str:
+    """What was done to one of the two networks after its blocks were inserted, as the end of a sentence."""
+    changed = {key.split(f".{CHILD}.")[0] for key in (*missing, *unexpected) if in_block(key)}
+    if changed:
+        return (
+            f"; the layers of the block at {quoted(sorted(changed)[:1])} were changed after it was built (by an "
+            "adapter, a parametrisation, a pruning mask, or another norm): undo that before you save, or load the "
+            "whole network with `torch.load(path, weights_only=False)`"
+        )
+    frozen, here = _without_statistics(missing, weights), _without_statistics(unexpected, own)
+    if frozen:
+        return (
+            f"; the batch norms of the checkpoint are frozen ({listed(frozen, most=2)}): `wf.freeze_norms(model)` "
+            "first, then restore"
+        )
+    if here:
+        return (
+            f"; the batch norms of this model are frozen ({listed(here, most=2)}), and those of the checkpoint are "
+            "not: restore into a model before `wf.freeze_norms`"
+        )
+    return ""
+
+
+def _without_statistics(keys: Sequence[str], other: State) -> list[str]:
+    """The norms whose running statistics are among the keys, and of which the other side has the weight alone."""
+    norms = [key.removesuffix(".running_mean") for key in keys if key.endswith(".running_mean")]
+    return [norm for norm in norms if f"{norm}.weight" in other]
 
 
 def _near(keys: Sequence[str], others: Iterable[str]) -> str:

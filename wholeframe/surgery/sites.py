@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from wholeframe.surgery.maps import Choice, Map, containers, fitting, is_sequential, maps_of
-from wholeframe.surgery.placement import CHILD, Layout, block_kind, grid_text, has_block
+from wholeframe.surgery.placement import CHILD, Layout, grid_text
 from wholeframe.surgery.probe import Example, as_call, refuse_model
+from wholeframe.surgery.record import block_kind, runs_block
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,17 @@ def sites(model: nn.Module, example: Example = None) -> list[Site]:
     """
     refuse_model(model)
     places = once_each(places_in(model))
-    _, maps = maps_of(model, places.values(), example, Choice(), places.values())
+    call = as_call(model, example)
+    _, maps = maps_of(model, places.values(), call, Choice(), places.values())
     names = fitting(places, maps)
-    running = containers(model, [places[name] for name in names], as_call(model, example))
+    running = containers(model, [places[name] for name in names], call)
     return [_site(name, places[name], maps[places[name]]) for name in names if places[name] not in running]
 
 
 def places_in(model: nn.Module) -> dict[str, nn.Module]:
     """Every module by its dotted name, a shared one by each of its names, without the insides of inserted blocks."""
     modules = dict(model.named_modules(remove_duplicate=False))
-    ours = {f"{name}.{CHILD}".lstrip(".") for name, module in modules.items() if has_block(module)}
+    ours = {f"{name}.{CHILD}".lstrip(".") for name, module in modules.items() if runs_block(module)}
     inside = tuple(f"{name}." for name in ours)
     return {n: m for n, m in modules.items() if n and n not in ours and not n.startswith(inside)}
 
@@ -73,7 +75,7 @@ def once_each(places: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
 
 def match(at: str | Sequence[str], places: Mapping[str, nn.Module]) -> dict[str, set[str]]:
     """For each glob the names that it matches (`*` stays within a component), with every `nn.Sequential` resolved."""
-    patterns = list(at) if isinstance(at, Iterable) and not isinstance(at, str) else [at]
+    patterns = list(at) if isinstance(at, Iterable) and not isinstance(at, str | Mapping) else [at]
     if not all(isinstance(pattern, str) for pattern in patterns):
         raise TypeError(
             f"at={at!r} is not a glob over module names; write one such as at='layer4.*', or a list of them "

@@ -4,7 +4,7 @@ Tools that fold, freeze or convert layers put another module in the place of a s
 nothing runs, or is gone, and the network computes something else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from wholeframe.surgery.baked import unbaked
-from wholeframe.surgery.placement import CHILD
-from wholeframe.surgery.probe import Example, as_call, does_not_fit, outputs
-from wholeframe.surgery.record import Placement, blocks_of, in_graph, located, runs_block
+from wholeframe.surgery.placement import CHILD, refuse_other
+from wholeframe.surgery.probe import Call, Example, as_call, does_not_fit, outputs
+from wholeframe.surgery.record import Placement, blocks_of, by_old_names, in_graph, located, placements, runs_block
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class Verified:
         return "\n".join([*lines, f"all {len(lines)} inserted blocks are attached{end}"])
 
 
-def verify(model: nn.Module, example: Example = None, *, blocks: Sequence[Placement] | None = None) -> Verified:
+def verify(
+    model: nn.Module, example: Example = None, *, blocks: str | Sequence[Placement | Mapping[str, Any]] | None = None
+) -> Verified:
     """Check that all inserted blocks are still in the model, and that each runs in a forward pass.
 
     The model may be wrapped, compiled, or a graph that was made of it. It runs once in eval mode, without a trace in
@@ -47,8 +49,8 @@ def verify(model: nn.Module, example: Example = None, *, blocks: Sequence[Placem
         model: the network with the blocks.
         example: input of one forward pass, as in `insert`. Without one, the runs are counted on the default image, and
             where the model does not take it, the result says so.
-        blocks: what should be there: `wf.blocks_of(original)`, for a network that was built again from `original` and
-            has no record. None takes the model's own record.
+        blocks: what should be there: `wf.blocks_of(original)`, the data of these, or that as JSON text, for a network
+            that was built again from `original` and has no record. None takes the model's own record.
 
     Returns:
         A `Verified`, with a line per block.
@@ -57,8 +59,9 @@ def verify(model: nn.Module, example: Example = None, *, blocks: Sequence[Placem
         ValueError: if there is no record of any block, if a block is lost or never runs, or if the model does not run
             on the given example. The message gives every such block and the likely cause.
     """
+    refuse_other(model)
     network = model if blocks is None else _inside_wrappers(model)
-    pairs = located(model) if blocks is None else [_at_its_name(network, block) for block in blocks]
+    pairs = located(model) if blocks is None else [_at_its_name(network, block) for block in placements(blocks)]
     expected = tuple(placement for placement, _ in pairs)
     if not expected:
         raise ValueError(
@@ -68,12 +71,13 @@ def verify(model: nn.Module, example: Example = None, *, blocks: Sequence[Placem
     _refuse(network, expected)
     found = [None if site is None else site.get_submodule(CHILD) for _, site in pairs]
     counts = {block: 0 for block in found if block is not None}
+    call = as_call(model, example)
     try:
-        _count(model, example, counts)
+        _count(model, call, counts)
     except Exception as error:
-        if example is not None:
-            raise ValueError(does_not_fit(example, error)) from error
-        return Verified(expected, (), f"{does_not_fit(example, error)}")
+        if not call.default:
+            raise ValueError(does_not_fit(call, error)) from error
+        return Verified(expected, (), does_not_fit(call, error))
     runs = tuple(None if block is None else counts[block] for block in found)
     idle = [placement for placement, count in zip(expected, runs, strict=True) if count == 0]
     if idle:
@@ -100,7 +104,7 @@ def _refuse(model: nn.Module, expected: Sequence[Placement]) -> None:
 
 def _reason(model: nn.Module, name: str) -> str:
     """Why the block does not run, with the likely tool."""
-    site = dict(model.named_modules()).get(name)
+    site = by_old_names(model).get(name)
     if site is None:
         return "its site no longer exists; a tool has removed or renamed that part of the network"
     kind = type(site).__name__
@@ -131,14 +135,14 @@ def _wrapped(module: nn.Module) -> list[nn.Module]:
     return [m for name, m in module.named_modules() if name in ("base_layer", "module", "_checkpoint_wrapped_module")]
 
 
-def _count(model: nn.Module, example: Example, counts: dict[nn.Module, int]) -> None:
+def _count(model: nn.Module, call: Call, counts: dict[nn.Module, int]) -> None:
     def add(block: nn.Module, _args: Any, _output: Any) -> None:
         counts[block] += 1
 
     handles = [block.register_forward_hook(add) for block in counts]
     try:
         with torch.compiler.set_stance("force_eager"):
-            outputs(model, as_call(model, example))
+            outputs(model, call)
     finally:
         for handle in handles:
             handle.remove()
