@@ -117,3 +117,11 @@ def test_other_networks_are_refused(plan, host, named):
     with pytest.raises(ValueError, match=named):
         plan.attach(host)
     assert list(host.state_dict()) == before
+
+
+def test_the_default_example_of_a_detector_is_not_scaled_up():
+    detector = DetectorPlan("maskrcnn", "tiny")(3).eval()
+    seen = []
+    detector.backbone.body.conv1.register_forward_pre_hook(lambda _module, args: seen.append(args[0].shape[-2:]))
+    report = wf.insert(detector, wf.GlobalContext, at="backbone.body.layer3.0")
+    assert report.rows[0].grid == (4, 24) and max(height * width for height, width in seen) <= 96 * 448

@@ -76,9 +76,9 @@ def _compiled_around(model: nn.Module) -> bool:
 
 
 def as_call(model: nn.Module, example: Example) -> Call:
-    """The arguments that `example` represents; None is one random 224 x 224 image on the device of the weights."""
+    """The arguments that `example` represents; None is a random image on the device of the weights."""
     if example is None:
-        return Call((_default_image(model),), {}, default=True)
+        return Call((_default_argument(model),), {}, default=True)
     if isinstance(example, Tensor):
         return Call((example,), {})
     if isinstance(example, tuple):
@@ -250,10 +250,18 @@ def _longer_signal(leaf: Tensor) -> Tensor:
     return leaf.new_zeros(*leaf.shape[:-1], 2 * leaf.shape[-1])
 
 
-def _default_image(model: nn.Module) -> Tensor:
-    image = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+def _default_argument(model: nn.Module) -> Tensor | list[Tensor]:
+    """A 224 x 224 image; for a detector of torchvision a list with a low and wide one.
+
+    Such a detector scales an image until its shorter or its longer side has a certain length. A square image becomes
+    800 x 800, and takes ten times as long as a low one that has the longest width already.
+    """
+    widest = getattr(getattr(model, "transform", None), "max_size", None)
+    size = (3, 64, widest) if isinstance(widest, int) and hasattr(model, "backbone") else (1, 3, 224, 224)
+    image = torch.randn(size, generator=torch.Generator().manual_seed(0))
     weight = next((p for p in model.parameters() if p.is_floating_point()), image)
-    return image.to(weight.device, weight.dtype)
+    image = image.to(weight.device, weight.dtype)
+    return [image] if len(size) == 3 else image
 
 
 def does_not_fit(call: Call, error: Exception) -> str:
