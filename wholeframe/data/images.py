@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
@@ -50,6 +50,20 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
         raise FileNotFoundError(f"there is no file '{path}'") from None
     except Exception as error:  # On a damaged file decoders raise anything: SyntaxError, struct.error, ...
         raise ValueError(f"'{path}' is not an image that can be decoded ({_reason(error)})") from error
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image as `read_image` gives it, from the header of the file.
+
+    Raises:
+        ValueError: the file is not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            return image.size[::-1] if turned else image.size
+    except Exception as error:
+        raise ValueError(f"'{path}' is not an image that can be read ({_reason(error)})") from error
 
 
 def _decode(path: Path) -> Image.Image:

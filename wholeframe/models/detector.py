@@ -34,7 +34,7 @@ KEYPOINTS = 17  # of a person in COCO
 # ------------------------------------------------------------------------------------------------------- the backbones
 
 
-def resnet_body(depth: Depth, norm: NormLayer, **width: int) -> nn.Module:
+def resnet_body(depth: Depth, norm: NormLayer, **width: Any) -> nn.Module:
     """A ResNet, whose classifier the pyramid leaves out."""
     return ResNet(Bottleneck if depth >= 50 else BasicBlock, list(STAGES[depth]), norm_layer=norm, **width)
 
@@ -178,7 +178,12 @@ class DetectorPlan:
             insert(parts["backbone.body"], self.block, self.at, example=_map(detector, 3, 64))
         if self.head_block is not None:
             head = parts["roi_heads.keypoint_head"]
-            insert(head, self.head_block, HEAD_SITES, example=_map(detector, head.get_submodule("0").in_channels, 14))
+            insert(head, self.head_block, HEAD_SITES, example=_map(detector, _channels(head), 14))
+
+
+def _channels(head: nn.Module) -> int:
+    """The input channels of the first convolution."""
+    return next(module.in_channels for module in head.modules() if isinstance(module, nn.Conv2d))
 
 
 def _map(detector: nn.Module, channels: int, side: int) -> torch.Tensor:
