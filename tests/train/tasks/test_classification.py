@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from wholeframe.train.tasks.classification import Classification, ClassScores, MeanAveragePrecision, average_precision
+from wholeframe.train.tasks.class_scores import ClassScores, average_precision
+from wholeframe.train.tasks.classification import Classification, MeanAveragePrecision
 
 
 def test_average_precision_by_hand():
