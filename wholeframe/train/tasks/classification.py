@@ -67,8 +67,8 @@ class Classification:
             raise ValueError(f"none of the {len(scores.labels)} samples could be read")
         if wrong := int((~scores.probabilities[scores.read].isfinite()).any(dim=1).sum()):
             raise ValueError(
-                f"{wrong} of the {scores.count} predictions are not finite numbers, so weights or samples are not either; "
-                "take the weights of an earlier epoch"
+                f"{wrong} of the {scores.count} predictions are not finite numbers, so the weights or samples are not "
+                "either; take the weights of an earlier epoch"
             )
         return scores
 
