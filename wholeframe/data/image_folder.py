@@ -18,7 +18,7 @@ from PIL import Image
 
 from wholeframe.data.class_folders import FilesByClass, expected_layout, files_by_class, find_splits, folders_in
 from wholeframe.data.images import why_unreadable
-from wholeframe.data.splits import held_out, refuse_fraction, sizes
+from wholeframe.data.splits import WHOLE, held_out, refuse_fraction, sizes
 from wholeframe.messages import counted, listed
 
 Items = tuple[tuple[Path, int], ...]
@@ -56,6 +56,7 @@ class ImageFolder:
         unused: folders next to train/ and val/ that were not read, such as a test/ without labels.
         split: how the splits were made, in a few words.
         notes: what to keep in mind about the splits.
+        divided: whether there are splits; if not, `train` holds everything.
     """
 
     root: Path
@@ -68,13 +69,25 @@ class ImageFolder:
     unused: tuple[str, ...] = ()
     split: str = ""
     notes: tuple[str, ...] = ()
+    divided: bool = True
+
+    @property
+    def all(self) -> Items:
+        """The files of all splits."""
+        return (*self.train, *self.val, *self.test)
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """Every file that is not used, relative to the root, with the reason."""
+        broken = [(problem.path.as_posix(), problem.reason) for problem in self.problems]
+        return [*broken, *((path.as_posix(), "it is not an image") for path in self.not_images)]
 
     def __str__(self) -> str:
         return self.describe()
 
     def describe(self) -> str:
         """The sizes of the splits, and everything that was left out, in one sentence."""
-        parts = [f"{sizes(self.train, self.val, self.test)} images of {len(self.classes)} classes ({self.split})"]
+        count = sizes(self.train, self.val, self.test) if self.divided else str(len(self.train))
+        parts = [f"{count} images of {len(self.classes)} classes ({self.split})"]
         if self.problems:
             parts.append(f"{counted(len(self.problems), 'file')} skipped: {listed(map(str, self.problems))}")
         if self.not_images:
@@ -91,7 +104,7 @@ class ImageFolder:
 
 
 def open_folder(
-    root: str | os.PathLike[str], *, val_fraction: float = 0.2, seed: int = 0, strict: bool = False
+    root: str | os.PathLike[str], *, val_fraction: float | None = 0.2, seed: int = 0, strict: bool = False
 ) -> ImageFolder:
     """Index a folder of class folders, decoding every image once.
 
@@ -104,7 +117,8 @@ def open_folder(
         root: the folder.
         val_fraction: the part of every class to hold out for validation, at least one image and never all.
             Which ones depends on `seed` and their paths below the root only, so a new image moves at most
-            one other. Not used if the folder is split already.
+            one other. Not used if the folder is split already. None holds nothing out and leaves all in `train`,
+            to evaluate a folder as a whole.
         seed: chooses the images to hold out.
         strict: raise for a file that does not decode, instead of leaving it out and reporting it.
 
@@ -118,7 +132,8 @@ def open_folder(
             `strict`, a file does not decode.
     """
     root = Path(root)
-    refuse_fraction(val_fraction)
+    if val_fraction is not None:
+        refuse_fraction(val_fraction)
     splits = find_splits(root, LAYOUT)
     train, val, test = (files_by_class(folder) for folder in splits)
     classes = tuple(train)
@@ -143,6 +158,8 @@ def open_folder(
             _refuse_empty_classes(folder, files, problems)
     if splits.val:
         split = str(splits)
+    elif val_fraction is None:
+        split = WHOLE
     else:
         train, val = _hold_out(root, train, val_fraction, seed)
         split = f"val_fraction={val_fraction:g} of each class held out, seed={seed}"
@@ -158,6 +175,7 @@ def open_folder(
         unused=splits.unused(root),
         split=split,
         notes=splits.notes,
+        divided=split != WHOLE,
     )
 
 

@@ -12,6 +12,9 @@ TRAIN_NAMES = ("train", "training")
 VAL_NAMES = ("val", "valid", "validation")
 TEST_NAMES = ("test", "testing")
 
+WHOLE = "not divided into splits"
+"""How the splits of data were made that gives none and was opened to be evaluated as a whole."""
+
 
 def refuse_fraction(val_fraction: float) -> None:
     """Raise a ValueError for a part that would hold out nothing, or everything."""

@@ -170,8 +170,8 @@ def batches_of(samples: Samples, seed: int, batch: int, workers: int) -> DataLoa
 
 
 def of_split(folder: Any, split: str) -> Any:
-    """The `train`, `val` or `test` files of an opened folder. ValueError if the folder has no such split."""
-    files = {"train": folder.train, "val": folder.val, "test": folder.test}[split]
+    """The `train`, `val`, `test` or `all` files of an opened folder. ValueError if the folder has no such split."""
+    files = {"train": folder.train, "val": folder.val, "test": folder.test, "all": folder.all}[split]
     if not files:
         raise ValueError(
             f"'{folder.root}' has no {split} split; give --split val (a folder has a test split if it has train/, val/ "

@@ -22,7 +22,7 @@ def open_clips(
     videos: str | os.PathLike[str] | None = None,
     unit: TimeUnit | None = None,
     window: float | None = None,
-    val_fraction: float = 0.2,
+    val_fraction: float | None = 0.2,
     seed: int = 0,
     strict: bool = False,
 ) -> ClipFolder:
@@ -49,7 +49,8 @@ def open_clips(
         unit: the unit of the columns `start` and `end` of your own list.
         window: divide every video of a list into parts of this many seconds (the last one up to twice as long), which
             have the labels of all lines that overlap with them; `math.inf` for the whole video.
-        val_fraction: the part to hold out for validation if neither folders nor a list give the splits.
+        val_fraction: the part to hold out for validation if neither folders nor a list give the splits. None holds
+            nothing out and leaves all in `train`, to evaluate data as a whole.
         seed: chooses the clips or videos to hold out.
         strict: raise for anything that would be left out, instead of reporting it.
 
@@ -61,7 +62,8 @@ def open_clips(
         ValueError: the layout is not known, a class has no clip, or, with `strict`, anything would be left out.
     """
     root = Path(root)
-    refuse_fraction(val_fraction)
+    if val_fraction is not None:
+        refuse_fraction(val_fraction)
     if window is not None and not window > 0:
         raise ValueError(
             f"window={window} is not a length in seconds: it must be positive, such as 4; "

@@ -97,7 +97,7 @@ def timed(
         The time at which a frame is first displayed, on the clock of the file in seconds, and the frame.
     """
     stored = container.format.name != "avi"  # AVI stores when frames are decoded, not when they are displayed.
-    before, step, length = -np.inf, 1 / rate(stream), tick(stream)
+    before, step, length = -np.inf, 1 / average_rate(stream), tick(stream)
     spared = None
     for packet in container.demux(stream):
         if packet.is_corrupt:  # The last packet of a truncated file is.
@@ -123,7 +123,7 @@ def tick(stream: VideoStream) -> float:
     return float(stream.time_base or 1)
 
 
-def rate(stream: VideoStream) -> float:
+def average_rate(stream: VideoStream) -> float:
     """Frames per second, on average; ValueError if the file does not give them."""
     known = stream.average_rate or stream.guessed_rate
     if not known:

@@ -5,8 +5,7 @@ clip = read_frames("wave.mp4", [0, 2, 4])   # (3, 3, 256, 340) uint8
 """
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -24,11 +23,13 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("videos are decoded by PyAV, which is not installed: pip install 'wholeframe[video]'") from error
 
-from wholeframe.data.video.decode import END, Decoder, rate, timed
+from wholeframe.data.video.decode import END, Decoder, average_rate, timed
 from wholeframe.data.video.filters import RegionFilter
+from wholeframe.data.video.frames_folder import check_folder, frames_info, read_folder
+from wholeframe.data.video.info import VideoError, VideoInfo
 from wholeframe.data.video.length import end_of, missing_seconds
 from wholeframe.data.video.region import Region
-from wholeframe.messages import listed, one_of
+from wholeframe.messages import one_of
 
 Backend = Literal["pyav", "torchcodec"]
 
@@ -36,69 +37,30 @@ EPSILON = 1e-6
 """Seconds; finer than the clock of any container, so that a rounded time is not before its frame."""
 
 
-class VideoError(ValueError):
-    """A file is not a video that can be decoded. The message gives the path and the reason."""
-
-    def __init__(self, path: str | os.PathLike[str], reason: str):
-        super().__init__(f"'{os.fspath(path)}' is not a video that can be decoded ({reason})")
-        self.path, self.reason = Path(path), reason
-
-    def __reduce__(self):
-        return type(self), (self.path, self.reason)  # So that worker processes can send it to the main process.
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """The length and the size of a video file.
-
-    Attributes:
-        path: the file.
-        frames: the number of frames, `seconds * fps` rounded.
-        fps: frames per second, on average.
-        seconds: from the first frame to the end of the last frame in the file.
-        height: rows of the image as it is displayed.
-        width: columns of the image as it is displayed.
-        rotation: degrees counter-clockwise from the stored to the displayed image.
-        start: the time of the first frame on the clock of the file, in seconds.
-        lost: seconds that the header announces and the file does not hold (a broken download), or 0.
-    """
-
-    path: Path
-    frames: int
-    fps: float
-    seconds: float
-    height: int
-    width: int
-    rotation: int = 0
-    start: float = 0.0
-    lost: float = 0.0
-
-    def times(self, indices: Sequence[int]) -> list[float]:
-        """The middle of the time that each frame is displayed, in seconds from the first frame."""
-        wrong = [index for index in indices if not 0 <= index < self.frames]
-        if wrong:
-            raise ValueError(f"'{self.path}' has frames 0 to {self.frames - 1}, but not {listed(map(str, wrong))}")
-        return [(index + 0.5) / self.fps for index in indices]
-
-
-def video_info(path: str | os.PathLike[str]) -> VideoInfo:
+def video_info(path: str | os.PathLike[str], *, rate: float | None = None) -> VideoInfo:
     """Read the header of a file, its first frame, and the times of its last packets.
 
     The rest is read only if the header announces more than the file holds. The length and the number of frames are
     therefore those of the file, not those of its header.
 
     Args:
-        path: the file.
+        path: the file, or a folder of numbered frames (`frames_folder`).
+        rate: frames per second of a folder of frames, which stores none. A file stores its own.
 
     Returns:
         The length and the size of the video.
 
     Raises:
         FileNotFoundError: there is no such file.
-        VideoError: the file holds no video that can be decoded.
+        VideoError: the file holds no video that can be decoded, or a folder of frames has no rate.
+        ValueError: `rate` is given for a file.
     """
+    if os.path.isdir(path):
+        return frames_info(path, rate)
+    if rate is not None:
+        raise ValueError(f"'{path}' is a file, which stores its own frame rate; give rate={rate:g} for a folder alone")
     with _opened(path) as (container, stream):
-        fps = rate(stream)
+        fps = average_rate(stream)
         start, first = next(timed(container, stream), END)
         if first is None:
             raise VideoError(path, "it has no frames")
@@ -138,7 +100,7 @@ def read_frames(
     length of the file. The rotation stored in the file is applied.
 
     Args:
-        path: the file.
+        path: the file, or a folder of numbered frames; a folder needs its `info`, which has the rate.
         indices: frame numbers, from 0 to `info.frames - 1`, in any order, also repeated.
         times: instead of `indices`, seconds from the first frame.
         region: the region to read of every frame, scaled to `region.size`; by default the whole frame, which takes
@@ -169,30 +131,55 @@ def read_frames(
         raise ValueError(f"'{path}' is {info.seconds:g} s long, so it has no frame at {outside[0]:g} s")
     if not times:
         return torch.empty(0, 3, *(region.size if region else (info.height, info.width)), dtype=torch.uint8)
+    if os.path.isdir(path):
+        return read_folder(info, times, region)
     return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, region)
+
+
+def check_frames(info: VideoInfo) -> None:
+    """Decode every frame of a video, as `read_frames` does, so that no clip of it fails later.
+
+    Args:
+        info: the `video_info` of the video.
+
+    Raises:
+        FileNotFoundError: the file is gone.
+        VideoError: a frame cannot be read; the message gives the reason.
+    """
+    if info.path.is_dir():
+        return check_folder(info)
+    for _ in _shown(info.path, info, info.times(range(info.frames))):
+        pass
 
 
 def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], region: Region | None) -> Tensor:
     wanted = sorted(set(times))
     write = RegionFilter(region, (info.height, info.width), info.rotation) if region else _WholeFrame(info.rotation)
     frames = _empty(len(wanted), region.size if region else (info.height, info.width), planes=region is not None)
-    moments, shown = [info.start + time + EPSILON for time in wanted], None
-    with _opened(path) as (container, stream):
-        decoder = Decoder(container, stream, moments, info.fps)
-        for number, moment in enumerate(moments):
-            decoder.move(moment)
-            frame = decoder.frame
-            if frame is None or (decoder.following is None and moment > decoder.began + 2.5 / info.fps):
-                raise VideoError(path, f"it ends before {wanted[number]:.2f} s, but should last {info.seconds:.2f} s")
-            if frame is shown:
-                frames[number] = frames[number - 1]
-            else:
-                write(frame, frames[number])
-            shown = frame
+    shown = None
+    for number, frame in enumerate(_shown(path, info, wanted)):
+        if frame is shown:
+            frames[number] = frames[number - 1]
+        else:
+            write(frame, frames[number])
+        shown = frame
     if wanted == list(times):
         return frames
     position = {time: number for number, time in enumerate(wanted)}
     return frames[[position[time] for time in times]]
+
+
+def _shown(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float]) -> Iterator[VideoFrame]:
+    """The frame displayed at each of some ascending times, in seconds from the first frame."""
+    moments = [info.start + time + EPSILON for time in times]
+    with _opened(path) as (container, stream):
+        decoder = Decoder(container, stream, moments, info.fps)
+        for time, moment in zip(times, moments, strict=True):
+            decoder.move(moment)
+            frame = decoder.frame
+            if frame is None or (decoder.following is None and moment > decoder.began + 2.5 / info.fps):
+                raise VideoError(path, f"it ends before {time:.2f} s, but should last {info.seconds:.2f} s")
+            yield frame
 
 
 class _WholeFrame:

@@ -5,11 +5,11 @@ from itertools import chain
 from pathlib import Path
 
 from wholeframe.data.class_folders import FilesByClass, expected_layout, files_by_class, find_splits
-from wholeframe.data.splits import held_out
+from wholeframe.data.splits import WHOLE, held_out
 from wholeframe.data.video.extensions import by_extension
 from wholeframe.data.video.file import VideoInfo
 from wholeframe.data.video.infos import infos_of, relative_names, truncation_notes
-from wholeframe.data.video.segments import ClipFolder, Segment
+from wholeframe.data.video.segments import ClipFolder, Segment, reasons
 from wholeframe.messages import counted, listed
 
 LAYOUT = (
@@ -23,17 +23,17 @@ or videos directly in ROOT, each of them a class of its own, named after the fil
 )
 
 
-def clips_from_folders(root: Path, fraction: float, seed: int) -> ClipFolder:
+def clips_from_folders(root: Path, fraction: float | None, seed: int) -> ClipFolder:
     """A segment for each file, with the class of its folder.
 
     Args:
         root: a folder of class folders, split or not, or a folder of videos.
-        fraction: the part of each class to hold out for validation if the folder is not split.
+        fraction: the part of each class to hold out for validation if the folder is not split; None holds out nothing.
         seed: chooses the files to hold out.
     """
     loose, others = by_extension(root.iterdir())
     if loose and not any(by_extension(files)[0] for files in files_by_class(root).values()):
-        return _a_class_each(root, loose, others)
+        return _a_class_each(root, loose, others, whole=fraction is None)
     splits = find_splits(root, LAYOUT)
     train, val, test = (files_by_class(folder) for folder in splits)
     if len(train) < 2:
@@ -53,6 +53,8 @@ def clips_from_folders(root: Path, fraction: float, seed: int) -> ClipFolder:
     if splits.val:
         unused = splits.unused(root)
         split, notes = str(splits), (*splits.notes, *([f"not read: {listed(unused)}"] if unused else []))
+    elif fraction is None:
+        split, notes = WHOLE, ()
     else:
         train, val, notes = _hold_out(root, train, fraction, seed)
         split = f"val_fraction={fraction:g} of each class held out, seed={seed}"
@@ -67,10 +69,12 @@ def clips_from_folders(root: Path, fraction: float, seed: int) -> ClipFolder:
         ignored=relative_names(root, others),
         notes=(*notes, *truncation_notes(infos.values())),
         split=split,
+        lost=reasons(problems),
+        divided=split != WHOLE,
     )
 
 
-def _a_class_each(root: Path, files: list[Path], others: list[Path]) -> ClipFolder:
+def _a_class_each(root: Path, files: list[Path], others: list[Path], whole: bool) -> ClipFolder:
     infos, problems = infos_of(root, files)
     by_class = {file.stem: [file] for file in files if file in infos}
     clips = _whole(by_class, tuple(by_class), infos)
@@ -78,11 +82,13 @@ def _a_class_each(root: Path, files: list[Path], others: list[Path]) -> ClipFold
         root=root,
         classes=tuple(by_class),
         train=clips,
-        val=clips,
+        val=() if whole else clips,
         problems=problems,
         ignored=relative_names(root, [file for file in others if file.is_file()]),
         notes=truncation_notes(infos.values()),
-        split="each file is a class of its own: trained and validated on the same clips",
+        split=WHOLE if whole else "each file is a class of its own: trained and validated on the same clips",
+        lost=reasons(problems),
+        divided=not whole,
     )
 
 

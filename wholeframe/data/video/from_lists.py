@@ -6,11 +6,11 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from wholeframe.data.splits import held_out, validated_on
+from wholeframe.data.splits import WHOLE, held_out, validated_on
 from wholeframe.data.video.csv_lists import Row, VideoList
 from wholeframe.data.video.file import VideoInfo
 from wholeframe.data.video.infos import infos_of, relative_names, truncation_notes
-from wholeframe.data.video.segments import Action, ClipFolder, LeftOut, Segment
+from wholeframe.data.video.segments import Action, ClipFolder, LeftOut, Segment, reasons
 from wholeframe.messages import counted, listed
 
 TRIMMED = 1.25
@@ -18,7 +18,7 @@ TRIMMED = 1.25
 
 
 def clips_from_list(
-    root: Path, below: Path, video_list: VideoList, window: float | None, fraction: float, seed: int
+    root: Path, below: Path, video_list: VideoList, window: float | None, fraction: float | None, seed: int
 ) -> ClipFolder:
     """A segment for each row, or for each window of a video.
 
@@ -27,7 +27,7 @@ def clips_from_list(
         below: the folder that the videos are in.
         video_list: the rows.
         window: seconds per segment, `math.inf` for the whole video; None for a segment per row.
-        fraction: the part of the videos to hold out for validation if the list has no splits.
+        fraction: the part of the videos to hold out for validation if the list has no splits; None holds out nothing.
         seed: chooses the videos to hold out.
     """
     if video_list.format == "charades" and window is None:
@@ -63,6 +63,8 @@ def clips_from_list(
         ignored=relative_names(root, video_list.unread),
         notes=tuple(notes),
         split=split,
+        lost=(*_unread(rows, dict(reasons(problems)), below), *reasons(refused)),
+        divided=split != WHOLE,
     )
 
 
@@ -71,6 +73,13 @@ def _without_unlabelled_test(rows: Sequence[Row]) -> list[Row]:
     splits = {row.split for row in rows}
     labelled = any(row.label is not None for row in rows if row.split == "test")
     return [row for row in rows if row.split != "test" or labelled or "val" not in splits]
+
+
+def _unread(rows: Sequence[Row], broken: dict[str, str], below: Path) -> list[tuple[str, str]]:
+    """The lines whose video is missing or does not decode, with the reason."""
+    names = dict(zip((paths := [row.path for row in rows if row.path]), relative_names(below, paths), strict=True))
+    named = ((row.video, broken.get(names[row.path]) if row.path else "there is no such file") for row in rows)
+    return [(video, reason) for video, reason in named if reason is not None]
 
 
 def _in_seconds(
@@ -100,12 +109,16 @@ def _in_seconds(
     return good, bad, [note] if cut else []
 
 
-def _split(below: Path, rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[Row], list[Row], str]:
+def _split(
+    below: Path, rows: Sequence[Row], fraction: float | None, seed: int
+) -> tuple[list[Row], list[Row], list[Row], str]:
     """The rows of each split, and how the splits were made, in a few words."""
     train = [row for row in rows if row.split in ("train", None)]
     val, test = ([row for row in rows if row.split == split] for split in ("val", "test"))
     if val or test:
         return (train, val, test, "split by the list") if val else (train, test, [], "split by the list")
+    if fraction is None:
+        return list(rows), [], [], WHOLE
     videos = sorted({row.path for row in rows if row.path})
     if len(videos) < 2:
         return list(rows), list(rows), [], "only one video: trained and validated on the same"

@@ -6,7 +6,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from wholeframe.data.video.decode import rate, seek, tick
+from wholeframe.data.video.decode import average_rate, seek, tick
 
 
 def end_of(container: InputContainer, stream: VideoStream) -> float:
@@ -43,6 +43,6 @@ def missing_seconds(container: InputContainer, stream: VideoStream, end: float) 
     if not stream.duration and len(container.streams) > 1:
         return 0.0  # The header gives only the length of video and sound together.
     # For a truncated AVI, FFmpeg corrects the length, but not the number of frames.
-    counted = (stream.start_time or 0) * tick(stream) + stream.frames / rate(stream)
+    counted = (stream.start_time or 0) * tick(stream) + stream.frames / average_rate(stream)
     lost = max(_announced(container, stream), counted) - end
     return lost if lost > 0.5 else 0.0

@@ -51,6 +51,11 @@ class LeftOut:
         return f"'{self.name}' ({self.reason})"
 
 
+def reasons(left_out: Sequence[LeftOut]) -> tuple[tuple[str, str], ...]:
+    """As pairs of a name and a reason."""
+    return tuple((each.name, each.reason) for each in left_out)
+
+
 @dataclass(frozen=True)
 class ClipFolder:
     """The segments that `open_clips` found in each split, and everything that it left out.
@@ -67,6 +72,8 @@ class ClipFolder:
         ignored: files in class folders without the extension of a video, and CSV files of another format.
         notes: what to keep in mind, such as parts that were shortened, or clips in both train and val.
         split: how the splits were made, in a few words.
+        lost: the samples that cannot be read, with the reason: a file that is broken or missing, or a line of a list.
+        divided: whether there are splits; if not, `train` holds everything.
     """
 
     root: Path
@@ -80,6 +87,17 @@ class ClipFolder:
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     split: str = ""
+    lost: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    divided: bool = True
+
+    @property
+    def all(self) -> tuple[Segment, ...]:
+        """The segments of all splits, each once."""
+        return tuple(dict.fromkeys((*self.train, *self.val, *self.test)))
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """Every file, and every line of a list, that is not used, with the reason."""
+        return [*self.lost, *((name, "it is not a video, or not a list of videos") for name in self.ignored)]
 
     def __str__(self) -> str:
         return self.describe()
@@ -87,7 +105,8 @@ class ClipFolder:
     def describe(self) -> str:
         """The sizes of the splits, and everything that was left out, in one sentence."""
         kind = "multi-label clips" if self.multilabel else "clips"
-        parts = [f"{sizes(self.train, self.val, self.test)} {kind} of {len(self.classes)} classes ({self.split})"]
+        count = sizes(self.train, self.val, self.test) if self.divided else str(len(self.train))
+        parts = [f"{count} {kind} of {len(self.classes)} classes ({self.split})"]
         if self.problems:
             parts.append(f"{len(self.problems)} skipped: {listed(map(str, self.problems))}")
         if self.missing:
