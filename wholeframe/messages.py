@@ -1,4 +1,4 @@
-"""Parts of messages to users: errors of one form, shortened lists, and names from outside as printable text."""
+"""Parts of messages to users: errors of one form, and shortened lists with the number of names left out."""
 
 import difflib
 import inspect
@@ -68,31 +68,3 @@ def shown(name: object, most: int = 120) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 file`, `2 files`."""
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def shown(name: object, most: int | None = None) -> str:
-    """A name of a file, a folder or a class as one line of printable text, for tables, figures and messages.
-
-    Line breaks, control characters, marks that change the direction of text, and bytes that are not UTF-8 are written
-    as in a Python string: `\\n`, `\\x1b`, `\\u202e`, `\\xff`. All other characters stay as they are; the caller prints
-    the result where nothing is read as markup.
-
-    Args:
-        name: the name; a path as well.
-        most: the largest number of characters; the middle of a longer name becomes an ellipsis. None keeps them all.
-    """
-    text = "".join(letter if letter.isprintable() else _escaped(letter) for letter in str(name))
-    if most is None or len(text) <= most:
-        return text
-    end = (most - 1) // 2
-    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
-
-
-def storable(name: object) -> str:
-    """A name as text that every UTF-8 file can hold: only bytes that are not UTF-8 are escaped, as in `\\xff`."""
-    return "".join(_escaped(letter) if "\ud800" <= letter <= "\udfff" else letter for letter in str(name))
-
-
-def _escaped(letter: str) -> str:
-    byte = ord(letter) - 0xDC00  # A byte that is not UTF-8 is the letter U+DC00 + byte in a name of the file system.
-    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else letter.encode("unicode_escape").decode()

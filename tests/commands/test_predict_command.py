@@ -22,7 +22,7 @@ def test_predict_with_a_run(call, capsys, run, photo, photos, tmp_path):
 def test_predictions_are_those_of_evaluate(call, capsys, run, photos):
     call("evaluate", run, "--data", photos)
     capsys.readouterr()
-    with (run / "scores-last-val.csv").open(newline="") as stream:
+    with (run / "evaluations" / "last-val" / "scores.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 4 and list(rows[0]) == ["file", "label", "prediction", "cat", "dog"]
     for row in rows:

@@ -33,7 +33,7 @@ def test_evaluate(call, capsys, run, photos, weights):
     call("evaluate", run, "--data", photos, "--weights", weights)
     told = capsys.readouterr().out
     assert "top-1 " in told and f" on 4 val images, weights {weights}" in told
-    assert told.splitlines()[-1] == f"every prediction is in '{run}/scores-{weights}-val.csv'"
+    assert told.splitlines()[-1].endswith(f"confusion matrix are in '{run}/evaluations/{weights}-val'")
     assert " cat " in told and " dog " in told and "top-5" not in told
 
 
@@ -58,7 +58,7 @@ def test_evaluate_on_each_split(call, capsys, refused, run, photos, split_photos
     for split, count in (("train", 20), ("val", 6), ("test", 4)):
         call("evaluate", run, "--data", split_photos, "--split", split)
         assert f" on {count} {split} images, weights last" in capsys.readouterr().out
-        assert (run / f"scores-last-{split}.csv").is_file()
+        assert (run / "evaluations" / f"last-{split}-split" / "scores.csv").is_file()
     told = refused("evaluate", run, "--data", photos, "--split", "test")
     assert told == (
         f"wholeframe: '{photos}' has no test split; give --split val (a folder has a test split if it has train/, val/ "
@@ -90,7 +90,7 @@ def test_help_of_evaluate(call, capsys, run):
 
 def test_evaluate_on_fewer_images_than_a_batch(call, capsys, run, tmp_path, make_photos):
     call("evaluate", run, "--data", make_photos(tmp_path / "few", count=2))
-    assert "on 2 val images" in capsys.readouterr().out
+    assert "on all 4 images" in capsys.readouterr().out
 
 
 def test_explain(call, capsys, run, photo, tmp_path):
@@ -241,7 +241,8 @@ def test_resume_with_other_classes(refused, run, other_classes, small):
 def test_evaluate_with_other_classes(refused, run, other_classes):
     told = refused("evaluate", run, "--data", other_classes)
     assert told == (
-        f"wholeframe: the run was trained on the classes 'cat', 'dog', but '{other_classes}' has 'crow', 'duck'"
+        "wholeframe: the run was trained on the classes 'cat', 'dog', and the data also has 'crow', 'duck'; rename or "
+        "remove these"
     )
 
 

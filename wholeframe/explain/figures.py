@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from wholeframe.explain.attention import Attention
 from wholeframe.messages import shown
@@ -41,7 +41,7 @@ def drawable(name: object, most: int = 60) -> str:
 @cache
 def _letters() -> frozenset[int]:
     """The letters of the font that matplotlib draws with; it draws a box for any other."""
-    return frozenset(get_font(findfont(None)).get_charmap())
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
 def draw_attention(

@@ -5,7 +5,7 @@ environment.json   versions, device, classes, data
 metrics.csv        loss and score by step and epoch; TensorBoard events are written next to it
 last.ckpt          after the last full epoch, with optimizer and schedule: `--resume` continues from it
 best.ckpt          after the epoch with the best validation score
-scores-*.csv       the predictions of `wholeframe evaluate`, a row per sample
+evaluations/       the answers of `wholeframe evaluate`, a folder for each way to evaluate; see `train.evaluations`
 """
 
 import dataclasses

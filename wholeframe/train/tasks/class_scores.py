@@ -18,7 +18,7 @@ from torchmetrics.functional.classification import (
     multilabel_confusion_matrix,
 )
 
-from wholeframe.messages import listed, shown, storable
+from wholeframe.messages import listed, shown
 
 UNEQUAL = 2
 """Classes are unequal where the largest has at least this many times the samples of the smallest."""
@@ -105,6 +105,10 @@ class ClassScores:
         given = (p > 0.5).double() if self.many else torch.eye(p.shape[1], dtype=torch.double)[p.argmax(dim=1)]
         present = labels.double() if self.many else torch.eye(p.shape[1], dtype=torch.double)[labels]
         return present.T @ given / present.sum(dim=0)[:, None]
+
+    def cells(self) -> Tensor:
+        """`(k, k)`: what a picture of `confused` has in its cells: counts; with any number of labels percent."""
+        return (100 * self.confused()).nan_to_num().round() if self.many else self.confusion()
 
     def precision(self) -> Tensor:
         """`(k,)`: of the predictions of a class, the share that is right; nan for a class that is never predicted."""
@@ -270,9 +274,9 @@ def numbers(p: Tensor) -> list[str]:
 
 
 def write_rows(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file in UTF-8; bytes of a name that are not UTF-8 are written as `\\\\xff`."""
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([storable(cell) for cell in row] for row in [header, *rows])
+    """Write a CSV file in UTF-8; bytes of a name that are not UTF-8 are written as escapes, such as `\\udcff`."""
+    with file.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+        csv.writer(stream).writerows([header, *rows])
 
 
 def _figure(value: float | int, without: str) -> str:
