@@ -55,7 +55,7 @@ def listed(names: Iterable[str], most: int = 5, between: str = ", ") -> str:
     return between.join(names[:most]) + more
 
 
-def shown(name: object, most: int = 120) -> str:
+def shown(name: object, most: int = 200) -> str:
     """A name from outside (of a file, a class) as printable text of one line and of limited length.
 
     Control characters, line breaks and bytes that are not UTF-8 become escapes: a terminal would obey the first, and
@@ -63,6 +63,11 @@ def shown(name: object, most: int = 120) -> str:
     """
     text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
     return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - most // 2 + 1 :]}"
+
+
+def in_quotes(names: Iterable[object]) -> list[str]:
+    """Each name from outside in quotes, as it is `shown`."""
+    return [f"'{shown(name)}'" for name in names]
 
 
 def counted(count: int, noun: str) -> str:

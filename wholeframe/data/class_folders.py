@@ -110,5 +110,27 @@ def files_below(folder: Path) -> Iterator[Path]:
         seen.add(real)
 
 
+def hidden_below(root: Path) -> list[Path]:
+    """Files and folders whose names start with a dot, which nothing here reads; such folders are not entered."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(root, followlinks=True, onerror=_raise):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
+        found += (Path(place, name) for name in (*folders, *names) if name.startswith("."))
+        folders[:] = (name for name in folders if not name.startswith("."))
+    return sorted(found)
+
+
+def loose_files(splits: SplitFolders, root: Path) -> list[Path]:
+    """Files that lie in no class folder: in the root, or in the folder of a split."""
+    places = {root, *(folder for folder in splits if folder)}
+    files = (entry for place in places for entry in place.iterdir() if not entry.is_dir())
+    return sorted(file for file in files if not file.name.startswith("."))
+
+
 def _raise(error: OSError) -> None:
     raise error  # By default os.walk skips a folder that cannot be read.
