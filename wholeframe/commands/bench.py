@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
         _report_sweep(outcomes, stem, console)
     else:
         _report_goals(outcomes, console)
-    console.print(f"written to {stem}.jsonl")
+    console.print(f"written to {stem}.jsonl", markup=False)
 
 
 def _recorded(chosen: Sequence[Case], options: Options, file: Path, console: Console) -> Iterator[Outcome]:
@@ -171,7 +171,7 @@ def _report_sweep(outcomes: Sequence[Outcome], stem: Path, console: Console) -> 
         title = f"{sweep.BATCH} samples of {sweep.CHANNELS} channels, {name}"
         file = stem.with_name(f"{stem.name}-{mode}.png")
         draw_scaling(_lines(outcomes, mode), file, title)
-        console.print(f"plotted in {file}")
+        console.print(f"plotted in {file}", markup=False)
 
 
 def _lines(outcomes: Sequence[Outcome], mode: str) -> dict[str, dict[str, list[tuple[int, float, float]]]]:

@@ -156,12 +156,14 @@ def table(answers: Sequence[Answer], classes: Sequence[str], top: int) -> Table:
     """The most probable classes of every answer."""
     timed = any(answer.start is not None for answer in answers)
     rows = Table(Column("file", overflow="fold"), *(["seconds"] if timed else []), "class", "probability")
+    before = None
     for answer in answers:
         assert answer.prediction is not None
+        name, before = "" if answer.file == before else shown(answer.file), answer.file
         best = answer.prediction.probabilities.topk(min(top, len(classes)))
         for number, (p, label) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
-            times = [_time(answer) if number == 0 else ""] if timed else []
-            rows.add_row(shown(answer.file) if number == 0 else "", *times, shown(classes[label], 60), f"{p:.4f}")
+            first = [name, *([_time(answer)] if timed else [])]
+            rows.add_row(*(first if number == 0 else [""] * len(first)), shown(classes[label], 60), f"{p:.4f}")
         rows.add_section()
     return rows
 
