@@ -13,7 +13,7 @@ import tyro
 from torch import Tensor, nn
 
 from wholeframe.data.video.crops import Colours, normalised
-from wholeframe.data.video.csv_lists import TimeUnit
+from wholeframe.data.video.list_text import TimeUnit
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.data.video.views import PUBLISHED, Views, read_views
 from wholeframe.train.inputs.unread import TOLERATED, refuse_tolerance
@@ -37,6 +37,8 @@ class ClipLocation:
     """folder of the videos of a list, if it is not the folder of the list"""
     unit: TimeUnit | None = None
     """unit of the times in a list, if its column names do not give it"""
+    rate: float | None = None
+    """frames per second of folders of frames (img_00001.jpg, ...), if a list does not give them"""
 
     def __post_init__(self):
         refuse_tolerance(self.tolerate)

@@ -26,6 +26,7 @@ def open_videos(data: Clips, location: ClipLocation, task: Task, seed: int, whol
         location.path,
         videos=location.videos,
         unit=location.unit,
+        rate=location.rate,
         window=data.window,
         val_fraction=None if whole else data.val_fraction,
         seed=seed,
