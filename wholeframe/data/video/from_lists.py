@@ -235,8 +235,8 @@ def _windows(
             if row.label is not None:
                 if row.label not in labels:
                     raise ValueError(
-                        f"{row.where}: the list gives '{shown(row.video)}' the class '{shown(row.label)}', which is not "
-                        f"one of the {len(classes)} classes {classes[0]} to {classes[-1]}"
+                        f"{row.where}: the list gives '{shown(row.video)}' the class '{shown(row.label)}', which is "
+                        f"not one of the {len(classes)} classes {classes[0]} to {classes[-1]}"
                     )
                 start, end = row.start or 0.0, info.seconds if row.end is None else row.end
                 actions.append(Action(labels[row.label], start, end))
