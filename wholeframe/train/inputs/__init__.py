@@ -57,10 +57,13 @@ class Inputs(Protocol):
         """The split, the name and the label of every sample: what a run compares when it is resumed."""
         ...
 
+<<<<<<< HEAD
     def left_out(self) -> list[tuple[str, str]]:
         """Every file, and every line of a list, that is not used, with the reason."""
         ...
 
+=======
+>>>>>>> runs
     def failures(self) -> str:
         """One sentence about the samples that could not be read, by reason; empty if there are none."""
         ...

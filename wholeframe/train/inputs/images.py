@@ -143,9 +143,12 @@ class ImageInputs:
     def samples(self) -> list[tuple[str, str, str]]:
         splits = {"train": self.folder.train, "val": self.folder.val, "test": self.folder.test}
         return [(s, self._name(path), self.classes[label]) for s, items in splits.items() for path, label in items]
+<<<<<<< HEAD
 
     def left_out(self) -> list[tuple[str, str]]:
         return self.folder.left_out()
+=======
+>>>>>>> runs
 
     def failures(self) -> str:
         return unread(self.lost, self.total, "images")
