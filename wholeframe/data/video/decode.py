@@ -90,7 +90,8 @@ class Decoder:
         """The frames from the last key frame before a moment, or None if the file cannot seek to one.
 
         A key frame that is not decoded alone (the first of an intra refresh, or one after which frames of the previous
-        group are displayed) and one after the moment are not taken: the search goes on before them.
+        group are displayed), one after the moment, and one at a time that is not among the known are not taken: the
+        search goes on before them.
         """
         back = 0.0
         while self.seekable and moment - back > self.info.start + WORTH:
@@ -101,7 +102,8 @@ class Decoder:
             except FFmpegError:  # Some files cannot seek, and in some it ends within a frame.
                 self.seekable = False
                 break
-            if begins <= moment and frame is not None and _decoded_alone(frame):
+            known = self.info.keys is None or begins in self.info.keys
+            if known and begins <= moment and frame is not None and _decoded_alone(frame):
                 return chain([first], frames)
             back = max(2 * back, 1.0)
             self.seekable = back <= FARTHEST
@@ -139,12 +141,7 @@ def timed(
     # After a seek, frames before the first with a time of its own are not displayed: their times are unknown.
     before, number, spared = -np.inf, 0, None
     guess = -np.inf if sought else (stream.start_time or 0) * length
-    video.moved = True
-    for packet in video.container.demux(stream):
-        # The last packet of a truncated file is corrupt. An empty one repeats the frame before it; the decoder would
-        # take it for the end, which is the empty packet without a time.
-        if packet.is_corrupt or (not packet.size and packet.dts is not None):
-            continue
+    for packet in video.packets():
         if sought and not packet.is_keyframe:
             continue
         sought = False

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +43,8 @@ class VideoInfo:
         lost: seconds that the header announces and the file does not hold (a broken download), or 0.
         last: from the first frame to the beginning of the last frame, in seconds.
         clock: which time of a frame counts, see `Clock`.
+        keys: the times of the key frames, on the clock of the file in seconds, of a stream whose times are guessed
+            after a seek; otherwise None.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class VideoInfo:
     lost: float = 0.0
     last: float = 0.0
     clock: Clock = "pts"
+    keys: frozenset[float] | None = field(default=None, repr=False)
 
     def times(self, indices: Sequence[int]) -> list[float]:
         """The middle of the time that each frame is displayed, in seconds from the first frame."""

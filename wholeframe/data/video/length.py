@@ -22,18 +22,22 @@ class Packets:
         decoded: when it is decoded.
         ends: when the last frame ends, by the display and by the decoding.
         first: the duration of the first packet; 0 where it has none.
+        keys: when the key frames are displayed.
     """
 
     shown: array = field(default_factory=lambda: array("d"))
     decoded: array = field(default_factory=lambda: array("d"))
     ends: tuple[float, float] = (-np.inf, -np.inf)
     first: float = 0.0
+    keys: array = field(default_factory=lambda: array("d"))
 
     def add(self, packet: av.Packet) -> None:
         shown, decoded = (np.nan if time is None else time for time in (packet.pts, packet.dts))
         length = packet.duration or 0
         if not self.shown:
             self.first = length
+        if packet.is_keyframe:
+            self.keys.append(shown)
         self.shown.append(shown)
         self.decoded.append(decoded)
         self.ends = (np.fmax(self.ends[0], shown + length), np.fmax(self.ends[1], decoded + length))
@@ -62,10 +66,9 @@ def last_packets(video: Opened) -> Packets:
 
 def _read(video: Opened) -> Packets:
     packets, hidden = Packets(), video.stream.codec_context.name in ("vp8", "libvpx")
-    video.moved = True
     try:
-        for packet in video.container.demux(video.stream):
-            if packet.is_corrupt or packet.is_discard or not packet.size:
+        for packet in video.packets():
+            if packet.is_discard or not packet.size:
                 continue
             if hidden and not memoryview(packet)[0] >> 4 & 1:
                 continue  # VP8 has packets that only later frames refer to. A bit of the frame header says so.
@@ -120,15 +123,16 @@ def missing_seconds(video: Opened, end: float, frames: int, fps: float) -> float
         fps: frames per second.
     """
     stream, container = video.stream, video.container
-    if stream.frames:
-        hidden = sum(entry.is_discard for entry in stream.index_entries)  # Before an edit list begins.
+    if container.format.name == "avi" and stream.frames:
+        lost = stream.frames * tick(stream) - end  # For a truncated AVI, FFmpeg corrects the length, but not this.
+    elif stream.frames:
+        hidden = sum(entry.is_discard for entry in stream.index_entries)  # They come before the edit list begins.
         lost = (stream.frames - hidden - frames) / fps
     elif not stream.duration and len(container.streams) > 1:
         return 0.0  # The header gives only the length of video and sound together.
     else:
-        # Matroska gives the end of the file on its clock, whose first frame may be late.
-        late = 0.0 if container.format.name == "matroska,webm" else (stream.start_time or 0) * tick(stream)
-        lost = late + announced_seconds(video) - end
+        # Some formats give the end on the clock of the file and some the length: a late start alone is not a loss.
+        lost = announced_seconds(video) - (end - min((stream.start_time or 0) * tick(stream), 0))
     return lost if 0.5 < lost < np.inf else 0.0
 
 

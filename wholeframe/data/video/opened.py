@@ -1,9 +1,11 @@
 """A video file that is open: its container and its video stream, and the way back to the beginning."""
 
 import os
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
@@ -54,6 +56,21 @@ class Opened:
         if self.moved:
             self.container.close()
             self._open()
+
+    def packets(self) -> Iterator[av.Packet]:
+        """The packets of the video, and then an empty one that makes the decoder return its last frames.
+
+        A damaged packet at the end is that of a truncated file, and is left out. Elsewhere it is decoded: it is marked
+        wherever recordings are joined, too. Empty packets repeat the frame before them.
+        """
+        self.moved, damaged = True, None
+        for packet in self.container.demux(self.stream):
+            last = not packet.size and packet.dts is None
+            if damaged is not None and not last:
+                yield damaged
+            damaged = packet if packet.is_corrupt else None
+            if last or (packet.size and damaged is None):
+                yield packet
 
     def _open(self) -> None:
         self.container = open_container(self.path)

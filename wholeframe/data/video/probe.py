@@ -31,6 +31,9 @@ TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mpegts", 
 USUALLY_TIMED = frozenset({"mxf", "asf", "nut", "wtv", "rm", "smk", "flic"})
 """Containers that store it, but where some writers store when the frame is decoded."""
 
+STREAMED = frozenset({"mpeg", "mpegts"})
+"""Containers that store the time of some frames, from which FFmpeg infers those of the others."""
+
 
 def probe(path: str | os.PathLike[str]) -> VideoInfo:
     """Read the length and the size of a video file.
@@ -48,7 +51,9 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         if first is None:
             raise VideoError(path, "it has no frames")
         packets = last_packets(video) if frames else Packets()
-        if not packets.shown or listed_frames(video) is None:  # The file is truncated, or continues in fragments.
+        skipped = start > ((video.stream.start_time or 0) + 0.5) * tick(video.stream)
+        if skipped or not packets.shown or listed_frames(video) is None:
+            # The first frames cannot be decoded, or the file is truncated or continues in fragments.
             frames, packets = None, all_packets(video)
         clock = _clock(video, packets)
         if clock == "count":
@@ -71,7 +76,8 @@ def _measured(
     latest = float(np.nanmax(times))
     begin = start
     if clock == "dts":  # The decoder returns the first frame when it is given a later packet.
-        begin = video.stream.index_entries[0].timestamp * unit if frames else float(times[0])
+        shown = (entry.timestamp for entry in video.stream.index_entries if entry.size)
+        begin = next(shown) * unit if frames else float(times[0])
     if frames is None:
         frames = int((times > begin - unit / 2).sum())
     if end <= latest:  # The last packet has no duration: it is that of the others.
@@ -89,7 +95,17 @@ def _measured(
         last=latest - begin,
         lost=missing_seconds(video, end, frames, fps),
         clock=clock,
+        keys=_keys(video, packets, unit),
     )
+
+
+def _keys(video: Opened, packets: Packets, unit: float) -> frozenset[float] | None:
+    """The times of the key frames of a stream in which not every frame stores its time; none if most frames are."""
+    if video.container.format.name not in STREAMED:
+        return None
+    # The time of a frame after a seek may be that of its neighbour, which is found only if that is not a key frame.
+    few = 2 * len(packets.keys) <= len(packets.shown)
+    return frozenset(key * unit for key in packets.keys) if few else frozenset()
 
 
 def _counted(video: Opened, path: str | os.PathLike[str], first: VideoFrame, packets: Packets) -> VideoInfo:
@@ -127,6 +143,8 @@ def _clock(video: Opened, packets: Packets) -> Clock:
     times = packets.times("pts")
     if name not in TIMED | USUALLY_TIMED or np.isnan(times).any() or len(np.unique(times)) < len(times):
         return "count"
+    if (np.diff(packets.keys) <= 0).any():
+        return "count"  # The clock starts again where recordings are joined.
     in_order = len(times) > 1 and bool((np.diff(times) > 0).all())
     if name in USUALLY_TIMED and in_order and video.stream.codec_context.reorder_depth:
         return "count"  # Frames that are decoded in another order than they are displayed have ascending times.
