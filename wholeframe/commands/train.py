@@ -81,6 +81,7 @@ def train(run: Run, options: Options) -> None:
         raise ValueError(f"the data of the run is not at '{path}'; give --data DIR, where it is now")
     inputs = open_inputs(recipe.data, options.location, recipe.task, recipe.seed)
     tell(inputs.describe())
+    inputs.refuse_unread()
     splits = inputs.splits()
     options.devices.refuse(recipe, len(splits.val))
     network = network_for(recipe, len(splits.classes))

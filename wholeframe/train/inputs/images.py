@@ -129,7 +129,6 @@ class ImageInputs:
         return self.folder.divided
 
     def splits(self) -> Splits:
-        refuse_unread(self.folder.root, self.lost, self.total, "images", self.tolerate)
         return folder_splits(self.folder, self.data, self.seed)
 
     def batches(self, split: str, views: Views | None) -> DataLoader:
@@ -143,12 +142,12 @@ class ImageInputs:
     def samples(self) -> list[tuple[str, str, str]]:
         splits = {"train": self.folder.train, "val": self.folder.val, "test": self.folder.test}
         return [(s, self._name(path), self.classes[label]) for s, items in splits.items() for path, label in items]
-<<<<<<< HEAD
 
     def left_out(self) -> list[tuple[str, str]]:
         return self.folder.left_out()
-=======
->>>>>>> runs
+
+    def refuse_unread(self) -> None:
+        refuse_unread(self.folder.root, self.lost, self.total, "images", self.tolerate)
 
     def failures(self) -> str:
         return unread(self.lost, self.total, "images")
