@@ -75,7 +75,8 @@ def read_frames(
     kept.
 
     Decoding begins at the last key frame before a needed frame, so time and memory depend on the request, not on the
-    length of the file. The rotation stored in the file is applied.
+    length of the file. The rotation stored in the file is applied. Frames of another size than the first, which some
+    recordings have, are scaled to its size.
 
     Args:
         path: the file, or a folder of numbered frames; a folder needs its `info`, which has the rate.
@@ -132,7 +133,7 @@ def check_frames(info: VideoInfo) -> None:
 
 def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], region: Region | None) -> Tensor:
     wanted = sorted(set(times))
-    write = RegionFilter(region, (info.height, info.width), info.rotation) if region else _WholeFrame(info.rotation)
+    write = RegionFilter(region, (info.height, info.width), info.rotation) if region else _WholeFrame(info)
     frames = _empty(len(wanted), region.size if region else (info.height, info.width), planes=region is not None)
     shown = None
     for number, frame in enumerate(_shown(path, info, wanted)):
@@ -168,13 +169,19 @@ def _cut_off(decoder: Decoder, moment: float, info: VideoInfo) -> bool:
 
 
 class _WholeFrame:
-    """Convert many frames to RGB with one `VideoReformatter`, because its setup takes longer than a frame."""
+    """Convert many frames to RGB with one `VideoReformatter`, because its setup takes longer than a frame.
 
-    def __init__(self, rotation: int):
-        self.turns, self.rgb = rotation // 90 if rotation % 90 == 0 else 0, VideoReformatter()
+    Frames of another size than the first are scaled to it.
+    """
+
+    def __init__(self, info: VideoInfo):
+        self.turns = info.rotation // 90 if info.rotation % 90 == 0 else 0
+        self.height, self.width = (info.width, info.height) if self.turns % 2 else (info.height, info.width)
+        self.rgb = VideoReformatter()
 
     def __call__(self, frame: VideoFrame, into: Tensor) -> None:
-        image = torch.from_numpy(self.rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
+        rgb = self.rgb.reformat(frame, self.width, self.height, format="rgb24", interpolation="BILINEAR", threads=1)
+        image = torch.from_numpy(rgb.to_ndarray())
         into.copy_(torch.rot90(image, self.turns).permute(2, 0, 1))
 
 
