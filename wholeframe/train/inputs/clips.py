@@ -1,5 +1,6 @@
 """Clips of videos, as a value of the recipe. `inputs.videos` opens them, and is imported only then: it needs PyAV."""
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -125,7 +126,9 @@ class Clips:
 
 def _videos() -> ModuleType:
     try:
-        from wholeframe.train.inputs import videos
+        importlib.import_module("av")
     except ImportError as error:
-        raise ValueError(str(error)) from error
-    return videos
+        raise ValueError(
+            f"videos are decoded by PyAV, which is not installed ({error}): pip install 'wholeframe[video]'"
+        ) from error
+    return importlib.import_module("wholeframe.train.inputs.videos")
