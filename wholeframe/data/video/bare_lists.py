@@ -45,7 +45,7 @@ def bare_delimiter(file: Path, find: VideoFinder, *, given: bool) -> str | None:
         fields = split_fields(first, delimiter)
         if len(fields) < 2:
             continue
-        exists = any((find.folder / name).exists() for name, _ in _divisions(fields, first, delimiter))
+        exists = any(find.is_there(name) for name, _ in _divisions(fields, first, delimiter))
         if INTEGER.fullmatch(fields[-1]) and (given or exists or _any_exists(file, find, delimiter)):
             return delimiter
         if exists and (given or len(fields) == 2):
@@ -68,7 +68,8 @@ def bare_lines(file: Path, find: VideoFinder, delimiter: str) -> Iterator[BareLi
 
 
 def _read(file: Path, number: int, divisions: Sequence[tuple[str, list[str]]], find: VideoFinder) -> BareLine:
-    found = ((name, rest, find.of_line(file, number, name)) for name, rest in divisions)
+    exact = [each for each in divisions if find.is_there(each[0])]
+    found = ((name, rest, find.of_line(file, number, name)) for name, rest in exact or divisions)
     name, rest, path = next((each for each in found if each[2]), (*_guessed(divisions), None))
     *counts, label = rest
     if not all(map(INTEGER.fullmatch, counts)):
@@ -107,4 +108,4 @@ def _guessed(divisions: Sequence[tuple[str, list[str]]]) -> tuple[str, list[str]
 
 def _any_exists(file: Path, find: VideoFinder, delimiter: str) -> bool:
     divided = (_divisions(split_fields(line, delimiter), line, delimiter) for line in lines_of(file) if line.strip())
-    return any((find.folder / name).exists() for divisions in divided for name, _ in divisions)
+    return any(find.is_there(name) for divisions in divided for name, _ in divisions)

@@ -22,7 +22,7 @@ class VideoFinder:
     def __init__(self, folder: Path):
         self.folder = folder
         self.guessed: dict[str, Path] = {}
-        self.by_stem: dict[str, list[Path]] = {}
+        self.by_name: dict[str, list[Path]] = {}
         seen: set[str] = set()
         for place, folders, files in os.walk(folder, followlinks=True):
             real = os.path.realpath(place)
@@ -31,8 +31,8 @@ class VideoFinder:
                 seen.add(real)
                 for name in (*folders, *files):
                     if not name.startswith("."):
-                        stem = name if name in folders else Path(name).stem
-                        self.by_stem.setdefault(stem, []).append(Path(place, name))
+                        for key in {name, Path(name).stem}:
+                            self.by_name.setdefault(key, []).append(Path(place, name))
 
     def __call__(self, name: str) -> Path | None:
         """The file or the folder of frames; None if there is none.
@@ -46,7 +46,10 @@ class VideoFinder:
         if os.path.isfile(path) or (os.path.isdir(path) and is_video(path)):
             return path
         wanted = Path(name)
-        found = sorted(filter(_usable, self.by_stem.get(wanted.name) or self.by_stem.get(wanted.stem, [])))
+        known = self.by_name.get(wanted.name, [])
+        if not known and wanted.suffix.lower() in EXTENSIONS:
+            known = self.by_name.get(wanted.stem, [])
+        found = sorted(filter(_usable, known))
         if len(found) > 1:
             several = listed(in_quotes(found), most=2)
             folder = f"'{shown(self.folder)}'"
@@ -54,6 +57,10 @@ class VideoFinder:
         if found and (wanted.parent != Path() or _another_suffix(wanted, found[0])):
             self.guessed[name] = found[0]
         return found[0] if found else None
+
+    def is_there(self, name: str) -> bool:
+        """Whether a name is a path, or a path relative to the folder."""
+        return os.path.exists(self.folder / name)
 
     def of_line(self, file: Path, line: int, name: str) -> Path | None:
         """The same for a name in a line of a list, which an error then gives."""

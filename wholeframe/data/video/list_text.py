@@ -67,29 +67,33 @@ def table(file: Path, delimiter: str) -> Iterator[tuple[int, dict[str, str]]]:
     Raises:
         ValueError: a line has more fields than there are columns, a quote is not closed, or a column occurs twice.
     """
-    reader = csv.reader(
-        (line + "\n" for line in lines_of(file)), delimiter=delimiter, strict=True, skipinitialspace=True
-    )
     columns: Sequence[str] = ()
+    for line, fields in _records(file, delimiter):
+        if not columns:
+            columns = _distinct(file, [name.lower() for name in fields])
+            continue
+        while len(fields) > len(columns) and not fields[-1]:
+            fields.pop()
+        if len(fields) > len(columns):
+            names = ", ".join(columns)
+            why = f"it has {len(fields)} fields, but there are {len(columns)} columns ({names}); put a field that "
+            refuse_line(file, line, f"{why}contains {delimiter!r} into double quotes")
+        yield line, dict.fromkeys(columns, "") | dict(zip(columns, fields, strict=False))
+
+
+def _records(file: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The fields of each record that is not blank, with the number of the line that it begins on."""
+    lines = (line + "\n" for line in lines_of(file))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+    begin = 1
     try:
-        for fields in reader:
-            fields = [field.strip() for field in fields if delimiter != " " or field]
-            if not any(fields):
-                continue
-            if not columns:
-                columns = _distinct(file, [name.lower() for name in fields])
-                continue
-            while len(fields) > len(columns) and not fields[-1]:
-                fields.pop()
-            if len(fields) > len(columns):
-                names = ", ".join(columns)
-                why = f"it has {len(fields)} fields, but there are {len(columns)} columns ({names}); put a field that "
-                refuse_line(file, reader.line_num, f"{why}contains {delimiter!r} into double quotes")
-            yield reader.line_num, dict.fromkeys(columns, "") | dict(zip(columns, fields, strict=False))
+        for record in reader:
+            fields = [field.strip() for field in record if delimiter != " " or field]
+            if any(fields):
+                yield begin, fields
+            begin = reader.line_num + 1
     except csv.Error as error:
-        refuse_line(
-            file, reader.line_num, f"its quotes are not those of a CSV file ({error}); a quote is written twice"
-        )
+        refuse_line(file, begin, f"its quotes are not those of a CSV file ({error}); a quote is written twice")
 
 
 def _distinct(file: Path, columns: list[str]) -> list[str]:
