@@ -1,6 +1,5 @@
 """`wholeframe evaluate RUN --data DIR`."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,12 +12,14 @@ from wholeframe.commands.plain import console
 from wholeframe.messages import shown
 from wholeframe.surgery.norms import precise_bn
 from wholeframe.train.evaluate import evaluate, matched, relabelled
-from wholeframe.train.evaluations import checksum, evaluation, name_of, samples_checksum
-from wholeframe.train.inputs import open_inputs
+from wholeframe.train.evaluations import evaluation, name_of, samples_checksum
+from wholeframe.train.inputs import Inputs, open_inputs
 from wholeframe.train.inputs.clips import ClipLocation
 from wholeframe.train.inputs.images import ImageLocation
+from wholeframe.train.inputs.unread import write_left_out
 from wholeframe.train.limits import at_least
 from wholeframe.train.run import Run
+from wholeframe.train.whole_files import digest
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def main(arguments: list[str]) -> None:
     split = options.split or ("val" if inputs.divided else "all")
     if split == "all" and not options.split:
         print(f"the run was not trained on '{shown(path)}', which is not split: all of it is evaluated")
+        if warning := _seen_in_training(run, inputs):
+            print(warning)
     index = matched(inputs.classes, classes)
     if inputs.classes != classes:
         print(f"labels are matched by name: {len(index)} of the {len(classes)} classes of the run are in the data")
@@ -69,7 +72,7 @@ def main(arguments: list[str]) -> None:
         "samples_sha256": samples_checksum(names),
         "views": str(views) if views else None,
         "weights": options.weights,
-        "weights_sha256": checksum(run.best if options.weights == "best" else run.last),
+        "weights_sha256": digest(run.best if options.weights == "best" else run.last),
         "precise_bn": options.precise_bn,
     }
     statistics = f"precise-bn{options.precise_bn}" if options.precise_bn else None
@@ -88,6 +91,7 @@ def main(arguments: list[str]) -> None:
         which = f"all {scores.count}" if split == "all" else f"{scores.count} {split}"
         of = f"{which} {data.noun}{seen}, weights {options.weights}"
         folder.write(scores, names, inputs.header, classes, of)
+        left_out = write_left_out(inputs, folder.path)
 
     header, rows = scores.table(classes)
     table = Table(Column(header[0], overflow="fold"), *header[1:])
@@ -96,14 +100,26 @@ def main(arguments: list[str]) -> None:
     console().print(table)
     if failures := inputs.failures():
         print(failures)
+    if left_out:
+        print(f"every file that is not used is in '{shown(folder.path / 'left_out.csv')}' with the reason")
     print(f"{scores.summary(classes)} on {of}")
     print(f"every prediction, the figures of every class and the confusion matrix are in '{shown(folder.path)}'")
 
 
 def _trained_on(run: Run, path: Path) -> bool:
     """Whether a run was trained on this folder or list."""
-    data = json.loads(run.environment_file.read_text()).get("data")
+    data = run.record().get("data")
     return data is not None and Path(data).resolve() == path.resolve()
+
+
+def _seen_in_training(run: Run, inputs: Inputs) -> str:
+    """A warning if most samples of a folder have the names of training samples: it may be a copy."""
+    trained = {name for split, name, _ in run.samples() or () if split == "train"}
+    names = {name for _, name, _ in inputs.samples()}
+    seen = len(names & trained)
+    if 2 * seen <= len(names):
+        return ""
+    return f"{seen} of {len(names)} have the names of samples that the run was trained on; --split val leaves them out"
 
 
 def parse(arguments: list[str]) -> Options:

@@ -59,6 +59,8 @@ def imbalance(classes: Sequence[str], labels: Mapping[str, Sequence[int]]) -> st
         labels: the label of every sample, by split.
     """
     count = Counter(label for of_split in labels.values() for label in of_split)
+    if not count:
+        return ""
     (most, large), (least, small) = max(count.items(), key=_second), min(count.items(), key=_second)
     if large < UNEQUAL * small:
         return ""

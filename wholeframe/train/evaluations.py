@@ -6,9 +6,9 @@ scores.csv       a row per sample: label, prediction, a probability per class
 classes.csv      a row per class: samples, precision, recall, F1
 confusion.csv    the counts of every label and prediction
 confusion.png    the same as shares of the samples with the label
+left_out.csv     the files that are not used, with the reasons, if there are any
 """
 
-import hashlib
 import json
 import os
 import re
@@ -19,8 +19,9 @@ from itertools import count
 from pathlib import Path
 
 from wholeframe.explain.answers import draw_confusion
-from wholeframe.train.run import Run, environment, write_json
+from wholeframe.train.run import Run, environment
 from wholeframe.train.tasks import Scores
+from wholeframe.train.whole_files import digest_of, write_json
 
 Settings = Mapping[str, object]
 
@@ -93,15 +94,9 @@ def name_of(*parts: object) -> str:
     return "-".join(words)
 
 
-def checksum(file: Path) -> str:
-    """The SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def samples_checksum(names: Sequence[Sequence[str]]) -> str:
     """The SHA-256 of the names of all samples: with a file more or less, it is another evaluation."""
-    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    return digest_of(json.dumps(names))
 
 
 def _placed(part: Path, root: Path, name: str, settings: Settings) -> Path:

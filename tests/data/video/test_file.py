@@ -11,7 +11,7 @@ import torch
 
 av = pytest.importorskip("av")
 
-from wholeframe.data.video import decode, file  # noqa: E402
+from wholeframe.data.video import decode, probe  # noqa: E402
 from wholeframe.data.video.file import VideoError, read_frames, video_info  # noqa: E402
 from wholeframe.data.video.region import Region  # noqa: E402
 
@@ -31,7 +31,7 @@ def decoded(monkeypatch):
             yield pair
 
     monkeypatch.setattr(decode, "timed", counting)
-    monkeypatch.setattr(file, "timed", counting)
+    monkeypatch.setattr(probe, "timed", counting)
     return count
 
 

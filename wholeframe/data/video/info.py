@@ -2,10 +2,18 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from wholeframe.messages import listed
+
+Clock = Literal["pts", "dts", "count"]
+"""Which time of a frame counts.
+
+`pts`: when it is displayed, which most containers store. `dts`: when it is decoded, which AVI stores. `count`: the file
+has no times, or they are not those of display; its frames are counted from the beginning, at a constant rate.
+"""
 
 
 class VideoError(ValueError):
@@ -34,6 +42,9 @@ class VideoInfo:
         start: the time of the first frame on the clock of the file, in seconds.
         lost: seconds that the header announces and the file does not hold (a broken download), or 0.
         last: from the first frame to the beginning of the last frame, in seconds.
+        clock: which time of a frame counts, see `Clock`.
+        keys: the times of the key frames, on the clock of the file in seconds, of a stream whose times are guessed
+            after a seek; otherwise None.
     """
 
     path: Path
@@ -46,6 +57,8 @@ class VideoInfo:
     start: float = 0.0
     lost: float = 0.0
     last: float = 0.0
+    clock: Clock = "pts"
+    keys: frozenset[float] | None = field(default=None, repr=False)
 
     def times(self, indices: Sequence[int]) -> list[float]:
         """The middle of the time that each frame is displayed, in seconds from the first frame."""

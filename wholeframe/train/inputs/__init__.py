@@ -38,11 +38,7 @@ class Inputs(Protocol):
         ...
 
     def splits(self) -> Splits:
-        """Augmented training samples, and the samples that every epoch is validated on.
-
-        Raises:
-            ValueError: more samples could not be read than the location tolerates, or there are too few.
-        """
+        """Augmented training samples, and the samples that every epoch is validated on."""
         ...
 
     def batches(self, split: str, views: Views | None) -> DataLoader:
@@ -59,6 +55,10 @@ class Inputs(Protocol):
 
     def left_out(self) -> list[tuple[str, str]]:
         """Every file, and every line of a list, that is not used, with the reason."""
+        ...
+
+    def refuse_unread(self) -> None:
+        """ValueError if more samples cannot be read than the location tolerates for a training."""
         ...
 
     def failures(self) -> str:

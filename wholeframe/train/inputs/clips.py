@@ -1,5 +1,6 @@
 """Clips of videos, as a value of the recipe. `inputs.videos` opens them, and is imported only then: it needs PyAV."""
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import tyro
 from torch import Tensor, nn
 
 from wholeframe.data.video.crops import Colours, normalised
-from wholeframe.data.video.csv_lists import TimeUnit
+from wholeframe.data.video.list_text import TimeUnit
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.data.video.views import PUBLISHED, Views, read_views
 from wholeframe.train.inputs.unread import TOLERATED, refuse_tolerance
@@ -37,6 +38,8 @@ class ClipLocation:
     """folder of the videos of a list, if it is not the folder of the list"""
     unit: TimeUnit | None = None
     """unit of the times in a list, if its column names do not give it"""
+    rate: float | None = None
+    """frames per second of folders of frames (img_00001.jpg, ...), if a list does not give them"""
 
     def __post_init__(self):
         refuse_tolerance(self.tolerate)
@@ -123,7 +126,9 @@ class Clips:
 
 def _videos() -> ModuleType:
     try:
-        from wholeframe.train.inputs import videos
+        importlib.import_module("av")
     except ImportError as error:
-        raise ValueError(str(error)) from error
-    return videos
+        raise ValueError(
+            f"videos are decoded by PyAV, which is not installed ({error}): pip install 'wholeframe[video]'"
+        ) from error
+    return importlib.import_module("wholeframe.train.inputs.videos")

@@ -129,7 +129,6 @@ class ImageInputs:
         return self.folder.divided
 
     def splits(self) -> Splits:
-        refuse_unread(self.folder.root, self.lost, self.total, "images", self.tolerate)
         return folder_splits(self.folder, self.data, self.seed)
 
     def batches(self, split: str, views: Views | None) -> DataLoader:
@@ -146,6 +145,9 @@ class ImageInputs:
 
     def left_out(self) -> list[tuple[str, str]]:
         return self.folder.left_out()
+
+    def refuse_unread(self) -> None:
+        refuse_unread(self.folder.root, self.lost, self.total, "images", self.tolerate)
 
     def failures(self) -> str:
         return unread(self.lost, self.total, "images")

@@ -26,6 +26,7 @@ def open_videos(data: Clips, location: ClipLocation, task: Task, seed: int, whol
         location.path,
         videos=location.videos,
         unit=location.unit,
+        rate=location.rate,
         window=data.window,
         val_fraction=None if whole else data.val_fraction,
         seed=seed,
@@ -56,7 +57,6 @@ class VideoInputs:
         return self.folder.divided
 
     def splits(self) -> Splits:
-        refuse_unread(self.folder.root, self.folder.lost, self._total(), "clips", self.tolerate)
         refuse_batch(self.folder.root, len(self.folder.train), "clips", self.data.batch)
         crop = random_crop(self.data.size, flip=self.data.flip)
         train = ClipDataset(self.folder, self.folder.train, self.data.sampling, crop)
@@ -71,6 +71,9 @@ class VideoInputs:
         self.opened.append(viewed)
         # One video at a time: whole frames of different videos differ in shape.
         return batches_of(viewed, self.seed, 1, self.data.workers)
+
+    def refuse_unread(self) -> None:
+        refuse_unread(self.folder.root, self.folder.lost, self._total(), "clips", self.tolerate)
 
     def failures(self) -> str:
         before = unread(self.folder.lost, self._total(), "clips")
