@@ -21,6 +21,8 @@ from wholeframe.surgery.probe import evaluating
 from wholeframe.surgery.verify import refuse_lost
 from wholeframe.train import old_runs
 from wholeframe.train.devices import Devices, is_first
+from wholeframe.train.ema import weight_average
+from wholeframe.train.finite import Finite
 from wholeframe.train.loaders import Splits, epoch_seed
 from wholeframe.train.module import TrainingModule
 from wholeframe.train.recipe import Recipe
@@ -132,7 +134,13 @@ def fit(
         enable_progress_bar=any(isinstance(callback, RichProgressBar) for callback in callbacks),
         logger=_loggers(run, done) if run else False,
         plugins=[WholeFiles()] if run else None,
-        callbacks=[Reseed(recipe.seed), *(_checkpoints(run, recipe) if run else []), *callbacks],
+        callbacks=[
+            Reseed(recipe.seed),
+            Finite(run and run.last),
+            *weight_average(recipe),
+            *(_checkpoints(run, recipe) if run else []),
+            *callbacks,
+        ],
     )
     try:
         trainer.fit(module, datamodule=splits, ckpt_path=run.last if run and done else None, weights_only=True)

@@ -23,6 +23,7 @@ from torch import nn
 
 from wholeframe.messages import one_of
 from wholeframe.models.build import build
+from wholeframe.train.finite import refuse_not_finite
 from wholeframe.train.old_runs import recipe_fields
 from wholeframe.train.recipe import Recipe, described, restored
 
@@ -147,6 +148,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
         raise ValueError(f"'{file}' is not a checkpoint, or is damaged ({type(error).__name__})") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise ValueError(f"'{file}' is not a checkpoint of a run: it holds no state_dict")
+    refuse_not_finite(content, f"'{file}'")
     return content
 
 
