@@ -76,6 +76,7 @@ class Finite(Callback):
         self.first = torch.full((), -1, device=pl_module.device)
         self.streak = torch.zeros_like(self.first)
         self.value = torch.zeros((), device=pl_module.device)
+        self.every = 1 if pl_module.device.type == "cpu" else trainer.log_every_n_steps
         self.limit = SKIPPED if getattr(trainer.precision_plugin, "scaler", None) is not None else 1
 
     def on_train_batch_start(
@@ -91,7 +92,7 @@ class Finite(Callback):
         self.streak = torch.where(loss.isfinite(), 0, self.streak + 1)
         new = (self.streak >= self.limit) & (self.first < 0)
         self.first, self.value = torch.where(new, step, self.first), torch.where(new, loss, self.value)
-        if loss.device.type == "cpu" or (step + 1) % trainer.log_every_n_steps == 0:
+        if (step + 1) % self.every == 0:
             self._look(trainer, pl_module)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
