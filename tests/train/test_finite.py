@@ -9,12 +9,13 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from wholeframe.models.build import ModelConfig
+from wholeframe.train.checkpoints import read_checkpoint
 from wholeframe.train.finite import Finite, batch_names, not_finite, refuse_not_finite
 from wholeframe.train.fit import fit, network_for
 from wholeframe.train.inputs.images import Images
 from wholeframe.train.loaders import Splits
 from wholeframe.train.recipe import Recipe, Schedule
-from wholeframe.train.run import Run, load_run, read_checkpoint
+from wholeframe.train.run import Run, load_run
 
 DATA = Images(size=8, batch=4, workers=0)
 RECIPE = Recipe(ModelConfig(backbone="small", block=None), DATA, Schedule(epochs=2, lr=0.01))

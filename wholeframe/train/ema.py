@@ -31,7 +31,8 @@ class MovingAverage(WeightAveraging):
     @torch.no_grad()
     def _step(self, averages: Sequence[Tensor], weights: Sequence[Tensor], count: Any) -> None:
         if not averages[0].is_floating_point():  # numbers of batches that a norm has seen
-            torch._foreach_copy_(list(averages), list(weights))
+            for average, weight in zip(averages, weights, strict=True):
+                average.copy_(weight)
             return
         new = 1 - torch.clamp((1 + count) / (10 + count), max=self.decay)
         for average, weight in zip(averages, weights, strict=True):

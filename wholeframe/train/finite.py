@@ -76,7 +76,7 @@ class Finite(Callback):
         self.first = torch.full((), -1, device=pl_module.device)
         self.streak = torch.zeros_like(self.first)
         self.value = torch.zeros((), device=pl_module.device)
-        self.every = 1 if pl_module.device.type == "cpu" else trainer.log_every_n_steps
+        self.every = 1 if pl_module.device.type == "cpu" else log_interval(trainer)
         self.limit = SKIPPED if getattr(trainer.precision_plugin, "scaler", None) is not None else 1
 
     def on_train_batch_start(
@@ -157,9 +157,15 @@ def batch_names(loader: Any, batch_idx: int) -> list[str]:
     """The names of the samples of one batch of all processes, drawn once more in the order of the epoch."""
     if not isinstance(loader, Replayed):
         return [f"batch {batch_idx}"]
-    indices = range(len(loader.dataset))  # type: ignore[arg-type]  # Samples have a length.
-    again = Replayed(indices, batch_sampler=loader.batch_sampler.batches, generator=loader.order, seed=loader.seed)
+    samples = loader.dataset
+    share: Any = loader.batch_sampler
+    indices: Any = range(len(samples))  # type: ignore[arg-type]  # Samples have a length.
+    again = Replayed(indices, batch_sampler=share.batches, generator=loader.order, seed=loader.seed)
     batch = next(part for number, part in enumerate(again) if number == batch_idx)
-    samples = getattr(loader.dataset, "samples", None)
-    name = getattr(samples, "name", "sample {}".format)
+    name = getattr(getattr(samples, "samples", None), "name", "sample {}".format)
     return [name(index) for index in batch.tolist()]
+
+
+def log_interval(trainer: L.Trainer) -> int:
+    """Steps between two rows of the log."""
+    return trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it in its connector.

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from wholeframe.blocks import Affine
 from wholeframe.models.inflate import Inflated, inflate
 from wholeframe.surgery.state_files import chosen_state, read_content, without_prefix
+from wholeframe.train.checkpoints import read_checkpoint
 from wholeframe.train.finite import refuse_not_finite
-from wholeframe.train.run import Run, read_checkpoint
+from wholeframe.train.run import Run
 
 State = dict[str, Tensor]
 

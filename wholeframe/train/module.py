@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 
 from wholeframe.train.balance import balanced, training_labels
+from wholeframe.train.finite import log_interval
 from wholeframe.train.mixing import Mix, whole
 from wholeframe.train.optim import learning_rates, parameter_groups, roles, scheduler
 from wholeframe.train.recipe import SGD, Recipe
@@ -61,7 +62,7 @@ class TrainingModule(L.LightningModule):
         logits = self.network(samples)
         loss = self.task.loss(logits, labels, self.class_weights)
         self.log("train/loss", loss, prog_bar=True, sync_dist=True)
-        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        if (self.trainer.global_step + 1) % log_interval(self.trainer) == 0:
             rates = learning_rates(self.trainer.optimizers[0])
             self.log_dict({f"lr/{name}": rate for name, rate in rates.items()}, sync_dist=True)
         self.train_loss.update(loss.detach(), len(samples))
