@@ -69,21 +69,7 @@ def photos(root: Path) -> Path:
 
 def start(data: Path, folder: Path) -> list[str]:
     """The command that starts the training."""
-    options = [
-        "--size",
-        "8",
-        "--batch",
-        "4",
-        "--workers",
-        "0",
-        "--epochs",
-        "3",
-        "--lr",
-        "0.01",
-        "--flip",
-        "--accelerator",
-        "cpu",
-    ]
+    options = "--size 8 --batch 4 --workers 0 --epochs 3 --lr 0.01 --flip --accelerator cpu".split()
     return ["train", "small_nl", "--data", str(data), "--out", str(folder), *options]
 
 

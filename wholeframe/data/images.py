@@ -129,6 +129,15 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         path, label = self.items[index]
         return self.transform(read_image(path)), label
 
+    @property
+    def labels(self) -> list[int]:
+        """The label of every file."""
+        return [label for _, label in self.items]
+
+    def name(self, index: int) -> str:
+        """The file of a sample, for messages."""
+        return f"'{self.items[index][0]}'"
+
 
 def transforms(
     size: int, train: bool, flip: bool = True, *, area: float = 0.6, shorter: int | None = None

@@ -14,6 +14,7 @@ from torch import nn
 
 from wholeframe.messages import listed
 from wholeframe.train import old_runs
+from wholeframe.train.finite import refuse_not_finite
 from wholeframe.train.whole_files import replaced, write_json
 
 ENTRIES: dict[str, type] = {
@@ -45,6 +46,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
         raise ValueError(_damaged(file, type(error).__name__)) from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise ValueError(f"'{file}' is not a checkpoint of a run: it holds no state_dict")
+    refuse_not_finite(content, f"'{file}'")
     return content
 
 

@@ -21,6 +21,8 @@ from wholeframe.surgery.probe import evaluating
 from wholeframe.surgery.verify import refuse_lost
 from wholeframe.train.checkpoints import WholeFiles, read_resumable
 from wholeframe.train.devices import Devices, is_first
+from wholeframe.train.ema import weight_average
+from wholeframe.train.finite import Finite
 from wholeframe.train.loaders import Splits, epoch_seed
 from wholeframe.train.lock import locked
 from wholeframe.train.longer import NewSchedule
@@ -157,7 +159,15 @@ def _fit(
         enable_progress_bar=any(isinstance(callback, RichProgressBar) for callback in callbacks),
         logger=_loggers(run, done, rows) if run else False,
         plugins=[WholeFiles()] if run else None,
-        callbacks=[Reseed(recipe.seed), stopping, NewSchedule(), *_checkpoints(run, recipe), *callbacks],
+        callbacks=[
+            Reseed(recipe.seed),
+            Finite(run and run.last),
+            *weight_average(recipe),
+            stopping,
+            NewSchedule(),
+            *_checkpoints(run, recipe),
+            *callbacks,
+        ],
     )
     try:
         with watched(trainer), _in_sentences(run):

@@ -74,6 +74,15 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
     def _from(self, index: int) -> Iterator[int]:
         return ((index + step) % len(self) for step in range(len(self)))
 
+    @property
+    def labels(self) -> Tensor:
+        """The labels of every segment: indices, or rows of ones and zeros."""
+        return torch.stack([torch.as_tensor(target(self.folder, segment.labels)) for segment in self.segments])
+
+    def name(self, index: int) -> str:
+        """The file of a segment, for messages."""
+        return f"'{self.segments[index].path}'"
+
     def failures(self) -> str:
         """The clips that could not be read so far, by reason, in one sentence; empty if there are none."""
         return self.failed.sentence("the next clip was taken instead")

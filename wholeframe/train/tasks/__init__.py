@@ -66,8 +66,17 @@ class Task(Protocol):
         """The metric `score`, empty."""
         ...
 
-    def loss(self, network: nn.Module, samples: Any, labels: Any) -> Tensor:
-        """The training loss of a batch."""
+    @property
+    def class_weights(self) -> str | None:
+        """How the classes are weighted in the training loss: "balanced", or None."""
+        ...
+
+    def train_metric(self) -> Metric:
+        """The metric `score` of a training epoch, empty."""
+        ...
+
+    def loss(self, logits: Any, labels: Any, weights: Tensor | None = None) -> Tensor:
+        """The training loss of a batch; `weights` of the classes, if the task has them."""
         ...
 
     def validate(self, network: nn.Module, samples: Any, labels: Any, metric: Metric) -> tuple[Tensor, int] | None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchmetrics import Metric
+from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.utilities import dim_zero_cat
 
@@ -30,6 +30,17 @@ class Classification:
 
     labels: Literal["one", "many"] = "one"
     """one class per sample (softmax, accuracy), or any number (a sigmoid per class, mean average precision)"""
+    class_weights: Literal["balanced"] | None = None
+    """weights of the classes in the training loss: balanced, in inverse proportion to their numbers of training
+    samples; None for equal weights"""
+    label_smoothing: float = 0.0
+    """fraction of every training label that is spread evenly over the classes; 0.1 is usual"""
+
+    def __post_init__(self):
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"label_smoothing must be at least 0 and below 1, got {self.label_smoothing} (0.1 is usual)"
+            )
 
     @property
     def score(self) -> str:
@@ -38,8 +49,12 @@ class Classification:
     def metric(self, num_classes: int) -> Metric:
         return _KINDS[self.labels].metric(num_classes)
 
-    def loss(self, network: nn.Module, samples: Tensor, labels: Tensor) -> Tensor:
-        return _KINDS[self.labels].loss(network(samples), labels)
+    def train_metric(self) -> Metric:
+        return _KINDS[self.labels].train_metric()
+
+    def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The training loss: of indices `(b,)`, or of the fractions `(b, k)` of every class."""
+        return _KINDS[self.labels].loss(logits, labels, weights, self.label_smoothing)
 
     def validate(
         self, network: nn.Module, samples: Tensor, labels: Tensor, metric: Metric
@@ -95,24 +110,51 @@ class MeanAveragePrecision(Metric):
         return average_precision(dim_zero_cat(self.scores), dim_zero_cat(self.targets)).nanmean()
 
 
+class TrainAccuracy(MeanMetric):
+    """The fraction of right predictions in a training epoch. It copies nothing from an accelerator while it counts."""
+
+    def __init__(self):
+        super().__init__(nan_strategy="disable")
+
+    def update(self, logits: Tensor, labels: Tensor) -> None:
+        super().update((logits.argmax(dim=1) == labels).float(), (labels != IGNORE).float())
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of a softmax; `weights` are those of the classes."""
+    return F.cross_entropy(logits, labels, weights, ignore_index=IGNORE, label_smoothing=smoothing)
+
+
+def binary_cross_entropy(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy of a sigmoid per class; `weights` are those of the positives of each class."""
+    if smoothing:
+        labels = (1 - smoothing) * labels + smoothing / 2
+    return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights)
+
+
 class _Kind(NamedTuple):
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Callable[..., Tensor]
     probabilities: Callable[[Tensor], Tensor]
     score: str
     metric: Callable[[int], Metric]
+    train_metric: Callable[[], Metric]
 
 
 _KINDS: dict[str, _Kind] = {
     "one": _Kind(
-        loss=partial(F.cross_entropy, ignore_index=IGNORE),
+        loss=cross_entropy,
         probabilities=partial(torch.softmax, dim=2),
         score="accuracy",
         metric=partial(MulticlassAccuracy, average="micro", ignore_index=IGNORE),
+        train_metric=TrainAccuracy,
     ),
     "many": _Kind(
-        loss=F.binary_cross_entropy_with_logits,
+        loss=binary_cross_entropy,
         probabilities=torch.sigmoid,
         score="mAP",
         metric=lambda num_classes: MeanAveragePrecision(),
+        train_metric=MeanAveragePrecision,
     ),
 }
