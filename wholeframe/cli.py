@@ -8,6 +8,7 @@ import io
 import sys
 
 import wholeframe
+from wholeframe.commands.misnamed import misnamed
 from wholeframe.messages import did_you_mean, shown
 
 COMMANDS = {
@@ -37,6 +38,8 @@ def main() -> None:
         return
     if name not in COMMANDS:
         sys.exit(refuse(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}\n\n{usage()}"))
+    if wrong := misnamed(name, arguments):
+        sys.exit(refuse(wrong))
     try:
         importlib.import_module(f"wholeframe.commands.{name}").main(arguments)
     except (ValueError, OSError) as error:

@@ -8,13 +8,14 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 
 from wholeframe.train.balance import balanced, training_labels
 from wholeframe.train.finite import log_interval
 from wholeframe.train.mixing import Mix, whole
 from wholeframe.train.optim import learning_rates, parameter_groups, roles, scheduler
 from wholeframe.train.recipe import SGD, Recipe
+from wholeframe.train.tasks.mean import Mean
 
 FIGURES = "train_figures"
 """The entry of a checkpoint that holds the sums of an epoch so far, for a run that is resumed within it."""
@@ -37,7 +38,7 @@ class TrainingModule(L.LightningModule):
         self.class_weights: Tensor | None = None
         self.metric = self.task.metric(num_classes)
         self.train_metric = self.task.train_metric()
-        self.train_loss = MeanMetric(nan_strategy="disable")
+        self.train_loss = Mean()
         self.seconds, self.seen = 0.0, 0
         self.resumed: list[dict[str, Any]] | None = None
 

@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.utilities import dim_zero_cat
 
 from wholeframe.data.synthetic import IGNORE
 from wholeframe.train.tasks.class_scores import ClassScores, average_precision, has_label
+from wholeframe.train.tasks.mean import TrainAccuracy
 
 # ------------------------------------------------------------------------------------------------ the task
 
@@ -110,16 +111,6 @@ class MeanAveragePrecision(Metric):
         return average_precision(dim_zero_cat(self.scores), dim_zero_cat(self.targets)).nanmean()
 
 
-class TrainAccuracy(MeanMetric):
-    """The fraction of right predictions in a training epoch. It copies nothing from an accelerator while it counts."""
-
-    def __init__(self):
-        super().__init__(nan_strategy="disable")
-
-    def update(self, logits: Tensor, labels: Tensor) -> None:
-        super().update((logits.argmax(dim=1) == labels).float(), (labels != IGNORE).float())
-
-
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
     """Cross-entropy of a softmax; `weights` are those of the classes."""
     return F.cross_entropy(logits, labels, weights, ignore_index=IGNORE, label_smoothing=smoothing)
@@ -148,7 +139,7 @@ _KINDS: dict[str, _Kind] = {
         probabilities=partial(torch.softmax, dim=2),
         score="accuracy",
         metric=partial(MulticlassAccuracy, average="micro", ignore_index=IGNORE),
-        train_metric=TrainAccuracy,
+        train_metric=partial(TrainAccuracy, ignore=IGNORE),
     ),
     "many": _Kind(
         loss=binary_cross_entropy,
