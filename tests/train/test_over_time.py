@@ -54,7 +54,7 @@ def test_each_segment_reads_its_own_frames(video, number_in):
         [number_in(torch.nn.functional.interpolate(f[None].float(), (32, 96))[0]) for f in view[0].transpose(0, 1)]
         for view in views
     ]
-    assert read == [[first + 2 * k for k in range(4)] for first in (0, 20, 40)]
+    assert read == [[first + 6 + 2 * k for k in range(4)] for first in (0, 20, 40)], "the clip in the middle"
 
 
 def test_a_segment_shorter_than_a_clip_says_so(video):

@@ -1,5 +1,6 @@
 """Answers over the time of a video: its segments of some seconds, each read as a video of its own. Needs PyAV."""
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def parts_of(file: Path, every: float, data: Clips, views: Views) -> list[Part]:
         every: seconds from the start of a segment to that of the next. The last one has what is left, up to twice as
             long, and a shorter video has one segment.
         data: how the network takes a clip.
-        views: of each segment.
+        views: of each segment, each clip in the middle of its share.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -74,5 +75,6 @@ def _views(info: VideoInfo, segment: Segment, data: Clips, views: Views) -> Tens
     crop = fixed_crops(data.size, crops=views.crops)
     region = crop.draw(info.height, info.width)
     first, total = frames_of(segment, info)
-    clips = [[first + frame for frame in clip] for clip in data.sampling.evenly(views.clips, total)]
+    sampling = dataclasses.replace(data.sampling, views="middle")
+    clips = [[first + frame for frame in clip] for clip in sampling.evenly(views.clips, total)]
     return torch.cat([crop.views(read_frames(segment.path, clip, region=region, info=info)) for clip in clips])
