@@ -152,7 +152,9 @@ class ClassScores:
         return float(self.f1()[self.samples() > 0].mean())
 
     def calibration_error(self) -> float:
-        """The expected calibration error in 15 bins, sum of share * |accuracy - confidence|.
+        """The expected calibration error in 15 bins of confidence.
+
+            sum over bins of (share of the samples) * abs(accuracy - mean confidence)
 
         Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3. With any number of labels
         every pair of a sample and a class is one decision.
