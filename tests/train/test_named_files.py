@@ -15,7 +15,7 @@ def photos(tmp_path, make_photos):
     return root
 
 
-def test_a_folder_stands_for_its_images(photos):
+def test_a_folder_gives_its_images(photos):
     files, notes = files_among([photos / "dog" / "01.png", photos], images_among, "image")
     assert [file.relative_to(photos).as_posix() for file in files] == [
         "dog/01.png",

@@ -60,7 +60,7 @@ def test_networks_that_do_not_classify_images(name):
         of_model(name)
 
 
-def test_a_network_without_weights_is_told_where_its_classes_come_from():
+def test_the_error_without_weights_says_where_the_classes_come_from():
     with pytest.raises(
         ValueError, match=r"of 'i3d_r50_nl5' to download; .* from whose classifier the number of classes"
     ) as told:

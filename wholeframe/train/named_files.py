@@ -19,7 +19,7 @@ def files_among(
 ) -> tuple[list[Path], list[str]]:
     """The files to read, each once, in the order in which they are named.
 
-    A folder stands for all samples in it and below it, sorted; names that start with a dot are left out. A list (.txt
+    A folder gives all samples in it and below it, sorted; names that start with a dot are left out. A list (.txt
     or .lst: a path per line; .csv or .tsv: a column of paths) has paths relative to its own folder, or to the current
     one. Every other name is a file itself.
 

@@ -127,7 +127,7 @@ class ClassScores:
 
     def _counts(self) -> tuple[Tensor, Tensor, Tensor]:
         """The right predictions, all predictions and the samples of every class."""
-        counts = self.confusion()
+        counts = self.confusion().double()
         if self.many:
             return counts[:, 1, 1], counts[:, :, 1].sum(dim=1), counts[:, 1].sum(dim=1)
         return counts.diagonal(), counts.sum(dim=0), counts.sum(dim=1)
@@ -137,7 +137,7 @@ class ClassScores:
     def top(self, k: int) -> float:
         """Fraction of the samples whose label is among the k most probable classes."""
         best = self.probabilities[self.read].topk(k, dim=1).indices
-        return float((best == self.labels[self.read][:, None]).any(dim=1).float().mean())
+        return float((best == self.labels[self.read][:, None]).any(dim=1).double().mean())
 
     def mean_average_precision(self) -> float:
         """The mean over the classes that have a sample, as in the evaluation of Charades."""
