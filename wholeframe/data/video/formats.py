@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import av
 from av.container import InputContainer
-from av.error import ArgumentError, FFmpegError
+from av.error import ArgumentError, FFmpegError, InvalidDataError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -56,7 +56,10 @@ def open_container(path: str | os.PathLike[str]) -> InputContainer:
         try:
             # Metadata in another encoding than UTF-8 must not keep the frames from being read.
             return av.open(name, metadata_errors="replace", container_options=dict(OPTIONS))
-        except ArgumentError:  # The suffix may have suggested a format that is not on the list.
+        except (
+            ArgumentError,
+            InvalidDataError,
+        ):  # The suffix may have suggested a format that the content does not have.
             found = _format_of(file)
     return av.open(name, format=found, metadata_errors="replace", container_options=dict(OPTIONS))
 
