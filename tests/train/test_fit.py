@@ -17,7 +17,8 @@ from torch.utils.data import TensorDataset
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.build import ModelConfig
 from wholeframe.train import fit as fitting
-from wholeframe.train.fit import Reseed, WholeFiles, fit, network_for
+from wholeframe.train.checkpoints import WholeFiles
+from wholeframe.train.fit import Reseed, fit, network_for
 from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.inputs.images import Images
 from wholeframe.train.loaders import Splits, epoch_seed, marker_splits
@@ -211,7 +212,7 @@ def test_reseed_makes_random_numbers_a_function_of_seed_and_epoch():
 
 def test_a_save_that_fails_midway_leaves_the_old_file(tmp_path, monkeypatch):
     file = tmp_path / "last.ckpt"
-    WholeFiles().save_checkpoint({"state_dict": {"a": torch.ones(2)}}, file)
+    WholeFiles().save_checkpoint({"state_dict": {"a": torch.ones(2)}, "epoch": 0, "global_step": 4}, file)
 
     def fail(self, checkpoint, path, storage_options=None):
         path.write_bytes(b"half")
@@ -233,7 +234,7 @@ def test_checkpoints_of_a_training_are_saved_that_way(tmp_path, splits, monkeypa
 
     monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", watch)
     fit(RECIPE, network_for(RECIPE, 2), splits, Run(tmp_path / "run"))
-    assert set(saved) == {"last.part", "best.part"}
+    assert set(saved) == {"last.ckpt.part", "best.ckpt.part"}
 
 
 def test_a_clip_network_of_torchvision_with_a_block():

@@ -1,5 +1,8 @@
 """A training that was stopped and continued ends with the very weights of one that was not."""
 
+import os
+import signal
+
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -9,7 +12,7 @@ from wholeframe.data.image_folder import open_folder
 from wholeframe.train.fit import fit
 from wholeframe.train.inputs.images import Images, folder_splits
 from wholeframe.train.recipe import Recipe, Schedule
-from wholeframe.train.run import Run
+from wholeframe.train.run import Run, read_checkpoint
 
 EPOCHS = 4
 
@@ -31,6 +34,17 @@ class CutDuring(Callback):
     def on_validation_batch_start(self, trainer, *_args):
         if (self.phase, trainer.current_epoch) == ("testing", 2):
             raise Power
+
+
+class Signal(Callback):
+    """Sends this process a signal in the middle of an epoch, as a scheduler does."""
+
+    def __init__(self, epoch, index, number):
+        self.at, self.number = (epoch, index), number
+
+    def on_train_batch_start(self, trainer, _task, _batch, index):
+        if (trainer.current_epoch, index) == self.at:
+            os.kill(os.getpid(), self.number)
 
 
 def network():
@@ -75,6 +89,35 @@ def test_exactly_the_same_weights(train, workers, phase):
         assert differing(*states) == [], file
     # Nothing that was logged before is lost, and nothing is there twice.
     assert run.metrics.read_text() == whole_run.metrics.read_text()
+
+
+@pytest.mark.parametrize(
+    ("workers", "epoch", "index", "number"),
+    [(0, 0, 0, signal.SIGTERM), (0, 2, 1, signal.SIGTERM), (1, 1, 2, signal.SIGTERM), (0, 3, 3, signal.SIGINT)],
+)
+def test_a_signal_saves_within_the_epoch(train, workers, epoch, index, number):
+    whole, whole_run = train("whole", workers)
+    with pytest.raises(SystemExit if number == signal.SIGTERM else KeyboardInterrupt) as end:
+        train("cut", workers, callbacks=[Signal(epoch, index, number)])
+    assert number == signal.SIGINT or end.value.code == 143
+    run = Run(whole_run.folder.parent / "cut")
+    steps = read_checkpoint(whole_run.last)["global_step"] // EPOCHS
+    assert read_checkpoint(run.last)["global_step"] == epoch * steps + index + 1, "the step was finished, and no more"
+    assert run.epochs() == epoch
+
+    resumed, _ = train("cut", workers, resume=True)
+    assert differing(whole, resumed) == []
+    assert differing(*(read_checkpoint(r.best)["state_dict"] for r in (whole_run, run))) == []
+    assert run.metrics.read_text() == whole_run.metrics.read_text()
+
+
+def test_a_run_that_is_stopped_again_and_again(train):
+    whole, whole_run = train("whole", 0)
+    for epoch, index in ((0, 1), (0, 3), (2, 0)):
+        with pytest.raises(SystemExit):
+            train("cut", 0, resume=(epoch, index) != (0, 1), callbacks=[Signal(epoch, index, signal.SIGTERM)])
+    resumed, run = train("cut", 0, resume=True)
+    assert differing(whole, resumed) == [] and run.metrics.read_text() == whole_run.metrics.read_text()
 
 
 def test_how_many_workers_does_not_matter(train):

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from wholeframe.bench.clip_loading import Loading, Time, measure
 from wholeframe.data.video.clip_folder import open_clips
-from wholeframe.data.video.csv_lists import TimeUnit
+from wholeframe.data.video.list_text import TimeUnit
 from wholeframe.data.video.sampling import Sampling
 
 GOAL = 0.8

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
+
+from wholeframe.data.raster import opened
+from wholeframe.messages import shown
 
 MEAN = (0.485, 0.456, 0.406)
 """ImageNet's mean of red, green and blue, in [0, 1]. To undo the normalisation: `tensor * STD + MEAN`, per channel."""
@@ -22,14 +25,22 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """ImageNet's standard deviation of red, green and blue, in [0, 1]."""
 
+PATH = 4096
+"""Characters of a path in an error: all of them."""
+
+BAND = 2**20
+"""Pixels of a transparent image that are blended at a time."""
+
 
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """Read one image file as 8-bit RGB.
 
-    The EXIF orientation is applied. Of an animation the first frame is read. Of 16-bit grey the high byte is kept
-    (Pillow alone clips everything above 255 to white). Transparent pixels are blended over white, as in a browser;
-    torchvision's `pil_loader` drops the alpha channel instead and so reveals the colours stored below it. Pillow's
-    warnings (a damaged EXIF tag, a large image) are silenced, because such a file decodes.
+    The format is found by content, and is one that Pillow decodes by itself (`wholeframe.data.raster.RASTER`): no other
+    program is started, and no other file is opened. The EXIF orientation is applied. Of an animation the first frame is
+    read. Of 16-bit grey the high byte is kept (Pillow alone clips everything above 255 to white). Transparent pixels
+    are blended over white, as in a browser; torchvision's `pil_loader` drops the alpha channel instead and so reveals
+    the colours stored below it. Pillow's warnings (a damaged EXIF tag, a large image) are silenced, because such a file
+    decodes.
 
     Args:
         path: the file.
@@ -39,7 +50,8 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file does not decode; the message names it and the reason.
+        ValueError: the file does not decode, is in another format, or has more than 120 million pixels; the message
+            names it and the reason.
     """
     path = Path(path)
     try:
@@ -47,16 +59,15 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
             warnings.simplefilter("ignore")
             return _decode(path)
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file '{path}'") from None
+        raise FileNotFoundError(f"there is no file '{shown(path, PATH)}'") from None
     except Exception as error:  # On a damaged file decoders raise anything: SyntaxError, struct.error, ...
-        raise ValueError(f"'{path}' is not an image that can be decoded ({_reason(error)})") from error
+        raise ValueError(f"'{shown(path, PATH)}' is not an image that can be decoded ({_reason(error)})") from error
 
 
 def _decode(path: Path) -> Image.Image:
-    if path.stat().st_size == 0:
-        raise ValueError("the file is empty")
-    with Image.open(path) as image:
-        return _as_rgb(ImageOps.exif_transpose(image))
+    with opened(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)  # A copy would double the memory of an image that is upright.
+        return _as_rgb(image)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -67,15 +78,21 @@ def _as_rgb(image: Image.Image) -> Image.Image:
             f"its pixels are 32-bit numbers (mode {image.mode}), and the file does not say which value is white; "
             "save it with 8 or 16 bits"
         )
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("RGB")
+    return _over_white(image) if image.has_transparency_data else image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """A transparent image over white, in bands of rows, because a whole RGBA image would take twice its memory."""
+    result = Image.new("RGB", image.size)
+    rows = max(BAND // image.width, 1)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
+        white = Image.new("RGBA", band.size, "white")
+        result.paste(Image.alpha_composite(white, band).convert("RGB"), (0, top))
+    return result
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "cannot identify image file"  # Pillow's own text repeats the path, which the message already has.
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).rstrip(".") or type(error).__name__

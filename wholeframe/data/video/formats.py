@@ -7,11 +7,14 @@ other files, network addresses or devices, so only the formats below are opened,
 import os
 from typing import BinaryIO
 
-import av
-from av.container import InputContainer
-from av.error import ArgumentError, FFmpegError, InvalidDataError
-from av.stream import Disposition
-from av.video.stream import VideoStream
+try:
+    import av
+    from av.container import InputContainer
+    from av.error import ArgumentError, FFmpegError, InvalidDataError
+    from av.stream import Disposition
+    from av.video.stream import VideoStream
+except ImportError as error:  # pragma: no cover
+    raise ImportError("videos are decoded by PyAV, which is not installed: pip install 'wholeframe[video]'") from error
 
 FORMATS = (
     # Containers of cameras, phones, editors and the web.
