@@ -88,6 +88,30 @@ def test_recordings_that_are_joined(tmp_path, name):
     compare(file, kind._replace(count=60))
 
 
+@pytest.mark.parametrize(("codec", "coder"), [("mpeg4", {}), ("mpeg4", {"bf": "2"}), ("libx264", {"bf": "3"})])
+@pytest.mark.parametrize("gap", [0, 12])
+def test_an_avi_with_dropped_frames(tmp_path, make_video, number_in, codec, coder, gap):
+    """Where frames were dropped, the frame before is displayed for longer."""
+    file, numbers = make_video(tmp_path / "a.avi", 30, codec=codec, **coder), range(30)
+    with av.open(str(file)) as source, av.open(str(tmp_path / "b.avi"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                late = gap if packet.dts >= 15 else 0
+                packet.pts = packet.dts = packet.dts + late
+                packet.stream = stream
+                target.mux(packet)
+    info = video_info(tmp_path / "b.avi")
+    assert (info.frames, info.lost, info.seconds) == (30, 0, pytest.approx((30 + gap) / 25))
+    times = [(number + (gap if number >= 15 else 0) + 0.5) / 25 for number in numbers]
+    frames = read_frames(info.path, times=times, info=info)
+    assert [number_in(frame) for frame in frames] == list(numbers)
+    for number, time in zip(numbers, times, strict=True):
+        assert number_in(read_frames(info.path, times=[time], info=info)[0]) == number
+    if gap:
+        assert number_in(read_frames(info.path, times=[0.9], info=info)[0]) == 14
+
+
 @pytest.mark.parametrize("name", ["h264", "ts"])
 def test_frames_that_change_size(tmp_path, name):
     small, large = Kind(name, count=20), Kind(f"{name} large", count=20, size=(128, 96))
