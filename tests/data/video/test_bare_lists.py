@@ -29,9 +29,7 @@ def rows(root, text, name="list.txt", **options):
 @pytest.mark.parametrize("delimiter", [" ", "  ", ",", ", ", ";", "\t", "|"])
 @pytest.mark.parametrize("name", ["list.txt", "list.csv"])
 def test_path_and_label(root, delimiter, name):
-    text = "".join(
-        f"{video}{delimiter}{label}\n" for video, label in (("a.mp4", 10), ("sub/b.mkv", 9), ("gone.mp4", 2))
-    )
+    text = "".join(f"{video}{delimiter}{label}\n" for video, label in (("a.mp4", 10), ("sub/b.mkv", 9), ("gone.mp4", 2)))
     assert rows(root, text, name) == [
         ("a.mp4", "a.mp4", "10", None, None),
         ("sub/b.mkv", "sub/b.mkv", "9", None, None),
