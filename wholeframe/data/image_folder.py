@@ -91,7 +91,7 @@ class ImageFolder:
             parts.append(f"{counted(len(self.problems), 'file')} skipped: {listed(map(str, self.problems))}")
         if self.not_images:
             kinds = sorted({path.suffix.lower() or "no extension" for path in self.not_images})
-            parts.append(f"{counted(len(self.not_images), 'file')} ignored as not images: {listed(kinds)}")
+            parts.append(f"{counted(len(self.not_images), 'file')} ignored as not images: {listed(map(shown, kinds))}")
         for name, items in (("val", self.val), ("test", self.test)):
             present = {label for _, label in items}
             absent = [repr(each) for label, each in enumerate(self.classes) if label not in present]

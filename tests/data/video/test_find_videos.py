@@ -17,7 +17,9 @@ def root(tmp_path):
 
 def test_names(root):
     find = VideoFinder(root)
-    found = {name: find(name) for name in ("a.mp4", "a", "b", "b.mp4", "y/c.mkv", "x", "e", "d", "", "gone", "\0", "n" * 300)}
+    found = {
+        name: find(name) for name in ("a.mp4", "a", "b", "b.mp4", "y/c.mkv", "x", "e", "d", "", "gone", "\0", "n" * 300)
+    }
     assert {name: path.relative_to(root).as_posix() for name, path in found.items() if path} == {
         "a.mp4": "a.mp4",
         "a": "a.mp4",

@@ -36,7 +36,10 @@ def test_bytes_of_a_file_name_are_kept(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,b\n1,2,3\n", r"list', line 2: it has 3 fields, but there are 2 columns \(a, b\); put a field that contains ','"),
+        (
+            "a,b\n1,2,3\n",
+            r"list', line 2: it has 3 fields, but there are 2 columns \(a, b\); put a field that contains ','",
+        ),
         ('a,b\n1,"2\n3,4\n', "line 2: its quotes are not those of a CSV file .unexpected end of data"),
         ('a,b\n1,"2"x\n', "line 2: its quotes are not those of a CSV file"),
         (f"a,b\n{'x' * 200_000},1\n", "line 2: its quotes are not those of a CSV file .field larger than"),
