@@ -17,8 +17,11 @@ From a segment to tensors:
 
 Decoding:
 
-- `file`: read the header and the requested frames of one file.
-- `length`: where a file ends, and how much of it is missing.
+- `file`: read the length and the requested frames of one video.
+- `frames_folder`: the same for a folder of numbered images.
+- `formats`, `extensions`: which files are videos, by content.
+- `opened`, `info`: a file that is open, and what is known of it.
+- `probe`, `length`: how many frames a file has, when they are displayed, and how much is missing.
 - `decode`: decode no more of a file than these frames need.
 - `filters`: crop and scale a frame before it is converted to RGB.
 """
