@@ -220,7 +220,8 @@ def _loggers(run: Run, done: int, rows: list[Row]) -> list:
     # An empty version makes both write into the run folder itself, without `version_0` below it.
     where = {"save_dir": run.folder.parent, "name": run.folder.name, "version": ""}
     table = CSVLogger(**where)
-    start_with(table, rows)
+    if is_first():  # The logger of another process writes nothing.
+        start_with(table, rows)
     # Readers of the events drop those that a killed run wrote after its checkpoint.
     return [table, TensorBoardLogger(**where, purge_step=done)]
 
