@@ -21,7 +21,7 @@ from wholeframe.surgery.probe import evaluating
 from wholeframe.surgery.verify import refuse_lost
 from wholeframe.train.checkpoints import WholeFiles, read_resumable
 from wholeframe.train.devices import Devices, is_first
-from wholeframe.train.loaders import Splits, epoch_seed
+from wholeframe.train.loaders import Splits, epoch_seed, refuse_workers
 from wholeframe.train.lock import locked
 from wholeframe.train.longer import NewSchedule
 from wholeframe.train.metrics_log import MetricsRecord, Row, logged, start_with
@@ -120,6 +120,7 @@ def fit(
     """
     quiet()
     devices.refuse(recipe, len(splits.val))
+    refuse_workers(splits.data.workers)
     refuse_lost(network)
     if devices.sync_bn:
         sync_batchnorm(network)
