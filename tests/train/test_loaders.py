@@ -134,5 +134,5 @@ def test_without_shared_memory(monkeypatch):
 
     monkeypatch.setattr(torch.Tensor, "share_memory_", missing)
     refuse_workers(0)
-    with pytest.raises(ValueError, match=r"workers=2, but this system has no shared memory .*; give --workers 0"):
+    with pytest.raises(ValueError, match=r"workers=2, but there is no shared memory .*; give --workers 0"):
         refuse_workers(2)

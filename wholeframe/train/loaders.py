@@ -204,7 +204,7 @@ def refuse_workers(workers: int) -> None:
             torch.multiprocessing.Lock()
         except (RuntimeError, OSError) as error:
             raise ValueError(
-                f"workers={workers}, but this system has no shared memory (/dev/shm), through which they hand over samples "
+                f"workers={workers}, but there is no shared memory (/dev/shm), through which they hand over samples "
                 f"({error}); give --workers 0"
             ) from error
 
