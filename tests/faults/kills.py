@@ -27,10 +27,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.callbacks import Callback
 from PIL import Image
 from torch import Tensor
 
 from wholeframe import cli
+from wholeframe.commands import train
 from wholeframe.models import build
 from wholeframe.models.toy import ToyNet
 from wholeframe.train.run import Run, read_checkpoint
@@ -69,7 +71,21 @@ def photos(root: Path) -> Path:
 
 def start(data: Path, folder: Path) -> list[str]:
     """The command that starts the training."""
-    options = "--size 8 --batch 4 --workers 0 --epochs 3 --lr 0.01 --flip --accelerator cpu".split()
+    options = [
+        "--size",
+        "8",
+        "--batch",
+        "4",
+        "--workers",
+        "0",
+        "--epochs",
+        "3",
+        "--lr",
+        "0.01",
+        "--flip",
+        "--accelerator",
+        "cpu",
+    ]
     return ["train", "small_nl", "--data", str(data), "--out", str(folder), *options]
 
 
@@ -90,26 +106,44 @@ def forked(command: list[str], log: Path, before: Callable[[], None] = lambda: N
         return child
     status = 70
     try:
-        with log.open("w") as stream:
-            os.dup2(stream.fileno(), 1)
-            os.dup2(stream.fileno(), 2)
-            sys.argv = ["wholeframe", *command]
-            before()
-            cli.main()
-            status = 0
+        stream = log.open("w", buffering=1)
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+        sys.stdout = sys.stderr = stream
+        sys.argv = ["wholeframe", *command]
+        before()
+        cli.main()
+        status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
         os._exit(status)
 
 
 def ended(child: int) -> int:
     """The status that a process ended with, negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def waited(command: list[str], log: Path, before: Callable[[], None] = lambda: None) -> int:
+    """The status that a command of this program ends with."""
+    return ended(forked(command, log, before))
+
+
+def stop_in(epoch: int, index: int) -> Callable[[], None]:
+    """A function that makes its process send itself SIGTERM in a step of a training."""
+
+    class Stop(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if (trainer.current_epoch, batch_idx) == (epoch, index):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def install() -> None:
+        train.RichProgressBar = Stop
+
+    return install
 
 
 def die_at_write(number: int, report: Path | None = None) -> None:
@@ -167,7 +201,7 @@ class Life:
                 self.kills.append(f"{kind} {at:.3f}")
             elif status:
                 raise AssertionError(f"stuck after {self.kills} with status {status}: {self.log.read_text()[-3000:]}")
-        if status := ended(forked(next_command(self.data, self.folder), self.log)):
+        if status := waited(next_command(self.data, self.folder), self.log):
             raise AssertionError(f"stuck after {self.kills} with status {status}: {self.log.read_text()[-3000:]}")
         return len(self.kills)
 
@@ -198,7 +232,7 @@ def reference(data: Path, folder: Path) -> tuple[Run, float, int]:
     """A training that is left alone, its duration in seconds, and its number of writes."""
     begun = time.monotonic()
     log, report = folder.with_suffix(".log"), folder.with_suffix(".writes")
-    if status := ended(forked(start(data, folder), log, partial(die_at_write, 0, report))):
+    if status := waited(start(data, folder), log, partial(die_at_write, 0, report)):
         raise AssertionError(f"the training that is left alone ends with status {status}: {log.read_text()[-3000:]}")
     return Run(folder), time.monotonic() - begun, int(report.read_text())
 

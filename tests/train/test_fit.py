@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import errno
 import math
 import os
 import signal
@@ -246,3 +247,27 @@ def test_a_clip_network_of_torchvision_with_a_block():
     assert network(torch.randn(2, 3, 4, 32, 32)).shape == (2, 3)
     with pytest.raises(ValueError, match="for images of 3 x 32 x 32, and 'torchvision/r3d_18' does not run on them"):
         network_for(Recipe(model=ModelConfig(backbone="torchvision/r3d_18", block=None), data=Images(size=32)), 3)
+
+
+class Deadly(TensorDataset):
+    """Kills the process that reads a sample, if that is not the training itself."""
+
+    def __getitem__(self, index):
+        if torch.utils.data.get_worker_info() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+def test_a_loader_process_that_is_killed(splits):
+    splits.train, splits.data = Deadly(*splits.train.tensors), dataclasses.replace(DATA, workers=1)
+    with pytest.raises(ValueError, match=r"a process that reads samples was killed \(DataLoader worker .*--workers 0"):
+        fit(RECIPE, network_for(RECIPE, 2), splits)
+
+
+def test_a_disk_that_fills_up_while_the_table_is_written(tmp_path, splits, monkeypatch):
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("csv.DictWriter.writerows", full)
+    with pytest.raises(OSError, match=r"metrics\.csv' cannot be written \(no space left on device\).*free some space"):
+        fit(RECIPE, network_for(RECIPE, 2), splits, Run(tmp_path / "run"))

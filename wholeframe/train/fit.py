@@ -23,7 +23,7 @@ from wholeframe.train.checkpoints import WholeFiles, read_resumable
 from wholeframe.train.devices import Devices, is_first
 from wholeframe.train.ema import weight_average
 from wholeframe.train.finite import Finite
-from wholeframe.train.loaders import Splits, epoch_seed
+from wholeframe.train.loaders import Splits, epoch_seed, refuse_workers
 from wholeframe.train.lock import locked
 from wholeframe.train.longer import NewSchedule
 from wholeframe.train.metrics_log import MetricsRecord, Row, logged, start_with
@@ -122,6 +122,7 @@ def fit(
     """
     quiet()
     devices.refuse(recipe, len(splits.val))
+    refuse_workers(splits.data.workers)
     refuse_lost(network)
     if devices.sync_bn:
         sync_batchnorm(network)
@@ -230,7 +231,8 @@ def _loggers(run: Run, done: int, rows: list[Row]) -> list:
     # An empty version makes both write into the run folder itself, without `version_0` below it.
     where = {"save_dir": run.folder.parent, "name": run.folder.name, "version": ""}
     table = CSVLogger(**where)
-    start_with(table, rows)
+    if is_first():  # The logger of another process writes nothing.
+        start_with(table, rows)
     # Readers of the events drop those that a killed run wrote after its checkpoint.
     return [table, TensorBoardLogger(**where, purge_step=done)]
 

@@ -70,7 +70,16 @@ def test_the_name_of_the_list_gives_the_split(root):
 
 
 @pytest.mark.parametrize(
-    "text", ["These are videos.\na.mp4 shows a man\n", "0 walk\n1 run\n", "walk 0\nrun 1\n", "\n", "", "\0\1\2 3"]
+    "text",
+    [
+        ",a.mp4,3\n",
+        "These are videos.\na.mp4 shows a man\n",
+        "0 walk\n1 run\n",
+        "walk 0\nrun 1\n",
+        "\n",
+        "",
+        "\0\1\2 3",
+    ],
 )
 def test_other_texts_in_a_folder_are_not_lists(root, text):
     (root / "README.txt").write_text(text)
@@ -86,10 +95,15 @@ def test_a_table_that_names_no_video_exactly_is_not_a_list(root):
     ("line", "message"),
     [
         ("sub/b.mkv", "list.txt', line 2: 'sub/b.mkv' is not a path and a label; write 'path label'"),
+        (",7" * 70_000, "line 2: ',7,7"),
+        ("," + "7" * 200_000, "line 2: ',777.*' is not a path and a label"),
+        (",7", "line 2: ',7' is not a path and a label"),
         ("a.mp4 1 2", "line 2: 'a.mp4' has 2 labels; for several labels write a list with the columns"),
+        ("a.mp4,sit,down", "line 2: it has 3 fields; write 'path,label'"),
         ("frames/x 1 2 3 4", "line 2: 'frames/x' has 4 numbers; write 'folder count label'"),
     ],
 )
 def test_lines_that_are_refused(root, line, message):
+    delimiter = "," if "," in line else " "
     with pytest.raises(ValueError, match=message):
-        rows(root, f"a.mp4 1\n{line}\n")
+        rows(root, f"a.mp4{delimiter}1\n{line}\n")

@@ -18,7 +18,7 @@ from wholeframe.data.video.find_videos import VideoFinder
 from wholeframe.data.video.list_text import DELIMITERS, first_line, lines_of, refuse_line, split_fields, text_of
 from wholeframe.messages import shown
 
-INTEGER = re.compile(r"-?\d+")
+INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 class BareLine(NamedTuple):
@@ -62,12 +62,16 @@ def bare_lines(file: Path, find: VideoFinder, delimiter: str) -> Iterator[BareLi
     for number, line in enumerate(lines_of(file), start=1):
         if line.strip():
             fields = split_fields(line, delimiter)
-            if len(fields) < 2:
+            if delimiter != " ":
+                fields = [*fields[:1], *filter(None, fields[1:])]
+            if len(fields) < 2 or not fields[0]:
                 refuse_line(file, number, f"'{shown(line.strip())}' is not a path and a label; write 'path label'")
-            yield _read(file, number, _divisions(fields, line, delimiter), find)
+            yield _read(file, number, _divisions(fields, line, delimiter), find, delimiter)
 
 
-def _read(file: Path, number: int, divisions: Sequence[tuple[str, list[str]]], find: VideoFinder) -> BareLine:
+def _read(
+    file: Path, number: int, divisions: Sequence[tuple[str, list[str]]], find: VideoFinder, delimiter: str
+) -> BareLine:
     exact = [each for each in divisions if find.is_there(each[0])]
     found = ((name, rest, find.of_line(file, number, name)) for name, rest in exact or divisions)
     name, rest, path = next((each for each in found if each[2]), (*_guessed(divisions), None))
@@ -77,6 +81,8 @@ def _read(file: Path, number: int, divisions: Sequence[tuple[str, list[str]]], f
             refuse_line(
                 file, number, f"there is no video '{shown(name)}', so that its label cannot be told from its name"
             )
+        if delimiter != " ":
+            refuse_line(file, number, f"it has {len(rest) + 1} fields; write 'path{delimiter}label'")
         counts, label = [], " ".join(rest)
     if path and not path.is_dir() and counts:
         refuse_line(

@@ -110,7 +110,8 @@ class Decoder:
         return None
 
     def _timed(self, *, sought: bool) -> Iterator[Timed]:
-        return timed(self.video, self.info.clock, 1 / self.info.fps, self._needed if self.sparing else None, sought)
+        needed = self._needed if self.sparing else None
+        return timed(self.video, self.info.clock, 1 / self.info.fps, needed, sought, self.info.shown)
 
     def _needed(self, begins: float) -> bool:
         """Whether a frame that begins at this time may be displayed at one of the moments."""
@@ -124,6 +125,7 @@ def timed(
     step: float,
     needed: Callable[[float], bool] | None = None,
     sought: bool = False,
+    shown: Sequence[float] = (),
 ) -> Iterator[Timed]:
     """Decode frames in the order of display.
 
@@ -133,6 +135,7 @@ def timed(
         step: seconds from a frame to the next where the file gives no time.
         needed: whether to decode a frame that begins at this time although no other refers to it; by default all are.
         sought: whether the file was sought in. The packets before the first key frame are then of no use.
+        shown: when each frame is displayed, if frames are counted and do not have a constant rate.
 
     Yields:
         The time at which a frame is first displayed, on the clock of the file in seconds, and the frame.
@@ -150,7 +153,10 @@ def timed(
             stream.codec_context.skip_frame, spared = "NONREF" if spare else "DEFAULT", spare
         for frame in packet.decode():
             stamp = frame.pts if clock == "pts" else frame.dts if clock == "dts" else None
-            begins = number * step if clock == "count" else guess if stamp is None else stamp * length
+            if clock == "count":
+                begins = shown[number] if number < len(shown) else number * step
+            else:
+                begins = guess if stamp is None else stamp * length
             number += 1
             if begins > before:
                 yield begins, frame

@@ -42,8 +42,3 @@ def videos_among(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
             named = path.suffix.lower() in EXTENSIONS and path.is_file()
             (videos if named or is_video(path) else others).append(path)
     return videos, others
-
-
-def by_extension(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """`videos_among`, for callers that have not changed to it."""
-    return videos_among(files)

@@ -60,7 +60,7 @@ class VideoFinder:
 
     def is_there(self, name: str) -> bool:
         """Whether a name is a path, or a path relative to the folder."""
-        return os.path.exists(self.folder / name)
+        return bool(name) and os.path.exists(self.folder / name)
 
     def of_line(self, file: Path, line: int, name: str) -> Path | None:
         """The same for a name in a line of a list, which an error then gives."""

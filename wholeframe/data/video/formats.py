@@ -10,7 +10,7 @@ from typing import BinaryIO
 try:
     import av
     from av.container import InputContainer
-    from av.error import ArgumentError, FFmpegError
+    from av.error import ArgumentError, FFmpegError, InvalidDataError
     from av.stream import Disposition
     from av.video.stream import VideoStream
 except ImportError as error:  # pragma: no cover
@@ -27,7 +27,7 @@ FORMATS = (
     "gif,apng,flic,jpegxl_anim,"
     # Games and consoles.
     "roq,bink,smk,4xm,amv,anm,bethsoftvid,bfi,bmv,c93,cdxl,dfa,dxa,ea,film_cpk,filmstrip,gdv,hnm,idcin,"
-    "iff,ipmovie,iss,jv,mm,moflex,mods,mtv,mv,mvi,paf,pmp,psxstr,rl2,rpl,siff,smush,thp,tiertexseq,tmv,"
+    "ipmovie,iss,jv,mm,moflex,mods,mtv,mv,mvi,paf,pmp,psxstr,rl2,rpl,siff,smush,thp,tiertexseq,tmv,"
     "usm,vividas,vivo,vmd,wc3movie,wsvqa,xmv,yop,argo_brp"
 )
 """The demuxers of FFmpeg that read video from the bytes of one file, by their names, as FFmpeg takes such a list."""
@@ -59,19 +59,24 @@ def open_container(path: str | os.PathLike[str]) -> InputContainer:
         try:
             # Metadata in another encoding than UTF-8 must not keep the frames from being read.
             return av.open(name, metadata_errors="replace", container_options=dict(OPTIONS))
-        except ArgumentError:  # The suffix may have suggested a format that is not on the list.
-            found = _format_of(file)
+        except (ArgumentError, InvalidDataError) as error:
+            # The suffix may have suggested a format that the content does not have.
+            found, refused = _format_of(file), error
+    if found is None and isinstance(refused, InvalidDataError):
+        raise refused
+    if found is None:
+        raise ValueError(NO_VIDEO) from refused
     return av.open(name, format=found, metadata_errors="replace", container_options=dict(OPTIONS))
 
 
-def _format_of(file: BinaryIO) -> str:
-    """The name of the format by content alone, without the suffix."""
+def _format_of(file: BinaryIO) -> str | None:
+    """The name of the format by content alone, without the suffix; None if it is not one of `FORMATS`."""
     file.seek(0)
     try:
         with av.open(_Nameless(file), metadata_errors="replace", container_options=dict(OPTIONS)) as container:
             return container.format.name
     except FFmpegError:
-        raise ValueError(NO_VIDEO) from None
+        return None
 
 
 class _Nameless:

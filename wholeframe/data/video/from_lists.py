@@ -97,7 +97,7 @@ def _infos(
     for row in rows:
         if row.path and given.setdefault(row.path, (row.fps, row.where))[0] != row.fps:
             raise ValueError(
-                f"{row.where} and {given[row.path][1]} give '{shown(row.video)}' two frame rates; keep one"
+                f"{given[row.path][1]} and {row.where} give '{shown(row.video)}' two frame rates; keep one"
             )
     infos: dict[Path, VideoInfo] = {}
     problems: list[LeftOut] = []

@@ -43,6 +43,7 @@ class VideoInfo:
         lost: seconds that the header announces and the file does not hold (a broken download), or 0.
         last: from the first frame to the beginning of the last frame, in seconds.
         clock: which time of a frame counts, see `Clock`.
+        shown: when each frame is displayed, in seconds, if frames are counted and do not have a constant rate.
         keys: the times of the key frames, on the clock of the file in seconds, of a stream whose times are guessed
             after a seek; otherwise None.
     """
@@ -58,6 +59,7 @@ class VideoInfo:
     lost: float = 0.0
     last: float = 0.0
     clock: Clock = "pts"
+    shown: tuple[float, ...] = field(default=(), repr=False)
     keys: frozenset[float] | None = field(default=None, repr=False)
 
     def times(self, indices: Sequence[int]) -> list[float]:

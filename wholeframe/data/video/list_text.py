@@ -57,7 +57,10 @@ def lines_of(file: Path) -> list[str]:
 
 def split_fields(line: str, delimiter: str) -> list[str]:
     """The fields of one line, without spaces around them."""
-    fields = line.split() if delimiter == " " else next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        fields = line.split() if delimiter == " " else next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # A field is too long for a name, or the line ends within quotes.
+        return [line]
     return [field.strip() for field in fields]
 
 

@@ -83,6 +83,11 @@ def _measured(
     if end <= latest:  # The last packet has no duration: it is that of the others.
         end = latest + ((latest - begin) / (frames - 1) if frames > 1 else announced_seconds(video))
     seconds = end - begin
+    shown: tuple[float, ...] = ()
+    if clock == "dts" and start > begin + unit / 2 and round(seconds / unit) != frames:
+        # Frames were dropped while recording, and the decoder returns each frame at the time of a later packet.
+        stamps = [entry.timestamp * unit for entry in video.stream.index_entries if entry.size]
+        clock, start, shown = "count", begin, tuple(stamps if len(stamps) == frames else times.tolist())
     fps = rate_of(video.stream, frames, seconds)
     seconds = seconds or 1 / fps
     return _info(
@@ -95,6 +100,7 @@ def _measured(
         last=latest - begin,
         lost=missing_seconds(video, end, frames, fps),
         clock=clock,
+        shown=shown,
         keys=_keys(video, packets, unit),
     )
 
