@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 from lightning.pytorch.callbacks import RichProgressBar
 
+from wholeframe.commands.block_help import block_help, chosen_block, refuse_block_options
 from wholeframe.messages import nearest, quoted
 from wholeframe.recipes import RECIPES
 from wholeframe.train.devices import Devices, is_first
@@ -17,6 +18,7 @@ from wholeframe.train.initial_weights import load_initial_weights
 from wholeframe.train.inputs import open_inputs
 from wholeframe.train.inputs.clips import ClipLocation
 from wholeframe.train.inputs.images import ImageLocation
+from wholeframe.train.loggers import LoggerName, refuse_logger
 from wholeframe.train.recipe import Recipe, described
 from wholeframe.train.run import Run
 
@@ -35,6 +37,8 @@ class Options:
     another width, keep their own initial weights"""
     block_options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
     """arguments of the block, such as ratio=0.25 or kind=dot"""
+    logger: LoggerName = "tensorboard"
+    """what logs next to metrics.csv; csv for nothing else"""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """continue the run in RUN after its last full epoch"""
 
@@ -42,6 +46,7 @@ class Options:
 def main(arguments: list[str]) -> None:
     """Run `wholeframe train`."""
     options = parse(arguments)
+    refuse_logger(options.logger)
     run, recipe = Run(options.out), options.recipe
     inputs = open_inputs(recipe.data, options.location, recipe.task, recipe.seed)
     tell(inputs.describe())
@@ -57,7 +62,16 @@ def main(arguments: list[str]) -> None:
         return
     bars = [RichProgressBar()]
     try:
-        trainer = fit(recipe, network, splits, run, resume=resume, devices=options.devices, callbacks=bars)
+        trainer = fit(
+            recipe,
+            network,
+            splits,
+            run,
+            resume=resume,
+            devices=options.devices,
+            logger=options.logger,
+            callbacks=bars,
+        )
     except KeyboardInterrupt:
         tell(f"interrupted; --resume continues after the last full epoch in '{run.folder}'")
         raise
@@ -88,9 +102,15 @@ def parse(arguments: list[str]) -> Options:
     default = Options(location=recipe.data.location(missing), out=missing, recipe=recipe)
     # A recipe chooses a kind of data, an optimiser and a rate; only the options of its choice are offered.
     kind = tyro.conf.AvoidSubcommands[Options]
-    options = tyro.cli(kind, args=rest, default=default, prog=f"wholeframe train {name}")
+    try:
+        options = tyro.cli(kind, args=rest, default=default, prog=f"wholeframe train {name}")
+    except SystemExit as end:
+        if end.code == 0:  # the help
+            print(block_help(chosen_block(rest, recipe.model.block)))
+        raise
     model = options.recipe.model
     model = dataclasses.replace(model, options={**model.options, **dict(map(_option, options.block_options))})
+    refuse_block_options(model.block, model.options)
     return dataclasses.replace(options, recipe=dataclasses.replace(options.recipe, model=model))
 
 
