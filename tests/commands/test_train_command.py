@@ -110,7 +110,7 @@ def test_a_finished_run_has_nothing_to_resume(call, capsys, run, photos, small):
 
 
 def test_a_run_that_was_stopped_in_its_first_epoch_starts_anew(call, capsys, run, photos, small, tmp_path):
-    for name in ("recipe.json", "environment.json"):
+    for name in ("recipe.json", "environment.json", "samples.csv"):
         (tmp_path / "r").mkdir(exist_ok=True)
         shutil.copy(run / name, tmp_path / "r" / name)
     call("train", "small_nl", "--data", photos, "--out", tmp_path / "r", *small, "--resume")
@@ -200,7 +200,8 @@ def test_a_missing_data_folder(refused, run, tmp_path, command):
 
 
 def test_out_that_is_a_file(refused, photos, photo, small):
-    assert f"File exists: '{photo}'" in refused("train", "small_nl", "--data", photos, "--out", photo, *small)
+    told = refused("train", "small_nl", "--data", photos, "--out", photo, *small)
+    assert told == f"wholeframe: '{photo}' is a file, and the results are written to a folder; give another --out"
 
 
 def test_an_existing_run_is_not_written_over(refused, run, photos, small):

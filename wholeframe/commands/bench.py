@@ -22,6 +22,7 @@ from wholeframe.bench.case import Case, Outcome, run_case
 from wholeframe.bench.goals import CASES
 from wholeframe.explain.figures import draw_scaling
 from wholeframe.train.environment import environment
+from wholeframe.train.folder_kinds import refuse_other
 
 COLUMNS = ("block", "size", "", "reference", "time", "memory", "ours ms", "ours MiB", "spread", "gemm", "copy")
 PASSES = {"forward": "f", "both": "f+b"}
@@ -62,6 +63,7 @@ def main(arguments: list[str]) -> None:
     chosen = [case for case in cases if not options.only or case.block in options.only]
     if not chosen:
         raise ValueError(f"--only leaves no case; it takes {', '.join(sorted({case.block for case in cases}))}")
+    refuse_other(options.out, "benchmark")
     options.out.mkdir(parents=True, exist_ok=True)
     stem = options.out / time.strftime("%Y%m%d-%H%M%S")
     console = Console()

@@ -22,6 +22,7 @@ from wholeframe.messages import nearest
 from wholeframe.recipes import folder, synthetic
 from wholeframe.train.compare import HEADER, Result, cells, picture, summarise, train_one, write_csv, write_markdown
 from wholeframe.train.environment import environment
+from wholeframe.train.folder_kinds import refuse_other
 from wholeframe.train.inputs.images import folder_splits
 from wholeframe.train.limits import at_least
 from wholeframe.train.loaders import Splits, marker_splits
@@ -101,6 +102,7 @@ def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe compare")
     # The networks are so small that a second thread mostly waits for the first.
     torch.set_num_threads(1)
+    refuse_other(options.out, "comparison")
     blocks = _blocks(options.blocks)
     experiments = list(_experiments(options))
     options.out.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ ENTRIES: dict[str, type] = {
     "loops": dict,
     "optimizer_states": list,
     "lr_schedulers": list,
+    "pytorch-lightning_version": str,
 }
 """What a training needs to go on, next to the weights."""
 
@@ -80,6 +81,8 @@ def read_resumable(file: Path, network: nn.Module) -> dict[str, Any]:
     """
     content = read_checkpoint(file)
     missing = [name for name, kind in ENTRIES.items() if not isinstance(content.get(name), kind)]
+    # Earlier versions saved at the end of an epoch alone, and had no position within it.
+    missing += ["Splits"] if "Stopping" in content.get("callbacks", {}) and "Splits" not in content else []
     if missing:
         raise ValueError(
             f"'{file}' holds weights, but a training cannot go on from them: {', '.join(missing)} of a training with "

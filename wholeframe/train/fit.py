@@ -232,7 +232,8 @@ def _checkpoints(run: Run | None, recipe: Recipe) -> list[Callback]:
 
 def _loggers(run: Run, logger: LoggerName, done: int, rows: list[Row]) -> list[Logger]:
     table, every = loggers(logger, run.folder, done)
-    start_with(table, rows)
+    if is_first():  # The logger of another process writes nothing.
+        start_with(table, rows)
     return every
 
 

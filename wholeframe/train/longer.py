@@ -23,7 +23,7 @@ class NewSchedule(Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for config in trainer.lr_scheduler_configs if self.resumed else ():
-            scheduler = config.scheduler
+            scheduler: Any = config.scheduler
             # The rate in the checkpoint is that of the old schedule; this takes it at the same step of the new one.
             scheduler.last_epoch -= 1
             scheduler.step()

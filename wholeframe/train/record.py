@@ -89,6 +89,6 @@ def typed(value: Any) -> None:
 
 def _damaged(file: Path, folder: Path, reason: str) -> str:
     return (
-        f"'{file}' is damaged or was changed ({reason}); put a whole copy in its place, or start another run with "
-        f"--start '{folder}' and another --out"
+        f"'{file}' is damaged or was changed ({reason}); put a whole copy in its place, or begin another run with "
+        f"another --out; --start '{folder / 'last.ckpt'}' takes the weights of this one, if it has any"
     )

@@ -148,7 +148,7 @@ class Run:
         if not self.samples_file.is_file():
             raise ValueError(
                 f"'{self.samples_file}' is gone, so the data cannot be compared with that of the training; put it "
-                f"back, or start another run with --start '{self.folder}' and another --out"
+                f"back, or begin another run with another --out; --start '{self.last}' takes the weights of this one"
             )
         refuse_changed(self.samples_file, [known], self.folder)
         return read_samples(self.samples_file)

@@ -43,7 +43,9 @@ class Stopping(Callback):
             for number in SIGNALS:
                 signal.signal(number, self._note)  # Lightning restores the handlers before it at the end.
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_args: Any) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         if self.random_states:
             state = self.random_states[trainer.global_rank]
             torch.set_rng_state(state["cpu"])
@@ -51,7 +53,9 @@ class Stopping(Callback):
                 torch.cuda.set_rng_state(state["cuda"], pl_module.device)
             self.random_states = []
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self._agree(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -44,6 +44,10 @@ class Inputs(Protocol):
         """A name per sample of a split, a string for each column of `header`."""
         ...
 
+    def samples(self) -> list[tuple[str, str, str]]:
+        """The split, the name and the label of every sample: what a run compares when it is resumed."""
+        ...
+
     def failures(self) -> str:
         """One sentence about the files that stopped decoding; empty if there are none."""
         ...

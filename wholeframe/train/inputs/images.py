@@ -123,13 +123,20 @@ class ImageInputs:
         return batches_of(samples, self.seed, self.data.batch, self.data.workers)
 
     def names(self, split: str) -> list[tuple[str, ...]]:
-        return [(path.relative_to(self.folder.root).as_posix(),) for path, _ in self._items(split)]
+        return [(self._name(path),) for path, _ in self._items(split)]
+
+    def samples(self) -> list[tuple[str, str, str]]:
+        splits = {"train": self.folder.train, "val": self.folder.val, "test": self.folder.test}
+        return [(s, self._name(path), self.classes[label]) for s, items in splits.items() for path, label in items]
 
     def failures(self) -> str:
         return ""
 
     def _items(self, split: str) -> Items:
         return of_split(self.folder, split)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder.root).as_posix()
 
 
 def folder_splits(folder: ImageFolder, data: Images, seed: int) -> Splits:

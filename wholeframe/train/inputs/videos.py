@@ -72,6 +72,17 @@ class VideoInputs:
     def names(self, split: str) -> list[tuple[str, ...]]:
         return [_name(self.folder.root, segment) for segment in self._segments(split)]
 
+    def samples(self) -> list[tuple[str, str, str]]:
+        splits = {"train": self.folder.train, "val": self.folder.val, "test": self.folder.test}
+        return [(split, *self._sample(segment)) for split, segments in splits.items() for segment in segments]
+
+    def _sample(self, segment: Segment) -> tuple[str, str]:
+        """The file with the times of its part, and the labels with theirs."""
+        name = " ".join(filter(None, _name(self.folder.root, segment)))
+        if segment.actions:
+            return name, ";".join(f"{self.classes[a.label]} {a.start:.3f} {a.end:.3f}" for a in segment.actions)
+        return name, ";".join(self.classes[label] for label in segment.labels)
+
     def _segments(self, split: str) -> tuple[Segment, ...]:
         return of_split(self.folder, split)
 
