@@ -8,17 +8,16 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 
 LoggerName = Literal["csv", "tensorboard", "wandb", "mlflow"]
 
-PACKAGES = {"wandb": ("wandb",), "mlflow": ("mlflow", "mlflow_skinny")}
-"""Packages that are not dependencies, any of which a logger needs."""
+EXTRA = ("wandb", "mlflow")
+"""Loggers whose packages, of the same names, are not dependencies."""
 
 
 def refuse_logger(name: LoggerName) -> None:
     """ValueError if the package of a logger is not installed."""
-    packages = PACKAGES.get(name, ())
-    if packages and not any(importlib.util.find_spec(package) for package in packages):
+    if name in EXTRA and importlib.util.find_spec(name) is None:
         raise ValueError(
-            f"--logger {name} needs the package {packages[0]}, which is not installed; `pip install {packages[0]}`, or "
-            "give --logger tensorboard or csv"
+            f"--logger {name} needs the package {name}, which is not installed; `pip install {name}`, or give --logger "
+            "tensorboard or csv"
         )
 
 
