@@ -6,7 +6,7 @@ from faults.kills import differences, photos, resume, start, stop_in, tiny_netwo
 
 from wholeframe.train.run import Run
 
-ALWAYS, ALL = 8, 100
+ALWAYS, ALL = 6, 100
 
 
 @pytest.fixture(scope="module")

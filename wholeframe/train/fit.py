@@ -23,7 +23,7 @@ from wholeframe.train.checkpoints import WholeFiles, read_resumable
 from wholeframe.train.devices import Devices, is_first
 from wholeframe.train.ema import weight_average
 from wholeframe.train.finite import Finite
-from wholeframe.train.loaders import Splits, epoch_seed
+from wholeframe.train.loaders import Splits, epoch_seed, refuse_workers
 from wholeframe.train.lock import locked
 from wholeframe.train.loggers import LoggerName, loggers
 from wholeframe.train.longer import NewSchedule
@@ -125,6 +125,7 @@ def fit(
     """
     quiet()
     devices.refuse(recipe, len(splits.val))
+    refuse_workers(splits.data.workers)
     refuse_lost(network)
     if devices.sync_bn:
         sync_batchnorm(network)

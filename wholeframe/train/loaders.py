@@ -196,6 +196,19 @@ def of_split(folder: Any, split: str) -> Any:
     return files
 
 
+def refuse_workers(workers: int) -> None:
+    """ValueError if processes that decode samples cannot hand them over, because there is no shared memory."""
+    if workers:
+        try:
+            torch.zeros(1).share_memory_()
+            torch.multiprocessing.Lock()
+        except (RuntimeError, OSError) as error:
+            raise ValueError(
+                f"workers={workers}, but this system has no shared memory (/dev/shm), through which they hand over samples "
+                f"({error}); give --workers 0"
+            ) from error
+
+
 def refuse_batch(root: Path, count: int, noun: str, batch: int) -> None:
     """ValueError for fewer training samples than a single batch."""
     if count < batch:

@@ -46,5 +46,5 @@ def loggers(name: LoggerName, folder: Path, done: int = 0) -> tuple[CSVLogger, l
         return table, [table, TensorBoardLogger(**where, purge_step=done)]
     if name == "wandb":
         return table, [table, WandbLogger(name=folder.name, save_dir=folder, project="wholeframe")]
-    uri = (folder / "mlruns").resolve().as_uri()
+    uri = f"sqlite:///{(folder / 'mlflow.db').resolve()}"  # MLflow no longer develops its store of plain files.
     return table, [table, MLFlowLogger(experiment_name="wholeframe", run_name=folder.name, tracking_uri=uri)]
