@@ -21,8 +21,8 @@ from wholeframe.bench import sweep
 from wholeframe.bench.case import Case, Outcome, run_case
 from wholeframe.bench.goals import CASES
 from wholeframe.explain.figures import draw_scaling
+from wholeframe.train.environment import environment
 from wholeframe.train.folder_kinds import refuse_other
-from wholeframe.train.run import environment
 
 COLUMNS = ("block", "size", "", "reference", "time", "memory", "ours ms", "ours MiB", "spread", "gemm", "copy")
 PASSES = {"forward": "f", "both": "f+b"}

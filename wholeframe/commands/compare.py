@@ -23,13 +23,14 @@ from wholeframe.explain.figures import draw_accuracy
 from wholeframe.messages import nearest, shown
 from wholeframe.recipes import folder, synthetic
 from wholeframe.train.compare import HEADER, Result, cells, picture, summarise, train_one, write_csv, write_markdown
+from wholeframe.train.environment import environment
 from wholeframe.train.evaluations import name_of
 from wholeframe.train.folder_kinds import refuse_other
 from wholeframe.train.inputs.images import folder_splits
 from wholeframe.train.limits import at_least
 from wholeframe.train.loaders import Splits, marker_splits
 from wholeframe.train.recipe import Recipe, described
-from wholeframe.train.run import environment, write_json
+from wholeframe.train.run import write_json
 
 RESULTS, MARKDOWN, ACCURACY = "results.csv", "results.md", "accuracy.png"
 

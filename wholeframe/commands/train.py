@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 from lightning.pytorch.callbacks import RichProgressBar
 
+from wholeframe.commands.block_help import block_help, chosen_block, refuse_block_options
 from wholeframe.messages import nearest
 from wholeframe.recipes import RECIPES
 from wholeframe.train.devices import Devices, is_first
@@ -20,6 +21,7 @@ from wholeframe.train.inputs.clips import ClipLocation
 from wholeframe.train.inputs.images import ImageLocation
 from wholeframe.train.inputs.unread import write_left_out
 from wholeframe.train.lock import locked
+from wholeframe.train.loggers import LoggerName, refuse_logger
 from wholeframe.train.longer import consequence, with_epochs
 from wholeframe.train.recipe import Recipe
 from wholeframe.train.resume import has_checkpoint, refuse_data, refuse_recipe, refuse_start, start_of, weights_file
@@ -43,6 +45,8 @@ class Options:
     another width, keep their own initial weights"""
     block_options: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")] = ()
     """arguments of the block, such as ratio=0.25 or kind=dot"""
+    logger: LoggerName = "tensorboard"
+    """what logs next to metrics.csv; csv for nothing else"""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """continue the run in RUN after its last checkpoint; `wholeframe train --resume RUN` needs no other option"""
     longer: tyro.conf.Suppress[bool] = False
@@ -61,11 +65,14 @@ class Resume:
     """another number of epochs in all; the learning rate then follows the new schedule from here on"""
     workers: int | None = None
     """processes that decode samples"""
+    logger: LoggerName = "tensorboard"
+    """what logs next to metrics.csv; csv for nothing else"""
 
 
 def main(arguments: list[str]) -> None:
     """Run `wholeframe train`."""
     options = parse_resume(arguments) if resumes(arguments) else parse(arguments)
+    refuse_logger(options.logger)
     run = Run(options.out)
     refuse_other(run.folder, "training")
     if options.resume and not run.recipe_file.is_file() and not run.last.is_file():
@@ -98,7 +105,16 @@ def train(run: Run, options: Options) -> None:
         tell(f"from '{start}': {load_initial_weights(network, start)}")
     bars = [RichProgressBar()]
     try:
-        trainer = fit(recipe, network, splits, run, resume=resume, devices=options.devices, callbacks=bars)
+        trainer = fit(
+            recipe,
+            network,
+            splits,
+            run,
+            resume=resume,
+            devices=options.devices,
+            logger=options.logger,
+            callbacks=bars,
+        )
     except KeyboardInterrupt:
         tell(f"interrupted; `wholeframe train --resume {run.folder}` continues after the last checkpoint")
         raise
@@ -133,9 +149,15 @@ def parse(arguments: list[str]) -> Options:
     default = Options(location=recipe.data.location(missing), out=missing, recipe=recipe)
     # A recipe chooses a kind of data, an optimiser and a rate; only the options of its choice are offered.
     kind = tyro.conf.AvoidSubcommands[Options]
-    options = tyro.cli(kind, args=rest, default=default, prog=f"wholeframe train {name}")
+    try:
+        options = tyro.cli(kind, args=rest, default=default, prog=f"wholeframe train {name}")
+    except SystemExit as end:
+        if end.code == 0:  # the help
+            print(block_help(chosen_block(rest, recipe.model.block)))
+        raise
     model = options.recipe.model
     model = dataclasses.replace(model, options={**model.options, **dict(map(_option, options.block_options))})
+    refuse_block_options(model.block, model.options)
     return dataclasses.replace(options, recipe=dataclasses.replace(options.recipe, model=model))
 
 
@@ -214,7 +236,8 @@ def parse_resume(arguments: list[str]) -> Options:
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, workers=given.workers))
     if given.epochs is not None:
         recipe = with_epochs(recipe, given.epochs)
-    return Options(given.location, given.resume, recipe, given.devices, resume=True, longer=given.epochs is not None)
+    longer = given.epochs is not None
+    return Options(given.location, given.resume, recipe, given.devices, logger=given.logger, resume=True, longer=longer)
 
 
 def _recorded(kind: type, fields: dict[str, Any]) -> Any:

@@ -140,7 +140,14 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
 
 
 def transforms(
-    size: int, train: bool, flip: bool = True, *, area: float = 0.6, shorter: int | None = None
+    size: int,
+    train: bool,
+    flip: bool = True,
+    *,
+    area: float = 0.6,
+    shorter: int | None = None,
+    randaugment: int = 0,
+    magnitude: int = 9,
 ) -> v2.Compose:
     """The transform from a PIL image to a normalised tensor.
 
@@ -157,13 +164,17 @@ def transforms(
             signs, left and right hands.
         area: the smallest part of the image that is cut out in training.
         shorter: the shorter side in evaluation, in pixels; None for `size`.
+        randaugment: number of random operations on a training image (Cubuk et al., NeurIPS 2020); 0 for none, 2 is
+            usual.
+        magnitude: strength of these operations, 0 to 30.
 
     Returns:
         A transform whose result is `(3, size, size)` float32, normalised by `MEAN` and `STD`.
 
     Raises:
-        ValueError: `size`, `area` or `shorter` is out of range.
+        ValueError: `size`, `area`, `shorter`, `randaugment` or `magnitude` is out of range.
     """
+    refuse_randaugment(randaugment, magnitude)
     if size < 1:
         raise ValueError(f"size={size} is not a size in pixels: it must be at least 1; 224 is usual")
     if not 0 < area <= 1:
@@ -178,9 +189,18 @@ def transforms(
     if train:
         geometry = [v2.RandomResizedCrop(size, scale=(area, 1.0), antialias=True)]
         geometry += [v2.RandomHorizontalFlip()] if flip else []
+        geometry += [v2.RandAugment(randaugment, magnitude)] if randaugment else []
     else:
         geometry = [v2.Resize(shorter or size, antialias=True), v2.CenterCrop(size)]
     return v2.Compose([*geometry, *_to_tensor()])
+
+
+def refuse_randaugment(operations: int, magnitude: int) -> None:
+    """ValueError for a number of operations, or a magnitude, that RandAugment does not have."""
+    if operations < 0:
+        raise ValueError(f"randaugment must be at least 0, got {operations} (2 is usual, 0 for none)")
+    if not 0 <= magnitude <= 30:
+        raise ValueError(f"magnitude must be from 0 to 30, got {magnitude} (9 is usual)")
 
 
 def whole_image(size: int) -> v2.Compose:

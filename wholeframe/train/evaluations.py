@@ -19,7 +19,8 @@ from itertools import count
 from pathlib import Path
 
 from wholeframe.explain.answers import draw_confusion
-from wholeframe.train.run import Run, environment
+from wholeframe.train.environment import environment
+from wholeframe.train.run import Run
 from wholeframe.train.tasks import Scores
 from wholeframe.train.whole_files import digest_of, write_json
 

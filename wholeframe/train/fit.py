@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
@@ -25,6 +25,7 @@ from wholeframe.train.ema import weight_average
 from wholeframe.train.finite import Finite
 from wholeframe.train.loaders import Splits, epoch_seed, refuse_workers
 from wholeframe.train.lock import locked
+from wholeframe.train.loggers import LoggerName, loggers
 from wholeframe.train.longer import NewSchedule
 from wholeframe.train.metrics_log import MetricsRecord, Row, logged, start_with
 from wholeframe.train.module import TrainingModule
@@ -89,6 +90,7 @@ def fit(
     *,
     resume: bool = False,
     devices: Devices = ONE_DEVICE,
+    logger: LoggerName = "tensorboard",
     callbacks: Sequence[Callback] = (),
 ) -> L.Trainer:
     """Train `network` in place.
@@ -108,6 +110,7 @@ def fit(
         resume: continue `run` after its last checkpoint, with the optimizer, the schedule and the order of samples that
             the stopped run would have had, so that the final weights are the same.
         devices: number and kind of devices.
+        logger: what logs next to metrics.csv; "csv" for nothing else.
         callbacks: further callbacks of Lightning.
 
     Returns:
@@ -127,7 +130,7 @@ def fit(
     if devices.sync_bn:
         sync_batchnorm(network)
     with locked(run.folder) if run else contextlib.nullcontext():
-        return _fit(recipe, network, splits, run, resume, devices, callbacks)
+        return _fit(recipe, network, splits, run, resume, devices, logger, callbacks)
 
 
 def _fit(
@@ -137,6 +140,7 @@ def _fit(
     run: Run | None,
     resume: bool,
     devices: Devices,
+    logger: LoggerName,
     callbacks: Sequence[Callback],
 ) -> L.Trainer:
     checkpoint = read_resumable(run.last, network) if resume and run is not None else None
@@ -158,7 +162,7 @@ def _fit(
         enable_model_summary=False,
         enable_checkpointing=run is not None,
         enable_progress_bar=any(isinstance(callback, RichProgressBar) for callback in callbacks),
-        logger=_loggers(run, done, rows) if run else False,
+        logger=_loggers(run, logger, done, rows) if run else False,
         plugins=[WholeFiles()] if run else None,
         callbacks=[
             Reseed(recipe.seed),
@@ -227,14 +231,11 @@ def _checkpoints(run: Run | None, recipe: Recipe) -> list[Callback]:
     ]
 
 
-def _loggers(run: Run, done: int, rows: list[Row]) -> list:
-    # An empty version makes both write into the run folder itself, without `version_0` below it.
-    where = {"save_dir": run.folder.parent, "name": run.folder.name, "version": ""}
-    table = CSVLogger(**where)
+def _loggers(run: Run, logger: LoggerName, done: int, rows: list[Row]) -> list[Logger]:
+    table, every = loggers(logger, run.folder, done)
     if is_first():  # The logger of another process writes nothing.
         start_with(table, rows)
-    # Readers of the events drop those that a killed run wrote after its checkpoint.
-    return [table, TensorBoardLogger(**where, purge_step=done)]
+    return every
 
 
 def quiet() -> None:

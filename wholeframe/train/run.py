@@ -13,20 +13,17 @@ evaluations/       the answers of `wholeframe evaluate`, a folder for each way t
 
 import dataclasses
 import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning
-import torch
-import torchvision
 from torch import nn
 
 from wholeframe.messages import one_of
 from wholeframe.models.build import build
 from wholeframe.train.checkpoints import full_epochs, read_checkpoint
+from wholeframe.train.environment import environment
 from wholeframe.train.old_runs import recipe_fields
 from wholeframe.train.recipe import Recipe, described, restored
 from wholeframe.train.record import read_json, refuse_changed, sealed, typed, unsealed
@@ -98,7 +95,14 @@ class Run:
             checksums["samples.csv"] = digest_of(text)
             write_text(self.samples_file, text)
         checksums["recipe.json"] = digest_of(recipe_text)
-        record = {"classes": classes, "data": data, "start": start, **details, **environment(), "sha256": checksums}
+        record = {
+            "classes": classes,
+            "data": data,
+            "start": start,
+            **details,
+            **environment(recipe.precision),
+            "sha256": checksums,
+        }
         write_json(self.environment_file, sealed(record))
         write_text(self.recipe_file, recipe_text)
 
@@ -191,10 +195,3 @@ def load_run(folder: str | os.PathLike[str], weights: Literal["last", "best"] = 
     network = run.network(weights)
     network.__dict__["classes"] = run.classes()  # not a module or tensor: the state dict stays as it is
     return network
-
-
-def environment() -> dict[str, str]:
-    """Versions of the libraries, and the device."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {os.cpu_count()} cores"
-    libraries = {module.__name__: str(module.__version__) for module in (torch, torchvision, lightning)}
-    return {"python": platform.python_version(), "device": device, **libraries}

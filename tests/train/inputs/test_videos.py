@@ -1,12 +1,14 @@
 """Clips are sent as 8 bits, and every way into a network makes the same floats of them."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
 
 pytest.importorskip("av")
 
-from wholeframe.data.video.crops import COLOURS
+from wholeframe.data.video.crops import COLOURS, Crop
 from wholeframe.data.video.file import read_frames, video_info
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.data.video.views import Views
@@ -14,7 +16,7 @@ from wholeframe.surgery.norms import precise_bn
 from wholeframe.train.evaluate import evaluate
 from wholeframe.train.fit import fit
 from wholeframe.train.inputs.clips import ClipLocation, Clips
-from wholeframe.train.inputs.videos import reader
+from wholeframe.train.inputs.videos import _augmented, reader
 from wholeframe.train.predict import Predictor
 from wholeframe.train.recipe import Recipe, Schedule
 from wholeframe.train.tasks.classification import Classification
@@ -140,3 +142,18 @@ def test_what_cannot_be_read_before_and_while_training(tmp_path, make_video):
         f"1 of 4 clips could not be decoded, and the next clip was taken instead: '{lost}' ("
     )
     assert inputs.left_out() == [("sit/bad.mp4", "the file is empty")]
+
+
+def test_randaugment_treats_all_frames_alike(recipe):
+    """Frames that are equal before stay equal, and the clip stays 8-bit."""
+    data = dataclasses.replace(recipe.data, randaugment=2)
+    clip, changed = torch.full((4, 3, 16, 16), 90, dtype=torch.uint8), 0
+    clip[:, :, :8] = 200
+    augmented = _augmented(Crop(lambda h, w: None, lambda frames: frames.transpose(0, 1)), data)
+    for seed in range(8):
+        torch.manual_seed(seed)
+        given = augmented.views(clip)
+        assert given.shape == (3, 4, 16, 16) and given.dtype == torch.uint8 and type(given) is torch.Tensor
+        assert all(torch.equal(given[:, 0], given[:, frame]) for frame in range(4))
+        changed += not torch.equal(given, clip.transpose(0, 1))
+    assert changed > 0

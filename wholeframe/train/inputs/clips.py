@@ -13,6 +13,7 @@ import torch
 import tyro
 from torch import Tensor, nn
 
+from wholeframe.data.images import refuse_randaugment
 from wholeframe.data.video.crops import Colours, normalised
 from wholeframe.data.video.list_text import TimeUnit
 from wholeframe.data.video.sampling import Sampling
@@ -70,12 +71,17 @@ class Clips:
     """fraction held out for validation if neither folders nor the list define the splits"""
     workers: int = 2
     """processes that decode videos; 0 decodes in the training process"""
+    randaugment: int = 0
+    """training: random operations on every clip, the same for all its frames (RandAugment); 0 for none, 2 is usual"""
+    magnitude: int = 9
+    """training: strength of these operations, 0 to 30"""
 
     def __post_init__(self):
         at_least("size", self.size, 1, 224)
         at_least("batch", self.batch, 1, 8)
         at_least("workers", self.workers, 0, 2)
         between("val_fraction", self.val_fraction, 0, 1, 0.2)
+        refuse_randaugment(self.randaugment, self.magnitude)
         if self.window is not None and not self.window > 0:
             raise ValueError(f"window must be a positive number of seconds, got {self.window} (inf for whole videos)")
 

@@ -56,14 +56,29 @@ class Images:
     """fraction of every class held out for validation if the folder is not split into train/ and val/"""
     workers: int = 2
     """processes that decode images; 0 decodes in the training process"""
+    randaugment: int = 0
+    """training: random operations on every image (RandAugment); 0 for none, 2 is usual"""
+    magnitude: int = 9
+    """training: strength of these operations, 0 to 30"""
 
     def __post_init__(self):
         at_least("size", self.size, 1, 224)
         at_least("batch", self.batch, 1, 32)
         at_least("workers", self.workers, 0, 2)
         between("val_fraction", self.val_fraction, 0, 1, 0.2)
-        transforms(self.size, train=True, area=self.area)
+        self.training()
         transforms(self.size, train=False, shorter=self.shorter)
+
+    def training(self) -> Callable[..., Tensor]:
+        """The random transform of a training image."""
+        return transforms(
+            self.size,
+            train=True,
+            flip=self.flip,
+            area=self.area,
+            randaugment=self.randaugment,
+            magnitude=self.magnitude,
+        )
 
     def example(self) -> Tensor:
         return torch.randn(1, 3, self.size, self.size)
@@ -171,6 +186,6 @@ def folder_splits(folder: ImageFolder, data: Images, seed: int) -> Splits:
         ValueError: fewer training images than one batch.
     """
     refuse_batch(folder.root, len(folder.train), "images", data.batch)
-    train = ImageDataset(folder.train, transforms(data.size, train=True, flip=data.flip, area=data.area))
+    train = ImageDataset(folder.train, data.training())
     val = ImageDataset(folder.val, transforms(data.size, train=False, shorter=data.shorter))
     return Splits(train, val, folder.classes, data, seed)

@@ -2,14 +2,17 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torchvision import tv_tensors
+from torchvision.transforms import v2
 
 from wholeframe.data.video.clip_folder import open_clips
-from wholeframe.data.video.crops import fixed_crops, random_crop
+from wholeframe.data.video.crops import Crop, fixed_crops, random_crop
 from wholeframe.data.video.dataset import ClipDataset, ViewDataset
 from wholeframe.data.video.file import read_frames, video_info
 from wholeframe.data.video.segments import ClipFolder, Segment
@@ -58,7 +61,7 @@ class VideoInputs:
 
     def splits(self) -> Splits:
         refuse_batch(self.folder.root, len(self.folder.train), "clips", self.data.batch)
-        crop = random_crop(self.data.size, flip=self.data.flip)
+        crop = _augmented(random_crop(self.data.size, flip=self.data.flip), self.data)
         train = ClipDataset(self.folder, self.folder.train, self.data.sampling, crop)
         val = Middle(self.folder, self.data)
         self.opened += [train, val.views]
@@ -149,3 +152,16 @@ def _refuse_labels(folder: ClipFolder, labels: str) -> None:
             "where a list gives the times of its labels, --window SECONDS to cut the videos into parts with all labels "
             "of their time (inf for whole videos)"
         )
+
+
+def _augmented(crop: Crop, data: Clips) -> Crop:
+    """The crop of a training clip, followed by RandAugment if the recipe has it."""
+    if not data.randaugment:
+        return crop
+    return Crop(crop.draw, partial(_operated, crop.views, v2.RandAugment(data.randaugment, data.magnitude)))
+
+
+def _operated(views: Callable[[Tensor], Tensor], operations: v2.RandAugment, frames: Tensor) -> Tensor:
+    """The clip `(3, t, h, w)` of some frames, after operations that are the same for all of them."""
+    video = tv_tensors.Video(views(frames).transpose(0, 1))
+    return operations(video).as_subclass(Tensor).transpose(0, 1).contiguous()
