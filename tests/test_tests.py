@@ -8,7 +8,7 @@ import pytest
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "wholeframe"
 FILES = sorted(HERE.rglob("test_*.py"))
-PROMISES = {"laws", "goldens", "docs", "tools"}  # folders about the package as a whole
+PROMISES = {"laws", "goldens", "docs", "tools", "faults"}  # folders about the package as a whole
 
 
 def early_returns(file):

@@ -4,10 +4,12 @@ Only that command is imported, so that help, the version and a mistyped command 
 """
 
 import importlib
+import io
 import sys
 
 import wholeframe
-from wholeframe.messages import did_you_mean
+from wholeframe.commands.misnamed import misnamed
+from wholeframe.messages import did_you_mean, shown
 
 COMMANDS = {
     "compare": "train the same small network without and with each block, and print a table",
@@ -24,6 +26,9 @@ COMMANDS = {
 
 def main() -> None:
     """The entry point. Bad input ends with one sentence and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # A file name may have bytes that the terminal's encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(usage())
@@ -33,6 +38,8 @@ def main() -> None:
         return
     if name not in COMMANDS:
         sys.exit(refuse(f"there is no command {name!r}{did_you_mean(name, COMMANDS)}\n\n{usage()}"))
+    if wrong := misnamed(name, arguments):
+        sys.exit(refuse(wrong))
     try:
         importlib.import_module(f"wholeframe.commands.{name}").main(arguments)
     except (ValueError, OSError) as error:
@@ -58,5 +65,7 @@ def usage() -> str:
 
 def refuse(error: str) -> int:
     """Print an error to stderr, and return 2, the exit status of bad input."""
-    print(f"wholeframe: {error}", file=sys.stderr)
+    # The error may quote a name with control characters, which a terminal would obey.
+    lines = (shown(line, most=len(line) * 10) for line in error.split("\n"))
+    print("wholeframe: " + "\n".join(lines), file=sys.stderr)
     return 2

@@ -4,6 +4,9 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 
+READABLE = 30
+"""Names that a reader can still go through; a longer list (of networks) has a command that prints it."""
+
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
     """Raise ValueError for an option that is not allowed, and name the nearest one that is."""
@@ -37,7 +40,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Half a sentence that names the nearest of the known names, or the first of them."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=3)
-    return f"the nearest are {', '.join(near)}" if near else f"there are {listed(names, most=12)}"
+    return f"the nearest are {', '.join(near)}" if near else f"there are {listed(names, most=READABLE)}"
 
 
 def quoted(names: Iterable[object]) -> str:
@@ -45,11 +48,26 @@ def quoted(names: Iterable[object]) -> str:
     return ", ".join(map(repr, names))
 
 
-def listed(names: Iterable[str], most: int = 5) -> str:
+def listed(names: Iterable[str], most: int = 5, between: str = ", ") -> str:
     """The first few of the names, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return between.join(names[:most]) + more
+
+
+def shown(name: object, most: int = 200) -> str:
+    """A name from outside (of a file, a class) as printable text of one line and of limited length.
+
+    Control characters, line breaks and bytes that are not UTF-8 become escapes: a terminal would obey the first, and
+    could not encode the last.
+    """
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - most // 2 + 1 :]}"
+
+
+def in_quotes(names: Iterable[object]) -> list[str]:
+    """Each name from outside in quotes, as it is `shown`."""
+    return [f"'{shown(name)}'" for name in names]
 
 
 def counted(count: int, noun: str) -> str:

@@ -112,7 +112,19 @@ def test_refusals(refused, tmp_path, arguments, sentence):
 
 
 def test_out_that_is_a_file(refused, photo):
-    assert f"File exists: '{photo}'" in refused("compare", "--steps", 1, "--out", photo)
+    told = refused("compare", "--steps", 1, "--out", photo)
+    assert f"'{photo}/results.csv' cannot be written, because '{photo}' is not a folder" in told
+
+
+@pytest.mark.parametrize("name", ["x$\\frac$[bold]|a\nb\udcff[", "l" * 250], ids=["markup", "long"])
+def test_folders_with_odd_names(call, capsys, tmp_path, make_photos, name):
+    photos = make_photos(tmp_path / "data" / name, count=20, side=8)
+    out = tmp_path / f"out-{name[:40]}"
+    call("compare", "--data", photos, "--epochs", 1, "--blocks", "none", "nl", "--out", out)
+    assert is_picture(out / "accuracy.png") and len(list(out.glob("attention-*.png"))) == 1
+    lines = (out / "results.md").read_text().splitlines()
+    assert len(lines) == 6 and all(line.replace("\\|", "").count("|") == 8 for line in lines[2:])
+    assert len(rows_of(out)) == 2 and "\x1b" not in capsys.readouterr().out
 
 
 def test_too_few_photographs(refused, tmp_path, make_photos):

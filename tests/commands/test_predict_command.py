@@ -1,6 +1,9 @@
 """`wholeframe predict` on photographs; and what evaluate writes down of them."""
 
 import csv
+import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -22,7 +25,7 @@ def test_predict_with_a_run(call, capsys, run, photo, photos, tmp_path):
 def test_predictions_are_those_of_evaluate(call, capsys, run, photos):
     call("evaluate", run, "--data", photos)
     capsys.readouterr()
-    with (run / "scores-last-val.csv").open(newline="") as stream:
+    with (run / "evaluations" / "last-val" / "scores.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 4 and list(rows[0]) == ["file", "label", "prediction", "cat", "dog"]
     for row in rows:
@@ -72,11 +75,68 @@ def test_weights_that_do_not_fit(refused, weights, photo, tmp_path):
         (("RUN", "PHOTO", "--top", "0"), "top must be at least 1, got 0"),
         (("RUN", "nowhere.jpg"), "there is no file 'nowhere.jpg'"),
         (("RUN",), "give at least one image or video"),
+        (("RUN", "PHOTO", "--out", "a.txt"), "answers are saved as .csv or .jsonl, got 'a.txt'"),
+        (("RUN", "PHOTO", "--every", "2s"), "--every 2s applies to videos, and this network takes images"),
+        (("RUN", "PHOTO", "--out", "PHOTO/a.csv"), "photo.jpg/a.csv' cannot be written, because"),
     ],
 )
 def test_what_cannot_be_predicted(refused, run, photo, arguments, sentence):
-    given = [{"RUN": run, "PHOTO": photo}.get(argument, argument) for argument in arguments]
+    given = [argument.replace("RUN", str(run)).replace("PHOTO", str(photo)) for argument in arguments]
     assert sentence in refused("predict", *given)
+
+
+def test_folders_and_lists(call, capsys, run, photos, tmp_path):
+    (tmp_path / "l.txt").write_text(f"{photos}/cat/00.png\n{photos}/dog/03.png\n")
+    call("predict", run, tmp_path / "l.txt", photos / "cat", "--out", tmp_path / "deep" / "a.csv", "--top", 1)
+    told = capsys.readouterr().out
+    assert f"'{tmp_path}/l.txt': 2 images" in told and f"'{photos}/cat': 12 images" in told
+    with (tmp_path / "deep" / "a.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["file"] for row in rows[:3]] == [f"{photos}/cat/00.png", f"{photos}/dog/03.png", f"{photos}/cat/01.png"]
+    assert len(rows) == 13 and all(float(row["cat"]) + float(row["dog"]) == pytest.approx(1, abs=1e-5) for row in rows)
+
+
+def test_one_broken_file_does_not_take_the_answers_of_the_others(call, capsys, run, photo, photos, tmp_path):
+    (tmp_path / "broken.jpg").write_text("this is text")
+    files = (photo, tmp_path / "broken.jpg", photos / "cat" / "00.png")
+    with pytest.raises(SystemExit) as end:
+        call("predict", run, *files, "--out", tmp_path / "a.jsonl", "--features", tmp_path / "f.npy")
+    told = capsys.readouterr()
+    assert end.value.code == 1 and f"1 of 3 have no answer: '{tmp_path}/broken.jpg' is not an image" in told.err
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert ["error" in line for line in lines] == [False, True, False]
+    assert np.load(tmp_path / "f.npy").shape == (2, 48) and "features of 2 files" in told.out
+
+
+def test_what_is_read_is_not_replaced(refused, run, tmp_path):
+    (tmp_path / "l.csv").write_text("file\na.png\n")
+    told = refused("predict", run, tmp_path / "l.csv", "--out", tmp_path / "l.csv")
+    assert "the answers would replace" in told and (tmp_path / "l.csv").read_text() == "file\na.png\n"
+
+
+ODD = [
+    "[bold]a.png",
+    "[/red].png",
+    "x$\\frac$.png",
+    "a\nb.png",
+    ":cat:.png",
+    f"{'l' * 240}.png",
+    os.fsdecode(b"\xff.png"),
+]
+
+
+def test_names_are_printed_letter_by_letter(call, capsys, run, photos, tmp_path):
+    (tmp_path / "[").mkdir()
+    for name in ODD:
+        shutil.copy(photos / "cat" / "00.png", tmp_path / name)
+    call("predict", run, tmp_path, "--top", 1, "--out", tmp_path / "a.csv")
+    told = "".join(capsys.readouterr().out.replace("│", "").split())
+    for name in ("[bold]a.png", "[/red].png", "x$\\frac$.png", "a\\nb.png", ":cat:.png", "\\udcff.png"):
+        assert name in told, name
+    assert "l…l" in told and "\x1b" not in told
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as stream:
+        written = {row["file"].removeprefix(f"{tmp_path}/") for row in csv.DictReader(stream)}
+    assert written == {name.replace("\udcff", "\\udcff") for name in ODD}
 
 
 def test_evaluate_photographs_in_views(refused, run, photos):

@@ -33,7 +33,7 @@ def test_evaluate(call, capsys, run, photos, weights):
     call("evaluate", run, "--data", photos, "--weights", weights)
     told = capsys.readouterr().out
     assert "top-1 " in told and f" on 4 val images, weights {weights}" in told
-    assert told.splitlines()[-1] == f"every prediction is in '{run}/scores-{weights}-val.csv'"
+    assert told.splitlines()[-1].endswith(f"confusion matrix are in '{run}/evaluations/{weights}-val'")
     assert " cat " in told and " dog " in told and "top-5" not in told
 
 
@@ -58,7 +58,7 @@ def test_evaluate_on_each_split(call, capsys, refused, run, photos, split_photos
     for split, count in (("train", 20), ("val", 6), ("test", 4)):
         call("evaluate", run, "--data", split_photos, "--split", split)
         assert f" on {count} {split} images, weights last" in capsys.readouterr().out
-        assert (run / f"scores-last-{split}.csv").is_file()
+        assert (run / "evaluations" / f"last-{split}-split" / "scores.csv").is_file()
     told = refused("evaluate", run, "--data", photos, "--split", "test")
     assert told == (
         f"wholeframe: '{photos}' has no test split; give --split val (a folder has a test split if it has train/, val/ "
@@ -90,7 +90,7 @@ def test_help_of_evaluate(call, capsys, run):
 
 def test_evaluate_on_fewer_images_than_a_batch(call, capsys, run, tmp_path, make_photos):
     call("evaluate", run, "--data", make_photos(tmp_path / "few", count=2))
-    assert "on 2 val images" in capsys.readouterr().out
+    assert "on all 4 images" in capsys.readouterr().out
 
 
 def test_explain(call, capsys, run, photo, tmp_path):
@@ -110,7 +110,7 @@ def test_a_finished_run_has_nothing_to_resume(call, capsys, run, photos, small):
 
 
 def test_a_run_that_was_stopped_in_its_first_epoch_starts_anew(call, capsys, run, photos, small, tmp_path):
-    for name in ("recipe.json", "environment.json"):
+    for name in ("recipe.json", "environment.json", "samples.csv"):
         (tmp_path / "r").mkdir(exist_ok=True)
         shutil.copy(run / name, tmp_path / "r" / name)
     call("train", "small_nl", "--data", photos, "--out", tmp_path / "r", *small, "--resume")
@@ -129,11 +129,23 @@ def with_broken(tmp_path, make_photos):
 
 
 def test_a_broken_image_is_named_and_left_out(call, capsys, with_broken, small, tmp_path):
-    call("train", "small_nl", "--data", with_broken, "--out", tmp_path / "r", *small)
+    call("train", "small_nl", "--data", with_broken, "--out", tmp_path / "r", "--tolerate", 0.05, *small)
     told = capsys.readouterr().out
     assert "20 train and 4 val images" in told
+    assert f"all 1 that are not used are listed with their reasons in '{tmp_path / 'r' / 'left_out.csv'}'" in told
+    assert "cat/broken.jpg,cannot identify image file" in (tmp_path / "r" / "left_out.csv").read_text()
+    at_the_end = told[told.index("left_out.csv") :]
+    assert "1 of 25 images could not be read and are left out: 1 (cannot identify image file): 'cat/broken.jpg'" in (
+        at_the_end
+    )
     assert "1 file skipped: 'cat/broken.jpg' is not an image that can be decoded (cannot identify" in told
     assert Run(tmp_path / "r").epochs() == 2
+
+
+def test_too_many_broken_images(refused, with_broken, small, tmp_path):
+    told = refused("train", "small_nl", "--data", with_broken, "--out", tmp_path / "r", *small)
+    assert "1 of 25 images of" in told and "more than the tolerated fraction 0.01" in told
+    assert "give --tolerate 0.05 to train without them" in told and not (tmp_path / "r" / "recipe.json").exists()
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "compare"])
@@ -200,7 +212,8 @@ def test_a_missing_data_folder(refused, run, tmp_path, command):
 
 
 def test_out_that_is_a_file(refused, photos, photo, small):
-    assert f"File exists: '{photo}'" in refused("train", "small_nl", "--data", photos, "--out", photo, *small)
+    told = refused("train", "small_nl", "--data", photos, "--out", photo, *small)
+    assert told == f"wholeframe: '{photo}' is a file, and the results are written to a folder; give another --out"
 
 
 def test_an_existing_run_is_not_written_over(refused, run, photos, small):
@@ -241,7 +254,8 @@ def test_resume_with_other_classes(refused, run, other_classes, small):
 def test_evaluate_with_other_classes(refused, run, other_classes):
     told = refused("evaluate", run, "--data", other_classes)
     assert told == (
-        f"wholeframe: the run was trained on the classes 'cat', 'dog', but '{other_classes}' has 'crow', 'duck'"
+        "wholeframe: the run was trained on the classes 'cat', 'dog', and the data also has 'crow', 'duck'; rename or "
+        "remove these"
     )
 
 

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from wholeframe.data.class_folders import SplitFolders, expected_layout, files_by_class, find_splits
+from wholeframe.data.class_folders import (
+    SplitFolders,
+    expected_layout,
+    files_by_class,
+    find_splits,
+    hidden_below,
+    loose_files,
+)
 
 LAYOUT = expected_layout("jpg")
 
@@ -92,3 +99,25 @@ def test_links_are_followed_once(tmp_path):
     (root / "cat" / "more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (root / "dog" / "again").symlink_to(root / "dog", target_is_directory=True)
     assert {name: len(files) for name, files in files_by_class(root).items()} == {"cat": 5, "dog": 2}
+
+
+def test_hidden_and_loose_files(tmp_path):
+    for name in ("train/cat/1.x", "train/.a.x", "train/loose.x", "val/cat/.b/c.x", "loose.x", ".git/d.x", "more/e.x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train" / "cat" / "up").symlink_to(tmp_path)
+    splits = SplitFolders(tmp_path / "train", tmp_path / "val")
+    assert [path.relative_to(tmp_path).as_posix() for path in hidden_below(tmp_path)] == [
+        ".git",
+        "train/.a.x",
+        "val/cat/.b",
+    ]
+    assert loose_files(splits, tmp_path) == [tmp_path / "loose.x", tmp_path / "train" / "loose.x"]
+
+
+def test_a_folder_that_is_one_sample_is_not_entered(tmp_path):
+    for name in ("cat/one/1.x", "cat/deep/two/1.x", "cat/deep/3.x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = files_by_class(tmp_path, lambda folder: folder.name in ("one", "two"))["cat"]
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["cat/deep/3.x", "cat/deep/two", "cat/one"]

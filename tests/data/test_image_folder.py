@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from names import NAMES
 from PIL import Image
 
-from wholeframe.data import image_folder
 from wholeframe.data.image_folder import open_folder
 
 
@@ -182,10 +182,84 @@ def test_class_without_val_images_is_reported(tmp_path):
     assert str(folder).endswith("; no val image of 'cat', 'emu'")
 
 
-def test_extensions_are_those_of_images():
-    extensions = image_folder._image_extensions()
-    assert {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".webp", ".ppm", ".mpo"} <= extensions
-    assert not extensions & {".pdf", ".eps", ".mpg", ".h5", ".txt", ".md", ".db", ""}
+def test_images_by_content(tmp_path):
+    root = make_folder(tmp_path, cat=2, dog=2)
+    save(root / "cat" / "whole.jpg").rename(root / "cat" / "photo.dat")
+    save(root / "dog" / "other.gif").rename(root / "dog" / "no_suffix")
+    folder = open_folder(root)
+    assert len(folder.all) == 6 and folder.not_images == ()
+    assert str(folder).endswith("; 2 files read as images by their content: 'photo.dat', 'no_suffix'")
+
+
+def test_images_that_are_not_in_a_class_folder_and_hidden_names_are_said(tmp_path):
+    make_split(tmp_path)
+    for name in ("loose.png", "train/a.jpg", "val/.b.png", ".thumbnails/c.png", "train/cat/.d.png"):
+        save(tmp_path / name)
+    (tmp_path / "README.md").write_text("words")
+    folder = open_folder(tmp_path)
+    outside, hidden = "they lie outside the class folders", "their names start with a dot"
+    assert {path.as_posix(): why for path, why in folder.overlooked} == {
+        "loose.png": outside,
+        "train/a.jpg": outside,
+        ".thumbnails": hidden,
+        "train/cat/.d.png": hidden,
+        "val/.b.png": hidden,
+    }
+    assert str(folder).endswith(
+        f"; not read, since {outside}: 'loose.png', 'train/a.jpg'; "
+        f"not read, since {hidden}: '.thumbnails', 'train/cat/.d.png', 'val/.b.png'"
+    )
+
+
+def test_everything_that_is_left_out_is_listed(tmp_path):
+    make_split(tmp_path)
+    for number in range(26):
+        (tmp_path / "train" / "cat" / f"bad{number:02}.jpg").touch()
+    (tmp_path / "train" / "cat" / "notes.txt").write_text("words")
+    save(tmp_path / "loose.png")
+    (tmp_path / "more").mkdir()
+    left_out = open_folder(tmp_path).left_out()
+    assert left_out[:26] == [(f"train/cat/bad{number:02}.jpg", "the file is empty") for number in range(26)]
+    assert left_out[26:] == [
+        ("train/cat/notes.txt", "it is not an image"),
+        ("loose.png", "they lie outside the class folders"),
+        ("more/", "it is not the folder of a split"),
+    ]
+
+
+def test_unequal_classes_are_said(tmp_path):
+    root = make_folder(tmp_path, cat=40, dog=3, emu=20)
+    assert str(open_folder(root)).endswith(
+        "; the classes are unequal: 40 of 'cat' and 3 of 'dog' (train 32 and 2; val 8 and 1), so that an accuracy says "
+        "little about the small ones"
+    )
+    assert "unequal" not in str(open_folder(make_folder(tmp_path / "equal", cat=9, dog=3)))
+
+
+def test_a_folder_as_a_whole(tmp_path):
+    root = make_folder(tmp_path / "photos", cat=3, dog=1)
+    folder = open_folder(root, val_fraction=None)
+    assert not folder.divided and folder.all == folder.train and folder.val == folder.test == ()
+    assert str(folder) == "4 images of 2 classes (not divided into splits)"
+    assert open_folder(make_folder(tmp_path / "one", cat=2), val_fraction=None).classes == ("cat",)
+    split = open_folder(make_split(tmp_path / "split"), val_fraction=None)
+    assert split.divided and len(split.all) == len(split.train) + len(split.val) == 6
+    make_split(tmp_path / "high" / "pets")
+    with pytest.raises(ValueError, match="Did you mean"):
+        open_folder(tmp_path / "high", val_fraction=None)
+
+
+def test_names_of_any_kind(tmp_path):
+    for number, name in enumerate(NAMES):
+        for other in range(2):
+            save(tmp_path / name / f"{NAMES[number - other]}{other}.png")
+        (tmp_path / name / f"bad {name[:99]}.png").touch()
+        (tmp_path / name / f"bad {name[:99]}.t\nt").touch()
+    folder = open_folder(tmp_path)
+    assert set(folder.classes) == set(NAMES) and len(folder.train) == len(folder.val) == len(NAMES)
+    said = str(folder)
+    assert said.isprintable() and f"{len(NAMES)} files skipped" in said and said.encode()
+    assert open_folder(tmp_path).val == folder.val
 
 
 # ----------------------------------------------------------------------------------------- broken files

@@ -222,3 +222,21 @@ def test_sizes_out_of_range_are_refused(options, message):
 
 def test_whole_image_is_not_cropped():
     assert whole_image(16)(Image.new("RGB", (48, 32), RED)).shape == (3, 16, 24)
+
+
+def test_randaugment_is_drawn_from_the_generator_and_off_by_default():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+
+    def drawn(seed, **options):
+        torch.manual_seed(seed)
+        return transforms(32, train=True, **options)(image)
+
+    assert torch.equal(drawn(0, randaugment=2), drawn(0, randaugment=2))
+    assert any(not torch.equal(drawn(seed, randaugment=2), drawn(seed)) for seed in range(4))
+    assert torch.equal(drawn(0), drawn(0, randaugment=0, magnitude=3))
+
+
+@pytest.mark.parametrize("options", [{"randaugment": -1}, {"magnitude": 31}, {"magnitude": -1}])
+def test_randaugment_that_cannot_be(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
+        transforms(32, train=True, **options)

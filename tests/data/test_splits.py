@@ -1,10 +1,11 @@
 """Which files are held out for validation, and what is said about the splits."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from wholeframe.data.splits import held_out, refuse_fraction, sizes, validated_on
+from wholeframe.data.splits import held_out, imbalance, refuse_fraction, sizes, validated_on
 
 ROOT = Path("root")
 CATS = [ROOT / "cat" / f"{number:03}.png" for number in range(10)]
@@ -41,3 +42,22 @@ def test_what_is_said():
     assert sizes("ab", "c", "") == "2 train and 1 val"
     assert sizes("ab", "c", "def") == "2 train, 1 val and 3 test"
     assert validated_on("test/") == "validated on test/: the best checkpoint is then chosen on it"
+
+
+def test_files_whose_names_are_not_utf8_are_held_out_like_others():
+    files = [Path(os.fsdecode(b"root/\xff%d.png" % number)) for number in range(10)]
+    assert len(held_out(Path("root"), files, 0.3, 0)) == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({"train": [0] * 4 + [1], "val": []}, "the classes are unequal: 4 of 'a' and 1 of 'b' (train 4 and 1), so"),
+        ({"train": [0, 1] * 3, "val": [2, 2] * 6}, "12 of 'c' and 3 of 'a' (train 0 and 3; val 12 and 0), so that an"),
+        ({"train": [0] * 3 + [1], "val": []}, ""),
+        ({"train": [], "val": []}, ""),
+    ],
+)
+def test_imbalance(labels, said):
+    found = imbalance(("a", "b", "c"), labels)
+    assert said in found if said else found == ""

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from wholeframe.explain.attention import Attention
-from wholeframe.explain.figures import draw_accuracy, draw_attention
+from wholeframe.explain.figures import draw_accuracy, draw_attention, drawable
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
@@ -20,8 +20,8 @@ def drawn(file):
     return pixels
 
 
-def attention(weights, site="layer3.4"):
-    return Attention(site, "NonLocal", (1, 1), weights)
+def attention(weights, site="layer3.4", cell=(1, 1)):
+    return Attention(site, "NonLocal", cell, weights)
 
 
 def softmax(rows=6, columns=8, seed=0):
@@ -39,6 +39,50 @@ def test_a_panel_per_block(tmp_path):
     draw_attention(PHOTO, (10, 20), [attention(softmax())], tmp_path / "one.png")
     draw_attention(PHOTO, (10, 20), [attention(softmax()), attention(softmax(), "layer2")], tmp_path / "two.png")
     assert drawn(tmp_path / "two.png").shape[1] > 1.3 * drawn(tmp_path / "one.png").shape[1]
+
+
+def test_many_blocks_wrap_into_rows(tmp_path):
+    draw_attention(PHOTO, (10, 20), [attention(softmax(), f"layer{n}") for n in range(6)], tmp_path / "a.png")
+    height, width, _ = drawn(tmp_path / "a.png").shape
+    assert 0.5 < height / width < 1.5
+
+
+def marks(pixels):
+    """The number of pixels in the colour of the query."""
+    return int((abs(pixels - [0x00, 0xE5, 0xFF]).sum(axis=2) < 8).sum())
+
+
+def test_a_query_is_marked_only_where_the_map_depends_on_it(tmp_path):
+    photo = np.full((48, 64, 3), 128, dtype=np.uint8)
+    counts = []
+    for name, cells in (("both", [(1, 1), (1, 1)]), ("one", [(1, 1), None]), ("none", [None, None])):
+        draw_attention(photo, (10, 20), [attention(softmax(), cell=cell) for cell in cells], tmp_path / f"{name}.png")
+        counts.append(marks(drawn(tmp_path / f"{name}.png")))
+    both, one, none = counts
+    assert none == 0 < one < both
+
+
+@pytest.mark.parametrize("shape", [(24, 120, 3), (120, 24, 3), (48, 64, 3)])
+def test_a_bar_is_as_tall_as_its_picture(tmp_path, shape):
+    """The photograph is black, and the bar is the only column with colours over many rows."""
+    photo = np.zeros(shape, dtype=np.uint8)
+    draw_attention(photo, (0, 0), [attention(torch.zeros(6, 8), cell=None)], tmp_path / "a.png")
+    pixels = drawn(tmp_path / "a.png")
+    black = np.flatnonzero((pixels.sum(axis=2) == 0).sum(axis=1) > 20)
+    columns = np.flatnonzero(((pixels.max(axis=2) - pixels.min(axis=2)) > 60).sum(axis=0) > 20)
+    bar = np.flatnonzero((pixels[:, columns].max(axis=2) - pixels[:, columns].min(axis=2) > 60).any(axis=1))
+    assert np.ptp(bar) == pytest.approx(np.ptp(black), abs=4)
+
+
+def test_names_from_outside_start_no_formula(tmp_path):
+    odd = "x$\\frac$ \udcff 猫 [bold]\n"
+    draw_accuracy({odd: {"none": (0.5,)}}, tmp_path / "a.png")
+    draw_attention(PHOTO, (1, 1), [attention(softmax())], tmp_path / "b.png", title=odd)
+    drawn(tmp_path / "a.png")
+
+
+def test_letters_that_the_font_lacks_are_written_as_escapes():
+    assert drawable("é猫\n") == "é\\u732b\\n" and len(drawable("a" * 300)) == 60
 
 
 def test_other_weights_and_other_queries_look_different(tmp_path):

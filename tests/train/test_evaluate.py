@@ -7,7 +7,7 @@ from torch import nn
 from wholeframe.data.video.crops import normalised
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.resnet_video import VideoResNet
-from wholeframe.train.evaluate import evaluate
+from wholeframe.train.evaluate import evaluate, matched, relabelled
 from wholeframe.train.inputs.clips import AT_ONCE, Clips
 from wholeframe.train.tasks.classification import Classification
 
@@ -59,6 +59,24 @@ def test_it_runs_in_eval_mode_without_gradients_and_tells_of_each_batch():
     evaluate(network, batches(torch.eye(3), torch.arange(3), 2), after_batch=lambda: seen.append(len(seen)))
     assert network.modes == {False} and seen == [0, 1] and network.weight.grad is None
     assert network.training, "afterwards it is as it was"
+
+
+def test_classes_are_matched_by_name():
+    assert matched(["b", "c"], ["c", "a", "b"]) == [2, 0]
+    with pytest.raises(ValueError, match=r"trained on the classes 'a', 'b', and the data also has 'x\\n'; rename or"):
+        matched(["a", "x\n"], ["a", "b"])
+
+
+def test_labels_become_those_of_the_network():
+    one = [("samples", torch.tensor([0, 1, -1]))]
+    assert [labels.tolist() for _, labels in relabelled(one, [2, 0], 3)] == [[2, 0, -1]]
+    many = [("samples", torch.tensor([[1.0, 0.0], [1.0, 1.0], [-1.0, -1.0]]))]
+    assert [labels.tolist() for _, labels in relabelled(many, [2, 0], 3)] == [[[0, 0, 1], [1, 0, 1], [-1, -1, -1]]]
+
+
+def test_predictions_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="1 of the 2 predictions are not finite numbers"):
+        evaluate(Fixed(), batches(torch.tensor([[0.0, 1], [torch.nan, 0]]), torch.tensor([0, 1])))
 
 
 # ------------------------------------------------------------------------------------------------------- videos

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import errno
 import math
 import os
 import signal
@@ -17,7 +18,8 @@ from torch.utils.data import TensorDataset
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.build import ModelConfig
 from wholeframe.train import fit as fitting
-from wholeframe.train.fit import Reseed, WholeFiles, fit, network_for
+from wholeframe.train.checkpoints import WholeFiles
+from wholeframe.train.fit import Reseed, fit, network_for
 from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.inputs.images import Images
 from wholeframe.train.loaders import Splits, epoch_seed, marker_splits
@@ -211,7 +213,7 @@ def test_reseed_makes_random_numbers_a_function_of_seed_and_epoch():
 
 def test_a_save_that_fails_midway_leaves_the_old_file(tmp_path, monkeypatch):
     file = tmp_path / "last.ckpt"
-    WholeFiles().save_checkpoint({"state_dict": {"a": torch.ones(2)}}, file)
+    WholeFiles().save_checkpoint({"state_dict": {"a": torch.ones(2)}, "epoch": 0, "global_step": 4}, file)
 
     def fail(self, checkpoint, path, storage_options=None):
         path.write_bytes(b"half")
@@ -233,7 +235,7 @@ def test_checkpoints_of_a_training_are_saved_that_way(tmp_path, splits, monkeypa
 
     monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", watch)
     fit(RECIPE, network_for(RECIPE, 2), splits, Run(tmp_path / "run"))
-    assert set(saved) == {"last.part", "best.part"}
+    assert set(saved) == {"last.ckpt.part", "best.ckpt.part"}
 
 
 def test_a_clip_network_of_torchvision_with_a_block():
@@ -245,3 +247,27 @@ def test_a_clip_network_of_torchvision_with_a_block():
     assert network(torch.randn(2, 3, 4, 32, 32)).shape == (2, 3)
     with pytest.raises(ValueError, match="for images of 3 x 32 x 32, and 'torchvision/r3d_18' does not run on them"):
         network_for(Recipe(model=ModelConfig(backbone="torchvision/r3d_18", block=None), data=Images(size=32)), 3)
+
+
+class Deadly(TensorDataset):
+    """Kills the process that reads a sample, if that is not the training itself."""
+
+    def __getitem__(self, index):
+        if torch.utils.data.get_worker_info() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+def test_a_loader_process_that_is_killed(splits):
+    splits.train, splits.data = Deadly(*splits.train.tensors), dataclasses.replace(DATA, workers=1)
+    with pytest.raises(ValueError, match=r"a process that reads samples was killed \(DataLoader worker .*--workers 0"):
+        fit(RECIPE, network_for(RECIPE, 2), splits)
+
+
+def test_a_disk_that_fills_up_while_the_table_is_written(tmp_path, splits, monkeypatch):
+    def full(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("csv.DictWriter.writerows", full)
+    with pytest.raises(OSError, match=r"metrics\.csv' cannot be written \(no space left on device\).*free some space"):
+        fit(RECIPE, network_for(RECIPE, 2), splits, Run(tmp_path / "run"))

@@ -1,15 +1,19 @@
 """A training that was stopped and continued ends with the very weights of one that was not."""
 
+import os
+import signal
+
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from metrics_table import without_speed
 from torch import nn
 
 from wholeframe.data.image_folder import open_folder
 from wholeframe.train.fit import fit
 from wholeframe.train.inputs.images import Images, folder_splits
 from wholeframe.train.recipe import Recipe, Schedule
-from wholeframe.train.run import Run
+from wholeframe.train.run import Run, read_checkpoint
 
 EPOCHS = 4
 
@@ -31,6 +35,17 @@ class CutDuring(Callback):
     def on_validation_batch_start(self, trainer, *_args):
         if (self.phase, trainer.current_epoch) == ("testing", 2):
             raise Power
+
+
+class Signal(Callback):
+    """Sends this process a signal in the middle of an epoch, as a scheduler does."""
+
+    def __init__(self, epoch, index, number):
+        self.at, self.number = (epoch, index), number
+
+    def on_train_batch_start(self, trainer, _task, _batch, index):
+        if (trainer.current_epoch, index) == self.at:
+            os.kill(os.getpid(), self.number)
 
 
 def network():
@@ -74,7 +89,36 @@ def test_exactly_the_same_weights(train, workers, phase):
         states = [torch.load(getattr(r, file), weights_only=True)["state_dict"] for r in (whole_run, run)]
         assert differing(*states) == [], file
     # Nothing that was logged before is lost, and nothing is there twice.
-    assert run.metrics.read_text() == whole_run.metrics.read_text()
+    assert without_speed(run.metrics) == without_speed(whole_run.metrics)
+
+
+@pytest.mark.parametrize(
+    ("workers", "epoch", "index", "number"),
+    [(0, 0, 0, signal.SIGTERM), (0, 2, 1, signal.SIGTERM), (1, 1, 2, signal.SIGTERM), (0, 3, 3, signal.SIGINT)],
+)
+def test_a_signal_saves_within_the_epoch(train, workers, epoch, index, number):
+    whole, whole_run = train("whole", workers)
+    with pytest.raises(SystemExit if number == signal.SIGTERM else KeyboardInterrupt) as end:
+        train("cut", workers, callbacks=[Signal(epoch, index, number)])
+    assert number == signal.SIGINT or end.value.code == 143
+    run = Run(whole_run.folder.parent / "cut")
+    steps = read_checkpoint(whole_run.last)["global_step"] // EPOCHS
+    assert read_checkpoint(run.last)["global_step"] == epoch * steps + index + 1, "the step was finished, and no more"
+    assert run.epochs() == epoch
+
+    resumed, _ = train("cut", workers, resume=True)
+    assert differing(whole, resumed) == []
+    assert differing(*(read_checkpoint(r.best)["state_dict"] for r in (whole_run, run))) == []
+    assert without_speed(run.metrics) == without_speed(whole_run.metrics)
+
+
+def test_a_run_that_is_stopped_again_and_again(train):
+    whole, whole_run = train("whole", 0)
+    for epoch, index in ((0, 1), (0, 3), (2, 0)):
+        with pytest.raises(SystemExit):
+            train("cut", 0, resume=(epoch, index) != (0, 1), callbacks=[Signal(epoch, index, signal.SIGTERM)])
+    resumed, run = train("cut", 0, resume=True)
+    assert differing(whole, resumed) == [] and without_speed(run.metrics) == without_speed(whole_run.metrics)
 
 
 def test_how_many_workers_does_not_matter(train):
@@ -99,6 +143,6 @@ def test_a_damaged_checkpoint_is_refused_before_anything_is_touched(train):
 
 def test_without_resume_the_log_starts_anew(train):
     _, run = train("whole", 0)
-    first = run.metrics.read_text()
+    first = without_speed(run.metrics)
     train("whole", 0)
-    assert run.metrics.read_text() == first
+    assert without_speed(run.metrics) == first

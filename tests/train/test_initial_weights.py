@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from wholeframe.blocks import Affine
+from wholeframe.models.build import create_backbone
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.surgery.insert import insert
 from wholeframe.surgery.norms import freeze_norms
@@ -74,8 +75,10 @@ def test_files_of_weights(tmp_path, parent):
 def test_what_holds_no_weights(tmp_path):
     (tmp_path / "a.safetensors").write_text("none")
     torch.save({"a": 1}, tmp_path / "b.pth")
+    torch.save({"a": torch.tensor([float("nan")])}, tmp_path / "d.pth")
     for name, sentence in [
         ("a.safetensors", "a.safetensors' holds no weights, or is damaged"),
+        ("d.pth", r"d.pth' holds values that are not finite \(a\)"),
         ("b.pth", "b.pth' holds no state dict"),
         ("c.pth", "there is neither a run folder nor a file of weights"),
     ]:
@@ -83,3 +86,87 @@ def test_what_holds_no_weights(tmp_path):
             state_of(tmp_path / name)
     with pytest.raises(ValueError, match="there is no checkpoint"):
         state_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "fresh"),
+    [
+        ("torchvision/mobilenet_v3_small", {"classifier.3.weight", "classifier.3.bias"}),
+        ("torchvision/squeezenet1_0", {"classifier.1.weight", "classifier.1.bias"}),
+        ("torchvision/swin_t", {"head.weight", "head.bias"}),
+        ("timm/convnext_atto", {"head.fc.weight", "head.fc.bias"}),
+        (
+            "timm/deit_tiny_distilled_patch16_224",
+            {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"},
+        ),
+        ("small", {"head.2.weight", "head.2.bias"}),
+    ],
+)
+def test_a_classifier_of_another_width_by_any_name(tmp_path, name, fresh):
+    parent, child = create_backbone(name, 7), create_backbone(name, 3)
+    torch.save(parent.state_dict(), tmp_path / "w.pth")
+    loaded = load_initial_weights(child, tmp_path / "w.pth")
+    assert set(loaded.fresh) == fresh and len(loaded.copied) == len(child.state_dict()) - len(fresh)
+    first = next(iter(parent.state_dict()))
+    assert torch.equal(child.state_dict()[first], parent.state_dict()[first])
+
+
+def test_a_file_without_a_classifier(tmp_path):
+    parent, child = create_backbone("torchvision/resnet18", 3), create_backbone("torchvision/resnet18", 3)
+    state = {key: value for key, value in parent.state_dict().items() if not key.startswith("fc.")}
+    torch.save(state, tmp_path / "w.pth")
+    assert load_initial_weights(child, tmp_path / "w.pth").fresh == ("fc.weight", "fc.bias")
+
+
+def test_other_differences_are_refused(tmp_path):
+    parent, child = create_backbone("torchvision/resnet18", 3), create_backbone("torchvision/resnet34", 3)
+    torch.save(parent.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(ValueError, match="these weights are of another network"):
+        load_initial_weights(child, tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("wrap", "said"),
+    [
+        (lambda s: s, ""),
+        (lambda s: {f"module.{k}": v for k, v in s.items()}, "keys without 'module.': "),
+        (lambda s: {f"_orig_mod.module.{k}": v for k, v in s.items()}, "keys without '_orig_mod.module.': "),
+        (lambda s: {"model": s, "epoch": 3}, "its 'model': "),
+        (lambda s: {"state_dict": s, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}}, ""),
+        (
+            lambda s: {"state_dict": {k: -v for k, v in s.items()}, "state_dict_ema": s},
+            "its 'state_dict_ema', not 'state_dict': ",
+        ),
+        (
+            lambda s: {"model_state": {f"model.{k}": v for k, v in s.items()}},
+            "its 'model_state', keys without 'model.': ",
+        ),
+        (lambda s: {"n_averaged": torch.tensor(4), **{f"module.{k}": v for k, v in s.items()}}, "keys without"),
+        (lambda s: {"model": {"state_dict": s}, "cfg": "x"}, "its 'model.state_dict': "),
+        (lambda s: {"mine": s}, "its 'mine': "),
+    ],
+)
+def test_files_of_other_programs(tmp_path, wrap, said):
+    parent, child = create_backbone("small", 3), create_backbone("small", 3)
+    torch.save(wrap(parent.state_dict()), tmp_path / "w")
+    loaded = load_initial_weights(child, tmp_path / "w")
+    assert str(loaded).startswith(said) and (said or str(loaded).startswith("0 kernels")) and loaded.fresh == ()
+    assert all(torch.equal(value, parent.state_dict()[key]) for key, value in child.state_dict().items())
+
+
+class Wrapper(nn.Module):
+    """A network whose own keys begin as a wrapper's would."""
+
+    def __init__(self):
+        super().__init__()
+        self.model = nn.Linear(2, 2)
+
+
+def test_a_prefix_that_the_network_has_is_kept(tmp_path):
+    parent, child = Wrapper(), Wrapper()
+    torch.save(parent.state_dict(), tmp_path / "a.pth")
+    torch.save({f"module.{k}": v for k, v in parent.state_dict().items()}, tmp_path / "b.pth")
+    for name in ("a.pth", "b.pth"):
+        nn.init.zeros_(child.model.weight)
+        load_initial_weights(child, tmp_path / name)
+        assert torch.equal(child.model.weight, parent.model.weight)

@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 from wholeframe.data.image_folder import open_folder
 from wholeframe.data.images import transforms
 from wholeframe.train.inputs.images import Images, folder_splits
-from wholeframe.train.loaders import Splits, epoch_seed, marker_splits
+from wholeframe.train.loaders import Splits, epoch_seed, marker_splits, refuse_workers
 
 
 @pytest.fixture
@@ -116,3 +116,23 @@ def test_marker_splits():
 def test_batches_that_are_none(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_epoch_goes_on_after_its_trained_batches(numbers, workers):
+    numbers.data = Images(batch=2, workers=workers)
+    whole = order(numbers, 3)
+    numbers.load_state_dict({"epoch": 3, "batches": 2})
+    assert order(numbers, 3) == whole[2:] and len(whole) == 5
+    assert len(numbers.train_dataloader()) == 5, "the epoch has as many batches as before"
+    assert len(order(numbers, 4)) == 5, "the next epoch is a whole one"
+
+
+def test_without_shared_memory(monkeypatch):
+    def missing(_tensor):
+        raise RuntimeError("unable to open shared memory object </torch_1> in read-write mode: No such file (2)")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", missing)
+    refuse_workers(0)
+    with pytest.raises(ValueError, match=r"workers=2, but there is no shared memory .*; give --workers 0"):
+        refuse_workers(2)

@@ -70,7 +70,9 @@ def test_resume_ends_with_the_weights_of_the_old_version(run):
 
     with run.metrics.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert set(rows[0]) == {"epoch", "step", "train/loss", "val/loss", "val/accuracy"}
+    old = {"epoch", "step", "train/loss", "val/loss", "val/accuracy"}
+    new = {"train/epoch_loss", "train/accuracy", "train/images_per_second", "lr/backbone"}
+    assert set(rows[0]) == old | new
     assert [(row["epoch"], row["val/accuracy"]) for row in rows if row["val/accuracy"]] == [
         ("0", "0.5"),
         ("1", "0.5"),
@@ -81,7 +83,10 @@ def test_resume_ends_with_the_weights_of_the_old_version(run):
 def test_evaluate(whole, capsys):
     evaluate.main([str(whole.folder), "--data", str(OLD / "photos")])
     assert "top-1 0.5000 on 4 val images, weights last" in capsys.readouterr().out
-    with (whole.folder / "scores-last-val.csv").open(newline="") as now, (OLD / "expected_scores.csv").open() as before:
+    with (
+        (whole.folder / "evaluations" / "last-val-photos" / "scores.csv").open(newline="") as now,
+        (OLD / "expected_scores.csv").open() as before,
+    ):
         for row, old in zip(csv.DictReader(now), csv.DictReader(before), strict=True):
             assert (row["file"], row["label"], row["prediction"]) == (old["file"], old["label"], old["answer"])
             for name in ("cat", "dog"):

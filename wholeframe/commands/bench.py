@@ -21,7 +21,8 @@ from wholeframe.bench import sweep
 from wholeframe.bench.case import Case, Outcome, run_case
 from wholeframe.bench.goals import CASES
 from wholeframe.explain.figures import draw_scaling
-from wholeframe.train.run import environment
+from wholeframe.train.environment import environment
+from wholeframe.train.folder_kinds import refuse_other
 
 COLUMNS = ("block", "size", "", "reference", "time", "memory", "ours ms", "ours MiB", "spread", "gemm", "copy")
 PASSES = {"forward": "f", "both": "f+b"}
@@ -62,6 +63,7 @@ def main(arguments: list[str]) -> None:
     chosen = [case for case in cases if not options.only or case.block in options.only]
     if not chosen:
         raise ValueError(f"--only leaves no case; it takes {', '.join(sorted({case.block for case in cases}))}")
+    refuse_other(options.out, "benchmark")
     options.out.mkdir(parents=True, exist_ok=True)
     stem = options.out / time.strftime("%Y%m%d-%H%M%S")
     console = Console()
@@ -71,7 +73,7 @@ def main(arguments: list[str]) -> None:
         _report_sweep(outcomes, stem, console)
     else:
         _report_goals(outcomes, console)
-    console.print(f"written to {stem}.jsonl")
+    console.print(f"written to {stem}.jsonl", markup=False)
 
 
 def _recorded(chosen: Sequence[Case], options: Options, file: Path, console: Console) -> Iterator[Outcome]:
@@ -171,7 +173,7 @@ def _report_sweep(outcomes: Sequence[Outcome], stem: Path, console: Console) -> 
         title = f"{sweep.BATCH} samples of {sweep.CHANNELS} channels, {name}"
         file = stem.with_name(f"{stem.name}-{mode}.png")
         draw_scaling(_lines(outcomes, mode), file, title)
-        console.print(f"plotted in {file}")
+        console.print(f"plotted in {file}", markup=False)
 
 
 def _lines(outcomes: Sequence[Outcome], mode: str) -> dict[str, dict[str, list[tuple[int, float, float]]]]:

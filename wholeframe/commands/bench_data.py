@@ -6,12 +6,12 @@ from typing import Annotated
 
 import tyro
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 from wholeframe.bench.clip_loading import Loading, Time, measure
+from wholeframe.commands.plain import console
 from wholeframe.data.video.clip_folder import open_clips
-from wholeframe.data.video.csv_lists import TimeUnit
+from wholeframe.data.video.list_text import TimeUnit
 from wholeframe.data.video.sampling import Sampling
 
 GOAL = 0.8
@@ -43,10 +43,10 @@ class Options:
 
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe bench data")
-    console = Console()
+    printer = console()
     folder = open_clips(options.data, unit=options.unit)
-    console.print(str(folder), soft_wrap=True)
-    with console.status("reading"):
+    printer.print(str(folder), soft_wrap=True)
+    with printer.status("reading"):
         loading = measure(
             folder,
             Sampling(options.frames, options.stride),
@@ -56,9 +56,9 @@ def main(arguments: list[str]) -> None:
             workers=options.workers,
             rounds=options.rounds,
         )
-    console.print(_table(loading))
+    printer.print(_table(loading))
     whole, floats, alone = loading.whole, loading.floats, loading.alone
-    console.print(
+    printer.print(
         f"{loading.clips} clips of {options.frames} x {options.stride} frames at {options.size}, {options.workers} "
         f"worker processes with one thread each. Decoding is {loading.decoding.cpu / whole.cpu:.0%} of the loader's "
         f"CPU time. The loader gives {alone.cpu / whole.cpu:.2f} of the clips that PyAV alone reads in the same CPU "

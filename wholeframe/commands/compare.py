@@ -15,17 +15,24 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from wholeframe.blocks import BLOCKS
+from wholeframe.commands.plain import console
+from wholeframe.commands.writable import writable
 from wholeframe.data.image_folder import open_folder
 from wholeframe.data.synthetic import TASKS
 from wholeframe.explain.figures import draw_accuracy
-from wholeframe.messages import nearest
+from wholeframe.messages import nearest, shown
 from wholeframe.recipes import folder, synthetic
 from wholeframe.train.compare import HEADER, Result, cells, picture, summarise, train_one, write_csv, write_markdown
+from wholeframe.train.environment import environment
+from wholeframe.train.evaluations import name_of
+from wholeframe.train.folder_kinds import refuse_other
 from wholeframe.train.inputs.images import folder_splits
 from wholeframe.train.limits import at_least
 from wholeframe.train.loaders import Splits, marker_splits
 from wholeframe.train.recipe import Recipe, described
-from wholeframe.train.run import environment, write_json
+from wholeframe.train.run import write_json
+
+RESULTS, MARKDOWN, ACCURACY = "results.csv", "results.md", "accuracy.png"
 
 BLOCKS_BY_DEFAULT = ("none", "nl", "nl_dot", "snl", "gc", "se")
 
@@ -100,48 +107,50 @@ def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe compare")
     # The networks are so small that a second thread mostly waits for the first.
     torch.set_num_threads(1)
+    refuse_other(options.out, "comparison")
     blocks = _blocks(options.blocks)
     experiments = list(_experiments(options))
-    options.out.mkdir(parents=True, exist_ok=True)
+    for name in (RESULTS, MARKDOWN, ACCURACY):
+        writable(options.out / name)
     write_json(options.out / "recipe.json", _record(options, blocks, experiments))
 
     results = _train_all(experiments, blocks, options.out)
 
     rows = summarise(results)
-    write_csv(results, options.out / "results.csv")
-    write_markdown(rows, shlex.join(["wholeframe", "compare", *arguments]), options.out / "results.md")
+    write_csv(results, options.out / RESULTS)
+    write_markdown(rows, shlex.join(["wholeframe", "compare", *arguments]), options.out / MARKDOWN)
     accuracies: dict[str, dict[str, tuple[float, ...]]] = {}
     for row in rows:
         accuracies.setdefault(row.task, {})[row.block] = row.accuracies
-    draw_accuracy(accuracies, options.out / "accuracy.png")
-    print(f"tables, plot, pictures and recipe are in {options.out}")
+    draw_accuracy(accuracies, options.out / ACCURACY)
+    print(f"tables, plot, pictures and recipe are in {shown(options.out)}")
     table = Table()
     for index, name in enumerate(HEADER):
         table.add_column(name, justify="left" if index < 2 else "right", no_wrap=True)
     for before, row in zip([None, *rows], rows, strict=False):
         if before is not None and before.task != row.task:
             table.add_section()
-        table.add_row(*cells(row))
-    console = Console()
-    console.width = max(console.width, 100)  # The table is also read in files and logs, which have no width.
-    console.print(table)
+        table.add_row(*(shown(cell, 40) for cell in cells(row)))
+    printer = console()
+    printer.width = max(printer.width, 100)  # The table is also read in files and logs, which have no width.
+    printer.print(table)
 
 
 def _train_all(experiments: list[Experiment], blocks: list[str], out: Path) -> list[Result]:
     results = []
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=len(blocks) * sum(experiment.steps() for experiment in experiments))
         for experiment in experiments:
             for block in blocks:
                 seed = experiment.recipe.seed
-                progress.update(bar, description=f"{experiment.task}, {block}, seed {seed}")
+                progress.update(bar, description=f"{shown(experiment.task, 40)}, {block}, seed {seed}")
                 result, network = train_one(
                     experiment.task, experiment.with_block(block), experiment.splits, callbacks=[Steps(progress, bar)]
                 )
                 results.append(result)
                 if seed == 0 and block != "none":
-                    picture(network, experiment.splits, out / f"attention-{experiment.task}-{block}.png")
+                    picture(network, experiment.splits, out / f"{name_of('attention', experiment.task, block)}.png")
     return results
 
 

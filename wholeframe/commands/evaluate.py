@@ -5,31 +5,35 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
-from wholeframe.messages import quoted
+from wholeframe.commands.plain import console
+from wholeframe.messages import shown
 from wholeframe.surgery.norms import precise_bn
-from wholeframe.train.evaluate import evaluate
-from wholeframe.train.inputs import open_inputs
+from wholeframe.train.evaluate import evaluate, matched, relabelled
+from wholeframe.train.evaluations import evaluation, name_of, samples_checksum
+from wholeframe.train.inputs import Inputs, open_inputs
 from wholeframe.train.inputs.clips import ClipLocation
 from wholeframe.train.inputs.images import ImageLocation
+from wholeframe.train.inputs.unread import write_left_out
 from wholeframe.train.limits import at_least
 from wholeframe.train.run import Run
+from wholeframe.train.whole_files import digest
 
 
 @dataclass(frozen=True)
 class Options:
-    """Accuracy or mAP of a trained run on a labelled folder; the predictions are saved in the run folder."""
+    """Accuracy or mAP of a trained run on a labelled folder; the answers are saved in RUN/evaluations."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run folder of `wholeframe train`"""
     location: tyro.conf.OmitArgPrefixes[ImageLocation | ClipLocation]
     views: Annotated[str | None, tyro.conf.arg(metavar="CLIPSxCROPS")] = None
     """of each video, 10x3 by default; 10x1 takes the centre of each clip, 10xfull the whole frame"""
-    split: Literal["val", "train", "test"] = "val"
-    """samples to evaluate on; a folder has a test split if it has train/, val/ and test/"""
+    split: Literal["val", "train", "test", "all"] | None = None
+    """samples to evaluate on; by default val, or all of a folder that is not split and that the run was not trained on;
+    a folder has a test split if it has train/, val/ and test/"""
     weights: Literal["last", "best"] = "last"
     """after the last epoch; or after the epoch with the best validation score (optimistic on val: chosen on it)"""
     precise_bn: int = 0
@@ -44,37 +48,78 @@ def main(arguments: list[str]) -> None:
     options = parse(arguments)
     run = Run(options.run)
     recipe, classes = run.recipe(), run.classes()
-    data = recipe.data
+    data, path = recipe.data, options.location.path
     views = data.test_views(options.views)
     network = run.network(options.weights)
-    inputs = open_inputs(data, options.location, recipe.task, recipe.seed)
+    own = _trained_on(run, path)
+    inputs = open_inputs(data, options.location, recipe.task, recipe.seed, whole=not own and options.split is None)
     print(inputs.describe())
+    split = options.split or ("val" if inputs.divided else "all")
+    if split == "all" and not options.split:
+        print(f"the run was not trained on '{shown(path)}', which is not split: all of it is evaluated")
+        if warning := _seen_in_training(run, inputs):
+            print(warning)
+    index = matched(inputs.classes, classes)
     if inputs.classes != classes:
-        raise ValueError(
-            f"the run was trained on the classes {quoted(classes)}, but '{options.location.path}' has "
-            f"{quoted(inputs.classes)}"
-        )
-    batches = inputs.batches(options.split, views)
-    if options.precise_bn:
-        training = inputs.splits().train_dataloader()
-        used = precise_bn(network, (data.to_input(samples) for samples, _ in training), options.precise_bn)
-        print(f"statistics of the batch norms from {used} training batches")
-    with Progress(transient=True) as progress:
-        bar = progress.add_task("evaluating", total=len(batches))
-        scores = evaluate(network, batches, recipe.task, spec=data, after_batch=lambda: progress.advance(bar))
+        print(f"labels are matched by name: {len(index)} of the {len(classes)} classes of the run are in the data")
+    batches, names = inputs.batches(split, views), inputs.names(split)
+
+    settings = {
+        "data": str(path.resolve()),
+        "options": {name: str(value) for name, value in vars(options.location).items() if name != "path"},
+        "split": split,
+        "samples": len(names),
+        "samples_sha256": samples_checksum(names),
+        "views": str(views) if views else None,
+        "weights": options.weights,
+        "weights_sha256": digest(run.best if options.weights == "best" else run.last),
+        "precise_bn": options.precise_bn,
+    }
+    statistics = f"precise-bn{options.precise_bn}" if options.precise_bn else None
+    name = name_of(options.weights, split, views, statistics, None if own else path.resolve().name)
+    with evaluation(run, name, settings) as folder:
+        if options.precise_bn:
+            training = inputs.splits().train_dataloader()
+            used = precise_bn(network, (data.to_input(samples) for samples, _ in training), options.precise_bn)
+            of = "training batches" if inputs.divided else "batches of the samples that are evaluated"
+            print(f"statistics of the batch norms from {used} {of}")
+        with Progress(transient=True, console=console()) as progress:
+            bar = progress.add_task("evaluating", total=len(batches))
+            labelled = relabelled(batches, index, len(classes))
+            scores = evaluate(network, labelled, recipe.task, spec=data, after_batch=lambda: progress.advance(bar))
+        seen = f", {views} views each" if views else ""
+        which = f"all {scores.count}" if split == "all" else f"{scores.count} {split}"
+        of = f"{which} {data.noun}{seen}, weights {options.weights}"
+        folder.write(scores, names, inputs.header, classes, of)
+        left_out = write_left_out(inputs, folder.path)
 
     header, rows = scores.table(classes)
-    table = Table(*header)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    table = Table(Column(header[0], overflow="fold"), *header[1:])
+    for name, *figures in rows:
+        table.add_row(shown(name, 60), *figures)
+    console().print(table)
     if failures := inputs.failures():
         print(failures)
-    seen = f", {views} views each" if views else ""
-    print(f"{scores.summary()} on {scores.count} {options.split} {data.noun}{seen}, weights {options.weights}")
-    file = run.folder / f"scores-{options.weights}-{options.split}{f'-{views}' if views else ''}.csv"
-    scores.write(file, inputs.names(options.split), inputs.header, classes)
-    print(f"every prediction is in '{file}'")
+    if left_out:
+        print(f"every file that is not used is in '{shown(folder.path / 'left_out.csv')}' with the reason")
+    print(f"{scores.summary(classes)} on {of}")
+    print(f"every prediction, the figures of every class and the confusion matrix are in '{shown(folder.path)}'")
+
+
+def _trained_on(run: Run, path: Path) -> bool:
+    """Whether a run was trained on this folder or list."""
+    data = run.record().get("data")
+    return data is not None and Path(data).resolve() == path.resolve()
+
+
+def _seen_in_training(run: Run, inputs: Inputs) -> str:
+    """A warning if most samples of a folder have the names of training samples: it may be a copy."""
+    trained = {name for split, name, _ in run.samples() or () if split == "train"}
+    names = {name for _, name, _ in inputs.samples()}
+    seen = len(names & trained)
+    if 2 * seen <= len(names):
+        return ""
+    return f"{seen} of {len(names)} have the names of samples that the run was trained on; --split val leaves them out"
 
 
 def parse(arguments: list[str]) -> Options:

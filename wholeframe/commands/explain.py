@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
+from wholeframe.commands.writable import writable
 from wholeframe.data.images import read_image, whole_image
 from wholeframe.explain.attention import attention, check_query
 from wholeframe.explain.figures import draw_attention
+from wholeframe.messages import shown
+from wholeframe.train.inputs.images import Images
 from wholeframe.train.run import Run
 
 
@@ -34,17 +37,23 @@ class Options:
 def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe explain")
     if options.out.suffix.lower() != ".png":
-        raise ValueError(f"a picture is written as PNG: give -o {options.out.with_suffix('.png')}")
+        raise ValueError(f"a picture is written as PNG: give -o {shown(options.out.with_suffix('.png'))}")
+    if options.out.resolve() == options.photo.resolve():
+        raise ValueError(f"the picture would replace the photograph '{shown(options.photo)}'; give -o another file")
     run = Run(options.run)
-    size = run.recipe().data.size
+    data = run.recipe().data
+    if not isinstance(data, Images):
+        raise ValueError(f"'{shown(run.folder)}' was trained on {data.noun}, and explain takes runs trained on images")
     photo = read_image(options.photo)
     check_query(options.query, (photo.height, photo.width))
-    image = whole_image(size)(photo)[None]
+    image = whole_image(data.size)(photo)[None]
     query = tuple(
         pixel * now // before
         for pixel, now, before in zip(options.query, image.shape[2:], (photo.height, photo.width), strict=True)
     )
+    writable(options.out)
     found = attention(run.network(options.weights), image, query, options.site)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     draw_attention(np.asarray(photo), options.query, found, options.out)
-    print(f"{options.out}: " + ", ".join(f"{a.block} at {a.site}, query cell {a.cell}" for a in found))
+    cells = [f"query cell {a.cell}" if a.cell else "one map for all queries" for a in found]
+    named = ", ".join(f"{a.block} at {a.site}, {cell}" for a, cell in zip(found, cells, strict=True))
+    print(f"{shown(options.out)}: {named}")

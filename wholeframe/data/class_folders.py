@@ -1,7 +1,7 @@
 """Folders with one folder per class: which of them are for training, validation and testing, and their files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,20 +94,52 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def files_by_class(folder: Path | None) -> FilesByClass:
+def files_by_class(folder: Path | None, is_sample: Callable[[Path], bool] = lambda folder: False) -> FilesByClass:
     """All files of each class folder; nothing for a split that does not exist."""
-    return {inner.name: sorted(files_below(inner)) for inner in folders_in(folder)} if folder else {}
+    return {inner.name: sorted(files_below(inner, is_sample)) for inner in folders_in(folder)} if folder else {}
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder. Links are followed, but a link to a folder further up is followed only once."""
+def files_below(folder: Path, is_sample: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path]:
+    """All files below a folder. Links are followed, but a link to a folder further up is followed only once.
+
+    Args:
+        folder: the folder.
+        is_sample: which inner folders are one sample, such as the frames of a video, instead of holding files.
+    """
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         real = os.path.realpath(place)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        if real not in seen:
-            yield from (Path(place, name) for name in names if not name.startswith("."))
+        if real in seen:
+            folders[:] = []
+            continue
         seen.add(real)
+        inner = sorted(Path(place, name) for name in folders if not name.startswith("."))
+        samples = [path for path in inner if is_sample(path)]
+        folders[:] = [path.name for path in inner if path not in samples]
+        yield from samples
+        yield from (Path(place, name) for name in names if not name.startswith("."))
+
+
+def hidden_below(root: Path) -> list[Path]:
+    """Files and folders whose names start with a dot, which nothing here reads; such folders are not entered."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(root, followlinks=True, onerror=_raise):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
+        found += (Path(place, name) for name in (*folders, *names) if name.startswith("."))
+        folders[:] = (name for name in folders if not name.startswith("."))
+    return sorted(found)
+
+
+def loose_files(splits: SplitFolders, root: Path) -> list[Path]:
+    """Files that lie in no class folder: in the root, or in the folder of a split."""
+    places = {root, *(folder for folder in splits if folder)}
+    files = (entry for place in places for entry in place.iterdir() if not entry.is_dir())
+    return sorted(file for file in files if not file.name.startswith("."))
 
 
 def _raise(error: OSError) -> None:

@@ -7,25 +7,18 @@ image, label = train[0]         # (3, 224, 224) float32, and an index into folde
 """
 
 import os
-import warnings
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 
-from PIL import Image
-
 from wholeframe.data.class_folders import FilesByClass, expected_layout, files_by_class, find_splits, folders_in
-from wholeframe.data.images import why_unreadable
-from wholeframe.data.splits import held_out, refuse_fraction, sizes
-from wholeframe.messages import counted, listed
+from wholeframe.data.image_files import images_among, misnamed, overlooked, reasons_not_to_use
+from wholeframe.data.splits import WHOLE, held_out, imbalance, refuse_fraction, sizes
+from wholeframe.messages import counted, in_quotes, listed, shown
 
 Items = tuple[tuple[Path, int], ...]
 """Files with their labels. A label is an index into `ImageFolder.classes`."""
-
-# Pillow registers these formats, but they are documents, films, weather data, or drawings that only Windows renders.
-NOT_IMAGE_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
 
 LAYOUT = expected_layout("jpg")
 
@@ -38,7 +31,7 @@ class BrokenImage:
     reason: str
 
     def __str__(self) -> str:
-        return f"'{self.path.as_posix()}' is not an image that can be decoded ({self.reason})"
+        return f"'{shown(self.path.as_posix())}' is not an image that can be decoded ({shown(self.reason)})"
 
 
 @dataclass(frozen=True)
@@ -52,10 +45,12 @@ class ImageFolder:
         val: the files to validate on while training, likewise.
         test: the files for the final test, likewise; empty unless the folder has train/, val/ and test/.
         problems: the files that were left out because they do not decode.
-        not_images: the files in class folders without the extension of an image, relative to the root.
+        not_images: the files in class folders whose suffix and content are not those of an image, relative to the root.
+        overlooked: images that lie in no class folder, and names that start with a dot, relative to the root.
         unused: folders next to train/ and val/ that were not read, such as a test/ without labels.
         split: how the splits were made, in a few words.
         notes: what to keep in mind about the splits.
+        divided: whether there are splits; if not, `train` holds everything.
     """
 
     root: Path
@@ -65,46 +60,67 @@ class ImageFolder:
     test: Items = field(default=(), repr=False)
     problems: tuple[BrokenImage, ...] = ()
     not_images: tuple[Path, ...] = ()
+    overlooked: tuple[tuple[Path, str], ...] = ()
     unused: tuple[str, ...] = ()
     split: str = ""
     notes: tuple[str, ...] = ()
+    divided: bool = True
+
+    @property
+    def all(self) -> Items:
+        """The files of all splits."""
+        return (*self.train, *self.val, *self.test)
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """Every file that is not used, relative to the root, with the reason."""
+        return [
+            *((problem.path.as_posix(), problem.reason) for problem in self.problems),
+            *((path.as_posix(), "it is not an image") for path in self.not_images),
+            *((path.as_posix(), why) for path, why in self.overlooked),
+            *((name, "it is not the folder of a split") for name in self.unused),
+        ]
 
     def __str__(self) -> str:
         return self.describe()
 
     def describe(self) -> str:
         """The sizes of the splits, and everything that was left out, in one sentence."""
-        parts = [f"{sizes(self.train, self.val, self.test)} images of {len(self.classes)} classes ({self.split})"]
+        count = sizes(self.train, self.val, self.test) if self.divided else str(len(self.train))
+        parts = [f"{count} images of {len(self.classes)} classes ({self.split})"]
         if self.problems:
             parts.append(f"{counted(len(self.problems), 'file')} skipped: {listed(map(str, self.problems))}")
         if self.not_images:
             kinds = sorted({path.suffix.lower() or "no extension" for path in self.not_images})
-            parts.append(f"{counted(len(self.not_images), 'file')} ignored as not images: {listed(kinds)}")
+            parts.append(f"{counted(len(self.not_images), 'file')} ignored as not images: {listed(map(shown, kinds))}")
         for name, items in (("val", self.val), ("test", self.test)):
             present = {label for _, label in items}
             absent = [repr(each) for label, each in enumerate(self.classes) if label not in present]
             if items and absent:
                 parts.append(f"no {name} image of {listed(absent)}")
         if self.unused:
-            parts.append(f"not read: {listed(self.unused)}")
+            parts.append(f"not read: {listed(map(shown, self.unused))}")
+        for why, paths in groupby(self.overlooked, key=itemgetter(1)):
+            parts.append(f"not read, since {why}: {listed(in_quotes(path.as_posix() for path, _ in paths))}")
         return "; ".join([*parts, *self.notes])
 
 
 def open_folder(
-    root: str | os.PathLike[str], *, val_fraction: float = 0.2, seed: int = 0, strict: bool = False
+    root: str | os.PathLike[str], *, val_fraction: float | None = 0.2, seed: int = 0, strict: bool = False
 ) -> ImageFolder:
     """Index a folder of class folders, decoding every image once.
 
     The folder is either split already or not. Split: `ROOT/train/<class>/...` and `ROOT/val/<class>/...` (or valid/,
     validation/; names in any case of letters), and for a final test also `ROOT/test/<class>/...`. With train/ and
     test/ only, test/ is validated on, and `describe()` says so. Not split: `ROOT/<class>/...`. Folders below a class
-    belong to it. Names that start with a dot are ignored, and so are files outside the class folders.
+    belong to it. A file is an image if it has the suffix of one, or the content, whatever its suffix. Names that start
+    with a dot, and files outside the class folders, are not read, and `describe()` names them.
 
     Args:
         root: the folder.
         val_fraction: the part of every class to hold out for validation, at least one image and never all.
             Which ones depends on `seed` and their paths below the root only, so a new image moves at most
-            one other. Not used if the folder is split already.
+            one other. Not used if the folder is split already. None holds nothing out and leaves all in `train`,
+            to evaluate a folder as a whole.
         seed: chooses the images to hold out.
         strict: raise for a file that does not decode, instead of leaving it out and reporting it.
 
@@ -118,20 +134,21 @@ def open_folder(
             `strict`, a file does not decode.
     """
     root = Path(root)
-    refuse_fraction(val_fraction)
+    if val_fraction is not None:
+        refuse_fraction(val_fraction)
     splits = find_splits(root, LAYOUT)
     train, val, test = (files_by_class(folder) for folder in splits)
     classes = tuple(train)
-    _refuse_classes(splits.train, train)
+    _refuse_classes(splits.train, train, least=1 if val_fraction is None else 2)
     if splits.val:
         _refuse_other_classes(splits.val, val, classes)
     if splits.test:
         _refuse_other_classes(splits.test, test, classes)
 
-    images, not_images = _by_extension([*train.values(), *val.values(), *test.values()])
+    images, not_images = images_among(chain(*train.values(), *val.values(), *test.values()))
     if not images:
         raise ValueError(f"'{root}' has class folders, but no image in any of them.{LAYOUT}")
-    reasons = _reasons_not_to_use(images)
+    reasons = reasons_not_to_use(images)
     problems = tuple(BrokenImage(path.relative_to(root), reason) for path, reason in reasons.items())
     if strict:
         _refuse_problems(root, problems)
@@ -143,50 +160,26 @@ def open_folder(
             _refuse_empty_classes(folder, files, problems)
     if splits.val:
         split = str(splits)
+    elif val_fraction is None:
+        split = WHOLE
     else:
         train, val = _hold_out(root, train, val_fraction, seed)
         split = f"val_fraction={val_fraction:g} of each class held out, seed={seed}"
 
+    items = {"train": _labelled(train, classes), "val": _labelled(val, classes), "test": _labelled(test, classes)}
+    unequal = imbalance(classes, {name: [label for _, label in of_split] for name, of_split in items.items()})
     return ImageFolder(
         root=root,
         classes=classes,
-        train=_labelled(train, classes),
-        val=_labelled(val, classes),
-        test=_labelled(test, classes),
+        **items,
         problems=problems,
         not_images=tuple(file.relative_to(root) for file in not_images),
+        overlooked=overlooked(root, splits),
         unused=splits.unused(root),
         split=split,
-        notes=splits.notes,
+        notes=tuple(filter(None, (*splits.notes, misnamed(usable), unequal))),
+        divided=split != WHOLE,
     )
-
-
-# --------------------------------------------------------------------------------- finding the files
-
-
-def _by_extension(files: Iterable[Iterable[Path]]) -> tuple[list[Path], list[Path]]:
-    """The files with the extension of an image, and the others."""
-    extensions = _image_extensions()
-    images: list[Path] = []
-    others: list[Path] = []
-    for file in chain.from_iterable(files):
-        (images if file.suffix.lower() in extensions else others).append(file)
-    return images, others
-
-
-def _image_extensions() -> set[str]:
-    """The extensions that Pillow can open, with those of plug-ins that are registered already (pillow-heif)."""
-    registered = Image.registered_extensions()
-    readable = {*Image.OPEN, "MPO"} - NOT_IMAGE_FORMATS  # MPO, the format of stereo cameras, is opened as JPEG.
-    return {extension for extension, kind in registered.items() if kind in readable}
-
-
-def _reasons_not_to_use(images: Sequence[Path]) -> dict[Path, str]:
-    # The filters of warnings belong to the whole process, so the threads must not change them.
-    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
-        warnings.simplefilter("ignore")
-        reasons = list(threads.map(why_unreadable, images))
-    return {path: reason for path, reason in zip(images, reasons, strict=True) if reason is not None}
 
 
 # --------------------------------------------------------------------------------------- the splits
@@ -218,14 +211,16 @@ def _labelled(files: FilesByClass, classes: tuple[str, ...]) -> Items:
 # --------------------------------------------------------------------------------------------- errors
 
 
-def _refuse_classes(folder: Path, files: FilesByClass) -> None:
+def _refuse_classes(folder: Path, files: FilesByClass, least: int) -> None:
     if not files:
-        loose, _ = _by_extension([folder.iterdir()])
+        loose, _ = images_among(folder.iterdir())
         found = f"{counted(len(loose), 'image')} directly in it" if loose else "no images either"
         raise ValueError(f"'{folder}' has no class folders, and {found}.{LAYOUT}")
     if len(files) == 1:
         (only,) = files
         inner = [each.name for each in folders_in(folder / only)]
+        if least == 1 and not inner:
+            return
         hint = f" Did you mean '{folder / only}', which has {listed(map(repr, inner))}?" if inner else ""
         raise ValueError(f"'{folder}' has one class folder, '{only}', but needs at least two.{hint}{LAYOUT}")
 

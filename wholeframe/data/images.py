@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
+
+from wholeframe.data.raster import opened
+from wholeframe.messages import shown
 
 MEAN = (0.485, 0.456, 0.406)
 """ImageNet's mean of red, green and blue, in [0, 1]. To undo the normalisation: `tensor * STD + MEAN`, per channel."""
@@ -22,14 +25,22 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """ImageNet's standard deviation of red, green and blue, in [0, 1]."""
 
+PATH = 4096
+"""Characters of a path in an error: all of them."""
+
+BAND = 2**20
+"""Pixels of a transparent image that are blended at a time."""
+
 
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """Read one image file as 8-bit RGB.
 
-    The EXIF orientation is applied. Of an animation the first frame is read. Of 16-bit grey the high byte is kept
-    (Pillow alone clips everything above 255 to white). Transparent pixels are blended over white, as in a browser;
-    torchvision's `pil_loader` drops the alpha channel instead and so reveals the colours stored below it. Pillow's
-    warnings (a damaged EXIF tag, a large image) are silenced, because such a file decodes.
+    The format is found by content, and is one that Pillow decodes by itself (`wholeframe.data.raster.RASTER`): no other
+    program is started, and no other file is opened. The EXIF orientation is applied. Of an animation the first frame is
+    read. Of 16-bit grey the high byte is kept (Pillow alone clips everything above 255 to white). Transparent pixels
+    are blended over white, as in a browser; torchvision's `pil_loader` drops the alpha channel instead and so reveals
+    the colours stored below it. Pillow's warnings (a damaged EXIF tag, a large image) are silenced, because such a file
+    decodes.
 
     Args:
         path: the file.
@@ -39,7 +50,8 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file does not decode; the message names it and the reason.
+        ValueError: the file does not decode, is in another format, or has more than 120 million pixels; the message
+            names it and the reason.
     """
     path = Path(path)
     try:
@@ -47,9 +59,9 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
             warnings.simplefilter("ignore")
             return _decode(path)
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file '{path}'") from None
+        raise FileNotFoundError(f"there is no file '{shown(path, PATH)}'") from None
     except Exception as error:  # On a damaged file decoders raise anything: SyntaxError, struct.error, ...
-        raise ValueError(f"'{path}' is not an image that can be decoded ({_reason(error)})") from error
+        raise ValueError(f"'{shown(path, PATH)}' is not an image that can be decoded ({_reason(error)})") from error
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -59,18 +71,17 @@ def image_size(path: Path) -> tuple[int, int]:
         ValueError: the file is not an image.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
             return image.size[::-1] if turned else image.size
     except Exception as error:
-        raise ValueError(f"'{path}' is not an image that can be read ({_reason(error)})") from error
+        raise ValueError(f"'{shown(path, PATH)}' is not an image that can be read ({_reason(error)})") from error
 
 
 def _decode(path: Path) -> Image.Image:
-    if path.stat().st_size == 0:
-        raise ValueError("the file is empty")
-    with Image.open(path) as image:
-        return _as_rgb(ImageOps.exif_transpose(image))
+    with opened(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)  # A copy would double the memory of an image that is upright.
+        return _as_rgb(image)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -81,15 +92,21 @@ def _as_rgb(image: Image.Image) -> Image.Image:
             f"its pixels are 32-bit numbers (mode {image.mode}), and the file does not say which value is white; "
             "save it with 8 or 16 bits"
         )
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("RGB")
+    return _over_white(image) if image.has_transparency_data else image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """A transparent image over white, in bands of rows, because a whole RGBA image would take twice its memory."""
+    result = Image.new("RGB", image.size)
+    rows = max(BAND // image.width, 1)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
+        white = Image.new("RGBA", band.size, "white")
+        result.paste(Image.alpha_composite(white, band).convert("RGB"), (0, top))
+    return result
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "cannot identify image file"  # Pillow's own text repeats the path, which the message already has.
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).rstrip(".") or type(error).__name__
@@ -126,9 +143,25 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         path, label = self.items[index]
         return self.transform(read_image(path)), label
 
+    @property
+    def labels(self) -> list[int]:
+        """The label of every file."""
+        return [label for _, label in self.items]
+
+    def name(self, index: int) -> str:
+        """The file of a sample, for messages."""
+        return f"'{self.items[index][0]}'"
+
 
 def transforms(
-    size: int, train: bool, flip: bool = True, *, area: float = 0.6, shorter: int | None = None
+    size: int,
+    train: bool,
+    flip: bool = True,
+    *,
+    area: float = 0.6,
+    shorter: int | None = None,
+    randaugment: int = 0,
+    magnitude: int = 9,
 ) -> v2.Compose:
     """The transform from a PIL image to a normalised tensor.
 
@@ -145,13 +178,17 @@ def transforms(
             signs, left and right hands.
         area: the smallest part of the image that is cut out in training.
         shorter: the shorter side in evaluation, in pixels; None for `size`.
+        randaugment: number of random operations on a training image (Cubuk et al., NeurIPS 2020); 0 for none, 2 is
+            usual.
+        magnitude: strength of these operations, 0 to 30.
 
     Returns:
         A transform whose result is `(3, size, size)` float32, normalised by `MEAN` and `STD`.
 
     Raises:
-        ValueError: `size`, `area` or `shorter` is out of range.
+        ValueError: `size`, `area`, `shorter`, `randaugment` or `magnitude` is out of range.
     """
+    refuse_randaugment(randaugment, magnitude)
     if size < 1:
         raise ValueError(f"size={size} is not a size in pixels: it must be at least 1; 224 is usual")
     if not 0 < area <= 1:
@@ -166,9 +203,18 @@ def transforms(
     if train:
         geometry = [v2.RandomResizedCrop(size, scale=(area, 1.0), antialias=True)]
         geometry += [v2.RandomHorizontalFlip()] if flip else []
+        geometry += [v2.RandAugment(randaugment, magnitude)] if randaugment else []
     else:
         geometry = [v2.Resize(shorter or size, antialias=True), v2.CenterCrop(size)]
     return v2.Compose([*geometry, *_to_tensor()])
+
+
+def refuse_randaugment(operations: int, magnitude: int) -> None:
+    """ValueError for a number of operations, or a magnitude, that RandAugment does not have."""
+    if operations < 0:
+        raise ValueError(f"randaugment must be at least 0, got {operations} (2 is usual, 0 for none)")
+    if not 0 <= magnitude <= 30:
+        raise ValueError(f"magnitude must be from 0 to 30, got {magnitude} (9 is usual)")
 
 
 def whole_image(size: int) -> v2.Compose:

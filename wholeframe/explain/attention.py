@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wholeframe import ops
+from wholeframe.blocks.context import ContextBlock
 from wholeframe.blocks.protocol import Block
 from wholeframe.surgery.placement import CHILD
 from wholeframe.surgery.probe import evaluating
@@ -15,11 +16,14 @@ from wholeframe.surgery.probe import evaluating
 
 @dataclass(frozen=True)
 class Attention:
-    """Weights `(h, w)` over the keys of one block for one query; `cell` is the query's position on the block's grid."""
+    """Weights `(h, w)` over the keys of one block for one query; `cell` is the query's position on the block's grid.
+
+    A block with one map for all queries, such as `GlobalContext`, has no query: `cell` is None.
+    """
 
     site: str
     block: str
-    cell: tuple[int, ...]
+    cell: tuple[int, ...] | None
     weights: Tensor
 
 
@@ -55,7 +59,8 @@ def attention(network: nn.Module, image: Tensor, query: tuple[int, int], site: s
         grid = x.shape[2:]
         cell = tuple(pixel * cells // side for pixel, cells, side in zip(query, grid, size, strict=True))
         weights = blocks[name].attention(x, [ops.flat_index(cell, grid)])[0, 0]
-        found.append(Attention(site_of(name), type(blocks[name]).__name__, cell, weights.float().cpu()))
+        own = None if isinstance(blocks[name], ContextBlock) else cell
+        found.append(Attention(site_of(name), type(blocks[name]).__name__, own, weights.float().cpu()))
     return found
 
 

@@ -5,17 +5,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from wholeframe.surgery.placement import in_block
-
-Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-
-
-def classifier(network: nn.Module) -> Layer:
-    """The last layer with weights outside inserted blocks. ValueError if there is none."""
-    layers = [m for name, m in network.named_modules() if isinstance(m, Layer) and not in_block(name)]
-    if not layers:
-        raise ValueError(f"this {type(network).__name__} has no linear layer or convolution to be its classifier")
-    return layers[-1]
+from wholeframe.surgery.classifier import classifier
 
 
 @contextmanager

@@ -1,61 +1,109 @@
-"""Figures. Every function draws on its own figure and saves it as a PNG, without global state of matplotlib."""
+"""Figures. Every function draws on its own figure and saves it as a PNG, without global state of matplotlib.
+
+Names from outside pass through `drawable` and are drawn with `parse_math=False`: a dollar sign starts no formula.
+"""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from wholeframe.explain.attention import Attention
+from wholeframe.messages import shown
 
 INK, QUERY = "#222222", "#00e5ff"
 OTHERS = ("#00798c", "#edae49", "#2e4057", "#8c8c8c", "#66a182")
 PALETTE = ("#8c8c8c", "#d1495b", "#edae49", "#00798c", "#66a182", "#2e4057", "#9c6ade", "#c97b63", "#5b8e7d")
 
+PANELS = 4
+"""the most panels in a row"""
+
 Scaling = Sequence[tuple[int, float, float]]
 """points of a line: (positions, ms, MiB)"""
+
+
+def drawable(name: object, most: int = 60) -> str:
+    """A name from outside as text for a figure: `shown`, with the letters that the font lacks as in `\\u732b`."""
+    letters = _letters()
+    return "".join(
+        letter if ord(letter) in letters else letter.encode("unicode_escape").decode() for letter in shown(name, most)
+    )
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """The letters of the font that matplotlib draws with; it draws a box for any other."""
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
 def draw_attention(
     picture: np.ndarray, query: tuple[int, int], found: Sequence[Attention], file: Path, title: str | None = None
 ) -> None:
-    """Draw a photograph `(h, w, 3)` with the query, and the attention of every block as a heat map over it."""
+    """Draw a photograph with the query, and the attention of every block as a heat map over it, up to four in a row.
+
+    The query is marked where the map depends on it.
+
+    Args:
+        picture: the photograph `(h, w, 3)`, 0 to 255.
+        query: its pixel `(y, x)`.
+        found: the attention of each block.
+        file: the PNG to write.
+        title: above the photograph; by default the query.
+    """
     height, width = picture.shape[:2]
     panel = 4.2
     tall = min(max(panel * height / width, 1.8), 8)
-    figure = Figure(figsize=(panel * (1 + len(found)), tall + 0.7), dpi=110, layout="constrained")
+    rows = -(-(1 + len(found)) // PANELS)
+    columns = -(-(1 + len(found)) // rows)
+    figure = Figure(figsize=(panel * columns, (tall + 0.7) * rows), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 1 + len(found), squeeze=False)[0]
-    axes[0].imshow(picture, interpolation="nearest")
-    axes[0].set_title(title or f"query y={query[0]} x={query[1]}", fontsize=10, color=INK)
-    grey = picture.mean(axis=2) / 255
-    for axis, attention in zip(axes[1:], found, strict=True):
-        weights = attention.weights
-        heat = F.interpolate(weights[None, None], size=(height, width), mode="nearest")[0, 0].numpy()
-        limit = float(abs(heat).max()) or 1.0
-        signed = heat.min() < 0
-        axis.imshow(grey, cmap="gray", vmin=-0.15, vmax=1.15, interpolation="nearest")
-        # The heat map is transparent where weights are small, so that the photograph stays visible there.
-        drawn = axis.imshow(
-            heat,
-            cmap="RdBu_r" if signed else "plasma",
-            vmin=-limit if signed else 0,
-            vmax=limit,
-            alpha=0.9 * (abs(heat) / limit) ** 0.5,
-        )
-        bar = figure.colorbar(ScalarMappable(drawn.norm, drawn.cmap), ax=axis, fraction=0.046, pad=0.03)
-        bar.ax.tick_params(labelsize=7)
-        grid = " x ".join(map(str, weights.shape))
-        axis.set_title(f"{attention.block} at {attention.site}\nweights over {grid} keys", fontsize=10, color=INK)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
-        axis.plot(query[1], query[0], "+", color="black", markersize=17, markeredgewidth=4)
-        axis.plot(query[1], query[0], "+", color=QUERY, markersize=15, markeredgewidth=2)
         axis.set_axis_off()
+    axes[0].imshow(picture, interpolation="nearest")
+    depends = any(attention.cell is not None for attention in found)
+    default = f"query y={query[0]} x={query[1]}" if depends else "the photograph"
+    axes[0].set_title(default if title is None else drawable(title), fontsize=10, color=INK, parse_math=False)
+    grey = picture.mean(axis=2) / 255
+    for axis, attention in zip(axes[1:], found, strict=False):
+        axis.imshow(grey, cmap="gray", vmin=-0.15, vmax=1.15, interpolation="nearest")
+        _draw_weights(axis, attention, (height, width))
+    for axis, shown_there in zip(axes, [depends, *(attention.cell is not None for attention in found)], strict=False):
+        if shown_there:
+            axis.plot(query[1], query[0], "+", color="black", markersize=17, markeredgewidth=4)
+            axis.plot(query[1], query[0], "+", color=QUERY, markersize=15, markeredgewidth=2)
     figure.savefig(file, bbox_inches="tight")
+
+
+def _draw_weights(axis: Axes, attention: Attention, size: tuple[int, int]) -> None:
+    """A heat map over a photograph, with its scale in a bar as tall as the photograph."""
+    weights = attention.weights
+    heat = F.interpolate(weights[None, None], size=size, mode="nearest")[0, 0].numpy()
+    limit = float(abs(heat).max()) or 1.0
+    signed = heat.min() < 0
+    # The heat map is transparent where weights are small, so that the photograph stays visible there.
+    drawn = axis.imshow(
+        heat,
+        cmap="RdBu_r" if signed else "plasma",
+        vmin=-limit if signed else 0,
+        vmax=limit,
+        alpha=0.9 * (abs(heat) / limit) ** 0.5,
+    )
+    bar = axis.inset_axes((1.02, 0, 0.045, 1))
+    axis.figure.colorbar(ScalarMappable(drawn.norm, drawn.cmap), cax=bar)
+    bar.tick_params(labelsize=7)
+    grid = " x ".join(map(str, weights.shape))
+    which = "one map for all queries" if attention.cell is None else f"weights over {grid} keys"
+    name = drawable(f"{attention.block} at {attention.site}")
+    axis.set_title(f"{name}\n{which}", fontsize=10, color=INK, parse_math=False)
 
 
 def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: Path) -> None:
@@ -71,7 +119,7 @@ def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: P
             if len(values) > 1:
                 axis.plot([index] * len(values), values, ".", color=INK, markersize=4)
         axis.set_xticks(range(len(blocks)), list(blocks), rotation=35, ha="right", fontsize=8)
-        axis.set_title(task, fontsize=11, color=INK)
+        axis.set_title(drawable(task), fontsize=11, color=INK, parse_math=False)
         axis.set_ylim(0, 1.08)
         axis.set_ylabel("accuracy", fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from wholeframe.messages import quoted
+from wholeframe.surgery.classifier import of_another_width
 from wholeframe.surgery.placement import in_block
 
 
@@ -19,10 +20,13 @@ class Inflated:
     """all other tensors that were loaded"""
     fresh: tuple[str, ...]
     """tensors that were not loaded: inserted blocks, and a classifier of another width"""
+    source: str = ""
+    """which state dict of a file was taken, and without which prefix of its keys; empty for one alone"""
 
     def __str__(self) -> str:
         left = f", {len(self.fresh)} not loaded: {quoted(self.fresh)}" if self.fresh else ""
-        return f"{len(self.repeated)} kernels repeated over time, {len(self.copied)} tensors copied{left}"
+        source = f"{self.source}: " if self.source else ""
+        return f"{source}{len(self.repeated)} kernels repeated over time, {len(self.copied)} tensors copied{left}"
 
 
 def inflate(network: nn.Module, parent: Mapping[str, Tensor]) -> Inflated:
@@ -42,8 +46,8 @@ def inflate(network: nn.Module, parent: Mapping[str, Tensor]) -> Inflated:
 
     Args:
         network: changed in place. Inserted blocks that the parent does not have keep their weights, and so does the
-            last layer `fc` if its width differs. Batch norms must be trainable: call `freeze_norms` after
-            `inflate`, not before.
+            classifier if its width differs or the parent lacks it. Batch norms must be trainable: call `freeze_norms`
+            after `inflate`, not before.
         parent: the 2-D state dict.
 
     Returns:
@@ -54,7 +58,7 @@ def inflate(network: nn.Module, parent: Mapping[str, Tensor]) -> Inflated:
     """
     child = network.state_dict()
     fresh = {key for key in child if in_block(key) and key not in parent}
-    fresh |= {key for key in child if _other_width(key, child, parent)}
+    fresh |= _classifier(network, parent)
     _same_names(child.keys() - fresh, parent.keys() - fresh)
     loaded = {key: _over_time(key, parent[key], child[key]) for key in child if key not in fresh}
     repeated = [key for key, weight in loaded.items() if weight.ndim == parent[key].ndim + 1 and weight.shape[2] > 1]
@@ -78,9 +82,11 @@ def _over_time(key: str, weight: Tensor, like: Tensor) -> Tensor:
     )
 
 
-def _other_width(key: str, child: Mapping[str, Tensor], parent: Mapping[str, Tensor]) -> bool:
-    """Whether this is the classifier (`fc`) for another number of classes."""
-    return key.startswith("fc.") and key in parent and parent[key].shape[0] != child[key].shape[0]
+def _classifier(network: nn.Module, parent: Mapping[str, Tensor]) -> set[str]:
+    """The keys of the classifier, if it has another number of classes in the parent, or is missing there."""
+    rows = {key.removesuffix(".weight"): len(value) for key, value in parent.items() if key.endswith(".weight")}
+    changed = of_another_width(network, rows)
+    return {f"{name}.{key}" for name in changed for key in network.get_submodule(name).state_dict()}
 
 
 def _same_names(child: set[str], parent: set[str]) -> None:

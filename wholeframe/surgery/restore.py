@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from wholeframe.blocks.recipe import build
@@ -21,8 +20,7 @@ from wholeframe.surgery.insert import as_its_site
 from wholeframe.surgery.placement import CHILD, attach, detach, in_block
 from wholeframe.surgery.probe import refuse_compiled_elsewhere, refuse_model
 from wholeframe.surgery.record import METADATA, Placement, blocks_of, placements, remember
-
-State = Mapping[str, Any]
+from wholeframe.surgery.state_files import State, read_content, state_dicts
 
 
 def restore(
@@ -85,7 +83,7 @@ def restore(
 
 def _state_of(checkpoint: str | os.PathLike[str] | State) -> tuple[State, Mapping[str, Any]]:
     """The state dict, and the metadata of its modules."""
-    content, source, metadata = checkpoint, "checkpoint", {}
+    content, source = checkpoint, "checkpoint"
     if not isinstance(checkpoint, Mapping):
         if not isinstance(checkpoint, str | os.PathLike):
             raise ValueError(
@@ -93,44 +91,18 @@ def _state_of(checkpoint: str | os.PathLike[str] | State) -> tuple[State, Mappin
             )
         path = Path(checkpoint)
         source = f"'{path}'"
-        content = _read(path)
+        content = read_content(path)
     if not isinstance(content, Mapping):
         raise ValueError(
             f"{source} holds a {type(content).__name__}, and restore takes a state dict or a dict with one"
         )
-    if not _is_state(content):
-        inner = {name: value for name, value in content.items() if isinstance(value, Mapping) and _is_state(value)}
-        if len(inner) != 1:
-            found = f"these state dicts: {quoted(inner)}; give one of them" if inner else "none has a state dict"
-            keys = f"the keys {listed(map(repr, content))}, and {found}" if content else "no keys"
-            raise ValueError(f"{source} has {keys}")
-        content = next(iter(inner.values()))
-    metadata = getattr(content, "_metadata", None) or {}
-    return content, metadata
-
-
-def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise ValueError(f"there is no file '{path}'")
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file  # here, because most checkpoints are not of this format
-
-        return load_file(path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # Other files raise anything.
-        raise ValueError(
-            f"'{path}' cannot be read as tensors and plain data ({type(error).__name__}); for a file that you trust, "
-            "give the state dict itself: `torch.load(path, weights_only=False)[...]`"
-        ) from error
-
-
-def _is_state(content: Mapping[Any, Any]) -> bool:
-    return bool(content) and all(isinstance(key, str) for key in content) and _tensors(content) >= len(content) / 2
-
-
-def _tensors(content: Mapping[Any, Any]) -> int:
-    return sum(isinstance(value, Tensor) for value in content.values())
+    inner = state_dicts(content)
+    if len(inner) != 1:
+        found = f"these state dicts: {quoted(inner)}; give one of them" if inner else "none has a state dict"
+        keys = f"the keys {listed(map(repr, content))}, and {found}" if content else "no keys"
+        raise ValueError(f"{source} has {keys}")
+    state = next(iter(inner.values()))
+    return state, getattr(state, "_metadata", None) or {}
 
 
 def _prefix(model: nn.Module, state: State, given: str | None) -> str:

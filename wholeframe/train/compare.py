@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import re
 import statistics
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from torch import nn
 from wholeframe.data.synthetic import IGNORE
 from wholeframe.explain.attention import attention, blocks_with_attention
 from wholeframe.explain.figures import draw_attention
+from wholeframe.messages import shown
 from wholeframe.models.cost import cost, inference_ms
 from wholeframe.surgery.placement import in_block
 from wholeframe.train.fit import final_score, fit, network_for
@@ -145,7 +147,8 @@ def cells(row: Summary) -> tuple[str, ...]:
 
 def write_csv(results: Sequence[Result], file: Path) -> None:
     """Write `results.csv`: a row per training."""
-    with file.open("w", newline="") as stream:
+    # Bytes of a folder name that are not UTF-8 are written as escapes, so that every program can read the file.
+    with file.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.DictWriter(stream, [field.name for field in dataclasses.fields(Result)])
         writer.writeheader()
         writer.writerows(dataclasses.asdict(result) for result in results)
@@ -154,13 +157,25 @@ def write_csv(results: Sequence[Result], file: Path) -> None:
 def write_markdown(rows: Sequence[Summary], command: str, file: Path) -> None:
     """Write `results.md`: the table, and the command that made it."""
     lines = [
-        f"Made by `{command}`. New params are the parameters of the block; mult-adds are those of the whole "
+        f"Made by {as_code(command)}. New params are the parameters of the block; mult-adds are those of the whole "
         "network for one image; accuracy is the mean over seeds on the test set of an embedded task, or on the "
         "validation split of your images (no choice is made on either while training); infer is the time of one image "
         "on the machine that trained the network.",
         "",
         "| " + " | ".join(HEADER) + " |",
         "|---|---|" + "---:|" * (len(HEADER) - 2),
-        *("| " + " | ".join(cells(row)) + " |" for row in rows),
+        *("| " + " | ".join((in_markdown(task), *rest)) + " |" for task, *rest in map(cells, rows)),
     ]
-    file.write_text("\n".join(lines) + "\n")
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def in_markdown(name: str) -> str:
+    """A name from outside in a table of Markdown, where its letters have no meaning."""
+    return re.sub(r"([\\`*_{}\[\]<>|#$~&!])", r"\\\1", shown(name))
+
+
+def as_code(command: str) -> str:
+    """A command as code in Markdown: between more backticks than it has in a row."""
+    text = shown(command, 2000)
+    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{ticks}{text}{ticks}" if len(ticks) == 1 else f"{ticks} {text} {ticks}"

@@ -47,6 +47,12 @@ class Devices:
         gpu = self.accelerator in ("auto", "gpu") and torch.cuda.is_available()
         if gpu and self.devices > torch.cuda.device_count():
             raise ValueError(f"devices={self.devices}, but this machine has {torch.cuda.device_count()} GPUs")
+        on_cpu = self.accelerator == "cpu" or (self.accelerator == "auto" and not torch.accelerator.is_available())
+        if recipe.precision == "16-mixed" and on_cpu:
+            raise ValueError(
+                "precision='16-mixed' needs an accelerator, and Lightning would take bf16 on this CPU; give "
+                "--precision bf16-mixed"
+            )
         if recipe.data.batch % self.ranks:
             near = max(recipe.data.batch // self.ranks, 1) * self.ranks
             raise ValueError(

@@ -1,11 +1,12 @@
 """Evaluate a trained network on labelled samples."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from wholeframe.messages import listed, shown
 from wholeframe.surgery.probe import evaluating
 from wholeframe.surgery.verify import refuse_lost
 from wholeframe.train.inputs import DataSpec
@@ -51,3 +52,36 @@ def evaluate(
             labels.append(label)
             after_batch()
     return task.scores(predictions, labels)
+
+
+def matched(classes: Sequence[str], own: Sequence[str]) -> list[int]:
+    """The index of each class of the data among those of a network, by name.
+
+    Args:
+        classes: the names of the classes of the data.
+        own: the names of the classes of the network.
+
+    Raises:
+        ValueError: the data has a class that the network does not have.
+    """
+    index = {name: label for label, name in enumerate(own)}
+    unknown = [f"'{shown(name)}'" for name in classes if name not in index]
+    if unknown:
+        trained_on = listed(f"'{shown(name)}'" for name in own)
+        raise ValueError(
+            f"the run was trained on the classes {trained_on}, and the data also has {listed(unknown)}; rename or "
+            "remove these"
+        )
+    return [index[name] for name in classes]
+
+
+def relabelled(batches: Iterable[tuple[Any, Tensor]], index: Sequence[int], count: int) -> Iterator[tuple[Any, Tensor]]:
+    """Batches with the labels of a network with `count` classes: label i becomes `index[i]`; -1 stays -1."""
+    places = torch.tensor(index)
+    for samples, labels in batches:
+        if labels.ndim == 1:
+            yield samples, torch.where(labels < 0, labels, places[labels.clamp(min=0)])
+        else:
+            wide = labels.new_zeros(len(labels), count)
+            wide[:, places] = labels
+            yield samples, torch.where((labels < 0).all(dim=1, keepdim=True), -torch.ones_like(wide), wide)

@@ -1,17 +1,17 @@
 """Train a recipe on data, into a run folder, or continue a run that was stopped."""
 
-import csv
+import contextlib
 import logging
+import re
+import signal
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
@@ -19,13 +19,22 @@ from wholeframe.models.build import build
 from wholeframe.surgery.norms import sync_batchnorm
 from wholeframe.surgery.probe import evaluating
 from wholeframe.surgery.verify import refuse_lost
-from wholeframe.train import old_runs
 from wholeframe.train.attached import AttachedBlocks
+from wholeframe.train.checkpoints import WholeFiles, read_resumable
 from wholeframe.train.devices import Devices, is_first
-from wholeframe.train.loaders import Splits, epoch_seed
+from wholeframe.train.ema import weight_average
+from wholeframe.train.finite import Finite
+from wholeframe.train.loaders import Splits, epoch_seed, refuse_workers
+from wholeframe.train.lock import locked
+from wholeframe.train.loggers import LoggerName, loggers
+from wholeframe.train.longer import NewSchedule
+from wholeframe.train.metrics_log import MetricsRecord, Row, logged, start_with
 from wholeframe.train.module import TrainingModule
+from wholeframe.train.peers import watched
 from wholeframe.train.recipe import Recipe
-from wholeframe.train.run import Run, read_checkpoint
+from wholeframe.train.run import Run
+from wholeframe.train.stopping import Stopping
+from wholeframe.train.whole_files import FULL, unwritten
 
 ONE_DEVICE = Devices()
 
@@ -82,6 +91,7 @@ def fit(
     *,
     resume: bool = False,
     devices: Devices = ONE_DEVICE,
+    logger: LoggerName = "tensorboard",
     callbacks: Sequence[Callback] = (),
 ) -> L.Trainer:
     """Train `network` in place.
@@ -98,27 +108,49 @@ def fit(
         network: such as `network_for(recipe, num_classes)`.
         splits: training and validation samples, such as `folder_splits(...)` or `Inputs.splits()`.
         run: the folder for the recipe, logs and checkpoints; None writes nothing.
-        resume: continue `run` after its last full epoch, with the optimizer, the schedule and the order of samples that
+        resume: continue `run` after its last checkpoint, with the optimizer, the schedule and the order of samples that
             the stopped run would have had, so that the final weights are the same.
         devices: number and kind of devices.
+        logger: what logs next to metrics.csv; "csv" for nothing else.
         callbacks: further callbacks of Lightning.
 
     Returns:
         Lightning's trainer, with the last metrics in `callback_metrics`.
 
     Raises:
-        ValueError: the devices cannot train this recipe, there is no checkpoint to resume from, or a tool has dropped
-            an inserted block, see `wf.verify`.
-        KeyboardInterrupt: the training was interrupted.
+        ValueError: the devices cannot train this recipe, there is no whole checkpoint to resume from, another process
+            writes to the run, or a tool has dropped an inserted block, see `wf.verify`.
+        OSError: the disk is full, or another process of the training is dead; the last checkpoint is whole.
+        KeyboardInterrupt: Ctrl-C ended the training after a step, with a checkpoint; a second one ends it at once.
+        SystemExit: SIGTERM ended the training in the same way; the status is 143.
     """
     quiet()
     devices.refuse(recipe, len(splits.val))
+    refuse_workers(splits.data.workers)
     refuse_lost(network)
     if devices.sync_bn:
         sync_batchnorm(network)
-    done = read_checkpoint(run.last)["global_step"] if resume and run is not None else 0
+    with locked(run.folder) if run else contextlib.nullcontext():
+        return _fit(recipe, network, splits, run, resume, devices, logger, callbacks)
+
+
+def _fit(
+    recipe: Recipe,
+    network: nn.Module,
+    splits: Splits,
+    run: Run | None,
+    resume: bool,
+    devices: Devices,
+    logger: LoggerName,
+    callbacks: Sequence[Callback],
+) -> L.Trainer:
+    checkpoint = read_resumable(run.last, network) if resume and run is not None else None
+    rows = logged(checkpoint, run.metrics) if checkpoint and run else []
+    done = checkpoint["global_step"] if checkpoint else 0
+    del checkpoint  # The optimizer's state is as large as the network, and Lightning reads its own copy.
     if run is not None and not run.recipe_file.is_file() and is_first():
         run.write(recipe, splits.classes, None)
+    stopping = Stopping(run.last if run else None)
     module = TrainingModule(network, len(splits.classes), recipe)
     trainer = L.Trainer(
         max_epochs=recipe.schedule.epochs,
@@ -131,16 +163,48 @@ def fit(
         enable_model_summary=False,
         enable_checkpointing=run is not None,
         enable_progress_bar=any(isinstance(callback, RichProgressBar) for callback in callbacks),
-        logger=_loggers(run, done) if run else False,
+        logger=_loggers(run, logger, done, rows) if run else False,
         plugins=[WholeFiles()] if run else None,
-        callbacks=[AttachedBlocks(), Reseed(recipe.seed), *(_checkpoints(run, recipe) if run else []), *callbacks],
+        callbacks=[
+            AttachedBlocks(),
+            Reseed(recipe.seed),
+            Finite(run and run.last),
+            *weight_average(recipe),
+            stopping,
+            NewSchedule(),
+            *_checkpoints(run, recipe),
+            *callbacks,
+        ],
     )
     try:
-        trainer.fit(module, datamodule=splits, ckpt_path=run.last if run and done else None, weights_only=True)
-    except SystemExit as end:  # Lightning turns Ctrl-C into SystemExit.
+        with watched(trainer), _in_sentences(run):
+            trainer.fit(module, datamodule=splits, ckpt_path=run.last if run and done else None, weights_only=True)
+    except SIGTERMException as end:
+        if stopping.received == signal.SIGINT:
+            raise KeyboardInterrupt from end
+        raise SystemExit(128 + signal.SIGTERM) from end
+    except SystemExit as end:  # Lightning turns Ctrl-C within a step into SystemExit.
         raise KeyboardInterrupt from end
     refuse_lost(network)
     return trainer
+
+
+@contextlib.contextmanager
+def _in_sentences(run: Run | None) -> Iterator[None]:
+    """Errors of a full disk, and of a loader process that was killed, as sentences."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and run is not None:  # The table or the events of TensorBoard
+            raise unwritten(run.metrics, error) from error
+        raise
+    except RuntimeError as error:
+        if found := re.search(r"DataLoader worker \(pid\(?s?\)? .*", str(error)):
+            raise ValueError(
+                f"a process that reads samples was killed ({found[0]}); memory may be short: give --workers 0, or a "
+                "smaller --batch; --resume continues after the last checkpoint"
+            ) from error
+        raise
 
 
 def final_score(trainer: L.Trainer, recipe: Recipe) -> float:
@@ -158,40 +222,22 @@ class Reseed(Callback):
         torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch) + (trainer.global_rank << 40))
 
 
-class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint completely or not at all; reads checkpoints of earlier versions and of moved runs."""
-
-    def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
-        part = Path(path).with_suffix(".part")
-        super().save_checkpoint(checkpoint, part, storage_options)
-        part.replace(path)
-
-    def load_checkpoint(self, path, map_location=None, weights_only=None) -> dict[str, Any]:
-        content = super().load_checkpoint(path, map_location, weights_only)
-        folder = Path(path).resolve().parent
-        return {**content, "callbacks": old_runs.callback_states(content.get("callbacks", {}), folder)}
-
-
-def _checkpoints(run: Run, recipe: Recipe) -> list[Callback]:
+def _checkpoints(run: Run | None, recipe: Recipe) -> list[Callback]:
+    if run is None:
+        return []
     every = {"dirpath": run.folder, "save_top_k": 1, "enable_version_counter": False}
     return [
+        MetricsRecord(run.metrics),
         ModelCheckpoint(filename="best", monitor=f"val/{recipe.task.score}", mode="max", **every),
         ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **every),
     ]
 
 
-def _loggers(run: Run, done: int) -> list:
-    # An empty version makes both write into the run folder itself, without `version_0` below it.
-    where = {"save_dir": run.folder.parent, "name": run.folder.name, "version": ""}
-    table = CSVLogger(**where)
-    if done and run.metrics.is_file():
-        # The logger starts an empty file, so it gets the rows that were logged up to the checkpoint.
-        with run.metrics.open(newline="") as stream:
-            logged = [row for row in csv.DictReader(stream) if int(row["step"]) < done]
-        rows = [{old_runs.metric(name): value for name, value in row.items()} for row in logged]
-        table.experiment.metrics.extend(rows)
-        table.save()
-    return [table, TensorBoardLogger(**where)]
+def _loggers(run: Run, logger: LoggerName, done: int, rows: list[Row]) -> list[Logger]:
+    table, every = loggers(logger, run.folder, done)
+    if is_first():  # The logger of another process writes nothing.
+        start_with(table, rows)
+    return every
 
 
 def quiet() -> None:
@@ -199,4 +245,6 @@ def quiet() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    # `Splits` continues within an epoch, and Lightning looks for that in the loader alone.
+    warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")

@@ -1,14 +1,17 @@
 """Initial weights from another run, or from a file."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from wholeframe.blocks import Affine
 from wholeframe.models.inflate import Inflated, inflate
-from wholeframe.train.run import Run, read_checkpoint
+from wholeframe.surgery.state_files import chosen_state, read_content, without_prefix
+from wholeframe.train.checkpoints import read_checkpoint
+from wholeframe.train.finite import refuse_not_finite
+from wholeframe.train.run import Run
 
 State = dict[str, Tensor]
 
@@ -16,40 +19,51 @@ State = dict[str, Tensor]
 def load_initial_weights(network: nn.Module, path: Path) -> Inflated:
     """Load the weights of another network with the same module names.
 
-    Inserted blocks that the other network does not have keep their initial weights, and so does a last layer `fc` of
-    another width. A batch norm there becomes the fixed map of a frozen norm here; a kernel without a temporal axis is
-    repeated over time.
+    Inserted blocks that the other network does not have keep their initial weights, and so does a classifier of another
+    width: the last linear layer or convolution, whatever its name. A batch norm there becomes the fixed map of a frozen
+    norm here; a kernel without a temporal axis is repeated over time.
 
     Args:
         network: changed in place.
-        path: a run folder, whose last weights are taken; a checkpoint of a run; or a state dict, as safetensors or as
-            `torch.save` writes it.
+        path: a run folder, whose last weights are taken; a checkpoint of a run; or a state dict, alone or with other
+            things, as safetensors or as `torch.save` writes it. `module.`, `_orig_mod.`, `model.` and `network.` in
+            front of all keys are left out where the network does not have them.
 
     Returns:
-        The names of the loaded tensors, and of the others.
+        The names of the loaded tensors, and of the others; which state dict was taken.
 
     Raises:
-        ValueError: the path holds no weights, or those of another network.
+        ValueError: the path holds no weights, weights that are not finite, or those of another network; or it holds
+            Python objects.
     """
-    return inflate(network, frozen(network, state_of(path)))
+    taken, state = _state(path, network)
+    return replace(inflate(network, frozen(network, state)), source=taken)
 
 
 def state_of(path: Path) -> State:
-    """The state dict in a run folder or in a file. ValueError if there is none."""
+    """The state dict in a run folder or in a file, without what wrappers put in front of all keys.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return _state(path)[1]
+
+
+def _state(path: Path, network: nn.Module | None = None) -> tuple[str, State]:
+    """How the state dict of a path was found, and the state dict with the keys of the network."""
     if path.is_dir():
-        return _network(read_checkpoint(Run(path).last)["state_dict"])
-    if not path.is_file():
+        path = Run(path).last
+        content: Any = {"state_dict": read_checkpoint(path)["state_dict"]}
+    elif not path.is_file():
         raise ValueError(f"there is neither a run folder nor a file of weights '{path}'")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # Other files raise anything.
-        raise ValueError(f"'{path}' holds no weights, or is damaged ({type(error).__name__})") from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"'{path}' holds no state dict, which maps the names of weights to tensors")
-    return _network(state)
+    else:
+        content = read_content(path)
+    taken, found = chosen_state(content, f"'{path}'")
+    prefix, state = without_prefix(found, None if network is None else network.state_dict().keys())
+    refuse_not_finite({"state_dict": state}, f"'{path}'")
+    said = [taken] if taken and taken != "its 'state_dict'" else []
+    said += [f"keys without {prefix!r}"] if prefix not in ("", "network.") else []
+    return ", ".join(said), state
 
 
 def frozen(network: nn.Module, state: State) -> State:
@@ -63,8 +77,3 @@ def frozen(network: nn.Module, state: State) -> State:
             affine = Affine.folded(norm)
             state |= {f"{name}.weight": affine.weight, f"{name}.bias": affine.bias}
     return state
-
-
-def _network(state: State) -> State:
-    """The keys without the prefix `network.` of a checkpoint."""
-    return {key.removeprefix("network."): value for key, value in state.items()}

@@ -19,3 +19,9 @@ def between(name: str, value: float, low: float, high: float, usual: object) -> 
     """ValueError unless low < value < high."""
     if not low < value < high:
         raise ValueError(f"{name} must lie between {low:g} and {high:g}, got {value} ({usual} is usual)")
+
+
+def fraction(name: str, value: float, usual: object) -> None:
+    """ValueError unless 0 < value <= 1."""
+    if not 0 < value <= 1:
+        raise ValueError(f"{name} must be above 0 and at most 1, got {value} ({usual} is usual)")

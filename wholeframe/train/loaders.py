@@ -6,6 +6,7 @@ augmentation of a sample has its own random numbers, which depend neither on the
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,15 +71,17 @@ class Splits(L.LightningDataModule):
         super().__init__()
         self.train, self.val, self.classes = train, val, tuple(classes)
         self.data, self.seed, self.mean, self.std = data, seed, mean, std
+        self.trained: dict[int, int] = {}  # Batches of an epoch that a resumed run trained on before.
 
     def train_dataloader(self) -> DataLoader:
-        seed = epoch_seed(self.seed, self.trainer.current_epoch if self.trainer else 0)
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        seed = epoch_seed(self.seed, epoch)
         rank, ranks = self._rank()
         order = torch.Generator()
         batches = BatchSampler(RandomSampler(self.train, generator=order), self.data.batch, drop_last=True)
         return Replayed(
             Drawn(self.train, seed),
-            batch_sampler=Share(batches, rank, ranks),
+            batch_sampler=Share(batches, rank, ranks, self.trained.get(epoch, 0)),
             num_workers=self.data.workers,
             generator=order,
             seed=seed,
@@ -97,6 +100,16 @@ class Splits(L.LightningDataModule):
         samples, labels = batch
         return self.data.to_input(samples), labels
 
+    def state_dict(self) -> dict[str, int]:
+        """The epoch, and the number of batches of it that were trained on; 0 after the last one."""
+        assert self.trainer is not None
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        batches = done if done < self.trainer.num_training_batches else 0
+        return {"epoch": self.trainer.current_epoch, "batches": int(batches)}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self.trained = {state_dict["epoch"]: state_dict["batches"]}
+
     def picture(self, image: Tensor) -> np.ndarray:
         """An image `(3, h, w)` of these splits as 8-bit RGB `(h, w, 3)`."""
         colours = image.permute(1, 2, 0) * torch.tensor(self.std) + torch.tensor(self.mean)
@@ -107,16 +120,19 @@ class Splits(L.LightningDataModule):
 
 
 class Share(Sampler[list[int]]):
-    """The samples of one process in every batch; together the processes have the whole batch."""
+    """The samples of one process in every batch; together the processes have the whole batch.
 
-    def __init__(self, batches: BatchSampler, rank: int, ranks: int):
-        self.batches, self.rank, self.ranks = batches, rank, ranks
+    The first `trained` batches are left out, and count in the length: they are a part of the epoch.
+    """
+
+    def __init__(self, batches: BatchSampler, rank: int, ranks: int, trained: int = 0):
+        self.batches, self.rank, self.ranks, self.trained = batches, rank, ranks, trained
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[list[int]]:
-        return (batch[self.rank :: self.ranks] for batch in self.batches)
+        return (batch[self.rank :: self.ranks] for batch in islice(self.batches, self.trained, None))
 
 
 class Drawn(Dataset):
@@ -170,14 +186,27 @@ def batches_of(samples: Samples, seed: int, batch: int, workers: int) -> DataLoa
 
 
 def of_split(folder: Any, split: str) -> Any:
-    """The `train`, `val` or `test` files of an opened folder. ValueError if the folder has no such split."""
-    files = {"train": folder.train, "val": folder.val, "test": folder.test}[split]
+    """The `train`, `val`, `test` or `all` files of an opened folder. ValueError if the folder has no such split."""
+    files = {"train": folder.train, "val": folder.val, "test": folder.test, "all": folder.all}[split]
     if not files:
         raise ValueError(
             f"'{folder.root}' has no {split} split; give --split val (a folder has a test split if it has train/, val/ "
             "and test/)"
         )
     return files
+
+
+def refuse_workers(workers: int) -> None:
+    """ValueError if processes that decode samples cannot hand them over, because there is no shared memory."""
+    if workers:
+        try:
+            torch.zeros(1).share_memory_()
+            torch.multiprocessing.Lock()
+        except (RuntimeError, OSError) as error:
+            raise ValueError(
+                f"workers={workers}, but there is no shared memory (/dev/shm), through which they hand over samples "
+                f"({error}); give --workers 0"
+            ) from error
 
 
 def refuse_batch(root: Path, count: int, noun: str, batch: int) -> None:

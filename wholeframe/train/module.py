@@ -1,29 +1,79 @@
 """The training as Lightning runs it: a network, the task and the schedule of a recipe."""
 
+import time
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
+from torchmetrics import Metric
 
-from wholeframe.train.optim import parameter_groups, roles, scheduler
+from wholeframe.train.balance import balanced, training_labels
+from wholeframe.train.finite import log_interval
+from wholeframe.train.mixing import Mix, whole
+from wholeframe.train.optim import learning_rates, parameter_groups, roles, scheduler
 from wholeframe.train.recipe import SGD, Recipe
+from wholeframe.train.tasks.mean import Mean
+
+FIGURES = "train_figures"
+"""The entry of a checkpoint that holds the sums of an epoch so far, for a run that is resumed within it."""
 
 
 class TrainingModule(L.LightningModule):
-    """Logs `train/loss`, `val/loss` and the score of the task, such as `val/accuracy`."""
+    """Logs losses, scores, learning rates and the speed of a training.
+
+    Of single steps, `train/loss` and `lr/backbone`, `lr/blocks`; of an epoch, `train/epoch_loss`, the score of the task
+    on the training samples, such as `train/accuracy`, in training mode and before each step, `train/images_per_second`
+    without the validation, and `val/loss` and `val/accuracy`.
+    """
 
     def __init__(self, network: nn.Module, num_classes: int, recipe: Recipe):
         super().__init__()
         self.network, self.task, self.schedule = network, recipe.task, recipe.schedule
+        self.num_classes, self.noun = num_classes, recipe.data.noun
         self.roles = roles(network)  # Taken now, because FSDP flattens every parameter to a vector later.
+        self.mix = Mix(recipe.mixing, num_classes)
+        self.class_weights: Tensor | None = None
         self.metric = self.task.metric(num_classes)
+        self.train_metric = self.task.train_metric()
+        self.train_loss = Mean()
+        self.seconds, self.seen = 0.0, 0
+        self.resumed: list[dict[str, Any]] | None = None
+
+    def on_train_start(self) -> None:
+        if self.task.class_weights is not None:
+            labels = training_labels(self.trainer.datamodule.train)  # type: ignore[attr-defined]
+            self.class_weights = balanced(labels, self.num_classes).to(self.device)
+        if self.resumed and self.trainer.is_global_zero:  # The sums are those of all processes.
+            for metric, state in zip(self._figures(), self.resumed, strict=True):
+                for name, value in state.items():
+                    setattr(metric, name, apply_to_collection(value, Tensor, Tensor.to, self.device))
+        self.mark = time.perf_counter()
+
+    def on_train_epoch_start(self) -> None:
+        for metric in self._figures():
+            metric.reset()
+        self.seconds, self.seen = 0.0, 0
+        self.mark = time.perf_counter()
 
     def training_step(self, batch: tuple[Any, Any], _index: int) -> Tensor:
-        loss = self.task.loss(self.network, *batch)
+        samples, labels = self.mix(*batch)
+        logits = self.network(samples)
+        loss = self.task.loss(logits, labels, self.class_weights)
         self.log("train/loss", loss, prog_bar=True, sync_dist=True)
+        if (self.trainer.global_step + 1) % log_interval(self.trainer) == 0:
+            rates = learning_rates(self.trainer.optimizers[0])
+            self.log_dict({f"lr/{name}": rate for name, rate in rates.items()}, sync_dist=True)
+        self.train_loss.update(loss.detach(), len(samples))
+        self.train_metric.update(logits.detach(), whole(batch[1], labels))
         return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: tuple[Any, Any], batch_idx: int) -> None:
+        now = time.perf_counter()
+        self.seconds, self.mark = self.seconds + now - self.mark, now
+        self.seen += len(batch[0]) * self.trainer.world_size
 
     def validation_step(self, batch: tuple[Any, Any], _index: int) -> None:
         validated = self.task.validate(self.network, *batch, self.metric)
@@ -32,6 +82,24 @@ class TrainingModule(L.LightningModule):
         loss, count = validated
         self.log("val/loss", loss, sync_dist=True, batch_size=count)
         self.log(f"val/{self.task.score}", self.metric, prog_bar=True, batch_size=count)
+
+    def on_validation_epoch_end(self) -> None:
+        # The figures of the training share the row of the validation, which is written before the checkpoint.
+        self.log("train/epoch_loss", self.train_loss.compute(), sync_dist=True)
+        self.log(f"train/{self.task.score}", self.train_metric.compute(), sync_dist=True)
+        self.log(f"train/{self.noun}_per_second", self.seen / max(self.seconds, 1e-9), sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[FIGURES] = []
+        for metric in self._figures():
+            with metric.sync_context():
+                checkpoint[FIGURES].append(dict(metric.metric_state))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.resumed = checkpoint.get(FIGURES)
+
+    def _figures(self) -> tuple[Metric, Metric]:
+        return self.train_loss, self.train_metric
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         schedule = self.schedule

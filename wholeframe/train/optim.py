@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from wholeframe.surgery.placement import in_block
+from wholeframe.train.layer_rates import depth_of_parts
 from wholeframe.train.recipe import Cosine, OneCycle, Schedule, Steps
 
 START = 1e-3  # Fraction of the peak rate at which a warm-up begins.
@@ -20,11 +21,18 @@ class Role(NamedTuple):
 
     new: bool
     decays: bool
+    above: int = 0
+    """number of parts of the backbone that follow the part of the parameter"""
 
 
 def roles(model: nn.Module) -> dict[str, Role]:
     """The role of every parameter, by name."""
-    return {name: Role(in_block(name), p.ndim > 1) for name, p in model.named_parameters()}
+    depths = depth_of_parts(model)
+    last = max(depths.values(), default=0)
+    return {
+        name: Role(True, p.ndim > 1) if in_block(name) else Role(False, p.ndim > 1, last - depths[name])
+        for name, p in model.named_parameters()
+    }
 
 
 def parameter_groups(model: nn.Module, schedule: Schedule, roles: Mapping[str, Role]) -> list[dict[str, Any]]:
@@ -40,15 +48,29 @@ def parameter_groups(model: nn.Module, schedule: Schedule, roles: Mapping[str, R
     """
     groups: dict[Role, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        groups.setdefault(roles[name], []).append(parameter)
+        role = roles[name] if schedule.layer_lr < 1 else roles[name]._replace(above=0)
+        groups.setdefault(role, []).append(parameter)
     return [
         {
             "params": parameters,
-            "lr": schedule.lr * (schedule.block_lr if role.new else 1.0),
+            "lr": schedule.lr * (schedule.block_lr if role.new else schedule.layer_lr**role.above),
             "weight_decay": schedule.weight_decay if role.decays else 0.0,
+            "name": _name(role),
         }
         for role, parameters in groups.items()
     ]
+
+
+def _name(role: Role) -> str:
+    """The name under which the learning rate of a group is logged."""
+    if role.new:
+        return "blocks"
+    return f"backbone-{role.above}" if role.above else "backbone"
+
+
+def learning_rates(optimizer: Optimizer) -> dict[str, float]:
+    """The present learning rates, by the names of their groups; a checkpoint of an earlier version has no names."""
+    return {group.get("name", "backbone"): group["lr"] for group in optimizer.param_groups}
 
 
 def stepped(epoch: float, rate: Steps) -> float:

@@ -8,7 +8,7 @@ from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.build import ModelConfig
 from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.inputs.images import Images
-from wholeframe.train.limits import at_least, between, positive
+from wholeframe.train.limits import at_least, between, fraction, positive
 from wholeframe.train.tasks.classification import Classification
 
 
@@ -35,7 +35,8 @@ class SGD:
     """take the gradient at the point that momentum leads to"""
 
     def __post_init__(self):
-        at_least("momentum", self.momentum, 0, 0.9)
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum} (0.9 is usual)")
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs a momentum above 0, got momentum=0; give --no-nesterov or --momentum 0.9")
 
@@ -96,14 +97,23 @@ class Schedule:
     """the optimiser"""
     rate: OneCycle | Steps | Cosine = field(default_factory=OneCycle)
     """the learning rate over the epochs"""
+    layer_lr: float = 1.0
+    """factor on the learning rate from each part of the backbone to the part before it; 1 for the same rate everywhere,
+    0.75 is usual for fine-tuning; inserted blocks follow block_lr alone"""
+    ema: float | None = None
+    """decay of a moving average of the weights, which is evaluated and saved in their place; 0.999 is usual; None for
+    the weights themselves"""
 
     def __post_init__(self):
         at_least("epochs", self.epochs, 1, 20)
         positive("lr", self.lr, 4e-3)
         positive("block_lr", self.block_lr, 1)
         at_least("weight_decay", self.weight_decay, 0, 0.05)
+        fraction("layer_lr", self.layer_lr, 0.75)
         if self.clip is not None:
             positive("clip", self.clip, 1)
+        if self.ema is not None:
+            between("ema", self.ema, 0, 1, 0.999)
         drops = self.rate.drops if isinstance(self.rate, Steps) else ()
         if list(drops) != sorted(drops) or any(not 0 < drop < self.epochs for drop in drops):
             raise ValueError(
@@ -117,8 +127,27 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Mixing:
+    """Each training sample with a part of another one, and its labels in the same proportion.
+
+    With both, each batch takes one of them with equal chance.
+
+    Source: mixup, Zhang et al. (ICLR 2018); CutMix, Yun et al. (ICCV 2019).
+    """
+
+    mixup: float = 0.0
+    """both parameters of the Beta distribution of the weight of a whole sample; 0 for none, 0.2 is usual"""
+    cutmix: float = 0.0
+    """both parameters of the Beta distribution of the area that a rectangle leaves; 0 for none, 1 is usual"""
+
+    def __post_init__(self):
+        at_least("mixup", self.mixup, 0, 0.2)
+        at_least("cutmix", self.cutmix, 0, 1)
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """Model, data, schedule, task, seed and precision."""
+    """Model, data, schedule, task, seed, precision and mixing."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     data: Images | Clips = field(default_factory=Images)
@@ -128,9 +157,25 @@ class Recipe:
     """seed of the weights, of the order of samples and of their augmentation"""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """bf16 and fp16 keep softmax, context and statistics in float32"""
+    mixing: Mixing = field(default_factory=Mixing)
+    """samples that are mixed in training"""
 
 
-PARTS = (Recipe, ModelConfig, Images, Clips, Sampling, Classification, Schedule, AdamW, SGD, OneCycle, Steps, Cosine)
+PARTS = (
+    Recipe,
+    ModelConfig,
+    Images,
+    Clips,
+    Sampling,
+    Classification,
+    Schedule,
+    Mixing,
+    AdamW,
+    SGD,
+    OneCycle,
+    Steps,
+    Cosine,
+)
 TYPES = {kind.__name__: kind for kind in PARTS}
 
 

@@ -4,6 +4,8 @@ import pytest
 
 pytest.importorskip("av")
 
+import av
+
 from wholeframe.data.video.clip_folder import open_clips
 
 
@@ -38,3 +40,18 @@ def test_refused_folders(tmp_path, videos):
         open_clips(root, val_fraction=1)
     with pytest.raises(ValueError, match=r"window=4 divides the videos of a list, but '.*' has no list"):
         open_clips(root, window=4)
+
+
+def test_strict_finds_what_a_clip_could_not_be_read_from(videos):
+    """Packets in the middle are damaged; the head and the end, which `video_info` reads, are whole."""
+    root = videos("cat/1.mp4", "cat/2.mp4", "dog/3.mp4", "dog/4.mp4", count=250)
+    file = root / "dog" / "4.mp4"
+    with av.open(str(file)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    content = bytearray(file.read_bytes())
+    for position, size in packets[20:-20]:
+        content[position : position + size] = bytes(size)
+    file.write_bytes(content)
+    assert open_clips(root).problems == ()
+    with pytest.raises(ValueError, match=r"has 1 that cannot be used: 'dog/4.mp4' \("):
+        open_clips(root, strict=True)

@@ -11,7 +11,7 @@ import torch
 
 av = pytest.importorskip("av")
 
-from wholeframe.data.video import decode, file  # noqa: E402
+from wholeframe.data.video import decode, probe  # noqa: E402
 from wholeframe.data.video.file import VideoError, read_frames, video_info  # noqa: E402
 from wholeframe.data.video.region import Region  # noqa: E402
 
@@ -31,7 +31,7 @@ def decoded(monkeypatch):
             yield pair
 
     monkeypatch.setattr(decode, "timed", counting)
-    monkeypatch.setattr(file, "timed", counting)
+    monkeypatch.setattr(probe, "timed", counting)
     return count
 
 
@@ -151,6 +151,16 @@ def test_outside(tmp_path, make_video):
         read_frames(file, times=[2])
     with pytest.raises(ValueError, match="either indices or times"):
         read_frames(file)
+
+
+def test_a_last_frame_that_is_displayed_for_long(tmp_path, make_video, number_in):
+    """No frame follows for longer than frames last on average; the file is complete nevertheless."""
+    stamps = [20 * n for n in range(29)] + [5000]
+    for name in ("a.mkv", "a.mp4", "a.mov"):
+        info = video_info(make_video(tmp_path / name, 30, stamps=stamps, codec="libx264"))
+        assert info.lost == 0
+        frames = read_frames(info.path, times=[0.57, 2.5, 4.99, 5.0, info.seconds], info=info)
+        assert [number_in(frame) for frame in frames] == [28, 28, 28, 29, 29]
 
 
 # --------------------------------------------------------------------------------------- broken files

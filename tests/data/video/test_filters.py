@@ -112,6 +112,22 @@ def test_grey_is_neither_darker_nor_brighter():
     assert abs(np.mean(errors)) < 0.1
 
 
+@pytest.mark.parametrize(("kind", "most", "mean"), [("yuv420p", 1, 0.5), ("yuv420p10le", 3, 1.6)])
+def test_a_crop_is_brighter_than_the_definition_by_its_rounding_alone(kind, most, mean):
+    """On grey only rounding differs. The fast conversion rounds 8 bits down to a level, less than 1 of 255.
+
+    More bits are first rounded down to 8, less than 255/219 levels; both and the rounding of the crop are less than 3.
+    """
+    bits = int(kind[7:9]) if kind.endswith("le") else 8
+    levels = np.linspace(16 << bits - 8, 235 << bits - 8, 48 * 80).round().astype(np.uint16 if bits > 8 else np.uint8)
+    grey = np.full((24, 80), 128 << bits - 8, levels.dtype)
+    frame = av.VideoFrame.from_ndarray(np.concatenate([levels.reshape(48, 80), grey]), format=kind)
+    whole = torch.from_numpy(frame.to_ndarray(format="rgb24")).permute(2, 0, 1)
+    away = cut(BOXES["as it is"], frame).double() - whole.double()
+    assert away.min() >= 0 and away.max() <= most
+    assert float(away.mean()) == pytest.approx(mean, abs=0.15)
+
+
 def test_frames_in_any_order_and_more_than_once(tmp_path, make_video, number_in):
     file = make_video(tmp_path / "a.mp4", 30)
     region = Region(0, 0, 32, 96, (32, 96))

@@ -4,6 +4,8 @@ import pytest
 
 pytest.importorskip("av")
 
+from names import NAMES
+
 from wholeframe.data.video.clip_folder import open_clips
 
 
@@ -90,3 +92,56 @@ def test_truncated_files_are_used_up_to_the_missing_end(tmp_path, make_video, vi
     file = make_video(root / "dog" / "2.mkv", 400)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert "1 truncated file used up to the missing end: '2.mkv' (" in str(open_clips(root))
+
+
+def test_videos_by_content(videos):
+    root = videos("cat/1.mp4", "cat/2.mp4", "dog/3.mp4", "dog/4.mp4")
+    (root / "cat" / "2.mp4").rename(root / "cat" / "2.gif.part")
+    (root / "dog" / "4.mp4").rename(root / "dog" / "no suffix")
+    (root / "dog" / "notes.txt").write_text("words")
+    clips = open_clips(root)
+    assert len(clips.all) == 4 and clips.ignored == ("dog/notes.txt",)
+
+
+def test_videos_that_are_not_in_a_class_folder_and_hidden_names_are_said(videos):
+    root = videos("train/cat/1.mp4", "train/dog/2.mp4", "val/cat/3.mp4", "val/dog/4.mp4", "5.mp4", "val/6.mp4")
+    videos("train/.cache/7.mp4", "train/dog/.8.mp4")
+    clips = open_clips(root)
+    assert str(clips).endswith(
+        "; not read, since they lie outside the class folders: '5.mp4', 'val/6.mp4'; "
+        "not read, since their names start with a dot: 'train/.cache', 'train/dog/.8.mp4'"
+    )
+    assert ("5.mp4", "they lie outside the class folders") in clips.left_out()
+
+
+def test_unequal_classes_are_said(videos):
+    root = videos(*(f"cat/{number}.mp4" for number in range(8)), "dog/1.mp4", "dog/2.mp4")
+    assert "; the classes are unequal: 8 of 'cat' and 2 of 'dog' (train 6 and 1; val 2 and 1), so" in str(
+        open_clips(root)
+    )
+
+
+@pytest.mark.parametrize("names", [("cat/1.mp4", "cat/2.mp4"), ("cat/1.mp4", "dog/2.mp4"), ("1.mp4", "2.mp4")])
+def test_a_folder_as_a_whole(videos, names):
+    clips = open_clips(videos(*names), val_fraction=None)
+    assert not clips.divided and len(clips.all) == len(clips.train) == 2 and clips.val == ()
+    assert "(not divided into splits)" in str(clips)
+
+
+def test_files_of_one_name_are_classes_of_their_own(videos):
+    assert open_clips(videos("a.mp4", "a.mkv", "b.mp4")).classes == ("a.mkv", "a.mp4", "b")
+
+
+def test_no_file_can_be_used(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(ValueError, match=r"can be used: 'a.mp4' \(the file is empty\); repair or replace them"):
+        open_clips(tmp_path)
+
+
+def test_names_of_any_kind(videos):
+    root = videos(*(f"{name}/{other}.mp4" for name, other in zip(NAMES, reversed(NAMES), strict=True)))
+    for name in NAMES:
+        (root / name / f"bad {name[:99]}.mp4").touch()
+    clips = open_clips(root)
+    assert set(clips.classes) == set(NAMES) and len(clips.train) == len(NAMES) == len(clips.problems)
+    assert str(clips).isprintable() and str(clips).encode()

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("av")
 
+from PIL import Image
+
 from wholeframe.data.video.clip_folder import open_clips
 from wholeframe.data.video.segments import Action
 
@@ -165,3 +167,128 @@ def test_a_window_is_not_lost_to_rounding(videos):
     (root / "list.csv").write_text("video,start_time,end_time,label\n1.mp4,0,2.4,a\n2.mp4,0,2.4,a\n")
     clips = open_clips(root, window=0.8)
     assert [segment.end for segment in clips.train] == pytest.approx([0.8, 1.6, 2.4])
+
+
+# --------------------------------------------------------------------------------------------- what is said
+
+
+def test_videos_in_two_splits_are_pointed_out(videos, write_list):
+    rows = ("a.mp4,0,1,x,train", "a.mp4,1,2,y,test", "b.mp4,0,1,y,train", "b.mp4,0,2,y,val", "c.mp4,0,1,x,test")
+    root = write_list(videos("a.mp4", "b.mp4", "c.mp4"), "video,start_time,end_time,label,split", *rows)
+    said = str(open_clips(root))
+    assert "1 video in both train and val, whose scores are then too good: 'b.mp4'" in said
+    assert "1 video in both train and test, whose scores are then too good: 'a.mp4'" in said
+    assert "in both val and test" not in said
+
+
+def test_lines_without_a_split_and_repeated_lines_are_said(videos, write_list):
+    rows = ("a.mp4,x,", "b.mp4,y,train", "b.mp4,y,train", "c.mp4,x,val")
+    root = write_list(videos("a.mp4", "b.mp4", "c.mp4"), "video,label,split", *rows)
+    clips = open_clips(root)
+    assert len(clips.train) == 3 and "; 1 line without a split used for training; 1 line repeated" in str(clips)
+    assert "without a split" not in str(open_clips(write_list(root, "video,label", "a.mp4,x", "b.mp4,y")))
+
+
+def test_unequal_classes_are_said(videos, write_list):
+    rows = [
+        f"{name}.mp4,{start},{start + 1},{label}"
+        for name, start, label in [("a", 0, "x"), ("b", 0, "x"), ("c", 0, "x"), ("c", 1, "x"), ("a", 1, "y")]
+    ]
+    root = write_list(videos("a.mp4", "b.mp4", "c.mp4"), "video,start_time,end_time,label", *rows)
+    assert "; the classes are unequal: 4 of 'x' and 1 of 'y' (train" in str(open_clips(root))
+
+
+def test_what_cannot_be_read_is_listed_with_its_line(videos, write_list):
+    rows = ("a.mp4,0,1,x", "a.mp4,-1,1,x", "broken.mp4,0,1,y", "gone.mp4,0,1,y", "b.mp4,0,1,y")
+    root = write_list(videos("a.mp4", "b.mp4"), "video,start_time,end_time,label", *rows)
+    (root / "broken.mp4").touch()
+    (root / "other.csv").write_text("something,else\n")
+    assert open_clips(root).left_out() == [
+        ("broken.mp4 ('list.csv', line 4)", "the file is empty"),
+        ("gone.mp4 ('list.csv', line 5)", "there is no such file"),
+        ("a.mp4 ('list.csv', line 3)", "its part begins before the video, at -1 s"),
+        ("other.csv", "it is not a video, or not a list of videos"),
+    ]
+
+
+def test_a_list_as_a_whole(videos, write_list):
+    root = write_list(videos("a.mp4", "b.mp4"), "video,label", "a.mp4,x", "b.mp4,y")
+    clips = open_clips(root, val_fraction=None)
+    assert not clips.divided and len(clips.all) == len(clips.train) == 2 and clips.val == ()
+    assert str(clips) == "2 clips of 2 classes (not divided into splits)"
+    write_list(root, "video,label,split", "a.mp4,x,test", "b.mp4,y,test")
+    assert open_clips(root, val_fraction=None).divided
+
+
+# --------------------------------------------------------------------------------------- refused as a whole
+
+
+def test_no_video_can_be_used(videos, write_list):
+    root = write_list(videos("a.mp4"), "video,label", "x.mp4,walk", "y.mp4,sit")
+    message = (
+        r"none of the videos of '.*' can be used: 'x.mp4 \('list.csv', line 2\)' \(there is no such file\), .* They "
+    )
+    with pytest.raises(ValueError, match=message + "are looked for in '.*'; for another folder give --videos DIR"):
+        open_clips(root)
+
+
+def test_no_line_has_a_label(videos, write_list):
+    with pytest.raises(ValueError, match=r"no line of '.*' has a label; write the class of each video into its line"):
+        open_clips(write_list(videos("a.mp4"), "video,label", "a.mp4,"))
+
+
+def test_contradicting_lines_are_given(videos, write_list):
+    root = write_list(videos("a.mp4", "b.mp4"), "video,label", "b.mp4,x", "a.mp4,x", "a.mp4,y")
+    with pytest.raises(ValueError, match=r"both 'x' and 'y' \('list.csv', line 3; 'list.csv', line 4\)"):
+        open_clips(root)
+
+
+# --------------------------------------------------------------------------------------- folders of frames
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """`frames("x", 5)`: a folder of frames below `tmp_path / "videos"`."""
+
+    def make(name, count):
+        folder = tmp_path / "videos" / name
+        folder.mkdir(parents=True)
+        for number in range(1, count + 1):
+            Image.new("RGB", (48, 32), (10 * number, 0, 0)).save(folder / f"img_{number:05}.jpg")
+        return tmp_path / "videos"
+
+    return make
+
+
+def test_folders_of_frames_of_mmaction2(frames):
+    frames("x", 10)
+    root = frames("y", 6)
+    (root / "train_list.txt").write_text("x 8 1\ny 2 4 0\n")
+    clips = open_clips(root, rate=10)
+    assert clips.classes == ("0", "1")
+    assert parts(sorted((*clips.train, *clips.val), key=lambda segment: segment.path)) == [
+        ("x", 0, 0.8, (1,)),
+        ("y", 0.2, 0.6, (0,)),
+    ]
+    with pytest.raises(ValueError, match="stores no frame rate; give it, such as rate=25"):
+        open_clips(root)
+
+
+def test_a_rate_in_the_list(frames, write_list):
+    frames("x", 10)
+    root = frames("y", 6)
+    write_list(root, "video,label,fps", "x,a,10", "y,b,")
+    infos = {segment.path.name: segment.info for segment in open_clips(root, rate=3, val_fraction=None).train}
+    assert (infos["x"].seconds, infos["y"].seconds) == (1, 2)
+    write_list(root, "video,label,fps", "x,a,10", "x,a,20")
+    with pytest.raises(ValueError, match=r"'list\.csv', line 2 and 'list\.csv', line 3 give 'x' two frame rates"):
+        open_clips(root)
+
+
+def test_folders_of_frames_in_class_folders(frames):
+    for name in ("walk/1", "walk/2", "sit/3", "sit/4"):
+        root = frames(name, 4)
+    clips = open_clips(root, rate=25)
+    assert clips.classes == ("sit", "walk") and len(clips.train) == len(clips.val) == 2
+    with pytest.raises(ValueError, match="rate=0 is not a number of frames per second"):
+        open_clips(root, rate=0)

@@ -74,3 +74,36 @@ def test_one_label_per_image(photos):
 def test_values_that_cannot_be(fields, sentence):
     with pytest.raises(ValueError, match=sentence):
         Images(**fields)
+
+
+def test_samples_are_the_splits_with_names_and_labels(photos, inputs):
+    samples = inputs.samples()
+    assert len(samples) == 16 and len(set(samples)) == 16
+    for split in ("train", "val", "test"):
+        assert [(name,) for s, name, _ in samples if s == split] == inputs.names(split)
+    assert all(name.split("/")[1] == label for _, name, label in samples)
+    assert inputs.divided and len(inputs.names("all")) == 16
+
+
+def test_a_folder_as_a_whole(tmp_path, make_photos):
+    photos = make_photos(tmp_path / "photos", count=3)
+    inputs = open_inputs(DATA, ImageLocation(photos), Classification(), 0, whole=True)
+    assert not inputs.divided and len(inputs.names("all")) == 6
+    assert sum(len(batch) for batch, _ in inputs.batches("all", None)) == 6
+
+
+def test_what_cannot_be_read(tmp_path, make_photos):
+    photos = make_photos(tmp_path / "photos", count=3)
+    (photos / inputs_class(photos) / "bad.jpg").touch()
+    inputs = open_inputs(DATA, ImageLocation(photos), Classification(), 0)
+    name = f"{inputs_class(photos)}/bad.jpg"
+    assert inputs.left_out() == [(name, "the file is empty")]
+    said = f"1 of 7 images could not be read and are left out: 1 (the file is empty): '{name}'"
+    assert inputs.failures() == said
+    with pytest.raises(ValueError, match=r"1 of 7 images of '.*' cannot be read, .* give --tolerate 0\.2 to train"):
+        inputs.refuse_unread()
+    open_inputs(DATA, ImageLocation(photos, tolerate=0.2), Classification(), 0).refuse_unread()
+
+
+def inputs_class(photos):
+    return sorted(folder.name for folder in photos.iterdir())[0]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from wholeframe.train.tasks.classification import Classification, ClassScores, MeanAveragePrecision, average_precision
+from wholeframe.train.tasks.class_scores import ClassScores, average_precision
+from wholeframe.train.tasks.classification import Classification, MeanAveragePrecision
 
 
 def test_average_precision_by_hand():
@@ -35,12 +36,12 @@ ONE, MANY = Classification("one"), Classification("many")
 
 
 def test_one_and_many_labels():
-    logits, given = torch.tensor([[2.0, 0.0, -2.0]]), nn.Identity()
+    logits = torch.tensor([[2.0, 0.0, -2.0]])
     assert float(ONE.predictions(logits[:, None]).sum()) == pytest.approx(1)
     assert MANY.predictions(logits[:, None])[0].tolist() == pytest.approx([0.8808, 0.5, 0.1192], abs=1e-4)
-    assert float(ONE.loss(given, logits, torch.tensor([0]))) == pytest.approx(-float(logits.log_softmax(1)[0, 0]))
+    assert float(ONE.loss(logits, torch.tensor([0]))) == pytest.approx(-float(logits.log_softmax(1)[0, 0]))
     by_hand = -(logits.sigmoid()[0, 0].log() + (1 - logits.sigmoid()[0, 1:]).log().sum()) / 3
-    assert float(MANY.loss(given, logits, torch.tensor([[1.0, 0.0, 0.0]]))) == pytest.approx(float(by_hand))
+    assert float(MANY.loss(logits, torch.tensor([[1.0, 0.0, 0.0]]))) == pytest.approx(float(by_hand))
     assert (ONE.score, MANY.score) == ("accuracy", "mAP")
 
 
@@ -87,3 +88,29 @@ def test_scores_as_a_table(tmp_path):
         ["b", "walk;sit", "", "0.200000", "0.100000"],
         ["c", "not read", "", "", ""],
     ]
+
+
+def test_smoothed_and_weighted_losses_by_hand():
+    logits, weights = torch.tensor([[2.0, 0.0], [0.5, 1.0]]), torch.tensor([1.0, 3.0])
+    logs = logits.log_softmax(1)
+    smooth = Classification("one", label_smoothing=0.2)
+    assert float(smooth.loss(logits, torch.tensor([0, 1]))) == pytest.approx(
+        -float(0.9 * logs[0, 0] + 0.1 * logs[0, 1] + 0.9 * logs[1, 1] + 0.1 * logs[1, 0]) / 2
+    )
+    assert float(ONE.loss(logits, torch.tensor([0, 1]), weights)) == pytest.approx(
+        -float(logs[0, 0] + 3 * logs[1, 1]) / 4
+    )
+    soft = torch.tensor([[0.3, 0.7], [1.0, 0.0]])
+    assert float(ONE.loss(logits, soft)) == pytest.approx(-float((soft * logs).sum()) / 2)
+
+    positive, negative = logits.sigmoid().log(), (-logits).sigmoid().log()
+    many = Classification("many", label_smoothing=0.2)
+    smoothed = 0.8 * soft + 0.1
+    by_hand = -(weights * smoothed * positive + (1 - smoothed) * negative).mean()
+    assert float(many.loss(logits, soft, weights)) == pytest.approx(float(by_hand))
+
+
+@pytest.mark.parametrize("value", [-0.1, 1, float("nan")])
+def test_smoothing_that_cannot_be(value):
+    with pytest.raises(ValueError, match="label_smoothing must be at least 0 and below 1"):
+        Classification(label_smoothing=value)

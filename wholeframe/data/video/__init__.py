@@ -3,7 +3,8 @@
 What there is to read:
 
 - `clip_folder`: open a folder or a list of labelled videos (`open_clips`).
-- `from_folders`, `from_lists`, `csv_lists`: the layouts it reads.
+- `from_folders`, `from_lists`: the layouts it reads.
+- `csv_lists`, `bare_lists`: lists with and without names of columns (`list_rows`, `list_text`, `find_videos`).
 - `segments`: labelled parts of videos, and the folder that holds them.
 - `infos`: check every file of a folder.
 
@@ -12,12 +13,15 @@ From a segment to tensors:
 - `sampling`: which frames make a clip.
 - `crops`, `region`: which part of a frame a network sees, and in which colours.
 - `views`: how many clips and crops of one video are evaluated.
-- `dataset`: all of it as a data set, for training and for evaluation.
+- `dataset`: all of it as a data set, for training and for evaluation; `failures`: what could not be read.
 
 Decoding:
 
-- `file`: read the header and the requested frames of one file.
-- `length`: where a file ends, and how much of it is missing.
+- `file`: read the length and the requested frames of one video.
+- `frames_folder`: the same for a folder of numbered images.
+- `formats`, `extensions`: which files are videos, by content.
+- `opened`, `info`: a file that is open, and what is known of it.
+- `probe`, `length`: how many frames a file has, when they are displayed, and how much is missing.
 - `decode`: decode no more of a file than these frames need.
 - `filters`: crop and scale a frame before it is converted to RGB.
 """

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from wholeframe.data.video.crops import Crop
+from wholeframe.data.video.failures import Failures
 from wholeframe.data.video.file import Backend, VideoError, VideoInfo, read_frames, video_info
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.data.video.segments import ClipFolder, Segment
-from wholeframe.messages import listed
 
 Target = int | Tensor
 """The index of the class; for a multi-label folder a `(classes,)` float32 of zeros and ones."""
@@ -48,7 +48,7 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
         self.folder, self.segments, self.sampling = folder, tuple(segments), sampling
         self.crop = crop
         self.backend: Backend = backend
-        self.failed = _shared_counts(self.segments)
+        self.failed = Failures(self.segments)
 
     def __len__(self) -> int:
         return len(self.segments)
@@ -62,8 +62,8 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
                 indices = [first + frame for frame in self.sampling.random(total)]
                 region = self.crop.draw(info.height, info.width)
                 frames = read_frames(segment.path, indices, region=region, backend=self.backend, info=info)
-            except (VideoError, OSError):
-                self.failed[number] += 1
+            except (VideoError, OSError) as error:
+                self.failed.add(number, error)
                 continue
             return self.crop.views(frames), target(self.folder, _shown(segment, info, indices))
         raise ValueError(
@@ -74,9 +74,18 @@ class ClipDataset(Dataset[tuple[Tensor, Target]]):
     def _from(self, index: int) -> Iterator[int]:
         return ((index + step) % len(self) for step in range(len(self)))
 
+    @property
+    def labels(self) -> Tensor:
+        """The labels of every segment: indices, or rows of ones and zeros."""
+        return torch.stack([torch.as_tensor(target(self.folder, segment.labels)) for segment in self.segments])
+
+    def name(self, index: int) -> str:
+        """The file of a segment, for messages."""
+        return f"'{self.segments[index].path}'"
+
     def failures(self) -> str:
-        """The clips that could not be read so far, in one sentence; empty if there are none."""
-        return _failures(self.segments, self.failed, "the next clip was taken instead")
+        """The clips that could not be read so far, by reason, in one sentence; empty if there are none."""
+        return self.failed.sentence("the next clip was taken instead")
 
 
 class ViewDataset(Dataset[tuple[Tensor, Target]]):
@@ -112,7 +121,7 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
         self.folder, self.segments, self.sampling = folder, tuple(segments), sampling
         self.crop, self.clips = crop, clips
         self.backend: Backend = backend
-        self.failed = _shared_counts(self.segments)
+        self.failed = Failures(self.segments)
 
     def __len__(self) -> int:
         return len(self.segments)
@@ -127,8 +136,8 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
             region = self.crop.draw(info.height, info.width)
             indices = [first + frame for frame in needed]
             frames = read_frames(segment.path, indices, region=region, backend=self.backend, info=info)
-        except (VideoError, OSError):
-            self.failed[index] += 1
+        except (VideoError, OSError) as error:
+            self.failed.add(index, error)
             return self._black(segment), _no_label(self.folder)
         position = {frame: number for number, frame in enumerate(needed)}
         views = [self.crop.views(frames[[position[frame] for frame in clip]]) for clip in clips]
@@ -140,8 +149,8 @@ class ViewDataset(Dataset[tuple[Tensor, Target]]):
         return torch.cat([self.crop(black)] * self.clips)
 
     def failures(self) -> str:
-        """The clips that could not be read so far, in one sentence; empty if there are none."""
-        return _failures(self.segments, self.failed, "it was left out of the score")
+        """The clips that could not be read so far, by reason, in one sentence; empty if there are none."""
+        return self.failed.sentence("it was left out of the score")
 
 
 def frames_of(segment: Segment, info: VideoInfo) -> tuple[int, int]:
@@ -171,15 +180,3 @@ def _shown(segment: Segment, info: VideoInfo, indices: Sequence[int]) -> Sequenc
 
 def _no_label(folder: ClipFolder) -> Target:
     return torch.full((len(folder.classes),), -1.0) if folder.multilabel else -1
-
-
-def _shared_counts(segments: Sequence[Segment]) -> Tensor:
-    return torch.zeros(len(segments), dtype=torch.int32).share_memory_()
-
-
-def _failures(segments: Sequence[Segment], failed: Tensor, consequence: str) -> str:
-    if not failed.any():
-        return ""
-    numbers = failed.nonzero().flatten().tolist()
-    named = listed(f"'{segments[number].path}' ({int(failed[number])} times)" for number in numbers)
-    return f"{len(numbers)} of {len(segments)} clips could not be decoded, and {consequence}: {named}"

@@ -5,30 +5,26 @@ clip = read_frames("wave.mp4", [0, 2, 4])   # (3, 3, 256, 340) uint8
 """
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 try:
-    import av
-    from av.container import InputContainer
-    from av.error import FFmpegError
-    from av.stream import Disposition
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
-    from av.video.stream import VideoStream
 except ImportError as error:  # pragma: no cover
     raise ImportError("videos are decoded by PyAV, which is not installed: pip install 'wholeframe[video]'") from error
 
-from wholeframe.data.video.decode import END, Decoder, rate, timed
+from wholeframe.data.video.decode import Decoder
 from wholeframe.data.video.filters import RegionFilter
-from wholeframe.data.video.length import end_of, missing_seconds
+from wholeframe.data.video.frames_folder import check_folder, frames_info, read_folder
+from wholeframe.data.video.info import VideoError, VideoInfo
+from wholeframe.data.video.opened import Opened
+from wholeframe.data.video.probe import probe
 from wholeframe.data.video.region import Region
-from wholeframe.messages import listed, one_of
+from wholeframe.messages import one_of
 
 Backend = Literal["pyav", "torchcodec"]
 
@@ -36,86 +32,30 @@ EPSILON = 1e-6
 """Seconds; finer than the clock of any container, so that a rounded time is not before its frame."""
 
 
-class VideoError(ValueError):
-    """A file is not a video that can be decoded. The message gives the path and the reason."""
+def video_info(path: str | os.PathLike[str], *, rate: float | None = None) -> VideoInfo:
+    """Read the length and the size of a video.
 
-    def __init__(self, path: str | os.PathLike[str], reason: str):
-        super().__init__(f"'{os.fspath(path)}' is not a video that can be decoded ({reason})")
-        self.path, self.reason = Path(path), reason
-
-    def __reduce__(self):
-        return type(self), (self.path, self.reason)  # So that worker processes can send it to the main process.
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """The length and the size of a video file.
-
-    Attributes:
-        path: the file.
-        frames: the number of frames, `seconds * fps` rounded.
-        fps: frames per second, on average.
-        seconds: from the first frame to the end of the last frame in the file.
-        height: rows of the image as it is displayed.
-        width: columns of the image as it is displayed.
-        rotation: degrees counter-clockwise from the stored to the displayed image.
-        start: the time of the first frame on the clock of the file, in seconds.
-        lost: seconds that the header announces and the file does not hold (a broken download), or 0.
-    """
-
-    path: Path
-    frames: int
-    fps: float
-    seconds: float
-    height: int
-    width: int
-    rotation: int = 0
-    start: float = 0.0
-    lost: float = 0.0
-
-    def times(self, indices: Sequence[int]) -> list[float]:
-        """The middle of the time that each frame is displayed, in seconds from the first frame."""
-        wrong = [index for index in indices if not 0 <= index < self.frames]
-        if wrong:
-            raise ValueError(f"'{self.path}' has frames 0 to {self.frames - 1}, but not {listed(map(str, wrong))}")
-        return [(index + 0.5) / self.fps for index in indices]
-
-
-def video_info(path: str | os.PathLike[str]) -> VideoInfo:
-    """Read the header of a file, its first frame, and the times of its last packets.
-
-    The rest is read only if the header announces more than the file holds. The length and the number of frames are
-    therefore those of the file, not those of its header.
+    The length and the number of frames are those of the file, not those of its header. The header and the last packets
+    suffice if the file has an index of all frames (MP4, QuickTime, AVI). Otherwise all packets are read, but not
+    decoded. A file without times of display (a stream without a container) is decoded once, to count its frames.
 
     Args:
-        path: the file.
+        path: the file, or a folder of numbered frames (`frames_folder`).
+        rate: frames per second of a folder of frames, which stores none. A file stores its own.
 
     Returns:
         The length and the size of the video.
 
     Raises:
         FileNotFoundError: there is no such file.
-        VideoError: the file holds no video that can be decoded.
+        VideoError: the file holds no video that can be decoded, or a folder of frames has no rate.
+        ValueError: `rate` is given for a file.
     """
-    with _opened(path) as (container, stream):
-        fps = rate(stream)
-        start, first = next(timed(container, stream), END)
-        if first is None:
-            raise VideoError(path, "it has no frames")
-        end = end_of(container, stream)
-        seconds = max(end - start, 1 / fps)
-        turned = first.rotation % 180 == 90
-        return VideoInfo(
-            path=Path(path),
-            frames=max(round(seconds * fps), 1),
-            fps=fps,
-            seconds=seconds,
-            height=first.width if turned else first.height,
-            width=first.height if turned else first.width,
-            rotation=first.rotation % 360,
-            start=start,
-            lost=missing_seconds(container, stream, end),
-        )
+    if os.path.isdir(path):
+        return frames_info(path, rate)
+    if rate is not None:
+        raise ValueError(f"'{path}' is a file, which stores its own frame rate; give rate={rate:g} for a folder alone")
+    return probe(path)
 
 
 def read_frames(
@@ -135,10 +75,11 @@ def read_frames(
     kept.
 
     Decoding begins at the last key frame before a needed frame, so time and memory depend on the request, not on the
-    length of the file. The rotation stored in the file is applied.
+    length of the file. The rotation stored in the file is applied. Frames of another size than the first, which some
+    recordings have, are scaled to its size.
 
     Args:
-        path: the file.
+        path: the file, or a folder of numbered frames; a folder needs its `info`, which has the rate.
         indices: frame numbers, from 0 to `info.frames - 1`, in any order, also repeated.
         times: instead of `indices`, seconds from the first frame.
         region: the region to read of every frame, scaled to `region.size`; by default the whole frame, which takes
@@ -169,40 +110,78 @@ def read_frames(
         raise ValueError(f"'{path}' is {info.seconds:g} s long, so it has no frame at {outside[0]:g} s")
     if not times:
         return torch.empty(0, 3, *(region.size if region else (info.height, info.width)), dtype=torch.uint8)
+    if os.path.isdir(path):
+        return read_folder(info, times, region)
     return {"pyav": _by_pyav, "torchcodec": _by_torchcodec}[backend](path, info, times, region)
+
+
+def check_frames(info: VideoInfo) -> None:
+    """Decode every frame of a video, as `read_frames` does, so that no clip of it fails later.
+
+    Args:
+        info: the `video_info` of the video.
+
+    Raises:
+        FileNotFoundError: the file is gone.
+        VideoError: a frame cannot be read; the message gives the reason.
+    """
+    if info.path.is_dir():
+        return check_folder(info)
+    for _ in _shown(info.path, info, info.times(range(info.frames))):
+        pass
 
 
 def _by_pyav(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float], region: Region | None) -> Tensor:
     wanted = sorted(set(times))
-    write = RegionFilter(region, (info.height, info.width), info.rotation) if region else _WholeFrame(info.rotation)
+    write = RegionFilter(region, (info.height, info.width), info.rotation) if region else _WholeFrame(info)
     frames = _empty(len(wanted), region.size if region else (info.height, info.width), planes=region is not None)
-    moments, shown = [info.start + time + EPSILON for time in wanted], None
-    with _opened(path) as (container, stream):
-        decoder = Decoder(container, stream, moments, info.fps)
-        for number, moment in enumerate(moments):
-            decoder.move(moment)
-            frame = decoder.frame
-            if frame is None or (decoder.following is None and moment > decoder.began + 2.5 / info.fps):
-                raise VideoError(path, f"it ends before {wanted[number]:.2f} s, but should last {info.seconds:.2f} s")
-            if frame is shown:
-                frames[number] = frames[number - 1]
-            else:
-                write(frame, frames[number])
-            shown = frame
+    shown = None
+    for number, frame in enumerate(_shown(path, info, wanted)):
+        if frame is shown:
+            frames[number] = frames[number - 1]
+        else:
+            write(frame, frames[number])
+        shown = frame
     if wanted == list(times):
         return frames
     position = {time: number for number, time in enumerate(wanted)}
     return frames[[position[time] for time in times]]
 
 
-class _WholeFrame:
-    """Convert many frames to RGB with one `VideoReformatter`, because its setup takes longer than a frame."""
+def _shown(path: str | os.PathLike[str], info: VideoInfo, times: Sequence[float]) -> Iterator[VideoFrame]:
+    """The frame displayed at each of some ascending times, in seconds from the first frame."""
+    moments = [info.start + time + EPSILON for time in times]
+    with Opened(path) as video:
+        decoder = Decoder(video, moments, info)
+        for time, moment in zip(times, moments, strict=True):
+            decoder.move(moment)
+            frame = decoder.frame
+            if frame is None or _cut_off(decoder, moment, info):
+                raise VideoError(path, f"it ends before {time:.2f} s, but should last {info.seconds:.2f} s")
+            yield frame
 
-    def __init__(self, rotation: int):
-        self.turns, self.rgb = rotation // 90 if rotation % 90 == 0 else 0, VideoReformatter()
+
+def _cut_off(decoder: Decoder, moment: float, info: VideoInfo) -> bool:
+    """Whether the frames end, well before a moment, at another frame than the last of `info`."""
+    tolerated = 2.5 / info.fps
+    before_last = decoder.began < info.start + info.last - tolerated
+    return decoder.following is None and before_last and moment > decoder.began + tolerated
+
+
+class _WholeFrame:
+    """Convert many frames to RGB with one `VideoReformatter`, because its setup takes longer than a frame.
+
+    Frames of another size than the first are scaled to it.
+    """
+
+    def __init__(self, info: VideoInfo):
+        self.turns = info.rotation // 90 if info.rotation % 90 == 0 else 0
+        self.height, self.width = (info.width, info.height) if self.turns % 2 else (info.height, info.width)
+        self.rgb = VideoReformatter()
 
     def __call__(self, frame: VideoFrame, into: Tensor) -> None:
-        image = torch.from_numpy(self.rgb.reformat(frame, format="rgb24", threads=1).to_ndarray())
+        rgb = self.rgb.reformat(frame, self.width, self.height, format="rgb24", interpolation="BILINEAR", threads=1)
+        image = torch.from_numpy(rgb.to_ndarray())
         into.copy_(torch.rot90(image, self.turns).permute(2, 0, 1))
 
 
@@ -230,38 +209,3 @@ def _by_torchcodec(
     except (RuntimeError, ValueError, IndexError) as error:
         raise VideoError(path, str(error).strip().splitlines()[0]) from error
     return region.of(frames) if region else frames
-
-
-class _opened:
-    """`with _opened(path) as (container, stream)`: an error of FFmpeg inside the block becomes a `VideoError`."""
-
-    def __init__(self, path: str | os.PathLike[str]):
-        self.path = path
-
-    def __enter__(self) -> tuple[InputContainer, VideoStream]:
-        try:
-            if os.path.getsize(self.path) == 0:
-                raise VideoError(self.path, "the file is empty")
-            # Metadata in another encoding than UTF-8 must not keep the frames from being read.
-            self.container = av.open(os.fspath(self.path), metadata_errors="replace")
-        except FileNotFoundError:
-            raise FileNotFoundError(f"there is no file '{self.path}'") from None
-        except (FFmpegError, OSError) as error:
-            raise VideoError(self.path, _reason(error)) from error
-        streams = [s for s in self.container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
-            kinds = sorted({stream.type for stream in self.container.streams})
-            self.container.close()
-            raise VideoError(self.path, f"it has {' and '.join(kinds) or 'nothing'}, but no video")
-        streams[0].codec_context.thread_count = 1  # A loader runs one process per core.
-        return self.container, streams[0]
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.container.close()
-        if isinstance(error, (FFmpegError, ValueError)) and not isinstance(error, VideoError):
-            raise VideoError(self.path, _reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    strerror = getattr(error, "strerror", None)
-    return str(strerror or error).rstrip(".") or type(error).__name__

@@ -4,17 +4,29 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from wholeframe.data.video.file import VideoError, VideoInfo, video_info
+from wholeframe.data.video.file import VideoError, VideoInfo, check_frames, video_info
 from wholeframe.data.video.segments import LeftOut
 from wholeframe.messages import counted, listed
 
 
-def infos_of(root: Path, files: Sequence[Path]) -> tuple[dict[Path, VideoInfo], tuple[LeftOut, ...]]:
-    """The info of each file that decodes, and the reasons why the others do not."""
+def infos_of(
+    root: Path, files: Sequence[Path], *, rate: float | None = None, every_frame: bool = False
+) -> tuple[dict[Path, VideoInfo], tuple[LeftOut, ...]]:
+    """The info of each video that decodes, and the reasons why the others do not.
+
+    Args:
+        root: the folder that the names in reasons are relative to.
+        files: files, and folders of frames.
+        rate: frames per second of the folders of frames.
+        every_frame: decode each video as a whole, so that what can be read later is known now.
+    """
 
     def info_or_error(file: Path) -> VideoInfo | VideoError:
         try:
-            return video_info(file)
+            info = video_info(file, rate=rate if file.is_dir() else None)
+            if every_frame:
+                check_frames(info)
+            return info
         except VideoError as error:
             return error
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from wholeframe.data.splits import sizes
 from wholeframe.data.video.file import VideoInfo
-from wholeframe.messages import counted, listed
+from wholeframe.messages import counted, in_quotes, listed, shown
 
 
 class Action(NamedTuple):
@@ -48,7 +50,12 @@ class LeftOut:
     reason: str
 
     def __str__(self) -> str:
-        return f"'{self.name}' ({self.reason})"
+        return f"'{shown(self.name)}' ({shown(self.reason)})"
+
+
+def reasons(left_out: Sequence[LeftOut]) -> tuple[tuple[str, str], ...]:
+    """As pairs of a name and a reason."""
+    return tuple((each.name, each.reason) for each in left_out)
 
 
 @dataclass(frozen=True)
@@ -64,9 +71,12 @@ class ClipFolder:
         multilabel: whether a segment may have any number of labels.
         problems: files that do not decode, and lines that name a time outside their video.
         missing: videos that a list names and that do not exist.
-        ignored: files in class folders without the extension of a video, and CSV files of another format.
+        ignored: files in class folders that are not videos, and lists of another format.
+        overlooked: videos that lie in no class folder, and names that start with a dot, with the reason.
         notes: what to keep in mind, such as parts that were shortened, or clips in both train and val.
         split: how the splits were made, in a few words.
+        lost: the samples that cannot be read, with the reason: a file that is broken or missing, or a line of a list.
+        divided: whether there are splits; if not, `train` holds everything.
     """
 
     root: Path
@@ -78,8 +88,21 @@ class ClipFolder:
     problems: tuple[LeftOut, ...] = ()
     missing: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    overlooked: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     split: str = ""
+    lost: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    divided: bool = True
+
+    @property
+    def all(self) -> tuple[Segment, ...]:
+        """The segments of all splits, each once."""
+        return tuple(dict.fromkeys((*self.train, *self.val, *self.test)))
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """Every file, and every line of a list, that is not used, with the reason."""
+        ignored = ((name, "it is not a video, or not a list of videos") for name in self.ignored)
+        return [*self.lost, *ignored, *self.overlooked]
 
     def __str__(self) -> str:
         return self.describe()
@@ -87,17 +110,20 @@ class ClipFolder:
     def describe(self) -> str:
         """The sizes of the splits, and everything that was left out, in one sentence."""
         kind = "multi-label clips" if self.multilabel else "clips"
-        parts = [f"{sizes(self.train, self.val, self.test)} {kind} of {len(self.classes)} classes ({self.split})"]
+        count = sizes(self.train, self.val, self.test) if self.divided else str(len(self.train))
+        parts = [f"{count} {kind} of {len(self.classes)} classes ({self.split})"]
         if self.problems:
             parts.append(f"{len(self.problems)} skipped: {listed(map(str, self.problems))}")
         if self.missing:
-            parts.append(f"{counted(len(self.missing), 'video')} not there: {listed(map(repr, self.missing))}")
+            parts.append(f"{counted(len(self.missing), 'video')} not there: {listed(in_quotes(self.missing))}")
         for name, segments in (("train", self.train), ("val", self.val), ("test", self.test)):
             absent = self._absent(segments)
             if segments and absent:
                 parts.append(f"no {name} clip of {listed(absent)}")
         if self.ignored:
-            parts.append(f"ignored: {listed(self.ignored)}")
+            parts.append(f"ignored: {listed(map(shown, self.ignored))}")
+        for why, group in groupby(self.overlooked, key=itemgetter(1)):
+            parts.append(f"not read, since {why}: {listed(in_quotes(name for name, _ in group))}")
         return "; ".join([*parts, *self.notes])
 
     def _absent(self, segments: Sequence[Segment]) -> list[str]:

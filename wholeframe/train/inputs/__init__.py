@@ -32,20 +32,37 @@ class Inputs(Protocol):
         """One sentence: the number of samples and classes, and every file that was left out."""
         ...
 
+    @property
+    def divided(self) -> bool:
+        """Whether there are splits. False if the data gives none and was opened whole: its one split is "all"."""
+        ...
+
     def splits(self) -> Splits:
         """Augmented training samples, and the samples that every epoch is validated on."""
         ...
 
     def batches(self, split: str, views: Views | None) -> DataLoader:
-        """All samples of "train", "val" or "test" in order, as an evaluation reads them."""
+        """All samples of "train", "val", "test" or "all" in order, as an evaluation reads them."""
         ...
 
     def names(self, split: str) -> list[tuple[str, ...]]:
         """A name per sample of a split, a string for each column of `header`."""
         ...
 
+    def samples(self) -> list[tuple[str, str, str]]:
+        """The split, the name and the label of every sample: what a run compares when it is resumed."""
+        ...
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """Every file, and every line of a list, that is not used, with the reason."""
+        ...
+
+    def refuse_unread(self) -> None:
+        """ValueError if more samples cannot be read than the location tolerates for a training."""
+        ...
+
     def failures(self) -> str:
-        """One sentence about the files that stopped decoding; empty if there are none."""
+        """One sentence about the samples that could not be read, by reason; empty if there are none."""
         ...
 
 
@@ -80,12 +97,12 @@ class DataSpec(Batching, Protocol):
         """A function from a file to one sample, prepared as for an evaluation."""
         ...
 
-    def open(self, location: Any, task: Task, seed: int) -> Inputs:
+    def open(self, location: Any, task: Task, seed: int, whole: bool = False) -> Inputs:
         """Index a folder and divide it into splits."""
         ...
 
 
-def open_inputs(data: DataSpec, location: Any, task: Task, seed: int) -> Inputs:
+def open_inputs(data: DataSpec, location: Any, task: Task, seed: int, whole: bool = False) -> Inputs:
     """Index the data of a recipe and divide it into splits.
 
     Args:
@@ -93,8 +110,10 @@ def open_inputs(data: DataSpec, location: Any, task: Task, seed: int) -> Inputs:
         location: the folder, a `data.location`.
         task: the training task; its labels must be those of the folder.
         seed: chooses the samples that are held out where the folder does not define the splits.
+        whole: hold nothing out where the folder does not define the splits, to evaluate all of it. The inputs are then
+            not `divided`, and their split is "all".
 
     Raises:
         ValueError: the folder has another layout, or other labels than the task.
     """
-    return data.open(location, task, seed)
+    return data.open(location, task, seed, whole)

@@ -1,5 +1,6 @@
 """Clips of videos, as a value of the recipe. `inputs.videos` opens them, and is imported only then: it needs PyAV."""
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,10 +13,12 @@ import torch
 import tyro
 from torch import Tensor, nn
 
+from wholeframe.data.images import refuse_randaugment
 from wholeframe.data.video.crops import Colours, normalised
-from wholeframe.data.video.csv_lists import TimeUnit
+from wholeframe.data.video.list_text import TimeUnit
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.data.video.views import PUBLISHED, Views, read_views
+from wholeframe.train.inputs.unread import TOLERATED, refuse_tolerance
 from wholeframe.train.limits import at_least, between
 from wholeframe.train.tasks import Task
 
@@ -30,10 +33,17 @@ class ClipLocation:
     """folder of the videos: class folders, or a folder with a CSV list, or the list itself"""
     strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """raise an error for a file that does not decode, instead of naming it and leaving it out"""
+    tolerate: float = TOLERATED
+    """training: largest fraction of the clips that may be unreadable; above it no training starts"""
     videos: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """folder of the videos of a list, if it is not the folder of the list"""
     unit: TimeUnit | None = None
     """unit of the times in a list, if its column names do not give it"""
+    rate: float | None = None
+    """frames per second of folders of frames (img_00001.jpg, ...), if a list does not give them"""
+
+    def __post_init__(self):
+        refuse_tolerance(self.tolerate)
 
 
 @dataclass(frozen=True)
@@ -61,12 +71,17 @@ class Clips:
     """fraction held out for validation if neither folders nor the list define the splits"""
     workers: int = 2
     """processes that decode videos; 0 decodes in the training process"""
+    randaugment: int = 0
+    """training: random operations on every clip, the same for all its frames (RandAugment); 0 for none, 2 is usual"""
+    magnitude: int = 9
+    """training: strength of these operations, 0 to 30"""
 
     def __post_init__(self):
         at_least("size", self.size, 1, 224)
         at_least("batch", self.batch, 1, 8)
         at_least("workers", self.workers, 0, 2)
         between("val_fraction", self.val_fraction, 0, 1, 0.2)
+        refuse_randaugment(self.randaugment, self.magnitude)
         if self.window is not None and not self.window > 0:
             raise ValueError(f"window must be a positive number of seconds, got {self.window} (inf for whole videos)")
 
@@ -97,13 +112,14 @@ class Clips:
     def reader(self, views: Views | None) -> Callable[[Path], Tensor]:
         return _videos().reader(self, views or PUBLISHED)
 
-    def open(self, location: ClipLocation, task: Task, seed: int) -> Any:
+    def open(self, location: ClipLocation, task: Task, seed: int, whole: bool = False) -> Any:
         """Index a folder of videos, or a list.
 
         Args:
             location: the folder or the list.
             task: the training task; its `labels` must be those of the folder.
             seed: chooses the videos that are held out where nothing else defines the splits.
+            whole: hold nothing out where nothing else defines the splits.
 
         Returns:
             `wholeframe.train.inputs.videos.VideoInputs`.
@@ -111,12 +127,14 @@ class Clips:
         Raises:
             ValueError: the folder has another layout, other labels than the task, or PyAV is not installed.
         """
-        return _videos().open_videos(self, location, task, seed)
+        return _videos().open_videos(self, location, task, seed, whole)
 
 
 def _videos() -> ModuleType:
     try:
-        from wholeframe.train.inputs import videos
+        importlib.import_module("av")
     except ImportError as error:
-        raise ValueError(str(error)) from error
-    return videos
+        raise ValueError(
+            f"videos are decoded by PyAV, which is not installed ({error}): pip install 'wholeframe[video]'"
+        ) from error
+    return importlib.import_module("wholeframe.train.inputs.videos")

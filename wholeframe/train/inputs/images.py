@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from wholeframe.data.image_folder import ImageFolder, Items, open_folder
 from wholeframe.data.images import ImageDataset, read_image, transforms
 from wholeframe.data.video.views import ONCE, Views, read_views
+from wholeframe.train.inputs.unread import TOLERATED, refuse_tolerance, refuse_unread, unread
 from wholeframe.train.limits import at_least, between
 from wholeframe.train.loaders import Splits, batches_of, of_split, refuse_batch
 from wholeframe.train.tasks import Task
@@ -26,6 +27,11 @@ class ImageLocation:
     """folder of the images: DIR/train/CLASS/* and DIR/val/CLASS/*, or DIR/CLASS/*"""
     strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """raise an error for a file that does not decode, instead of naming it and leaving it out"""
+    tolerate: float = TOLERATED
+    """training: largest fraction of the images that may be unreadable; above it no training starts"""
+
+    def __post_init__(self):
+        refuse_tolerance(self.tolerate)
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,29 @@ class Images:
     """fraction of every class held out for validation if the folder is not split into train/ and val/"""
     workers: int = 2
     """processes that decode images; 0 decodes in the training process"""
+    randaugment: int = 0
+    """training: random operations on every image (RandAugment); 0 for none, 2 is usual"""
+    magnitude: int = 9
+    """training: strength of these operations, 0 to 30"""
 
     def __post_init__(self):
         at_least("size", self.size, 1, 224)
         at_least("batch", self.batch, 1, 32)
         at_least("workers", self.workers, 0, 2)
         between("val_fraction", self.val_fraction, 0, 1, 0.2)
-        transforms(self.size, train=True, area=self.area)
+        self.training()
         transforms(self.size, train=False, shorter=self.shorter)
+
+    def training(self) -> Callable[..., Tensor]:
+        """The random transform of a training image."""
+        return transforms(
+            self.size,
+            train=True,
+            flip=self.flip,
+            area=self.area,
+            randaugment=self.randaugment,
+            magnitude=self.magnitude,
+        )
 
     def example(self) -> Tensor:
         return torch.randn(1, 3, self.size, self.size)
@@ -79,13 +100,14 @@ class Images:
         prepare = transforms(self.size, train=False, shorter=self.shorter)
         return lambda file: prepare(read_image(file))
 
-    def open(self, location: ImageLocation, task: Task, seed: int) -> "ImageInputs":
+    def open(self, location: ImageLocation, task: Task, seed: int, whole: bool = False) -> "ImageInputs":
         """Index a folder of class folders.
 
         Args:
             location: the folder.
             task: the training task; one class per image.
             seed: chooses the images that are held out where the folder is not split.
+            whole: hold nothing out where the folder is not split.
 
         Raises:
             ValueError: the folder has another layout, or the task needs several labels per image.
@@ -95,8 +117,9 @@ class Images:
                 f"labels={task.labels!r} does not apply to a folder of images, where each lies in the folder of its "
                 "class; give --labels one"
             )
-        folder = open_folder(location.path, val_fraction=self.val_fraction, seed=seed, strict=location.strict)
-        return ImageInputs(folder, self, seed)
+        held_out = None if whole else self.val_fraction
+        folder = open_folder(location.path, val_fraction=held_out, seed=seed, strict=location.strict)
+        return ImageInputs(folder, self, seed, location.tolerate)
 
 
 class ImageInputs:
@@ -104,8 +127,10 @@ class ImageInputs:
 
     header: tuple[str, ...] = ("file",)
 
-    def __init__(self, folder: ImageFolder, data: Images, seed: int):
-        self.folder, self.data, self.seed = folder, data, seed
+    def __init__(self, folder: ImageFolder, data: Images, seed: int, tolerate: float = TOLERATED):
+        self.folder, self.data, self.seed, self.tolerate = folder, data, seed, tolerate
+        self.lost = [(problem.path.as_posix(), problem.reason) for problem in folder.problems]
+        self.total = len(folder.all) + len(self.lost)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -113,6 +138,10 @@ class ImageInputs:
 
     def describe(self) -> str:
         return self.folder.describe()
+
+    @property
+    def divided(self) -> bool:
+        return self.folder.divided
 
     def splits(self) -> Splits:
         return folder_splits(self.folder, self.data, self.seed)
@@ -123,13 +152,26 @@ class ImageInputs:
         return batches_of(samples, self.seed, self.data.batch, self.data.workers)
 
     def names(self, split: str) -> list[tuple[str, ...]]:
-        return [(path.relative_to(self.folder.root).as_posix(),) for path, _ in self._items(split)]
+        return [(self._name(path),) for path, _ in self._items(split)]
+
+    def samples(self) -> list[tuple[str, str, str]]:
+        splits = {"train": self.folder.train, "val": self.folder.val, "test": self.folder.test}
+        return [(s, self._name(path), self.classes[label]) for s, items in splits.items() for path, label in items]
+
+    def left_out(self) -> list[tuple[str, str]]:
+        return self.folder.left_out()
+
+    def refuse_unread(self) -> None:
+        refuse_unread(self.folder.root, self.lost, self.total, "images", self.tolerate)
 
     def failures(self) -> str:
-        return ""
+        return unread(self.lost, self.total, "images")
 
     def _items(self, split: str) -> Items:
         return of_split(self.folder, split)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder.root).as_posix()
 
 
 def folder_splits(folder: ImageFolder, data: Images, seed: int) -> Splits:
@@ -144,6 +186,6 @@ def folder_splits(folder: ImageFolder, data: Images, seed: int) -> Splits:
         ValueError: fewer training images than one batch.
     """
     refuse_batch(folder.root, len(folder.train), "images", data.batch)
-    train = ImageDataset(folder.train, transforms(data.size, train=True, flip=data.flip, area=data.area))
+    train = ImageDataset(folder.train, data.training())
     val = ImageDataset(folder.val, transforms(data.size, train=False, shorter=data.shorter))
     return Splits(train, val, folder.classes, data, seed)

@@ -2,36 +2,41 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torchvision import tv_tensors
+from torchvision.transforms import v2
 
 from wholeframe.data.video.clip_folder import open_clips
-from wholeframe.data.video.crops import fixed_crops, random_crop
+from wholeframe.data.video.crops import Crop, fixed_crops, random_crop
 from wholeframe.data.video.dataset import ClipDataset, ViewDataset
 from wholeframe.data.video.file import read_frames, video_info
 from wholeframe.data.video.segments import ClipFolder, Segment
 from wholeframe.data.video.views import PUBLISHED, Views
 from wholeframe.train.inputs.clips import ClipLocation, Clips
+from wholeframe.train.inputs.unread import TOLERATED, refuse_unread, unread
 from wholeframe.train.loaders import Splits, batches_of, of_split, refuse_batch
 from wholeframe.train.tasks import Task
 
 
-def open_videos(data: Clips, location: ClipLocation, task: Task, seed: int) -> "VideoInputs":
+def open_videos(data: Clips, location: ClipLocation, task: Task, seed: int, whole: bool) -> "VideoInputs":
     """See `Clips.open`."""
     folder = open_clips(
         location.path,
         videos=location.videos,
         unit=location.unit,
+        rate=location.rate,
         window=data.window,
-        val_fraction=data.val_fraction,
+        val_fraction=None if whole else data.val_fraction,
         seed=seed,
         strict=location.strict,
     )
     _refuse_labels(folder, task.labels)
-    return VideoInputs(folder, data, seed)
+    return VideoInputs(folder, data, seed, location.tolerate)
 
 
 class VideoInputs:
@@ -39,8 +44,8 @@ class VideoInputs:
 
     header: tuple[str, ...] = ("file", "start", "end")
 
-    def __init__(self, folder: ClipFolder, data: Clips, seed: int):
-        self.folder, self.data, self.seed = folder, data, seed
+    def __init__(self, folder: ClipFolder, data: Clips, seed: int, tolerate: float = TOLERATED):
+        self.folder, self.data, self.seed, self.tolerate = folder, data, seed, tolerate
         self.opened: list[ClipDataset | ViewDataset] = []
 
     @property
@@ -50,9 +55,13 @@ class VideoInputs:
     def describe(self) -> str:
         return self.folder.describe()
 
+    @property
+    def divided(self) -> bool:
+        return self.folder.divided
+
     def splits(self) -> Splits:
         refuse_batch(self.folder.root, len(self.folder.train), "clips", self.data.batch)
-        crop = random_crop(self.data.size, flip=self.data.flip)
+        crop = _augmented(random_crop(self.data.size, flip=self.data.flip), self.data)
         train = ClipDataset(self.folder, self.folder.train, self.data.sampling, crop)
         val = Middle(self.folder, self.data)
         self.opened += [train, val.views]
@@ -66,14 +75,35 @@ class VideoInputs:
         # One video at a time: whole frames of different videos differ in shape.
         return batches_of(viewed, self.seed, 1, self.data.workers)
 
+    def refuse_unread(self) -> None:
+        refuse_unread(self.folder.root, self.folder.lost, self._total(), "clips", self.tolerate)
+
     def failures(self) -> str:
-        return "; ".join(filter(None, (opened.failures() for opened in self.opened)))
+        before = unread(self.folder.lost, self._total(), "clips")
+        return "; ".join(filter(None, (before, *(opened.failures() for opened in self.opened))))
 
     def names(self, split: str) -> list[tuple[str, ...]]:
         return [_name(self.folder.root, segment) for segment in self._segments(split)]
 
+    def samples(self) -> list[tuple[str, str, str]]:
+        splits = {"train": self.folder.train, "val": self.folder.val, "test": self.folder.test}
+        return [(split, *self._sample(segment)) for split, segments in splits.items() for segment in segments]
+
+    def left_out(self) -> list[tuple[str, str]]:
+        return self.folder.left_out()
+
+    def _sample(self, segment: Segment) -> tuple[str, str]:
+        """The file with the times of its part, and the labels with theirs."""
+        name = " ".join(filter(None, _name(self.folder.root, segment)))
+        if segment.actions:
+            return name, ";".join(f"{self.classes[a.label]} {a.start:.3f} {a.end:.3f}" for a in segment.actions)
+        return name, ";".join(self.classes[label] for label in segment.labels)
+
     def _segments(self, split: str) -> tuple[Segment, ...]:
         return of_split(self.folder, split)
+
+    def _total(self) -> int:
+        return len(self.folder.all) + len(self.folder.lost)
 
 
 def reader(data: Clips, views: Views) -> Callable[[Path], Tensor]:
@@ -122,3 +152,16 @@ def _refuse_labels(folder: ClipFolder, labels: str) -> None:
             "where a list gives the times of its labels, --window SECONDS to cut the videos into parts with all labels "
             "of their time (inf for whole videos)"
         )
+
+
+def _augmented(crop: Crop, data: Clips) -> Crop:
+    """The crop of a training clip, followed by RandAugment if the recipe has it."""
+    if not data.randaugment:
+        return crop
+    return Crop(crop.draw, partial(_operated, crop.views, v2.RandAugment(data.randaugment, data.magnitude)))
+
+
+def _operated(views: Callable[[Tensor], Tensor], operations: v2.RandAugment, frames: Tensor) -> Tensor:
+    """The clip `(3, t, h, w)` of some frames, after operations that are the same for all of them."""
+    video = tv_tensors.Video(views(frames).transpose(0, 1))
+    return operations(video).as_subclass(Tensor).transpose(0, 1).contiguous()

@@ -1,0 +1,81 @@
+"""Files of weights: what they hold, in one sentence if it is not weights."""
+
+import argparse
+import zipfile
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from wholeframe.surgery.state_files import chosen_state, read_content, state_dicts, without_prefix
+
+STATE = {"a.weight": torch.ones(2, 2), "a.bias": torch.zeros(2)}
+
+
+def test_the_format_is_found_by_content(tmp_path):
+    save_file(STATE, tmp_path / "weights.bin")
+    torch.save(STATE, tmp_path / "weights.dat")
+    torch.save(STATE, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    for file in tmp_path.iterdir():
+        assert read_content(file).keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_python_objects_are_named_and_not_called_damage(tmp_path, new):
+    content = {"model": STATE, "args": argparse.Namespace(lr=1)}
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=new)
+    with pytest.raises(
+        ValueError, match=r"it also holds Python objects \(argparse.Namespace\), and loading them"
+    ) as told:
+        read_content(tmp_path / "a.pth")
+    assert "damaged" not in str(told.value)
+    torch.save(nn.Linear(1, 1), tmp_path / "b.pth", _use_new_zipfile_serialization=new)
+    with pytest.raises(ValueError, match=r"it also holds Python objects .*Linear"):
+        read_content(tmp_path / "b.pth")
+
+
+def test_flipped_bytes_are_found(tmp_path):
+    file = tmp_path / "a.pth"
+    torch.save({"a": torch.arange(1000.0)}, file)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a.pth' is damaged: the checksum of .* differs"):
+        read_content(file)
+
+
+def test_other_files(tmp_path):
+    (tmp_path / "a.pth").write_bytes(b"nothing of the kind")
+    (tmp_path / "b.pth").write_bytes(b"")
+    with zipfile.ZipFile(tmp_path / "c.pth", "w") as archive:
+        archive.writestr("model/constants.pkl", b"")
+    for name, words in [
+        ("a.pth", "holds no weights, or is damaged"),
+        ("b.pth", "holds no weights, or is damaged"),
+        ("c.pth", "is a TorchScript program"),
+        ("d.pth", "there is no file"),
+    ]:
+        with pytest.raises(ValueError, match=f"{name}.*{words}|{words}.*{name}"):
+            read_content(tmp_path / name)
+
+
+def test_state_dicts_of_a_content():
+    assert list(state_dicts(STATE)) == [""]
+    assert list(state_dicts({"a": STATE, "b": STATE, "c": 1})) == ["a", "b"]
+    assert list(state_dicts({"model": {"state_dict": STATE}})) == ["model.state_dict"]
+    assert state_dicts([1]) == state_dicts({"optimizer": {"state": {0: STATE}}}) == {}
+
+
+def test_several_state_dicts_without_a_known_name():
+    with pytest.raises(ValueError, match="'f' holds these state dicts: 'a', 'b'; save one of them alone"):
+        chosen_state({"a": STATE, "b": STATE}, "'f'")
+    with pytest.raises(ValueError, match="'f' holds no state dict"):
+        chosen_state({"epoch": 1}, "'f'")
+
+
+def test_prefixes():
+    wrapped = {f"module.model.{key}": value for key, value in STATE.items()}
+    assert without_prefix(wrapped)[0] == "module.model."
+    assert without_prefix(wrapped, {"model.a.weight", "model.a.bias"})[0] == "module."
+    assert without_prefix({**wrapped, "x": torch.ones(1)})[0] == "", "not in front of all keys"

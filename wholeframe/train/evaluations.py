@@ -1,0 +1,122 @@
+"""The folders of evaluations in a run: RUN/evaluations/NAME/, one for each way to evaluate.
+
+settings.json    what decides the figures: data, weights and their checksum, split, views
+figures.json     the figures of all samples
+scores.csv       a row per sample: label, prediction, a probability per class
+classes.csv      a row per class: samples, precision, recall, F1
+confusion.csv    the counts of every label and prediction
+confusion.png    the same as shares of the samples with the label
+left_out.csv     the files that are not used, with the reasons, if there are any
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from wholeframe.explain.answers import draw_confusion
+from wholeframe.train.environment import environment
+from wholeframe.train.run import Run
+from wholeframe.train.tasks import Scores
+from wholeframe.train.whole_files import digest_of, write_json
+
+Settings = Mapping[str, object]
+
+
+@contextmanager
+def evaluation(run: Run, name: str, settings: Settings) -> Iterator["Evaluation"]:
+    """A folder of an evaluation. It is made at once, so that one that cannot be written fails before the work.
+
+        with evaluation(run, "last-val", settings) as folder:
+            scores = ...
+            folder.write(scores, names, header, classes, "last weights, 25 val images")
+        folder.path
+
+    Args:
+        run: the run.
+        name: such as `last-val-10x3`.
+        settings: everything that decides the figures. An evaluation with others under this name is kept, and the new
+            one gets a number: `last-val-10x3-2`. One with the same settings is replaced.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    root = run.folder / "evaluations"
+    part = root / f".{name}-{os.getpid()}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        write_json(part / "settings.json", {**settings, "environment": environment()})
+        unfinished = Evaluation(part)
+        yield unfinished
+        unfinished.path = _placed(part, root, name, settings)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+class Evaluation:
+    """The folder of one evaluation; it takes its own name when everything in it is written."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def write(
+        self,
+        scores: Scores,
+        names: Sequence[Sequence[str]],
+        header: Sequence[str],
+        classes: Sequence[str],
+        title: str,
+    ) -> None:
+        """Write all files.
+
+        Args:
+            scores: the predictions with their labels.
+            names: the first columns of a sample.
+            header: the names of these columns.
+            classes: the names of the classes.
+            title: above the confusion matrix.
+        """
+        scores.write(self.path / "scores.csv", names, header, classes)
+        scores.write_classes(self.path / "classes.csv", classes)
+        scores.write_confusion(self.path / "confusion.csv", classes)
+        write_json(self.path / "figures.json", scores.figures())
+        picture = self.path / "confusion.png"
+        draw_confusion(scores.confused().numpy(), scores.cells().numpy(), classes, picture, title)
+
+
+def name_of(*parts: object) -> str:
+    """The name of an evaluation from its parts, in letters that every file system takes; None is left out."""
+    words = (re.sub(r"[^A-Za-z0-9._-]+", "_", str(part))[:40] for part in parts if part is not None)
+    return "-".join(words)
+
+
+def samples_checksum(names: Sequence[Sequence[str]]) -> str:
+    """The SHA-256 of the names of all samples: with a file more or less, it is another evaluation."""
+    return digest_of(json.dumps(names))
+
+
+def _placed(part: Path, root: Path, name: str, settings: Settings) -> Path:
+    """Give a finished folder its name: the first that is free, or that has the same settings."""
+    for number in count(1):
+        target = root / (name if number == 1 else f"{name}-{number}")
+        if not target.exists():
+            return part.rename(target)
+        if _settings(target) == json.loads(json.dumps(settings)):
+            shutil.rmtree(target)
+            return part.rename(target)
+    raise AssertionError("the numbers do not end")
+
+
+def _settings(folder: Path) -> object:
+    """The settings of a finished evaluation without its environment; None if they cannot be read."""
+    try:
+        settings = json.loads((folder / "settings.json").read_text())
+        settings.pop("environment")
+    except (OSError, ValueError, AttributeError, KeyError):
+        return None
+    return settings
