@@ -37,6 +37,7 @@ def read_damaged(tmp_path, kinds, count, seed):
     )
     *_, last = done.stdout.splitlines()
     assert done.returncode == 0, (last, done.stderr[-3000:])
+    assert not done.stderr
     outcomes = json.loads(last)
     assert outcomes["read"] + outcomes["refused"] == count
     assert min(outcomes["read"], outcomes["refused"]) >= count // 10

@@ -83,7 +83,13 @@ class _Nameless:
     """The bytes of a file without its name."""
 
     def __init__(self, file: BinaryIO):
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self.file, self.read, self.tell = file, file.read, file.tell
+
+    def seek(self, offset: int, whence: int) -> int:
+        try:
+            return self.file.seek(offset, whence)
+        except (OSError, ValueError):  # FFmpeg takes -1 for a failure; PyAV prints an exception here, and goes on.
+            return -1
 
 
 def video_stream(container: InputContainer) -> VideoStream:

@@ -76,8 +76,8 @@ def _measured(
     latest = float(np.nanmax(times))
     begin = start
     if clock == "dts":  # The decoder returns the first frame when it is given a later packet.
-        shown = (entry.timestamp for entry in video.stream.index_entries if entry.size)
-        begin = next(shown) * unit if frames else float(times[0])
+        listed = (entry.timestamp for entry in video.stream.index_entries if entry.size)
+        begin = next(listed) * unit if frames else float(times[0])
     if frames is None:
         frames = int((times > begin - unit / 2).sum())
     if end <= latest:  # The last packet has no duration: it is that of the others.
