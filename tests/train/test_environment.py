@@ -6,6 +6,8 @@ import shutil
 import subprocess
 
 import pytest
+import torch
+import torchvision
 
 import wholeframe
 from wholeframe.train.devices import Devices
@@ -18,8 +20,9 @@ def test_versions_and_precision(tmp_path):
     Run(tmp_path / "run").write(Recipe(precision="bf16-mixed"), ("a",), None)
     record = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert record["wholeframe"] == wholeframe.__version__ and record["precision"] == "bf16-mixed"
-    for package in ("torch", "torchvision", "lightning", "timm", "av"):
+    for package in ("lightning", "timm", "av"):
         assert record[package] == importlib.metadata.version(package)
+    assert record["torch"] == torch.__version__ and record["torchvision"] == torchvision.__version__
     assert record["float32_matmul"] == "highest" and "precision" not in environment()
 
 

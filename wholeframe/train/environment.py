@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
+import torchvision
 
 import wholeframe
 
@@ -38,8 +39,9 @@ def environment(precision: str | None = None) -> dict[str, str]:
 
 
 def _version(package: str) -> str | None:
-    if package == "wholeframe":
-        return wholeframe.__version__
+    own = {"wholeframe": wholeframe, "torch": torch, "torchvision": torchvision}
+    if package in own:
+        return str(own[package].__version__)  # with the build, such as 2.15.0+cu132
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

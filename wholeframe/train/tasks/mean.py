@@ -39,5 +39,5 @@ class TrainAccuracy(Mean):
         super().__init__()
         self.ignore = ignore
 
-    def update(self, logits: Tensor, labels: Tensor) -> None:
+    def update(self, logits: Tensor, labels: Tensor) -> None:  # type: ignore[override]  # A metric has its own inputs.
         super().update(logits.argmax(dim=1) == labels, (labels != self.ignore).float())
