@@ -218,6 +218,8 @@ def _checkpoints(run: Run | None, recipe: Recipe) -> list[Callback]:
 
 
 def _loggers(run: Run, done: int, rows: list[Row]) -> list:
+    if run.metrics.exists() and not run.metrics.is_file():
+        raise ValueError(f"'{run.metrics}' is not a file, and the table is written there; move it away")
     # An empty version makes both write into the run folder itself, without `version_0` below it.
     where = {"save_dir": run.folder.parent, "name": run.folder.name, "version": ""}
     table = CSVLogger(**where)
