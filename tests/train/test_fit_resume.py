@@ -118,9 +118,8 @@ def test_a_run_that_is_stopped_again_and_again(train):
         with pytest.raises(SystemExit):
             train("cut", 0, resume=(epoch, index) != (0, 1), callbacks=[Signal(epoch, index, signal.SIGTERM)])
     resumed, run = train("cut", 0, resume=True)
-    assert differing(whole, resumed) == [] and figures(run.metrics.read_text()) == figures(
-        whole_run.metrics.read_text()
-    )
+    assert differing(whole, resumed) == []
+    assert figures(run.metrics.read_text()) == figures(whole_run.metrics.read_text())
 
 
 def test_how_many_workers_does_not_matter(train):
