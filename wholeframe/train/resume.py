@@ -13,7 +13,7 @@ from wholeframe.train.samples import Sample, changes
 from wholeframe.train.whole_files import digest
 
 FREE = ("data.workers",)
-"""Fields of a recipe that do not change what is learned."""
+"""Fields of a recipe that do not change the outcome."""
 
 
 def refuse_recipe(run: Run, recipe: Recipe) -> None:
