@@ -112,7 +112,8 @@ def test_refusals(refused, tmp_path, arguments, sentence):
 
 
 def test_out_that_is_a_file(refused, photo):
-    assert f"File exists: '{photo}'" in refused("compare", "--steps", 1, "--out", photo)
+    told = refused("compare", "--steps", 1, "--out", photo)
+    assert told == f"wholeframe: '{photo}' is a file, and the results are written to a folder; give another --out"
 
 
 def test_too_few_photographs(refused, tmp_path, make_photos):
