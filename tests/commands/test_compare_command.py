@@ -113,7 +113,7 @@ def test_refusals(refused, tmp_path, arguments, sentence):
 
 def test_out_that_is_a_file(refused, photo):
     told = refused("compare", "--steps", 1, "--out", photo)
-    assert f"'{photo}/results.csv' cannot be written, because '{photo}' is not a folder" in told
+    assert told == f"wholeframe: '{photo}' is a file, and the results are written to a folder; give another --out"
 
 
 @pytest.mark.parametrize("name", ["x$\\frac$[bold]|a\nb\udcff[", "l" * 250], ids=["markup", "long"])

@@ -1,6 +1,6 @@
 """Kill a training at random moments of its life, resume it, and compare it with one that was left alone.
 
-    python tests/faults/kills.py --kills 200
+    PYTHONPATH=tests python -m faults.kills --kills 200
 
 A life is a training that is killed a few times and resumed as a person would: `--resume` if the folder has a recipe, a
 new start if it has none. A third of the kills come after a random time, a third before a random write of a file or of
@@ -11,7 +11,6 @@ The last weights, the best weights and metrics.csv must be those of the training
 import argparse
 import contextlib
 import csv
-import io
 import os
 import random
 import shutil
@@ -28,6 +27,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback
+from metrics_table import without_speed
 from PIL import Image
 from torch import Tensor
 
@@ -206,12 +206,6 @@ class Life:
         return len(self.kills)
 
 
-def figures(text: str) -> list[dict[str, str]]:
-    """The rows of metrics.csv without the speed, which no two trainings share."""
-    rows = csv.DictReader(io.StringIO(text))
-    return [{name: value for name, value in row.items() if not name.endswith("_per_second")} for row in rows]
-
-
 def differences(whole: Run, run: Run) -> list[str]:
     """What differs between two trainings: tensors by name, and the table."""
     wrong = []
@@ -221,7 +215,7 @@ def differences(whole: Run, run: Run) -> list[str]:
             wrong.append(f"{name}: epoch or keys")
             continue
         wrong += [f"{name}: {key}" for key, value in first["state_dict"].items() if not equal(value, second, key)]
-    return wrong + ["metrics.csv"] * (figures(whole.metrics.read_text()) != figures(run.metrics.read_text()))
+    return wrong + ["metrics.csv"] * (without_speed(whole.metrics) != without_speed(run.metrics))
 
 
 def equal(value: Tensor, checkpoint: dict, key: str) -> bool:

@@ -7,6 +7,7 @@ from faults.kills import differences, photos, resume, start, stop_in, tiny_netwo
 from wholeframe.train.run import Run
 
 ALWAYS, ALL = 6, 100
+WAYS = ("put ", "begin ", "give ", "leave ", "move ", "writes one")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,9 @@ def check(runs, copy, seed):
         assert status == 2 and "Traceback" not in told, f"{done}: {told[-3000:]}"
         *_, last = told.strip().splitlines()
         assert last.startswith("wholeframe: ") and str(copy) in last, f"{done}: {told}"
-        assert any(word in last for word in ("put ", "begin ", "give ", "leave ", "writes one")), f"no way out: {last}"
+        assert any(word in last for word in ("put ", "begin ", "give ", "leave ", "move ", "writes one")), (
+            f"no way out: {last}"
+        )
 
 
 @pytest.mark.parametrize("seed", range(ALWAYS))

@@ -73,7 +73,8 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with opened(path) as image:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            return image.size[::-1] if turned else image.size
+            width, height = image.size
+            return (height, width) if turned else (width, height)
     except Exception as error:
         raise ValueError(f"'{shown(path, PATH)}' is not an image that can be read ({_reason(error)})") from error
 

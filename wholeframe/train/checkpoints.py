@@ -38,15 +38,20 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     Raises:
         ValueError: there is no such file, it is damaged, or it is a file of another kind.
     """
-    if not file.is_file():
-        raise ValueError(f"there is no checkpoint '{file}'; the run may have been stopped before its first epoch ended")
+    if not file.exists():
+        raise ValueError(
+            f"there is no checkpoint '{file}'; the run may have been stopped before its first epoch ended: `wholeframe "
+            f"train --resume {file.parent}` begins with it"
+        )
     refuse_damaged(file)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # Other files raise anything: KeyError, IndexError, ...
         raise ValueError(_damaged(file, type(error).__name__)) from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
-        raise ValueError(f"'{file}' is not a checkpoint of a run: it holds no state_dict")
+        raise ValueError(
+            f"'{file}' is not a checkpoint of a run: it holds no state_dict; put a whole copy in its place"
+        )
     refuse_not_finite(content, f"'{file}'")
     return content
 
@@ -80,14 +85,7 @@ def read_resumable(file: Path, network: nn.Module) -> dict[str, Any]:
         ValueError: it is damaged, another program wrote it, or it has the weights of another network.
     """
     content = read_checkpoint(file)
-    missing = [name for name, kind in ENTRIES.items() if not isinstance(content.get(name), kind)]
-    # Earlier versions saved at the end of an epoch alone, and had no position within it.
-    missing += ["Splits"] if "Stopping" in content.get("callbacks", {}) and "Splits" not in content else []
-    if missing:
-        raise ValueError(
-            f"'{file}' holds weights, but a training cannot go on from them: {', '.join(missing)} of a training with "
-            f"`wholeframe train` are missing; give --start '{file}' and another --out to take the weights alone"
-        )
+    refuse_incomplete(content, file)
     there = {name: value.shape for name, value in content["state_dict"].items() if isinstance(value, torch.Tensor)}
     here = {f"network.{name}": value.shape for name, value in network.state_dict().items()}
     other = [name for name in here if name in there and here[name] != there[name]]
@@ -97,6 +95,18 @@ def read_resumable(file: Path, network: nn.Module) -> dict[str, Any]:
             "its own last.ckpt back"
         )
     return content
+
+
+def refuse_incomplete(content: dict[str, Any], file: Path) -> None:
+    """ValueError if a checkpoint has weights, and lacks what a training needs to go on from them."""
+    missing = [name for name, kind in ENTRIES.items() if not isinstance(content.get(name), kind)]
+    # Earlier versions saved at the end of an epoch alone, and had no position within it.
+    missing += ["Splits"] if "Stopping" in content.get("callbacks", {}) and "Splits" not in content else []
+    if missing:
+        raise ValueError(
+            f"'{file}' holds weights, but a training cannot go on from them: {', '.join(missing)} of a training with "
+            f"`wholeframe train` are missing; give --start '{file}' and another --out to take the weights alone"
+        )
 
 
 def full_epochs(checkpoint: dict[str, Any]) -> int:

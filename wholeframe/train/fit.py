@@ -234,6 +234,8 @@ def _checkpoints(run: Run | None, recipe: Recipe) -> list[Callback]:
 
 
 def _loggers(run: Run, logger: LoggerName, done: int, rows: list[Row]) -> list[Logger]:
+    if run.metrics.exists() and not run.metrics.is_file():
+        raise ValueError(f"'{run.metrics}' is not a file, and the table is written there; move it away")
     table, every = loggers(logger, run.folder, done)
     if is_first():  # The logger of another process writes nothing.
         start_with(table, rows)

@@ -25,7 +25,7 @@ def refuse_other(folder: Path, kind: Kind) -> None:
 
     Args:
         folder: what `--out` names. It may not exist, and may hold files of other names.
-        kind: what is going to be written.
+        kind: the results to write.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"'{folder}' is a file, and the results are written to a folder; give another --out")

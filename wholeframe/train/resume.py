@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from wholeframe.messages import quoted
-from wholeframe.train.checkpoints import read_checkpoint
+from wholeframe.train.checkpoints import read_checkpoint, refuse_incomplete
 from wholeframe.train.recipe import Recipe, described
 from wholeframe.train.run import Run
 from wholeframe.train.samples import Sample, changes
 from wholeframe.train.whole_files import digest
 
 FREE = ("data.workers",)
-"""Fields of a recipe that do not change what is learned."""
+"""Fields of a recipe that do not change the outcome."""
 
 
 def refuse_recipe(run: Run, recipe: Recipe) -> None:
@@ -64,7 +64,9 @@ def has_checkpoint(run: Run) -> bool:
         ValueError: it had one, which is gone or damaged.
     """
     if run.last.exists():
-        _refuse_best(run, read_checkpoint(run.last))
+        checkpoint = read_checkpoint(run.last)
+        refuse_incomplete(checkpoint, run.last)
+        _refuse_best(run, checkpoint)
         return True
     if run.progress_file.exists() or _reached_second_epoch(run.metrics):
         best = f"; --start '{run.best}' and another --out begin with its best weights" if run.best.is_file() else ""

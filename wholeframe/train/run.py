@@ -125,7 +125,10 @@ class Run:
                 raise ValueError("it holds no recipe")
             typed(recipe)
         except Exception as error:  # Damaged fields raise anything: KeyError, AttributeError, ...
-            raise ValueError(f"this version of wholeframe cannot read '{self.recipe_file}': {error}") from error
+            raise ValueError(
+                f"this version of wholeframe cannot read '{self.recipe_file}': {error}; put a whole copy in its place, "
+                "or take the version that wrote it"
+            ) from error
         if self.environment_file.is_file():
             checksums = self.record().get("sha256", {})
             known = [checksums[name] for name in ("recipe.json", "recipe.json before") if name in checksums]
