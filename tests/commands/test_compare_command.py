@@ -117,6 +117,7 @@ def test_out_that_is_a_file(refused, photo):
 
 
 @pytest.mark.parametrize("name", ["x$\\frac$[bold]|a\nb\udcff[", "l" * 250], ids=["markup", "long"])
+@pytest.mark.slow
 def test_folders_with_odd_names(call, capsys, tmp_path, make_photos, name):
     photos = make_photos(tmp_path / "data" / name, count=20, side=8)
     out = tmp_path / f"out-{name[:40]}"

@@ -34,6 +34,7 @@ def test_a_card(capsys):
         assert fact in told
 
 
+@pytest.mark.slow
 def test_the_commands_train_the_networks():
     for name, network in MODELS.items():
         if network.command:

@@ -42,6 +42,7 @@ def rows_of(file):
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_evaluate_in_views(call, capsys, clip_run, actions):
     call("evaluate", clip_run, "--data", actions, "--views", "2x3")
     told = capsys.readouterr().out
@@ -94,6 +95,7 @@ def test_many_labels(call, capsys, actions, tmp_path):
     assert "all 1 epochs are trained already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_begin_from_another_run(call, capsys, clip_run, actions, tmp_path):
     call("train", "clips", "--data", actions, "--out", tmp_path / "r", *SMALL, "--start", clip_run, "--lr", 1e-30)
     assert f"from '{clip_run}': 0 kernels repeated over time" in capsys.readouterr().out

@@ -103,10 +103,10 @@ def test_explain(call, capsys, run, photo, tmp_path):
 
 
 def test_a_finished_run_has_nothing_to_resume(call, capsys, run, photos, small):
-    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    before = {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()}
     call("train", "small_nl", "--data", photos, "--out", run, *small, "--resume")
     assert f"all 2 epochs are trained already; the run is '{run}'" in capsys.readouterr().out
-    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+    assert {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()} == before
 
 
 def test_a_run_that_was_stopped_in_its_first_epoch_starts_anew(call, capsys, run, photos, small, tmp_path):
@@ -132,7 +132,7 @@ def test_a_broken_image_is_named_and_left_out(call, capsys, with_broken, small, 
     call("train", "small_nl", "--data", with_broken, "--out", tmp_path / "r", "--tolerate", 0.05, *small)
     told = capsys.readouterr().out
     assert "20 train and 4 val images" in told
-    assert f"all 1 that are not used are listed with their reasons in '{tmp_path / 'r' / 'left_out.csv'}'" in told
+    assert f"everything that is not used is listed with its reason in '{tmp_path / 'r' / 'left_out.csv'}'" in told
     assert "cat/broken.jpg,cannot identify image file" in (tmp_path / "r" / "left_out.csv").read_text()
     at_the_end = told[told.index("left_out.csv") :]
     assert "1 of 25 images could not be read and are left out: 1 (cannot identify image file): 'cat/broken.jpg'" in (
@@ -217,10 +217,10 @@ def test_out_that_is_a_file(refused, photos, photo, small):
 
 
 def test_an_existing_run_is_not_written_over(refused, run, photos, small):
-    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    before = {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()}
     told = refused("train", "small_nl", "--data", photos, "--out", run, *small)
     assert told == f"wholeframe: '{run}' already holds a run; give --resume to continue it, or another --out"
-    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+    assert {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()} == before
 
 
 def test_nothing_to_resume(refused, photos, small, tmp_path):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 import torch
 from metrics_table import without_speed
 
@@ -15,6 +16,7 @@ EPOCHS = 12
 WAIT = 120  # seconds, for a machine that does a lot else
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(tmp_path, make_photos):
     photos = make_photos(tmp_path / "photos", count=24)
     whole, killed = Run(tmp_path / "whole"), Run(tmp_path / "killed")

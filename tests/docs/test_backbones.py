@@ -22,6 +22,7 @@ def name(backbone) -> str:
     return f"{backbone.package} {backbone.name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", random.Random(10).sample(listed("torchvision", "timm"), 3), ids=name)
 def test_a_sample_of_the_rows_is_as_printed(backbone):
     line = PAGE["line"](backbone, PAGE["measure"](backbone))

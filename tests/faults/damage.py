@@ -1,13 +1,25 @@
-"""Random damage to the files of a run: flipped bits, lost ends, other files, other values."""
+"""Random damage to the files of a run: flipped bits, lost ends, other files, other values.
 
+    PYTHONPATH=tests python -m faults.damage --seeds 0 100
+
+Each damaged run is resumed: it ends as the run that was left alone, or is refused in a sentence with a way out.
+"""
+
+import argparse
 import json
 import random
 import shutil
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from faults.kills import differences, photos, resume, start, stop_in, tiny_network, waited
 
+from wholeframe.train.run import Run
+
+WAYS = ("put ", "begin ", "give ", "leave ", "move ", "writes one")
 FILES = ("recipe.json", "environment.json", "samples.csv", "metrics.csv", "last.ckpt", "best.ckpt", "progress.json")
 VALUES = (None, -1, 0, 3.5, 1e400, "", "x" * 400, "../../etc/passwd", [], {}, [[]], True)
 
@@ -111,3 +123,42 @@ def damaged(run: Path, copy: Path, seed: int) -> str:
             damage(file, draw)
             done.append(f"{damage.__name__} {file.name}")
     return ", ".join(done)
+
+
+def runs(place: Path) -> tuple[Run, Path]:
+    """A run of three epochs that was left alone, and the folder of one that was stopped in its second epoch."""
+    data = photos(place / "photos")
+    for name, before, expected in (("whole", lambda: None, 0), ("cut", stop_in(1, 2), 143)):
+        if (status := waited(start(data, place / name), place / "log", before)) != expected:
+            raise AssertionError(f"{name} ends with status {status}: {(place / 'log').read_text()[-3000:]}")
+    return Run(place / "whole"), place / "cut"
+
+
+def fault(whole: Run, cut: Path, copy: Path, seed: int) -> str:
+    """What is wrong with the resume of a damaged copy of `cut`; empty if nothing is."""
+    done, log = damaged(cut, copy, seed), copy.with_suffix(".log")
+    status, told = waited(resume(copy), log), log.read_text()
+    if status == 0:
+        wrong = differences(whole, Run(copy))
+        return f"seed {seed}, {done}: differs in {wrong[:5]}" if wrong else ""
+    *_, last = told.strip().splitlines() or [""]
+    named = last.startswith("wholeframe: ") and str(copy) in last and any(way in last for way in WAYS)
+    sentence = status == 2 and "Traceback" not in told and named
+    return "" if sentence else f"seed {seed}, {done}: status {status}, {told[-1000:]}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs=2, default=(0, 100))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as place, tiny_network():
+        whole, cut = runs(Path(place))
+        found = [fault(whole, cut, Path(place) / f"run{seed}", seed) for seed in range(*given.seeds)]
+    faults = [text for text in found if text]
+    print("\n".join(faults) or f"{len(found)} damaged runs are exact, or refused in a sentence")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()

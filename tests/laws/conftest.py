@@ -1,7 +1,8 @@
 """What every block of BLOCKS keeps to, on sequences, images and clips.
 
 A test with an argument `name` runs for every block (for the NAMES of its module, if there are any, or for the names of
-its own `parametrize`), a test with `rank` or `x` on a map of every rank.
+its own `parametrize`), a test with `rank` or `x` on a map of every rank. A graph of torch takes seconds to make: the
+graphs of sequences and clips are slow tests, those of images are not.
 """
 
 import pytest
@@ -12,6 +13,7 @@ from wholeframe.blocks import BLOCKS
 
 CHANNELS = 8
 GRIDS = {1: (7,), 2: (5, 4), 3: (3, 5, 2)}
+GRAPHS = ("test_compile", "test_export_with_dynamic_batch_and_grid")
 CGNL = ("cgnl", "cgnl_taylor", "cgnl_rbf")
 # The published ratio of 1/16 leaves nothing of so few channels, and the published eight groups do not divide them.
 SMALL = {
@@ -30,7 +32,9 @@ def pytest_generate_tests(metafunc):
     if "name" in metafunc.fixturenames and "name" not in own:
         metafunc.parametrize("name", getattr(metafunc.module, "NAMES", list(BLOCKS)))
     if "rank" in metafunc.fixturenames:
-        metafunc.parametrize("rank", GRIDS, ids="{}d".format)
+        slow = [pytest.mark.slow] if metafunc.function.__name__ in GRAPHS else []
+        ranks = [pytest.param(rank, marks=slow if rank != 2 else [], id=f"{rank}d") for rank in GRIDS]
+        metafunc.parametrize("rank", ranks)
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,13 @@ os.environ["YOLO_AUTOINSTALL"] = "0"
 os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="wholeframe-tools-")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.tools)
+
+
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)

@@ -33,6 +33,7 @@ def test_shares_make_up_the_batches_of_one_process(ranks):
         assert sorted(whole) == sorted(chain.from_iterable(parts)) and {len(part) for part in parts} == {6 // ranks}
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path, make_photos):
     """Augmentation included; the network has no batch norm and no dropout."""
     photos = make_photos(tmp_path / "photos", side=32)

@@ -94,7 +94,13 @@ def test_exactly_the_same_weights(train, workers, phase):
 
 @pytest.mark.parametrize(
     ("workers", "epoch", "index", "number"),
-    [(0, 0, 0, signal.SIGTERM), (0, 2, 1, signal.SIGTERM), (1, 1, 2, signal.SIGTERM), (0, 3, 3, signal.SIGINT)],
+    [
+        (0, 2, 1, signal.SIGTERM),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [(0, 0, 0, signal.SIGTERM), (1, 1, 2, signal.SIGTERM), (0, 3, 3, signal.SIGINT)]
+        ),
+    ],
 )
 def test_a_signal_saves_within_the_epoch(train, workers, epoch, index, number):
     whole, whole_run = train("whole", workers)

@@ -10,7 +10,7 @@ import tyro
 from lightning.pytorch.callbacks import RichProgressBar
 
 from wholeframe.commands.block_help import block_help, chosen_block, refuse_block_options
-from wholeframe.messages import nearest
+from wholeframe.messages import counted, nearest
 from wholeframe.recipes import RECIPES
 from wholeframe.train.devices import Devices, is_first
 from wholeframe.train.fit import final_score, fit, network_for
@@ -125,7 +125,7 @@ def train(run: Run, options: Options) -> None:
     if failures := inputs.failures():
         tell(failures)
     score = f"val {recipe.task.score} {final_score(trainer, recipe):.4f}"
-    tell(f"{score} after {trainer.current_epoch} epochs; the run is '{run.folder}'")
+    tell(f"{score} after {counted(trainer.current_epoch, 'epoch')}; the run is '{run.folder}'")
 
 
 def tell(sentence: str) -> None:

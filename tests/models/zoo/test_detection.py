@@ -20,7 +20,9 @@ PRINTED = {
 }
 
 
-@pytest.mark.parametrize("name", PRINTED)
+@pytest.mark.parametrize(
+    "name", ["maskrcnn_r50_nl1", *(pytest.param(n, marks=pytest.mark.slow) for n in PRINTED if n != "maskrcnn_r50_nl1")]
+)
 def test_parameters_with_the_heads_of_the_authors(name):
     """80 boxes and masks in place of 81: 4 rows of 1024 weights and a bias, and one of 256 and a bias."""
     without_background = cost_of(name).params - 4 * 1025 - 257

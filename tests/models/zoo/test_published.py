@@ -16,7 +16,7 @@ from wholeframe.models.zoo.published import SIZE_UNITS, Comparison, compare_figu
 from wholeframe.models.zoo.sizes import SIZES
 from wholeframe.models.zoo.video import VIDEO_MODELS
 
-QUICK = {"r50", "r50_gc", "r50_nl1", "r50_cgnl1", "gsop1_r50", "gsop2_r50", "isqrt_r50"}
+QUICK = {"r50_gc", "gsop2_r50"}
 PUBLISHED = [name for name, network in MODELS.items() if any(figure.unit in SIZE_UNITS for figure in network.published)]
 
 

@@ -14,8 +14,7 @@ from wholeframe.models.zoo.published import SIZE_UNITS, compare_figures, cost_of
 from wholeframe.models.zoo.video import VIDEO_MODELS
 from wholeframe.surgery.placement import has_block
 
-QUICK = {"c2d_r50", "c2d_r101", "i3d_r50_mmaction2", "i3d_r50_nl5_mmaction2", "i3d_r50_nl5_gaussian_mmaction2"}
-QUICK |= {"i3d_r50", "i3d333_r50", "i3d_r50_nl5", "slowonly_r50", "slowonly_r50_gc"}
+QUICK = {"c2d_r50", "i3d_r50_nl5", "i3d_r50_nl5_mmaction2"}
 SIZED = [
     name for name, card in VIDEO_MODELS.items() if any(published.unit in SIZE_UNITS for published in card.published)
 ]

@@ -53,7 +53,7 @@ def test_the_list_in_the_run_folder(tmp_path):
     rows = [(name, "the file is empty") for name in NAMES]
     file = tmp_path / "left_out.csv"
     assert write_left_out(Some(rows), tmp_path) == (
-        f"all {len(rows)} that are not used are listed with their reasons in '{file}'"
+        f"everything that is not used is listed with its reason in '{file}'"
     )
     with file.open(newline="", encoding="utf-8") as stream:
         read = list(csv.reader(stream))

@@ -71,4 +71,4 @@ def write_left_out(inputs: LeavesOut, folder: Path) -> str:
     # Bytes of a file name that are not UTF-8 are written as escapes, so that every program can read the list.
     with file.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         csv.writer(stream).writerows([("file", "reason"), *rows])
-    return f"all {len(rows)} that are not used are listed with their reasons in '{file}'"
+    return f"everything that is not used is listed with its reason in '{file}'"
