@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -319,3 +320,14 @@ def test_block_options_reach_the_block(tmp_path):
     assert options.recipe.model.options == {"ratio": 0.25, "fusion": "multiply", "hidden": None}
     with pytest.raises(ValueError, match="takes NAME=VALUE"):
         train.parse([*arguments, "ratio"])
+
+
+def test_weights_of_a_file_are_initial_weights(run, tmp_path):
+    options = ["small_nl", "--data", str(tmp_path), "--out", str(tmp_path / "r")]
+    parsed = train.parse([*options, "--weights", str(run / "last.ckpt")])
+    assert parsed == train.parse([*options, "--start", str(run / "last.ckpt")])
+    assert train.parse([*options, "--weights", "nowhere.pt"]).start == Path("nowhere.pt")
+    named = train.parse(["r18_gc", *options[1:], "--weights", "DEFAULT"])
+    assert named.start is None and named.recipe.model.weights == "DEFAULT"
+    with pytest.raises(ValueError, match=r"both give the initial weights"):
+        train.parse([*options, "--weights", "a.pt", "--start", "b.pt"])

@@ -30,6 +30,8 @@ from wholeframe.train.whole_files import digest
 
 _RESUME = "       wholeframe train --resume RUN [--epochs N] [--data DIR] [--workers N] [options of devices]"
 
+WEIGHT_FILES = (".bin", ".ckpt", ".pt", ".pth", ".safetensors")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -155,10 +157,25 @@ def parse(arguments: list[str]) -> Options:
         if end.code == 0:  # the help
             print(block_help(chosen_block(rest, recipe.model.block)))
         raise
+    options = _with_weights_of_a_file(options)
     model = options.recipe.model
     model = dataclasses.replace(model, options={**model.options, **dict(map(_option, options.block_options))})
     refuse_block_options(model.block, model.options)
     return dataclasses.replace(options, recipe=dataclasses.replace(options.recipe, model=model))
+
+
+def _with_weights_of_a_file(options: Options) -> Options:
+    """`--weights FILE` is `--start FILE`; other weights are names of torchvision or timm."""
+    model = options.recipe.model
+    weights = Path(model.weights or "")
+    if not (weights.suffix in WEIGHT_FILES or weights.is_file() or weights.parent != Path()):
+        return options
+    if options.start is not None:
+        raise ValueError(
+            f"--weights {weights} and --start {options.start} both give the initial weights; leave one of them out"
+        )
+    recipe = dataclasses.replace(options.recipe, model=dataclasses.replace(model, weights=None))
+    return dataclasses.replace(options, recipe=recipe, start=weights)
 
 
 def _option(text: str) -> tuple[str, object]:

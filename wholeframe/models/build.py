@@ -33,7 +33,8 @@ class ModelConfig:
     """small, small_dense, a network of `wholeframe models`, torchvision/NAME or timm/NAME (a bare NAME is looked up in
     torchvision, then in timm)"""
     weights: str | None = None
-    """None for random weights; "DEFAULT" or a name of pretrained weights of torchvision, "DEFAULT" or a tag of timm"""
+    """None for random weights; "DEFAULT" or a name of pretrained weights of torchvision, "DEFAULT" or a tag of timm; on
+    the command line also a file, as --start takes it"""
     block: str | None = "nl"
     """a name of `wholeframe blocks`, or None for the bare backbone"""
     at: tuple[str, ...] = ("stage3",)
