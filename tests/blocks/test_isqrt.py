@@ -120,6 +120,7 @@ def test_export_with_a_dynamic_batch_and_grid():
     torch.testing.assert_close(exported(x), head(x))
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @ROOTS
 def test_compile(root):

@@ -89,6 +89,7 @@ def test_layouts_and_batches(name, rank):
     assert block(x[:0]).shape == x[:0].shape
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @every
 def test_export_with_dynamic_sizes(name, rank):
@@ -103,6 +104,7 @@ def test_export_with_dynamic_sizes(name, rank):
         close(exported(z), block(z))
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize("name", MAKE)
 def test_compile(name):

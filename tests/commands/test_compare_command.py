@@ -80,12 +80,14 @@ def test_the_table_comes_last(compared):
     assert all("±" in line for line in table[3:-1])
 
 
+@pytest.mark.slow
 def test_blocks_that_do_not_attend_have_no_picture(tmp_path, capsys):
     compare.main(["--steps", "1", "--tasks", "recall", "--blocks", "se", "snl", "se", "--out", str(tmp_path)])
     assert [row["block"] for row in rows_of(tmp_path)] == ["se", "snl"], "what is named twice is trained once"
     assert [file.name for file in tmp_path.glob("attention*")] == ["attention-recall-snl.png"]
 
 
+@pytest.mark.slow
 def test_photographs(tmp_path, make_photos, call, capsys):
     photos = make_photos(tmp_path / "pets", count=25)
     call("compare", "--data", photos, "--epochs", 1, "--blocks", "none", "nl", "--out", tmp_path / "out")

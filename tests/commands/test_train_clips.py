@@ -81,6 +81,7 @@ def test_a_video_that_is_lost_later_counts_nowhere(call, capsys, clip_run, actio
     assert "none of the 2 samples could be read" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_many_labels(call, capsys, actions, tmp_path):
     options = ("--window", 0.75, "--labels", "many", *SMALL)
     call("train", "clips", "--data", actions, "--out", tmp_path / "r", *options)

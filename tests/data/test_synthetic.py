@@ -112,6 +112,7 @@ def test_gist_labels_every_marker_by_whether_it_is_brighter_than_the_mean():
         assert sorted((y // STRIDE, x // STRIDE) for y, x in centres) == sorted(labelled(label))
 
 
+@pytest.mark.slow
 def test_gist_cannot_be_solved_from_one_marker():
     """The same brightness is above the mean in one image and below it in another."""
     images, labels = gist(500, 0)
@@ -140,6 +141,7 @@ def test_the_receptive_field_is_the_one_computed_by_hand():
     assert seen.min(dim=0).values.tolist() == [12, 6] and seen.max(dim=0).values.tolist() == [20, 14]
 
 
+@pytest.mark.slow
 def test_no_labelled_position_sees_a_pixel_of_another_marker(made):
     images, labels = made
     fields = {cell: field_of(cell) for cell in {cell for label in labels for cell in labelled(label)}}

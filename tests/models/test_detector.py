@@ -70,6 +70,7 @@ def test_blocks_in_a_detector_that_is_already_built(block):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plan", "keypoints"),
     [

@@ -63,6 +63,7 @@ def test_c2d_on_a_still_clip_is_its_parent(convention):
         assert close(child(still(image, 8)), parent(18)(image))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "depth"), [("i3d", 50), ("i3d333", 18)])
 def test_i3d_on_a_still_clip_is_its_parent_away_from_the_border(backbone, depth):
     """Zero padding reaches two frames through conv1, and one more through every inflated block."""

@@ -38,6 +38,7 @@ def state():
 # ------------------------------------------------------------------------------------------------------ the sites
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sites"),
     [
@@ -71,6 +72,7 @@ def test_the_stages_are_torchvisions(depth):
     assert tuple(len(network.get_submodule(f"layer{i}")) for i in (1, 2, 3, 4)) == STAGES[depth]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r18_gc", "r18_gc_r4", "r18_snl", "r18_nl1", "r18_cgnl1"])
 def test_blocks_do_not_change_the_output_of_a_trained_network(name, state):
     bare = torchvision.models.resnet18(num_classes=5)
@@ -84,6 +86,7 @@ def test_blocks_do_not_change_the_output_of_a_trained_network(name, state):
 # ------------------------------------------------------------------------------------------- changes to the backbone
 
 
+@pytest.mark.slow
 def test_the_stride_is_an_argument():
     """It reduces 4.09 G multiply-adds to 3.86; the networks of the reference have no classifier."""
     recorded = RECORDED["gcnet_reference_resnet50"]["variants"]
@@ -123,6 +126,7 @@ def test_strides_that_are_refused():
         create_model("r50", stride="3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "params", "macs", "centred"),
     [

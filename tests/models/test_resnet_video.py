@@ -21,6 +21,7 @@ def grids(network, *clip):
     return list(seen.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("convention", "frames", "pool1", "pool2"),
     [
@@ -45,6 +46,7 @@ def temporal(network, name):
     return ["".join(str(block.get_submodule(name).kernel_size[0]) for block in stage) for stage in stages]
 
 
+@pytest.mark.slow
 def test_flags_of_i3d():
     with FakeTensorMode():
         i3d, deep, cube = (VideoResNet.like("caffe2", *name) for name in [("i3d", 50), ("i3d", 101), ("i3d333", 50)])

@@ -38,6 +38,7 @@ def no_worse(fast, dense, names, inputs, dy):
         assert error(a, e) <= max(1.25 * error(b, e), ROUNDING), f"{name}: {error(a, e):.1e}, dense {error(b, e):.1e}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("q", "k"), [(FEW, N), (N, FEW)], ids=["many_keys", "many_queries"])
 @pytest.mark.parametrize("kind", ops.KINDS)
 def test_pairwise(kind, q, k):

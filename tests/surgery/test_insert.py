@@ -79,6 +79,7 @@ def test_any_rank(grid: tuple[int, ...]):
     assert (report.rows[0].channels, report.rows[0].grid) == (6, grid)
 
 
+@pytest.mark.slow
 def test_a_detector():
     torch.manual_seed(0)
     small = {"min_size": 64, "max_size": 64, "rpn_post_nms_top_n_test": 20}

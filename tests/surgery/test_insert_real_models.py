@@ -100,6 +100,7 @@ def test_can_be_exported(inserted: SimpleNamespace):
     assert_repeats(exported.module(), inserted)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize("name", ["torchvision resnet18", "timm convnext_atto"])
 def test_compiles_in_one_graph(name: str):

@@ -94,6 +94,7 @@ class Tokens(nn.Module):
         return self.mlp(self.patches(x).flatten(2).transpose(1, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_one_compiled_or_exported_graph_serves_every_size_of_tokens():
     torch._dynamo.reset()
@@ -177,6 +178,7 @@ def test_copies_keep_layouts(twin, build, at: str):
     assert torch.equal(twin(model)(IMAGE), model(IMAGE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "at"), [(ChannelsLast, "stage1.*"), (Transformer, "layers.*")])
 def test_other_layouts_compile_and_export(build, at: str):
     torch.manual_seed(0)

@@ -127,6 +127,7 @@ def test_a_run_that_is_stopped_again_and_again(train):
     assert differing(whole, resumed) == [] and without_speed(run.metrics) == without_speed(whole_run.metrics)
 
 
+@pytest.mark.slow
 def test_how_many_workers_does_not_matter(train):
     assert differing(train("none", 0)[0], train("one", 1)[0]) == []
 

@@ -18,6 +18,7 @@ def weights_of(file, name, count, seed=0):
     return str(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [400, 7, 1000])
 def test_a_network_for_videos_has_the_classes_of_its_weights(tmp_path, count):
     predictor = of_model("c2d_r18_nl1", weights_of(tmp_path / "w.pt", "c2d_r18_nl1", count))

@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import wholeframe as wf
 from wholeframe.models.cost import cost
 from wholeframe.models.zoo import create_model
-from wholeframe.models.zoo.published import SIZE_UNITS, compare_figures, cost_of
+from wholeframe.models.zoo.published import SIZE_UNITS, cost_of
 from wholeframe.models.zoo.video import VIDEO_MODELS
 from wholeframe.surgery.placement import has_block
 
@@ -97,13 +97,6 @@ def test_relations_that_the_paper_prints():
     assert (round(shallow.params / deep.params, 1), round(shallow.macs / deep.macs, 1)) == (0.7, 0.8)
 
 
-@pytest.mark.parametrize("name", mostly_slow(SIZED))
-def test_every_published_size_is_ours_or_says_why_not(name):
-    for row in compare_figures(name):
-        if row.published.unit in SIZE_UNITS:
-            assert row.agrees == (not row.published.differs), row
-
-
 @pytest.mark.parametrize("name", mostly_slow(n for n in SIZED if n.endswith("_mmaction2") and n != "c2d_r50_mmaction2"))
 def test_mmaction2_counts_norms_too(name):
     """Every digit of its tables except one: C2D's 19 G is 19.49 without norms and 19.62 with them."""
@@ -145,6 +138,7 @@ def test_sites(name, sites):
     assert found == [f"layer{place}" for place in sites.split()]
 
 
+@pytest.mark.slow
 def test_frozen_networks_have_groups_in_res3_alone_and_no_norms():
     network = without_values("i3d_r50_nl5_128x1")
     found = blocks_of(network)

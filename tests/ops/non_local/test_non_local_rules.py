@@ -118,6 +118,7 @@ def test_a_forward_pass_is_a_few_calls(build, most):
     assert len(calls) <= most, calls
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize("kind", ops.KINDS)
 def test_one_compiled_graph_serves_maps_of_all_sizes(kind):
