@@ -1,8 +1,9 @@
 """What every block of BLOCKS keeps to, on sequences, images and clips.
 
 A test with an argument `name` runs for every block (for the NAMES of its module, if there are any, or for the names of
-its own `parametrize`), a test with `rank` or `x` on a map of every rank. A graph of torch takes seconds to make: the
-graphs of sequences and clips are slow tests, those of images are not.
+its own `parametrize`), a test with `rank` or `x` on a map of every rank. What is true of images and clips is
+rarely false of sequences, and a graph of torch takes seconds to make: the tests of sequences, and the graphs of clips,
+are slow.
 """
 
 import pytest
@@ -32,9 +33,9 @@ def pytest_generate_tests(metafunc):
     if "name" in metafunc.fixturenames and "name" not in own:
         metafunc.parametrize("name", getattr(metafunc.module, "NAMES", list(BLOCKS)))
     if "rank" in metafunc.fixturenames:
-        slow = [pytest.mark.slow] if metafunc.function.__name__ in GRAPHS else []
-        ranks = [pytest.param(rank, marks=slow if rank != 2 else [], id=f"{rank}d") for rank in GRIDS]
-        metafunc.parametrize("rank", ranks)
+        slow = (1, 3) if metafunc.function.__name__ in GRAPHS else (1,)
+        marks = {rank: [pytest.mark.slow] if rank in slow else [] for rank in GRIDS}
+        metafunc.parametrize("rank", [pytest.param(rank, marks=marks[rank], id=f"{rank}d") for rank in GRIDS])
 
 
 @pytest.fixture(autouse=True)

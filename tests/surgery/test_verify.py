@@ -96,6 +96,7 @@ def test_a_traced_network_needs_the_blocks_of_the_original(net):
 
 
 @pytest.mark.compiled
+@pytest.mark.slow
 def test_a_network_that_is_compiled_elsewhere_takes_no_block(net):
     """Compiled code does not look for new hooks, so its output would stay without the block in silence."""
     compiled = torch.compile(net, backend="eager")

@@ -239,7 +239,7 @@ class Rbf(nn.Module):
         return ops.gauss_transform(theta, phi, value, self.gamma, max_span=self.max_span)
 
 
-@pytest.mark.parametrize("max_span", [1.0, 30.0, None])
+@pytest.mark.parametrize("max_span", [*(pytest.param(span, marks=pytest.mark.slow) for span in (1.0, 30.0)), None])
 def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_span(max_span):
     tokens_dim, within = Dim("tokens"), 0.9 * (max_span or 8.0)
     theta, phi, value, _ = tokens(within, i=200)
