@@ -76,7 +76,9 @@ def differing(first, second):
     return [key for key in first if not torch.equal(first[key], second[key])]
 
 
-@pytest.mark.parametrize(("workers", "phase"), [(0, "training"), (0, "testing"), (1, "training")])
+@pytest.mark.parametrize(
+    ("workers", "phase"), [(0, "training"), (0, "testing"), pytest.param(1, "training", marks=pytest.mark.slow)]
+)
 def test_exactly_the_same_weights(train, workers, phase):
     whole, whole_run = train("whole", workers)
     with pytest.raises(Power):

@@ -252,7 +252,8 @@ def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_span
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("max_span", [1.0, pytest.param(6.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("max_span", [1.0, 6.0])
 def test_a_compiled_graph_has_the_gradients_and_raises_beyond_its_span(max_span):
     torch._dynamo.reset()
     compiled = torch.compile(Rbf(1.0, max_span), fullgraph=True, backend="aot_eager")
