@@ -106,13 +106,7 @@ def files_below(folder: Path, is_sample: Callable[[Path], bool] = lambda folder:
         folder: the folder.
         is_sample: which inner folders are one sample, such as the frames of a video, instead of holding files.
     """
-    seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders[:] = []
-            continue
-        seen.add(real)
+    for place, folders, names in _walk(folder):
         inner = sorted(Path(place, name) for name in folders if not name.startswith("."))
         samples = [path for path in inner if is_sample(path)]
         folders[:] = [path.name for path in inner if path not in samples]
@@ -123,13 +117,7 @@ def files_below(folder: Path, is_sample: Callable[[Path], bool] = lambda folder:
 def hidden_below(root: Path) -> list[Path]:
     """Files and folders whose names start with a dot, which nothing here reads; such folders are not entered."""
     found: list[Path] = []
-    seen: set[str] = set()
-    for place, folders, names in os.walk(root, followlinks=True, onerror=_raise):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders[:] = []
-            continue
-        seen.add(real)
+    for place, folders, names in _walk(root):
         found += (Path(place, name) for name in (*folders, *names) if name.startswith("."))
         folders[:] = (name for name in folders if not name.startswith("."))
     return sorted(found)
@@ -140,6 +128,18 @@ def loose_files(splits: SplitFolders, root: Path) -> list[Path]:
     places = {root, *(folder for folder in splits if folder)}
     files = (entry for place in places for entry in place.iterdir() if not entry.is_dir())
     return sorted(file for file in files if not file.name.startswith("."))
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """`os.walk` that follows links, a link to a folder further up only once; an unreadable folder raises."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
+        yield place, folders, names
 
 
 def _raise(error: OSError) -> None:

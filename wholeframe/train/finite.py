@@ -40,6 +40,11 @@ def _is_mask(value: Tensor) -> bool:
     return bool(zero.any() and (zero | value.isinf()).all())
 
 
+def _wrong(checkpoint: Mapping[str, Any]) -> list[str]:
+    """The names of what a checkpoint saves that is not finite."""
+    return [name for entry in SAVED if entry in checkpoint for name in not_finite(checkpoint[entry])]
+
+
 def refuse_not_finite(checkpoint: Mapping[str, Any], source: str) -> None:
     """Refuse a checkpoint with weights that are not finite.
 
@@ -50,8 +55,7 @@ def refuse_not_finite(checkpoint: Mapping[str, Any], source: str) -> None:
     Raises:
         ValueError: a weight, or a running mean of the optimiser, holds a NaN or an infinite value.
     """
-    wrong = [name for entry in SAVED if entry in checkpoint for name in not_finite(checkpoint[entry])]
-    if wrong:
+    if wrong := _wrong(checkpoint):
         raise ValueError(
             f"{source} holds values that are not finite ({listed(wrong, most=3)}): the training that wrote it diverged"
             "; take another checkpoint, such as best.ckpt, or train once more with a lower --lr or with --clip 1"
@@ -107,8 +111,7 @@ class Finite(Callback):
             )
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        wrong = [name for entry in SAVED if entry in checkpoint for name in not_finite(checkpoint[entry])]
-        if wrong:
+        if wrong := _wrong(checkpoint):
             raise ValueError(
                 f"after step {trainer.global_step - 1} (epoch {trainer.current_epoch}) these values are not finite, "
                 f"and are not saved: {listed(wrong, most=3)}; {self._way(trainer)}"

@@ -111,7 +111,7 @@ class Annotations:
         without = f", {empty} without any" if empty else ""
         found = (
             f"{counted(len(self.pictures), 'image')} with {counted(self.instances, 'object')}{without}, "
-            f"{counted(len(self.classes), 'class')}".replace("classs", "classes")
+            f"{len(self.classes)} class{'es' * (len(self.classes) != 1)}"
         )
         return f"'{self.source}': {found}{'; ' if self.account.cases else ''}{self.account}"
 

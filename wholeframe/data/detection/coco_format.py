@@ -77,13 +77,18 @@ def read_coco(file: Path, images: Path) -> Annotations:
     )
 
 
-def _content(file: Path) -> dict[str, list[Entry]]:
+def json_of(file: Path) -> Any:
+    """The content of a JSON file. ValueError if there is none, or it cannot be read."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"there is no file '{file}'") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"'{file}' is not a JSON file that can be read ({error})") from error
+
+
+def _content(file: Path) -> dict[str, list[Entry]]:
+    content = json_of(file)
     if isinstance(content, list):
         results = bool(content) and isinstance(content[0], dict) and "score" in content[0]
         what = "a list of results, which has predictions and no images" if results else "a list"

@@ -70,9 +70,11 @@ def _splits(root: Path, objects: Objects) -> Iterator[tuple[str, Annotations]]:
 
 def _voc(root: Path) -> Iterator[tuple[str, Annotations]]:
     names = [name for name in SPLITS if name in voc_splits(root)] or ["train"]
-    every = read_voc(root, "trainval") if "trainval" in voc_splits(root) else read_voc(root, names[0])
-    classes = sorted({*every.classes, *read_voc(root, names[0]).classes})
-    yield from ((name, read_voc(root, name, classes)) for name in names)
+    first = read_voc(root, names[0])
+    every = read_voc(root, "trainval") if "trainval" in voc_splits(root) else first
+    classes = tuple(sorted({*every.classes, *first.classes}))
+    yield names[0], first if first.classes == classes else read_voc(root, names[0], classes)
+    yield from ((name, read_voc(root, name, classes)) for name in names[1:])
 
 
 def _coco(root: Path, objects: Objects) -> Iterator[tuple[str, Annotations]]:

@@ -1,10 +1,10 @@
 """Files of results, as COCO's evaluation server takes them, read with a check of every entry."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from wholeframe.data.detection.annotations import Annotations
+from wholeframe.data.detection.coco_format import json_of
 from wholeframe.messages import counted, listed
 from wholeframe.train.tasks.coco_encoding import FIELDS, Entry, Kind, checked_run_lengths
 from wholeframe.train.tasks.coco_results import CocoResults
@@ -50,12 +50,7 @@ def read_coco_results(file: Path, annotations: Annotations, kind: Kind = "bbox")
 
 
 def _content(file: Path) -> list[Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"there is no file '{file}'") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"'{file}' is not a JSON file that can be read ({error})") from error
+    content = json_of(file)
     if not isinstance(content, list):
         annotations = isinstance(content, dict) and "annotations" in content
         what = "a file of annotations" if annotations else f"JSON of type {type(content).__name__}"
