@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from wholeframe.blocks.protocol import Block
-from wholeframe.explain.attention import inputs_of, site_of
+from wholeframe.explain.attention import site_of
+from wholeframe.explain.seen import seen_by
 from wholeframe.ops import to_positions
 from wholeframe.surgery.probe import evaluating
 
@@ -90,8 +91,8 @@ def dependence_of(network: nn.Module, images: Tensor) -> dict[str, Dependence]:
     if not blocks:
         raise ValueError(f"{type(network).__name__} has no wholeframe block to measure; insert one first")
     with torch.no_grad():
-        inputs = inputs_of(network, images, blocks)
-    return {site_of(name): dependence(network.get_submodule(name), x) for name, x in inputs.items()}
+        seen = seen_by(network, images, blocks)
+    return {site_of(name): dependence(network.get_submodule(name), each.x) for name, each in seen.items()}
 
 
 def cosine_distance(chunks: Iterable[Tensor]) -> Tensor:
