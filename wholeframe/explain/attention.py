@@ -118,8 +118,8 @@ def _map(name: str, block: Block, seen: Seen, query: Cell, size: Cell) -> Attent
     grid = seen.x.shape[2:]
     if len(grid) != 2:
         raise ValueError(
-            f"the block at {site_of(name)} sees a grid of {' x '.join(map(str, grid))}, and only one of rows and columns "
-            "is drawn on an image; call `block.attention(x, query)` with the input of the block instead"
+            f"the block at {site_of(name)} sees a grid of {' x '.join(map(str, grid))}, and only one of rows and "
+            "columns is drawn on an image; call `block.attention(x, query)` with the input of the block instead"
         )
     for sample, frame in enumerate(seen.frames):
         cell = frame.cell(query, grid)

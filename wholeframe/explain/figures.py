@@ -104,7 +104,9 @@ def _draw_weights(axis: Axes, attention: Attention, size: tuple[int, int]) -> No
         interpolation="nearest",
     )
     if attention.region:
-        edge = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor=QUERY, linewidth=1.5)
+        edge = Rectangle(
+            (left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor=QUERY, linewidth=1.5
+        )
         axis.add_patch(edge)
     axis.set_xlim(-0.5, width - 0.5)
     axis.set_ylim(height - 0.5, -0.5)

@@ -1,6 +1,6 @@
 """The objects that a detector finds in a photograph, with small masks that become pixels one at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,6 +54,11 @@ class Found:
         names = ("boxes", "labels", "scores", "masks", "keypoints", "keypoint_scores")
         kept = {name: value[rows] for name in names if (value := getattr(self, name)) is not None}
         return replace(self, **kept)
+
+
+def class_name(label: int, classes: Sequence[str]) -> str:
+    """The name of a label, `classes[label - 1]`; an untrained RetinaNet also gives the label of the background, 0."""
+    return classes[label - 1] if label else "background"
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import draw_bounding_boxes, draw_keypoints, draw_segmentation_masks
 
 from wholeframe.explain.figures import drawable
-from wholeframe.explain.found import Found
+from wholeframe.explain.found import Found, class_name
 
 Colour = tuple[int, int, int]
 
@@ -77,7 +77,7 @@ def draw_objects(
     if len(found):
         picture = _with_masks(picture, found)
         picture = draw_bounding_boxes(
-            picture, _inside(found).flip(0), colors=_colours(found)[::-1], width=min(stroke.line, min(found.size))
+            picture, _inside(found).flip(0), colors=[*_colours(found)[::-1]], width=min(stroke.line, min(found.size))
         )
         picture = _with_keypoints(picture, found, keypoints, stroke)
     drawn = to_pil_image(picture)
@@ -140,7 +140,7 @@ def _write_labels(drawn: Image.Image, found: Found, classes: Sequence[str], stro
     taken: list[tuple[float, float, float, float]] = []
     labels = []
     for box, label, score in zip(_inside(found).tolist(), found.labels.tolist(), found.scores.tolist(), strict=True):
-        text = f"{drawable(classes[label - 1], min(most, 40))} {score:.2f}"
+        text = f"{drawable(class_name(label, classes), min(most, 40))} {score:.2f}"
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
         places = list(_places(box, (right - left + 4, bottom - top + 4), drawn.size))
         place = next((place for place in places if not any(_overlap(place, other) for other in taken)), places[0])

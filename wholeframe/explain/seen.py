@@ -1,8 +1,8 @@
-"""What every block of a network sees in one forward pass: its input, and where the grid of the input lies in the image.
+"""What every block of a network sees in one forward pass: its input, and where the input's grid lies in the image.
 
-The grid of a block covers the whole image, as a rule. torchvision's detectors scale an image and pad it at the right and
-at the bottom, so that there the grid reaches beyond the image; and the blocks of their heads see regions, each cut out
-of the image by a box and scaled to the same grid.
+The grid of a block covers the whole image, as a rule. torchvision's detectors scale an image and pad it at the right
+and at the bottom, so that there the grid reaches beyond the image; and the blocks of their heads see regions, each cut
+out of the image by a box and scaled to the same grid.
 """
 
 import contextlib

@@ -1,0 +1,157 @@
+"""The objects that a trained detector finds in single photographs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+from wholeframe.explain.found import Found, find
+from wholeframe.messages import listed, one_of
+from wholeframe.models.zoo.detection import DETECTION_MODELS
+from wholeframe.train.initial_weights import load_initial_weights, state_of
+from wholeframe.train.run import Run
+
+NETWORKS = torchvision.models.detection
+COCO: Sequence[str] = NETWORKS.MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"][1:]
+"""the 90 names of COCO, with "N/A" for the ten without a class"""
+CLASSES = tuple(name for name in COCO if name != "N/A")
+"""the 80 classes of COCO"""
+JOINTS: Sequence[str] = NETWORKS.KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.meta["keypoint_names"]
+"""the 17 keypoints of a person in COCO"""
+
+
+@dataclass(frozen=True)
+class ObjectPredictor:
+    """A trained detector and the names of its classes: label k is `classes[k - 1]`."""
+
+    network: nn.Module
+    classes: Sequence[str]
+
+    def __call__(self, photo: Image.Image) -> Found:
+        """The objects in a photograph. ValueError for one that is too thin for the detector."""
+        return find(self.network, as_input(photo))
+
+    @property
+    def keypoints(self) -> Sequence[str]:
+        """The names of the keypoints: of 17 those of a person in COCO, else numbers; none without a keypoint head."""
+        head: Any = getattr(getattr(self.network, "roi_heads", None), "keypoint_predictor", None)
+        count = 0 if head is None else head.out_channels
+        return JOINTS if count == len(JOINTS) else [f"keypoint {k}" for k in range(1, count + 1)]
+
+    @property
+    def floor(self) -> float:
+        """The score below which the detector itself leaves an object out."""
+        return float(self._own("score_thresh"))
+
+    @property
+    def most(self) -> int:
+        """The largest number of objects that the detector gives for one photograph."""
+        return int(self._own("detections_per_img"))
+
+    def _own(self, name: str) -> Any:
+        """A setting of the detector, which torchvision keeps on the heads of those with two stages."""
+        return getattr(getattr(self.network, "roi_heads", self.network), name)
+
+
+def as_input(photo: Image.Image) -> Tensor:
+    """A photograph as detectors take it, `(3, h, w)` float32 from 0 to 1."""
+    return pil_to_tensor(photo).float() / 255
+
+
+def is_detector(name: str) -> bool:
+    """Whether this is the name of a detector, of `wholeframe models` or of torchvision."""
+    library, _, bare = name.rpartition("/")
+    return name in DETECTION_MODELS or (library in ("", "torchvision") and bare in _of_torchvision())
+
+
+def objects_of_model(name: str, weights: str = "DEFAULT") -> ObjectPredictor:
+    """A detector with weights of torchvision, or with weights from a file.
+
+    The number of classes is that of the weights. With 80 or 90 of them they have the names of COCO, with one in a
+    network for keypoints it is "person", those of a run folder have its names, and all others `class 1`, `class 2`, ...
+
+    Args:
+        name: `torchvision/NAME`; with a file also a detector of `wholeframe models`.
+        weights: a name of torchvision's weights, or a file with a state dict, or a run folder.
+
+    Raises:
+        ValueError: there are no such weights, or the file lacks some of them.
+    """
+    bare = name.rpartition("/")[2]
+    if Path(weights).exists():
+        return _of_file(name, Path(weights))
+    if name in DETECTION_MODELS:
+        raise ValueError(
+            f"there are no published weights of {name!r} to download; train it and give the run, or give --weights "
+            "FILE with its state dict, from which the number of classes is read"
+        )
+    known = torchvision.models.get_model_weights(bare)
+    one_of("weights", weights, list(known.__members__))
+    with _reachable(name, weights):
+        network = torchvision.models.get_model(bare, weights=known[weights])
+    return ObjectPredictor(network.eval(), known[weights].meta["categories"][1:])
+
+
+def _of_file(name: str, file: Path) -> ObjectPredictor:
+    make, usual = _maker(name)
+    network, state = make(usual), state_of(file)
+    count = _classes_in(network, state, usual)
+    if count != usual:
+        network = make(count)
+    loaded = load_initial_weights(network, file)
+    # Frozen norms count no batches, and a count has no influence on a trained norm.
+    if fresh := [key for key in loaded.fresh if not key.endswith("num_batches_tracked")]:
+        raise ValueError(f"'{file}' has only a part of the weights of {name!r}; it lacks {listed(fresh, most=3)}")
+    classes = Run(file).classes() if file.is_dir() else _names(network, count - 1)
+    return ObjectPredictor(network.eval(), classes)
+
+
+def _maker(name: str) -> tuple[Callable[[int], nn.Module], int]:
+    """The function from the number of classes, with the background, to the network; and the usual number."""
+    if name in DETECTION_MODELS:
+        card = DETECTION_MODELS[name]
+        return card.make, card.num_classes
+    bare = name.rpartition("/")[2]
+
+    def make(count: int) -> nn.Module:
+        return torchvision.models.get_model(bare, weights=None, weights_backbone=None, num_classes=count)
+
+    return make, 2 if bare.startswith("keypoint") else len(COCO) + 1
+
+
+def _classes_in(network: nn.Module, state: dict[str, Tensor], usual: int) -> int:
+    """The number of classes of a state dict: the rows of its classifier, relative to those of the network."""
+    for key, value in network.state_dict().items():
+        if ("cls" in key or "classification" in key) and key in state and value.ndim and len(value) != len(state[key]):
+            return max(usual * len(state[key]) // len(value), 1)
+    return usual
+
+
+def _names(network: nn.Module, count: int) -> Sequence[str]:
+    if count == 1 and isinstance(network, NETWORKS.KeypointRCNN):
+        return ("person",)
+    named = {len(COCO): COCO, len(CLASSES): CLASSES}
+    return named.get(count, tuple(f"class {k}" for k in range(1, count + 1)))
+
+
+def _of_torchvision() -> list[str]:
+    return torchvision.models.list_models(module=NETWORKS)
+
+
+@contextmanager
+def _reachable(name: str, weights: str) -> Iterator[None]:
+    """Turn a failed download into an error that names the alternative."""
+    try:
+        yield
+    except OSError as error:  # raised by urllib without a network
+        raise ValueError(
+            f"the weights {weights!r} of {name!r} could not be fetched ({error}); give --weights FILE, or put the file "
+            f"into {torch.hub.get_dir()}/checkpoints"
+        ) from error
