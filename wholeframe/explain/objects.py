@@ -140,7 +140,7 @@ def _write_labels(drawn: Image.Image, found: Found, classes: Sequence[str], stro
     taken: list[tuple[float, float, float, float]] = []
     labels = []
     for box, label, score in zip(_inside(found).tolist(), found.labels.tolist(), found.scores.tolist(), strict=True):
-        text = f"{drawable(class_name(label, classes), min(most, 40))} {score:.2f}"
+        text = f"{drawable(class_name(label, classes), min(most, 24))} {score:.2f}"
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
         places = list(_places(box, (right - left + 4, bottom - top + 4), drawn.size))
         place = next((place for place in places if not any(_overlap(place, other) for other in taken)), places[0])
