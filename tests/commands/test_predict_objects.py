@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import wholeframe as wf
+from wholeframe.commands import train
 from wholeframe.data.images import read_image
 from wholeframe.train.predict_objects import as_input
 
@@ -58,7 +59,7 @@ def test_a_table_of_objects_from_the_score_on(predict, detector, photo):
 def test_no_object(predict, detector, photo):
     best = float(scores_of(detector, photo)[0])
     told = predict(photo, "--score", "0.99")
-    assert f"photo.jpg': no object with a score of at least 0.99; the highest of" in told and f"is {best:.2f} (" in told
+    assert "photo.jpg': no object with a score of at least 0.99; the highest of" in told and f"is {best:.2f} (" in told
     assert "box" not in told
 
 
@@ -93,7 +94,9 @@ def test_boxes_are_in_the_photograph_as_it_is_turned(predict, photo, tmp_path):
 def test_photographs_of_every_mode(predict, tmp_path, mode):
     name = "a.tif" if mode == "CMYK" else "a.png"
     pixels = Image.new("L", (9, 7), 90)
-    (Image.fromarray(np.full((7, 9), 9000, np.uint16)) if mode == "I;16" else pixels.convert(mode)).save(tmp_path / name)
+    (Image.fromarray(np.full((7, 9), 9000, np.uint16)) if mode == "I;16" else pixels.convert(mode)).save(
+        tmp_path / name
+    )
     assert f"{name}': " in predict(tmp_path / name)
 
 
@@ -108,7 +111,7 @@ def test_several_photographs_have_a_picture_each(predict, photos, tmp_path):
     assert sorted(file.name for file in tmp_path.glob("*.png")) == ["p-1.png", "p-2.png"]
     told = predict(*files, "-o", tmp_path / "folder")
     assert sorted(file.name for file in (tmp_path / "folder").iterdir()) == ["00-2.png", "00.png"]
-    assert f"dog/00.png': " in told and f"drawn in '{tmp_path}/folder/00-2.png'" in told
+    assert "dog/00.png': " in told and f"drawn in '{tmp_path}/folder/00-2.png'" in told
 
 
 def test_no_photograph_is_replaced(refused, weights, photos, tmp_path):
@@ -119,7 +122,9 @@ def test_no_photograph_is_replaced(refused, weights, photos, tmp_path):
     assert "would replace '" in refused("predict", "maskrcnn_tiny", one, "-o", one, *given)
     for out in (tmp_path / "same.png",):
         assert "would replace the photograph" in refused("predict", "maskrcnn_tiny", one, "-o", out, *given)
-    assert "would replace the photograph" in refused("predict", "maskrcnn_tiny", one, two, "-o", tmp_path / "a.png", *given)
+    assert "would replace the photograph" in refused(
+        "predict", "maskrcnn_tiny", one, two, "-o", tmp_path / "a.png", *given
+    )
     told = refused("predict", "maskrcnn_tiny", one, "-o", tmp_path, *given)
     assert "has photographs, such as 'a-1.png', which a picture could replace; give -o another folder" in told
     assert one.read_bytes() == before
@@ -154,7 +159,10 @@ def test_a_folder_of_photographs(predict, photos, tmp_path):
         (("--top", "3"), "--top 3 applies to networks that classify"),
         (("--score", "1.5"), "score must be from 0 to 1, got 1.5"),
         (("--score", "nan"), "score must be from 0 to 1, got nan"),
-        (("-o", "a.txt"), "objects are drawn as .png or into a folder, and saved as .json, .jsonl or .csv, got 'a.txt'"),
+        (
+            ("-o", "a.txt"),
+            "objects are drawn as .png or into a folder, and saved as .json, .jsonl or .csv, got 'a.txt'",
+        ),
         (("--json", "a.csv"), "--json is saved as .json or .jsonl, got 'a.csv'"),
         (("-o", "PHOTO/a.png"), "photo.jpg/a.png' cannot be written, because"),
     ],
@@ -172,3 +180,72 @@ def test_what_applies_to_detectors_alone(refused, run, photo, option, value):
 
 def test_a_score_below_what_the_detector_gives(predict, photo):
     assert "the detector itself leaves out objects with scores below 0.05" in predict(photo, "--score", "0.01")
+
+
+# -------------------------------------------------------------------------------------------------------------- a run
+
+
+@pytest.fixture(scope="module")
+def detector_run(tmp_path_factory):
+    """The run folder of a short training on bright squares in dark images, with the names of its two classes."""
+    root = tmp_path_factory.mktemp("objects")
+    draw = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 2)):
+        (root / split).mkdir()
+        images, annotations = [], []
+        for number in range(count):
+            x, y = (int(start) for start in draw.integers(0, 40, 2))
+            pixels = draw.integers(0, 60, (64, 96, 3), dtype=np.uint8)
+            pixels[y : y + 24, x : x + 24, number % 2] = 255
+            Image.fromarray(pixels).save(root / split / f"{number}.png")
+            images.append({"id": number, "file_name": f"{number}.png", "width": 96, "height": 64})
+            corners = [x, y, x + 24, y, x + 24, y + 24, x, y + 24]
+            one = {
+                "id": number,
+                "image_id": number,
+                "category_id": number % 2 + 1,
+                "bbox": [x, y, 24, 24],
+                "iscrowd": 0,
+            }
+            annotations.append({**one, "area": 576, "segmentation": [corners]})
+        kinds = [{"id": 1, "name": "red [bold]"}, {"id": 2, "name": "green\x1b"}]
+        content = {"images": images, "annotations": annotations, "categories": kinds}
+        (root / split / "_annotations.coco.json").write_text(json.dumps(content))
+    options = ["--backbone", "maskrcnn_tiny_nl1", "--batch", "4", "--workers", "0", "--epochs", "2", "--size", "64"]
+    train.main(["coco_maskrcnn_tiny_gc", "--data", str(root), "--out", str(root / "run"), *options])
+    return root
+
+
+def test_a_run_finds_objects(call, capsys, detector_run, tmp_path):
+    photo = detector_run / "val" / "0.png"
+    scores = scores_of(wf.load_run(detector_run / "run"), photo)
+    call(
+        "predict", detector_run / "run", photo, "--score", "0", "-o", tmp_path / "p.png", "--json", tmp_path / "a.json"
+    )
+    told = capsys.readouterr().out
+    (image,) = json.loads((tmp_path / "a.json").read_text())
+    assert [detection["score"] for detection in image["detections"]] == pytest.approx(scores.tolist())
+    assert {detection["class"] for detection in image["detections"]} <= {"red [bold]", "green\x1b"} and len(scores)
+    assert "red [bold]" in told or "green\\x1b" in told
+    assert "\x1b" not in told and (tmp_path / "p.png").is_file()
+
+
+def test_a_run_is_explained(call, capsys, detector_run, tmp_path):
+    call("explain", detector_run / "run", detector_run / "val" / "0.png", "--query", 40, 90, "-o", tmp_path / "e.png")
+    told = capsys.readouterr().out
+    # 96 x 64 pixels need no scaling and no padding: cells of 16 x 16.
+    assert told.strip() == f"{tmp_path}/e.png: NonLocal at backbone.body.layer3.0, query cell (2, 5)"
+    with Image.open(tmp_path / "e.png") as picture:
+        assert np.asarray(picture.convert("RGB")).std() > 10
+
+
+def test_weights_of_a_run(call, capsys, refused, detector_run):
+    photo = detector_run / "val" / "0.png"
+    run = detector_run / "run"
+    call("predict", run, photo, "--weights", "best")
+    call("predict", "maskrcnn_tiny_nl1", photo, "--weights", run, "--score", "0")
+    assert "red [bold]" in capsys.readouterr().out
+    told = refused("predict", run, photo, "--weights", "X")
+    assert "weights='X' does not exist: a run has the weights last and best" in told
+    told = refused("predict", run, photo, "--top", "2")
+    assert "--top 2 applies to networks that classify, and this network detects objects" in told

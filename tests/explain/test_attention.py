@@ -186,7 +186,9 @@ def test_a_head_looks_at_the_region_that_contains_the_query():
         boxes = network([photo])[0]["boxes"]
     x1, y1, x2, y2 = boxes[7].tolist()
     pixel = int((y1 + y2) / 2), int((x1 + x2) / 2)
-    first = next(box for box in boxes.tolist() if box[0] <= pixel[1] + 0.5 < box[2] and box[1] <= pixel[0] + 0.5 < box[3])
+    first = next(
+        box for box in boxes.tolist() if box[0] <= pixel[1] + 0.5 < box[2] and box[1] <= pixel[0] + 0.5 < box[3]
+    )
     found = attention(network, [photo], pixel)
     assert [a.site for a in found] == [f"roi_heads.keypoint_head.{k}" for k in (3, 7, 11, 15)]
     for each in found:

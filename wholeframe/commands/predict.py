@@ -24,7 +24,7 @@ from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.limits import at_least
 from wholeframe.train.named_files import files_among
 from wholeframe.train.predict import Predictor, of_model, of_run
-from wholeframe.train.predict_objects import is_detector, objects_of_model
+from wholeframe.train.predict_objects import is_detector, objects_of_model, objects_of_run
 from wholeframe.train.run import Run
 
 
@@ -78,7 +78,10 @@ def main(arguments: list[str]) -> None:
         raise ValueError("give at least one image or video")
     if is_detector(options.model):
         options.refuse(("top", "every", "features", "views"), "networks that classify", "detects objects")
-        detector = objects_of_model(options.model, options.weights or "DEFAULT")
+        if Path(options.model).is_dir():
+            detector = objects_of_run(Run(Path(options.model)), _of_run(options.weights))
+        else:
+            detector = objects_of_model(options.model, options.weights or "DEFAULT")
         detect(detector, options.files, options.out, options.json, 0.5 if options.score is None else options.score)
     else:
         options.refuse(("score", "json"), "detectors", "classifies")

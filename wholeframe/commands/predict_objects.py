@@ -106,6 +106,8 @@ def _drawn(picture: Path | None, chosen: Found) -> str:
     if picture is None:
         return ""
     factor = enlargement(chosen.size)
+    if not len(chosen):
+        return f"; '{shown(picture)}' is the photograph alone"
     return f"; drawn in '{shown(picture)}'{f', {factor} times as large' if factor > 1 else ''}"
 
 

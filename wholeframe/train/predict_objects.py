@@ -1,12 +1,10 @@
 """The objects that a trained detector finds in single photographs."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import torch
 import torchvision
 from PIL import Image
 from torch import Tensor, nn
@@ -14,9 +12,12 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 
 from wholeframe.explain.found import Found, find
 from wholeframe.messages import listed, one_of
+from wholeframe.models.build import reachable
+from wholeframe.models.inflate import inflate
 from wholeframe.models.zoo.detection import DETECTION_MODELS
-from wholeframe.train.initial_weights import load_initial_weights, state_of
+from wholeframe.train.initial_weights import state_of
 from wholeframe.train.run import Run
+from wholeframe.train.tasks.detection import Detection
 
 NETWORKS = torchvision.models.detection
 COCO: Sequence[str] = NETWORKS.MaskRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"][1:]
@@ -66,9 +67,16 @@ def as_input(photo: Image.Image) -> Tensor:
 
 
 def is_detector(name: str) -> bool:
-    """Whether this is the name of a detector, of `wholeframe models` or of torchvision."""
+    """Whether this is a run folder of a detector, or the name of one of `wholeframe models` or of torchvision."""
+    if Path(name).is_dir():
+        return isinstance(Run(Path(name)).recipe().task, Detection)
     library, _, bare = name.rpartition("/")
     return name in DETECTION_MODELS or (library in ("", "torchvision") and bare in _of_torchvision())
+
+
+def objects_of_run(run: Run, weights: Literal["last", "best"] = "last") -> ObjectPredictor:
+    """The detector of a run. ValueError if there is no such checkpoint."""
+    return ObjectPredictor(run.network(weights), run.classes())
 
 
 def objects_of_model(name: str, weights: str = "DEFAULT") -> ObjectPredictor:
@@ -94,7 +102,7 @@ def objects_of_model(name: str, weights: str = "DEFAULT") -> ObjectPredictor:
         )
     known = torchvision.models.get_model_weights(bare)
     one_of("weights", weights, list(known.__members__))
-    with _reachable(name, weights):
+    with reachable(name, weights):
         network = torchvision.models.get_model(bare, weights=known[weights])
     return ObjectPredictor(network.eval(), known[weights].meta["categories"][1:])
 
@@ -105,10 +113,13 @@ def _of_file(name: str, file: Path) -> ObjectPredictor:
     count = _classes_in(network, state, usual)
     if count != usual:
         network = make(count)
-    loaded = load_initial_weights(network, file)
-    # Frozen norms count no batches, and a count has no influence on a trained norm.
-    if fresh := [key for key in loaded.fresh if not key.endswith("num_batches_tracked")]:
-        raise ValueError(f"'{file}' has only a part of the weights of {name!r}; it lacks {listed(fresh, most=3)}")
+    # Frozen norms count no batches, and the count of a norm has no influence in eval mode.
+    counts = {key: value for key, value in network.state_dict().items() if key.endswith("num_batches_tracked")}
+    loaded = inflate(network, {**counts, **state})
+    if loaded.fresh:
+        raise ValueError(
+            f"'{file}' has only a part of the weights of {name!r}; it lacks {listed(loaded.fresh, most=3)}"
+        )
     classes = Run(file).classes() if file.is_dir() else _names(network, count - 1)
     return ObjectPredictor(network.eval(), classes)
 
@@ -143,15 +154,3 @@ def _names(network: nn.Module, count: int) -> Sequence[str]:
 
 def _of_torchvision() -> list[str]:
     return torchvision.models.list_models(module=NETWORKS)
-
-
-@contextmanager
-def _reachable(name: str, weights: str) -> Iterator[None]:
-    """Turn a failed download into an error that names the alternative."""
-    try:
-        yield
-    except OSError as error:  # raised by urllib without a network
-        raise ValueError(
-            f"the weights {weights!r} of {name!r} could not be fetched ({error}); give --weights FILE, or put the file "
-            f"into {torch.hub.get_dir()}/checkpoints"
-        ) from error
