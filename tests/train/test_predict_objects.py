@@ -45,10 +45,7 @@ def test_a_named_detector_with_weights_from_a_file(tmp_path, name, classes, name
     ("name", "classes"),
     [
         ("torchvision/maskrcnn_resnet50_fpn", 5),
-        ("torchvision/fcos_resnet50_fpn", 91),
-        ("torchvision/retinanet_resnet50_fpn_v2", 7),
         ("torchvision/ssdlite320_mobilenet_v3_large", 3),
-        ("torchvision/keypointrcnn_resnet50_fpn", 2),
     ],
 )
 def test_a_detector_of_torchvision_with_weights_from_a_file(tmp_path, name, classes):
