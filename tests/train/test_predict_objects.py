@@ -74,6 +74,8 @@ def test_weights_of_another_network(tmp_path):
         objects_of_model("maskrcnn_tiny_nl1", weights)
     with pytest.raises(ValueError, match=r"no published weights of 'maskrcnn_r50_gc' .* --weights FILE .* classes"):
         objects_of_model("maskrcnn_r50_gc")
+    with pytest.raises(ValueError, match=r"neither a run folder nor a file of weights 'gone\.pt'; give --weights FILE"):
+        objects_of_model("maskrcnn_r50_gc", "gone.pt")
     with pytest.raises(ValueError, match=r"weights='X' is not one of 'COCO_V1', 'DEFAULT'"):
         objects_of_model("torchvision/maskrcnn_resnet50_fpn", "X")
 

@@ -85,8 +85,11 @@ def dependence(
     return Dependence(cosine_distance([to_positions(x)]), cosine_distance([to_positions(added)]), attention, divergence)
 
 
-def dependence_of(network: nn.Module, images: Tensor) -> dict[str, Dependence]:
-    """The statistics of every block of a network, by site, on its inputs in one forward pass over the images."""
+def dependence_of(network: nn.Module, images: Tensor | Sequence[Tensor]) -> dict[str, Dependence]:
+    """The statistics of every block of a network, by site, on its inputs in one forward pass over the images.
+
+    A detector takes a list of images; its padding counts as positions, and a block in a head has a row per region.
+    """
     blocks = {name: block for name, block in network.named_modules() if isinstance(block, Block)}
     if not blocks:
         raise ValueError(f"{type(network).__name__} has no wholeframe block to measure; insert one first")

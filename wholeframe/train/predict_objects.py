@@ -95,6 +95,8 @@ def objects_of_model(name: str, weights: str = "DEFAULT") -> ObjectPredictor:
     bare = name.rpartition("/")[2]
     if Path(weights).exists():
         return _of_file(name, Path(weights))
+    if name in DETECTION_MODELS and weights != "DEFAULT":
+        raise ValueError(f"there is neither a run folder nor a file of weights '{weights}'; give --weights FILE")
     if name in DETECTION_MODELS:
         raise ValueError(
             f"there are no published weights of {name!r} to download; train it and give the run, or give --weights "
