@@ -3,17 +3,19 @@
 import csv
 import json
 import os
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from coco_folder import coco_folder
 from PIL import Image
 
 import wholeframe as wf
 from wholeframe.commands import train
 from wholeframe.data.images import read_image
-from wholeframe.train.predict_objects import as_input
+from wholeframe.train.predict_objects import JOINTS, as_input
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +154,17 @@ def test_a_folder_of_photographs(predict, photos, tmp_path):
     assert f"'{tmp_path}': 2 images" in told and len((tmp_path / "a.jsonl").read_text().splitlines()) == 2
 
 
+def test_keypoints(call, capsys, photo, tmp_path):
+    torch.manual_seed(0)
+    torch.save(wf.create_model("keypointrcnn_tiny").state_dict(), tmp_path / "w.pt")
+    out = ("-o", tmp_path / "p.png", "--json", tmp_path / "a.json")
+    call("predict", "keypointrcnn_tiny", photo, "--weights", tmp_path / "w.pt", *out, "--score", "0")
+    assert "(100 person)" in capsys.readouterr().out and (tmp_path / "p.png").is_file()
+    (image,) = json.loads((tmp_path / "a.json").read_text())
+    points = image["detections"][0]["keypoints"]
+    assert list(points) == list(JOINTS) and all(0 <= x <= 40 and 0 <= y <= 20 for x, y, _ in points.values())
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -189,37 +202,15 @@ def test_a_score_below_what_the_detector_gives(predict, photo):
 
 @pytest.fixture(scope="module")
 def detector_run(tmp_path_factory):
-    """The run folder of a short training on bright squares in dark images, with the names of its two classes."""
-    root = tmp_path_factory.mktemp("objects")
-    draw = np.random.default_rng(0)
-    for split, count in (("train", 8), ("val", 2)):
-        (root / split).mkdir()
-        images, annotations = [], []
-        for number in range(count):
-            x, y = (int(start) for start in draw.integers(0, 40, 2))
-            pixels = draw.integers(0, 60, (64, 96, 3), dtype=np.uint8)
-            pixels[y : y + 24, x : x + 24, number % 2] = 255
-            Image.fromarray(pixels).save(root / split / f"{number}.png")
-            images.append({"id": number, "file_name": f"{number}.png", "width": 96, "height": 64})
-            corners = [x, y, x + 24, y, x + 24, y + 24, x, y + 24]
-            one = {
-                "id": number,
-                "image_id": number,
-                "category_id": number % 2 + 1,
-                "bbox": [x, y, 24, 24],
-                "iscrowd": 0,
-            }
-            annotations.append({**one, "area": 576, "segmentation": [corners]})
-        kinds = [{"id": 1, "name": "red [bold]"}, {"id": 2, "name": "green\x1b"}]
-        content = {"images": images, "annotations": annotations, "categories": kinds}
-        (root / split / "_annotations.coco.json").write_text(json.dumps(content))
+    """A folder with images and, in `run`, a short training on them; its two classes have names that need care."""
+    root = coco_folder(tmp_path_factory.mktemp("objects") / "data", val=2, classes=("red [bold]", "green\x1b"))
     options = ["--backbone", "maskrcnn_tiny_nl1", "--batch", "4", "--workers", "0", "--epochs", "2", "--size", "64"]
     train.main(["coco_maskrcnn_tiny_gc", "--data", str(root), "--out", str(root / "run"), *options])
     return root
 
 
 def test_a_run_finds_objects(call, capsys, detector_run, tmp_path):
-    photo = detector_run / "val" / "0.png"
+    photo = detector_run / "val" / "1.png"
     scores = scores_of(wf.load_run(detector_run / "run"), photo)
     call(
         "predict", detector_run / "run", photo, "--score", "0", "-o", tmp_path / "p.png", "--json", tmp_path / "a.json"
@@ -233,16 +224,19 @@ def test_a_run_finds_objects(call, capsys, detector_run, tmp_path):
 
 
 def test_a_run_is_explained(call, capsys, detector_run, tmp_path):
-    call("explain", detector_run / "run", detector_run / "val" / "0.png", "--query", 40, 90, "-o", tmp_path / "e.png")
+    call("explain", detector_run / "run", detector_run / "val" / "1.png", "--query", 40, 55, "-o", tmp_path / "e.png")
     told = capsys.readouterr().out
-    # 96 x 64 pixels need no scaling and no padding: cells of 16 x 16.
-    assert told.strip() == f"{tmp_path}/e.png: NonLocal at backbone.body.layer3.0, query cell (2, 5)"
+    # 64 x 48 pixels are scaled to 85 x 64 and padded to 96 x 64, with cells of 16 x 16.
+    found = re.search(
+        r"NonLocal at backbone.body.layer3.0, query cell \(3, 4\) \((\d+)% of the weights on the pad", told
+    )
+    assert told.startswith(f"{tmp_path}/e.png: ") and found and int(found[1]) == pytest.approx(100 * 11 / 96, abs=4)
     with Image.open(tmp_path / "e.png") as picture:
         assert np.asarray(picture.convert("RGB")).std() > 10
 
 
 def test_weights_of_a_run(call, capsys, refused, detector_run):
-    photo = detector_run / "val" / "0.png"
+    photo = detector_run / "val" / "1.png"
     run = detector_run / "run"
     call("predict", run, photo, "--weights", "best")
     call("predict", "maskrcnn_tiny_nl1", photo, "--weights", run, "--score", "0")
