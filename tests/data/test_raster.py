@@ -155,6 +155,7 @@ def test_formats_that_this_pillow_has(monkeypatch):
     assert "HEIF" in raster._known(raster.RASTER)
 
 
+@pytest.mark.slow
 def test_no_reader_starts_a_program_or_opens_another_file(whole, tmp_path, read_all):
     folder = whole.parent / "others"
     folder.mkdir()

@@ -45,6 +45,7 @@ def read_damaged(tmp_path, kinds, count, seed):
     assert not list(sprung.iterdir())
 
 
+@pytest.mark.slow
 def test_damaged_files(tmp_path):
     read_damaged(tmp_path, QUICK[::3], 15, seed=0)
 
