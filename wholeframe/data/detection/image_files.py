@@ -1,0 +1,46 @@
+"""The image that an annotation names: its file within a folder, and whether it is of the annotated size."""
+
+import os
+from pathlib import Path
+
+from wholeframe.data.images import image_size
+
+TURNED = "image whose width and height are exchanged in its annotations, which do not follow its EXIF orientation"
+
+
+def located(folder: Path, name: str) -> tuple[Path | None, bool]:
+    """Find the file of an image, which is always within the folder.
+
+    Files of annotations name an image by its path on the machine that wrote them: in another folder, from the root of
+    a disk, with the backslashes of Windows. The longest end of such a path that is a file in the folder counts; parts
+    before a `..` do not.
+
+    Args:
+        folder: the folder of the images.
+        name: the name or path in the file of annotations.
+
+    Returns:
+        The file, None if there is none; and whether only an end of the path names it.
+    """
+    inward = not os.path.isabs(name) and ".." not in name.replace("\\", "/").split("/")
+    if name and inward and os.path.isfile(folder / name):
+        return folder / name, False
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    if ".." in parts:
+        parts = parts[len(parts) - parts[::-1].index("..") :]
+    for start in range(len(parts)):
+        file = folder.joinpath(*parts[start:])
+        if os.path.isfile(file):  # False, not an exception, for names that no file can have
+            return file, True
+    return None, False
+
+
+def unlike(file: Path, width: int, height: int) -> str | None:
+    """Why an image cannot have annotations for this width and height, and what is done then; None if it can."""
+    try:
+        found = image_size(file)
+    except ValueError:
+        return "image that cannot be read, left out"
+    if found == (width, height):
+        return None
+    return f"{TURNED}, left out" if found == (height, width) else "image of another size than its annotations, left out"
