@@ -3,7 +3,8 @@
 import pytest
 from PIL import Image
 
-from wholeframe.data.detection.yolo_format import read_yaml, read_yolo
+from wholeframe.data.detection.yolo_format import read_yolo
+from wholeframe.data.detection.yolo_yaml import read_yaml
 
 YAML = "path: .\ntrain: images/train\nval: images/val\nnames: [cat, dog]\n"
 

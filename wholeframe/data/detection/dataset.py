@@ -40,7 +40,8 @@ class DetectionDataset(Dataset):
         self.masks, self.joints = annotations.masks, len(annotations.keypoints)
         self.pictures = [p for p in annotations.pictures if empty == "keep" or self._objects(p)]
         if not any(self._objects(picture) for picture in self.pictures):
-            raise ValueError(f"no image of '{annotations.source}' has an object to train on")
+            needed = " with a keypoint that is labelled" if self.joints else ""
+            raise ValueError(f"no image of '{annotations.source}' has an object{needed} to train on")
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -51,7 +52,7 @@ class DetectionDataset(Dataset):
         if image.shape[1:] != (picture.height, picture.width):
             raise ValueError(
                 f"'{picture.file}' is of {image.shape[2]} x {image.shape[1]} pixels, and its annotations are for "
-                f"{picture.width} x {picture.height}"
+                f"{picture.width} x {picture.height}; put back the image that was annotated"
             )
         image, target = tv_tensors.Image(image), self._target(picture)
         return self.transform(image, target) if self.transform else (image, target)
