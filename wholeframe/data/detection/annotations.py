@@ -150,13 +150,15 @@ def fitted(box: Sequence[float], width: int, height: int, place: str, account: A
 
 
 def points_within(points: Iterable[Keypoint], width: int, height: int, place: str, account: Account) -> list[Keypoint]:
-    """The keypoints of an object; one outside the image is not labelled, which the account has."""
+    """The keypoints of an object; what is not labelled is at (0, 0), and the account has what that changes."""
     found: list[Keypoint] = []
     for x, y, visible in points:
-        if visible and not (-1 <= x <= width + 1 and -1 <= y <= height + 1):
+        if visible and not (0 <= x < width and 0 <= y < height):
             account.add("keypoint outside its image, taken as not labelled", place)
-            x, y, visible = 0.0, 0.0, 0
-        found.append((x, y, visible))
+            visible = 0
+        elif not visible and (x or y):
+            account.add("keypoint with a place and a visibility of 0, taken as not labelled", place)
+        found.append((x, y, visible) if visible else (0.0, 0.0, 0))
     return found
 
 

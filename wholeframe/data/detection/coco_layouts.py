@@ -14,7 +14,7 @@ WHOLE = ("annotations/{}_default.json", EXPORTED, "labels.json", "annotations.js
 """The file of a data set without splits, as CVAT, Roboflow, FiftyOne, labelme2coco and Label Studio write it."""
 
 
-def coco_splits(root: Path, objects: str) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
+def coco_splits(root: Path, objects: str) -> tuple[dict[str, tuple[Path, Path]], list[tuple[str, str]]]:
     """Find the file and the folder of the images of every split; one file without splits is "train".
 
     Args:
@@ -22,13 +22,14 @@ def coco_splits(root: Path, objects: str) -> tuple[dict[str, tuple[Path, Path]],
         objects: the beginning of the names of COCO's files, such as "instances".
 
     Returns:
-        split -> its file and the folder of its images; and the files of a split without a folder of images.
+        split -> its file and the folder of its images; and what there is of other splits, as pairs of a reason and a
+        file or folder.
 
     Raises:
         ValueError: several files are of one split, train has no folder of images, or all the files are of other kinds.
     """
     found: dict[str, tuple[Path, Path]] = {}
-    without: list[str] = []
+    parts: list[tuple[str, str]] = []
     for split, words in SPLITS.items():
         files = list(_files(root, objects, words))
         placed = [(file, folder) for file, folder in files if folder is not None]
@@ -42,17 +43,19 @@ def coco_splits(root: Path, objects: str) -> tuple[dict[str, tuple[Path, Path]],
             place = root / file.stem.removeprefix(f"{objects}_")
             raise ValueError(f"'{file}' has no folder of images; put them into '{place}', or into '{root / 'images'}'")
         else:
-            without += [file.name for file, _ in files]
+            parts += [("file of a split without a folder of images, left out", file.name) for file, _ in files]
     if not found:
         single = [root / name.format(objects) for name in WHOLE if (root / name.format(objects)).is_file()]
         if single:
             found["train"] = single[0], _unsplit(root)
+    without = [folder for split, words in SPLITS.items() if split not in found for folder in _folders(root, words)]
+    parts += [("folder of a split without a file of annotations, left out", folder.name) for folder in without]
     others = sorted(file.name for folder in (root / "annotations", root) for file in folder.glob("*.json"))
     if not found and others:
         raise ValueError(
             f"'{root}' has {listed(others)} and no {objects}_train2017.json, or another layout of these files"
         )
-    return found, without
+    return found, parts
 
 
 def _files(root: Path, objects: str, words: tuple[str, ...]) -> Iterator[tuple[Path, Path | None]]:
@@ -67,9 +70,19 @@ def _files(root: Path, objects: str, words: tuple[str, ...]) -> Iterator[tuple[P
     folders = (root / "annotations", root)
     prefixed = [(file, file.stem.removeprefix(f"{objects}_")) for f in folders for file in f.glob(f"{objects}_*.json")]
     for file, name in sorted(prefixed or [(file, file.stem) for f in folders for file in f.glob("*.json")]):
-        if name.lower().rstrip("0123456789_-") in words:
+        if _is_split(name, words):
             places = (root / name, root / "images" / name, root / "images", root / "data", root / "JPEGImages")
             yield file, next((place for place in places if place.is_dir()), None)
+
+
+def _folders(root: Path, words: tuple[str, ...]) -> list[Path]:
+    """The folders that have the name of a split."""
+    places = [place for folder in (root, root / "images") if folder.is_dir() for place in sorted(folder.iterdir())]
+    return [place for place in places if _is_split(place.name, words) and place.is_dir()]
+
+
+def _is_split(name: str, words: tuple[str, ...]) -> bool:
+    return name.lower().rstrip("0123456789_-") in words
 
 
 def _unsplit(root: Path) -> Path:

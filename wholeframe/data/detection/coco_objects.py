@@ -112,6 +112,8 @@ def _keypoints(
 ) -> tuple[Keypoint, ...] | None:
     given = entry.get("keypoints")
     if given is None or given == []:
+        if joints and entry.get("num_keypoints"):
+            account.add("num_keypoints without keypoints", place)
         return None
     values = finite(given, 3 * joints) if joints else None
     if values is None or any(v not in (0, 1, 2) for v in values[2::3]):

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 from wholeframe.data.detection.annotations import Annotations
 from wholeframe.data.detection.coco_format import read_coco
 from wholeframe.data.detection.coco_layouts import SPLITS, coco_splits
-from wholeframe.data.detection.voc_format import read_voc, voc_splits
+from wholeframe.data.detection.voc_format import read_voc, unlisted, voc_splits
 from wholeframe.data.detection.yolo_format import read_yolo
 from wholeframe.data.detection.yolo_yaml import YoloData, describes_yolo, read_names, read_yaml
 from wholeframe.messages import in_quotes, listed, one_of, quoted
@@ -76,11 +76,11 @@ def _splits(root: Path, objects: Objects) -> Iterator[tuple[str, Annotations]]:
     elif folders := _xml_folders(root):
         yield from _voc_folders(folders)
     else:
-        files, without = coco_splits(root, objects)
+        files, parts = coco_splits(root, objects)
         for split, (file, images) in files.items():
             annotations = read_coco(file, images)
-            for name in without if split == "train" else ():
-                annotations.account.add("file of a split without a folder of images, left out", name)
+            for reason, place in parts if split == "train" else ():
+                annotations.account.add(reason, place)
             yield split, annotations
         if not files and (strange := sorted(root.glob("*.y*ml"))):
             read_yaml(strange[0])  # says what is wrong with it
@@ -110,7 +110,10 @@ def _voc(root: Path) -> Iterator[tuple[str, Annotations]]:
     classes = tuple(sorted({*every.classes, *first.classes}))
     for split, name in names.items():
         known = name == next(iter(names.values())) and first.classes == classes
-        yield split, first if known else read_voc(root, name, classes)
+        annotations = first if known else read_voc(root, name, classes)
+        for stem in unlisted(root) if split == "train" else ():
+            annotations.account.add("XML file that no list of a split names, left out", f"{stem}.xml")
+        yield split, annotations
 
 
 def _xml_folders(root: Path) -> dict[str, Path]:

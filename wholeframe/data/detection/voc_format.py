@@ -85,6 +85,12 @@ def voc_splits(root: Path) -> tuple[str, ...]:
     return tuple(name for name in lists if "_" not in name)
 
 
+def unlisted(root: Path) -> list[str]:
+    """The names of XML files that are in none of the lists, if there are lists."""
+    listed_names = {name for split in voc_splits(root) for name in _names(root, split, Account())}
+    return sorted({file.stem for file in xml_folder(root).glob("*.xml")} - listed_names) if voc_splits(root) else []
+
+
 def text(element: ElementTree.Element, name: str) -> str:
     """The text of a child; empty if there is none."""
     return (element.findtext(name) or "").strip()

@@ -68,6 +68,8 @@ def read_yaml(file: Path) -> YoloData:
             splits[split] = _places(file, root, present[0], content[present[0]])
     if "train" not in splits:
         raise ValueError(f"'{file}' has no `train`, the folder or the list of the training images")
+    if "val" not in splits:
+        notes.append(("data set without `val`, so that there are no images to evaluate on", file.name))
     shape = _shape(file, content.get("kpt_shape"))
     joints, note = _joints(file, content, shape[0])
     return YoloData(file, root, classes, splits, shape, joints, (*notes, *note))
@@ -184,6 +186,10 @@ def _joints(file: Path, content: Mapping[str, Any], count: int) -> tuple[tuple[s
     Without names, the pairs of `flip_idx` are called left and right in the order in which they are numbered.
     """
     if not count:
+        if content.get("flip_idx") or content.get("kpt_names"):
+            raise ValueError(
+                f"'{file}' has keypoints and no `kpt_shape`; write their number and values, such as [17, 3]"
+            )
         return (), []
     flip, names = content.get("flip_idx"), content.get("kpt_names")
     if isinstance(names, dict) and len(names) == 1:
