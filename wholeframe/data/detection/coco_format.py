@@ -136,8 +136,13 @@ def _categories(file: Path, entries: Sequence[Entry], used: set[int | None], acc
         categories[number] = entry
     if not categories:
         raise ValueError(f"'{file}' lists no categories, so that its annotations have no names")
-    for number in [number for number in categories if number not in used and _groups(categories[number], entries)]:
-        account.add("category without annotations that groups others, left out", categories.pop(number)["name"])
+    for number in [number for number in categories if number not in used]:
+        if _groups(categories[number], entries):
+            account.add("category without annotations that groups others, left out", categories.pop(number)["name"])
+        elif categories[number]["name"].strip("_").lower() == "background":  # as labelme writes it
+            account.add("category of the background, left out", categories.pop(number)["name"])
+    if not categories:
+        raise ValueError(f"'{file}' lists no categories of objects ({account})")
     twice = [name for name, count in Counter(entry["name"] for entry in categories.values()).items() if count > 1]
     if twice:
         raise ValueError(f"'{file}' has several categories that are called {quoted(map(shown, twice))}; rename them")

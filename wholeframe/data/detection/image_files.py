@@ -25,6 +25,9 @@ def located(folder: Path, name: str) -> tuple[Path | None, bool]:
     inward = not os.path.isabs(name) and ".." not in name.replace("\\", "/").split("/")
     if name and inward and os.path.isfile(folder / name):
         return folder / name, False
+    before, _, rest = name.partition("/")
+    if inward and before == folder.name and rest and os.path.isfile(folder / rest):  # a path from the folder above
+        return folder / rest, False
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if ".." in parts:
         parts = parts[len(parts) - parts[::-1].index("..") :]

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 from wholeframe.data.detection.annotations import Annotations
 from wholeframe.data.detection.coco_format import read_coco
 from wholeframe.data.detection.coco_layouts import SPLITS, coco_splits
-from wholeframe.data.detection.voc_format import read_voc, unlisted, voc_splits
+from wholeframe.data.detection.voc_format import read_voc, unlisted, voc_splits, xml_folder
 from wholeframe.data.detection.yolo_format import read_yolo
 from wholeframe.data.detection.yolo_yaml import YoloData, describes_yolo, read_names, read_yaml
 from wholeframe.messages import in_quotes, listed, one_of, quoted
@@ -71,7 +71,7 @@ def _splits(root: Path, objects: Objects) -> Iterator[tuple[str, Annotations]]:
     data = _yolo(root)
     if data is not None:
         yield from ((split, read_yolo(data, split)) for split in data.splits)
-    elif any((root / "Annotations").glob("*.xml")):
+    elif xml_folder(root) != root:
         yield from _voc(root)
     elif folders := _xml_folders(root):
         yield from _voc_folders(folders)

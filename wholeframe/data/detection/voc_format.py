@@ -11,7 +11,9 @@ from wholeframe.data.images import image_size
 from wholeframe.data.raster import EXTENSIONS
 from wholeframe.messages import listed
 
-IMAGES = ("JPEGImages", "images", "Images")
+IMAGES = ("JPEGImages", "images", "data")
+XMLS = ("Annotations", "labels")
+"""Folders within a data set: as VOC has them, and as Label Studio and FiftyOne export them."""
 
 
 def read_voc(root: Path, split: str, classes: Sequence[str] | None = None) -> Annotations:
@@ -76,7 +78,7 @@ def read_voc(root: Path, split: str, classes: Sequence[str] | None = None) -> An
 
 def xml_folder(root: Path) -> Path:
     """The folder of the XML files."""
-    return root / "Annotations" if (root / "Annotations").is_dir() else root
+    return next((root / name for name in XMLS if any((root / name).glob("*.xml"))), root)
 
 
 def voc_splits(root: Path) -> tuple[str, ...]:
