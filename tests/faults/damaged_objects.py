@@ -207,7 +207,7 @@ def faults(first: int, last: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Random damage to data sets of labelled objects.")
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 2000))
     given = parser.parse_args()
     found = faults(*given.seeds)

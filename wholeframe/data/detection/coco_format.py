@@ -8,7 +8,7 @@ from typing import Any
 
 from wholeframe.data.detection.annotations import Account, Annotations, Instance, Picture, note_mixed_masks
 from wholeframe.data.detection.coco_objects import Entry, instance_of
-from wholeframe.data.detection.image_files import located, unlike
+from wholeframe.data.detection.image_files import located
 from wholeframe.data.detection.json_values import json_of, whole
 from wholeframe.messages import listed, quoted, shown
 
@@ -21,8 +21,7 @@ def read_coco(file: Path, images: Path) -> Annotations:
 
     Categories may have any numbers. What cannot be used is left out and counted by reason: an annotation of an image
     or a category that is not in the file, a box or a mask without area or outside its image, run lengths that do not
-    fill it, keypoints of another number; an image that is not in the folder, cannot be read, or is of another size than
-    its annotations. Boxes that reach over the edge are cut there. Where two annotations have one number, the later one
+    fill it, keypoints of another number; an image that is not in the folder. Boxes that reach over the edge are cut there. Where two annotations have one number, the later one
     gets another. An absent area is that of the polygons, or of the box.
 
     Args:
@@ -210,9 +209,8 @@ def _picture(entry: Entry, number: int, folder: Path, account: Account) -> Pictu
         account.add("image without a width and a height, left out", name)
         return None
     path, by_end = located(folder, name)
-    reason = ABSENT if path is None else unlike(path, width, height)
-    if path is None or reason:
-        account.add(str(reason), name)
+    if path is None:
+        account.add(ABSENT, name)
         return None
     if by_end:
         account.add("path of an image that is another one in the folder, found by its end", name)

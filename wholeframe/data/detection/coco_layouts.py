@@ -26,7 +26,7 @@ def coco_splits(root: Path, objects: str) -> tuple[dict[str, tuple[Path, Path]],
         file or folder.
 
     Raises:
-        ValueError: several files are of one split, train has no folder of images, or all the files are of other kinds.
+        ValueError: several files are of one split, none has a folder of images, or all the files are of other kinds.
     """
     found: dict[str, tuple[Path, Path]] = {}
     parts: list[tuple[str, str]] = []
@@ -38,10 +38,6 @@ def coco_splits(root: Path, objects: str) -> tuple[dict[str, tuple[Path, Path]],
             raise ValueError(f"'{root}' has several files for {split}: {names}; leave one of them there")
         if placed:
             found[split] = placed[0]
-        elif files and split == "train":
-            (file, _), *_ = files
-            place = root / file.stem.removeprefix(f"{objects}_")
-            raise ValueError(f"'{file}' has no folder of images; put them into '{place}', or into '{root / 'images'}'")
         else:
             parts += [("file of a split without a folder of images, left out", file.name) for file, _ in files]
     if not found:
@@ -51,9 +47,10 @@ def coco_splits(root: Path, objects: str) -> tuple[dict[str, tuple[Path, Path]],
     without = [folder for split, words in SPLITS.items() if split not in found for folder in _folders(root, words)]
     parts += [("folder of a split without a file of annotations, left out", folder.name) for folder in without]
     others = sorted(file.name for folder in (root / "annotations", root) for file in folder.glob("*.json"))
-    if not found and others:
+    if not found and (present := [*others, *(f"{folder.name}/" for folder in without)]):
         raise ValueError(
-            f"'{root}' has {listed(others)} and no {objects}_train2017.json, or another layout of these files"
+            f"'{root}' has {listed(present)}, which is no pair of a file and its images: put the annotations into "
+            f"annotations/{objects}_train2017.json, and the images into train2017/"
         )
     return found, parts
 

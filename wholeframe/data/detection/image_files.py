@@ -1,11 +1,7 @@
-"""The image that an annotation names: its file within a folder, and whether it is of the annotated size."""
+"""The image that an annotation names: its file within a folder."""
 
 import os
 from pathlib import Path
-
-from wholeframe.data.images import image_size
-
-TURNED = "image whose width and height are exchanged in its annotations, which do not follow its EXIF orientation"
 
 
 def located(folder: Path, name: str) -> tuple[Path | None, bool]:
@@ -36,14 +32,3 @@ def located(folder: Path, name: str) -> tuple[Path | None, bool]:
         if os.path.isfile(file):  # False, not an exception, for names that no file can have
             return file, True
     return None, False
-
-
-def unlike(file: Path, width: int, height: int) -> str | None:
-    """Why an image cannot have annotations for this width and height, and what is done then; None if it can."""
-    try:
-        found = image_size(file)
-    except ValueError:
-        return "image that cannot be read, left out"
-    if found == (width, height):
-        return None
-    return f"{TURNED}, left out" if found == (height, width) else "image of another size than its annotations, left out"

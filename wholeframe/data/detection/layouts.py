@@ -10,7 +10,7 @@ VOC       ROOT/Annotations/*.xml, ROOT/JPEGImages/, ROOT/ImageSets/Main/train.tx
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -26,20 +26,23 @@ Objects = Literal["instances", "person_keypoints"]
 YAML = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 
 
-def open_detections(root: str | os.PathLike[str], objects: Objects = "instances") -> dict[str, Annotations]:
+def open_detections(
+    root: str | os.PathLike[str], objects: Objects = "instances", *, needed: Sequence[str] = ("train",)
+) -> dict[str, Annotations]:
     """Read the splits of a folder in the format of COCO, YOLO or Pascal VOC.
 
     Args:
         root: the folder, or the data.yaml of YOLO.
         objects: where COCO has a file of each: boxes and masks, or persons with keypoints.
+        needed: the splits of which the folder must have one; a training needs "train".
 
     Returns:
         "train", "val" and "test", as far as the folder has them; all have the same classes. Files of a data set that is
         not divided are "train".
 
     Raises:
-        ValueError: the folder has none of these layouts, no train split, splits with different classes, or no keypoints
-            where they are asked for.
+        ValueError: the folder has none of these layouts, none of the needed splits, splits with different classes, or
+            no keypoints with objects="person_keypoints".
     """
     one_of("objects", objects, get_args(Objects))
     root = Path(root)
@@ -48,19 +51,23 @@ def open_detections(root: str | os.PathLike[str], objects: Objects = "instances"
     if root.is_file() and root.suffix.lower() not in (".yaml", ".yml"):
         raise ValueError(f"'{root}' is a file; give the folder that has it and the images, or the data.yaml of YOLO")
     splits = dict(_splits(root, objects))
-    if "train" not in splits:
+    if not any(split in splits for split in needed):
         found = f"only the splits {quoted(splits)}" if splits else "none of these layouts"
-        raise ValueError(f"'{root}' has {found}, and a training needs a train split. Layouts:\n{_layouts()}")
-    train = splits["train"]
+        found += "".join(f" ({split.account})" for split in splits.values() if split.account.cases)
+        raise ValueError(f"'{root}' has {found}, and a split {quoted(needed)} is needed. Layouts:\n{_layouts()}")
+    first, *_ = splits
+    classes, keypoints = splits[first].classes, splits[first].keypoints
     for name, split in splits.items():
-        if split.classes != train.classes:
-            other = sorted(set(split.classes) ^ set(train.classes))
+        if split.classes != classes:
+            other = sorted(set(split.classes) ^ set(classes))
             raise ValueError(
-                f"the splits train and {name} of '{root}' have different classes (only one of them has "
+                f"the splits {first} and {name} of '{root}' have different classes (only one of them has "
                 f"{listed(in_quotes(other)) or 'the same ones in another order'}); list all classes in both"
             )
-        if split.keypoints != train.keypoints:
-            raise ValueError(f"the splits train and {name} of '{root}' have different keypoints; list the same in both")
+        if split.keypoints != keypoints:
+            raise ValueError(
+                f"the splits {first} and {name} of '{root}' have different keypoints; list the same in both"
+            )
         if objects == "person_keypoints" and not split.keypoints:
             raise ValueError(f"'{split.source}' has no keypoints; give objects='instances' to read its boxes and masks")
     _note_shared(splits)
@@ -79,8 +86,9 @@ def _splits(root: Path, objects: Objects) -> Iterator[tuple[str, Annotations]]:
         files, parts = coco_splits(root, objects)
         for split, (file, images) in files.items():
             annotations = read_coco(file, images)
-            for reason, place in parts if split == "train" else ():
+            for reason, place in parts:
                 annotations.account.add(reason, place)
+            parts = []  # once, with the first split
             yield split, annotations
         if not files and (strange := sorted(root.glob("*.y*ml"))):
             read_yaml(strange[0])  # says what is wrong with it
@@ -111,7 +119,7 @@ def _voc(root: Path) -> Iterator[tuple[str, Annotations]]:
     for split, name in names.items():
         known = name == next(iter(names.values())) and first.classes == classes
         annotations = first if known else read_voc(root, name, classes)
-        for stem in unlisted(root) if split == "train" else ():
+        for stem in unlisted(root) if name == next(iter(names.values())) else ():
             annotations.account.add("XML file that no list of a split names, left out", f"{stem}.xml")
         yield split, annotations
 

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 from wholeframe.data.detection.annotations import Account, Annotations, Box, Instance, Picture, fitted
-from wholeframe.data.detection.image_files import located, unlike
+from wholeframe.data.detection.image_files import located
 from wholeframe.data.images import image_size
 from wholeframe.data.raster import EXTENSIONS
 from wholeframe.messages import listed
@@ -45,14 +46,14 @@ def read_voc(root: Path, split: str, classes: Sequence[str] | None = None) -> An
         file = _image(root, name, text(tree, "filename"), account)
         if file is None:
             continue
-        if reason := _unlike(file, tree):
-            account.add(reason, file.name)
+        size = _size(file, tree)
+        if size is None:
+            account.add("image that cannot be read, left out", file.name)
             continue
         if file in files:
             account.add("image of several XML files, kept with each of them", f"{name}.xml")
         files.add(file)
-        width, height = image_size(file)
-        picture = Picture(file, len(pictures) + 1, width, height)
+        picture = Picture(file, len(pictures) + 1, *size)
         instances: list[Instance] = []
         known: set[bytes] = set()
         for entry in tree.iter("object"):
@@ -65,7 +66,7 @@ def read_voc(root: Path, split: str, classes: Sequence[str] | None = None) -> An
             instance = _instance(entry, picture, labels, place, account, number)
             if instance is not None:
                 instances.append(instance)
-        pictures.append(Picture(file, picture.id, width, height, tuple(instances)))
+        pictures.append(replace(picture, instances=tuple(instances)))
     if not pictures:
         reasons = f" ({account})" if account.cases else ""
         raise ValueError(f"'{root}' has no image of the split {split!r} that can be read{reasons}")
@@ -156,17 +157,16 @@ def _image(root: Path, name: str, given: str, account: Account) -> Path | None:
     return file
 
 
-def _unlike(file: Path, tree: ElementTree.Element) -> str | None:
-    """Why an image cannot have these annotations; some tools write no size, or zeros."""
+def _size(file: Path, tree: ElementTree.Element) -> tuple[int, int] | None:
+    """Width and height that the annotations are for; those of the image where a tool writes none, or zeros."""
     given = tree.find("size")
     sides = [text(given, side) for side in ("width", "height")] if given is not None else ["", ""]
-    numbers = [int(side) if side.isascii() and side.isdigit() and len(side) < 10 else 0 for side in sides]
-    if not all(numbers):
-        try:
-            numbers = list(image_size(file))
-        except ValueError:
-            return "image that cannot be read, left out"
-    return unlike(file, *numbers)
+    if all(side.isascii() and side.isdigit() and len(side) < 10 and int(side) > 0 for side in sides):
+        return int(sides[0]), int(sides[1])
+    try:
+        return image_size(file)
+    except ValueError:
+        return None
 
 
 def _orphans(files: set[Path], names: set[str], account: Account) -> None:
