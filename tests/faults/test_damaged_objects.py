@@ -1,7 +1,6 @@
 """A data set of labelled objects in any state of damage is read whole, says what is missing, or is refused."""
 
 import pytest
-
 from faults.damaged_objects import faults
 
 

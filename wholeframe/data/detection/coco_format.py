@@ -21,8 +21,9 @@ def read_coco(file: Path, images: Path) -> Annotations:
 
     Categories may have any numbers. What cannot be used is left out and counted by reason: an annotation of an image
     or a category that is not in the file, a box or a mask without area or outside its image, run lengths that do not
-    fill it, keypoints of another number; an image that is not in the folder. Boxes that reach over the edge are cut there. Where two annotations have one number, the later one
-    gets another. An absent area is that of the polygons, or of the box.
+    fill it, keypoints of another number; an image that is not in the folder. Boxes that reach over the edge are cut
+    there. Where two annotations have one number, the later one gets another. An absent area is that of the polygons,
+    or of the box. Whether an image decodes, and has the annotated size, is seen when it is read.
 
     Args:
         file: the JSON file.
