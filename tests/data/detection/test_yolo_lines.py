@@ -21,8 +21,10 @@ def read(line, keypoints=(0, 0)):
         ("0.5 0.5 0.5 0.5 0.4", (0, 0), "class 0.5, which is not a whole number"),
         ("inf 0.5 0.5 0.5 0.4", (0, 0), "class inf, which is not a whole number"),
         ("1e300 0.5 0.5 0.5 0.4", (0, 0), "of 2 (they count from 0)"),
-        ("0 0.5 0.5 1e400 0.4", (0, 0), "box without area or outside"),
-        ("0 100 50 20 30", (0, 0), "box without area or outside"),
+        ("0 0.5 0.5 1e400 0.4", (0, 0), "larger than its image"),
+        ("0 100 50 20 30", (0, 0), "larger than its image"),
+        ("0 10 5 20 10", (0, 0), "larger than its image"),
+        ("0 1 1 12 1 12 9", (0, 0), "larger than its image"),
         ("0 0.1 0.1 nan 0.1 0.6 0.9", (0, 0), "polygon without area"),
         ("0 0.1 0.1 0.2 0.2 0.3 0.3", (0, 0), "polygon without area"),
         ("0 5 5 6 5 6 6", (0, 0), "box without area or outside"),
@@ -40,7 +42,7 @@ def test_what_is_left_out(line, keypoints, reason):
 @pytest.mark.parametrize(
     ("line", "keypoints", "reason"),
     [
-        ("0 0.5 0.5 1.5 0.4", (0, 0), "box that reaches over the edge"),
+        ("0 0.1 0.5 0.5 0.4", (0, 0), "box that reaches over the edge"),
         ("0 0.5 0.5 0.5 0.4 1.5 0.5 2 0.1 0.1 2", (2, 3), "keypoint outside its image"),
         ("0 0.5 0.5 0.5 0.4 0.5 0.5 0 0.1 0.1 2", (2, 3), "a visibility of 0"),
     ],

@@ -68,7 +68,9 @@ def _files(root: Path, objects: str, words: tuple[str, ...]) -> Iterator[tuple[P
     prefixed = [(file, file.stem.removeprefix(f"{objects}_")) for f in folders for file in f.glob(f"{objects}_*.json")]
     for file, name in sorted(prefixed or [(file, file.stem) for f in folders for file in f.glob("*.json")]):
         if _is_split(name, words):
-            places = (root / name, root / "images" / name, root / "images", root / "data", root / "JPEGImages")
+            divided = any(_folders(root, words) for words in SPLITS.values())
+            shared = () if divided else (root / "images", root / "data", root / "JPEGImages")
+            places = (root / name, root / "images" / name, *shared)
             yield file, next((place for place in places if place.is_dir()), None)
 
 

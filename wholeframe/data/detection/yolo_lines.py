@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from wholeframe.data.detection.annotations import Account, Box, Instance, Keypoint, Picture, fitted, points_within
 from wholeframe.data.detection.polygons import box_around, enclosed
 
+LARGEST = 1.1
+"""Fraction of an image above which an object is one in pixels, and its part within the image would be wrong."""
+
 
 def instance_of(
     line: str, picture: Picture, classes: int, keypoints: tuple[int, int], number: int, place: str, account: Account
@@ -51,6 +54,9 @@ def instance_of(
         return None
     if points is None:
         account.add("keypoints with a visibility that is not 0, 1 or 2, or without a finite place, left out", place)
+        return None
+    if box[2] - box[0] > LARGEST * width or box[3] - box[1] > LARGEST * height:
+        account.add("object that is larger than its image (a line has fractions from 0 to 1), left out", place)
         return None
     if polygon and not enclosed(polygon) > 0:  # nan is not above 0
         account.add("polygon without area, left out", place)
