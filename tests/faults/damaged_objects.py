@@ -27,7 +27,7 @@ WIDTH, HEIGHT = 24, 16
 VALUES = (
     None,
     -1,
-    3.5,
+    2.5e7,
     1e400,
     float("nan"),
     10**400,
