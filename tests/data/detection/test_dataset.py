@@ -65,6 +65,9 @@ def test_targets(annotations):
 def test_images_without_objects_are_kept_or_dropped(annotations):
     found = annotations(square(5, 6, 10))
     assert [len(DetectionDataset(found, empty=empty)) for empty in ("keep", "drop")] == [2, 1]
+    for option in ({"empty": "none"}, {"learn": "mask"}):
+        with pytest.raises(ValueError, match="is not one of"):
+            DetectionDataset(found, **option)
     with pytest.raises(ValueError, match=r"no image of .* has an object to train on"):
         DetectionDataset(annotations(square(0, 0, 9, crowd=True)))
 

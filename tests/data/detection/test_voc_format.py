@@ -51,6 +51,9 @@ def test_without_lists_all_files_are_read(write):
         (entry(box=(5, 5, 4, 9)), "without area"),
         (entry(box=("x", 5, 4, 9)), "without area"),
         ("<object><name>cat</name></object>", "without area"),
+        (entry().replace("<name>", "<name>dog</name><name>"), "with two names"),
+        (entry(box=("1e400", 5, 4, 9)), "without area"),
+        ("<object>" + 5000 * "<x>" + 5000 * "</x>" + "<name>cat</name></object>", "without area"),
     ],
 )
 def test_objects_that_cannot_be_used(write, objects, reason):

@@ -32,6 +32,7 @@ def write(tmp_path):
         ("names: {0: cat, 0: dog}", "has '0' twice"),
         ("names: [cat]\nvalid: x", "has `val` and `valid`; leave one"),
         ("names: [cat]\nkpt_shape: 17", "has a `kpt_shape` that is not a number of keypoints"),
+        ("names: [cat]\nkpt_shape: [1000000000, 3]", "has a `kpt_shape` that is not a number of keypoints"),
         ("names: [cat]\nkpt_shape: [17, 4]", "has a `kpt_shape` that is not a number of keypoints"),
         ("names: [cat]\nflip_idx: [1, 0]", "has keypoints and no `kpt_shape`"),
         ("names: [cat]\nkpt_shape: [2, 3]\nflip_idx: [1, 1]", "does not exchange 2 keypoints in pairs"),

@@ -13,6 +13,9 @@ Keypoint = tuple[float, float, int]
 LARGEST = 1e6
 """Pixels from the corner of an image beyond which a number is not a coordinate."""
 
+PATH = 4096
+"""Characters of a path in a text: all of them."""
+
 REASONS = 20
 """Reasons of an account that its text lists."""
 
@@ -126,7 +129,7 @@ class Annotations:
             f"{counted(len(self.pictures), 'image')} with {counted(self.instances, 'object')}{self._labelled()}"
             f"{without}, {len(self.classes)} class{'es' * (len(self.classes) != 1)}"
         )
-        return f"'{self.source}': {found}{'; ' if self.account.cases else ''}{self.account}"
+        return f"'{shown(self.source, PATH)}': {found}{'; ' if self.account.cases else ''}{self.account}"
 
 
 def clipped(box: Sequence[float], width: int, height: int) -> Box | None:

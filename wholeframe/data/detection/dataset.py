@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import functional as F
 from wholeframe.data.detection.annotations import Annotations, Instance, Picture
 from wholeframe.data.detection.masks import mask_of
 from wholeframe.data.images import read_image
+from wholeframe.messages import one_of
 
 Target = dict[str, Any]
 Transform = Callable[[Tensor, Target], tuple[Tensor, Target]]
@@ -32,7 +33,7 @@ class DetectionDataset(Dataset):
         learn: "boxes", "masks" or "keypoints", each with the boxes; None for everything that the annotations have.
 
     Raises:
-        ValueError: no image is left.
+        ValueError: no image has an object to learn, or an option is not one of the names above.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class DetectionDataset(Dataset):
         empty: Literal["keep", "drop"] = "keep",
         learn: Literal["boxes", "masks", "keypoints"] | None = None,
     ):
+        one_of("empty", empty, ("keep", "drop"))
+        one_of("learn", learn, ("boxes", "masks", "keypoints", None))
         self.annotations, self.transform = annotations, transform
         self.masks = annotations.masks and learn in ("masks", None)
         self.joints = len(annotations.keypoints) if learn in ("keypoints", None) else 0

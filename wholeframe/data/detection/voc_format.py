@@ -12,6 +12,7 @@ from wholeframe.data.images import image_size
 from wholeframe.data.raster import EXTENSIONS
 from wholeframe.messages import listed
 
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
 IMAGES = ("JPEGImages", "images", "data")
 XMLS = ("Annotations", "labels")
 """Folders within a data set: as VOC has them, and as Label Studio and FiftyOne export them."""
@@ -55,11 +56,11 @@ def read_voc(root: Path, split: str, classes: Sequence[str] | None = None) -> An
         files.add(file)
         picture = Picture(file, len(pictures) + 1, *size)
         instances: list[Instance] = []
-        known: set[bytes] = set()
+        known: set[tuple[str, ...]] = set()
         for entry in tree.iter("object"):
             number += 1
             place = f"{name}.xml object {number}"
-            if (written := ElementTree.tostring(entry).strip()) in known:
+            if (written := _written(entry)) in known:
                 account.add("object that is there twice, the later one left out", place)
                 continue
             known.add(written)
@@ -181,6 +182,9 @@ def _instance(
     entry: ElementTree.Element, picture: Picture, labels: dict[str, int], place: str, account: Account, number: int
 ) -> Instance | None:
     name, difficult = text(entry, "name"), text(entry, "difficult").lower()
+    if any(len(entry.findall(field)) > 1 for field in ("name", "bndbox", "difficult")):
+        account.add("object with two names, boxes or <difficult>, left out", place)
+        return None
     if name not in labels:
         account.add(f"object of the class {name!r}, which is not one of the classes, left out", place)
         return None
@@ -198,11 +202,18 @@ def _instance(
     return Instance(labels[name], box, crowd=difficult in ("1", "true"), area=area, id=number)
 
 
+def _written(entry: ElementTree.Element) -> tuple[str, ...]:
+    """What is read of an object, as text."""
+    box = entry.find("bndbox")
+    corners = [text(box, corner) for corner in CORNERS] if box is not None else []
+    return text(entry, "name"), text(entry, "difficult"), *corners
+
+
 def _corners(entry: ElementTree.Element | None) -> Box | None:
     if entry is None:
         return None
     try:
-        x1, y1, x2, y2 = (float(text(entry, name)) for name in ("xmin", "ymin", "xmax", "ymax"))
+        x1, y1, x2, y2 = (float(text(entry, name)) for name in CORNERS)
     except ValueError:
         return None
     return x1 - 1, y1 - 1, x2, y2

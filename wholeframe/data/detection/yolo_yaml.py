@@ -171,7 +171,7 @@ def _shape(file: Path, given: Any) -> tuple[int, int]:
         isinstance(given, list)
         and len(given) == 2
         and all(type(number) is int for number in given)
-        and given[0] > 0
+        and 0 < given[0] <= 1000
         and given[1] in (2, 3)
     ):
         raise ValueError(
