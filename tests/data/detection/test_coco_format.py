@@ -184,7 +184,7 @@ def test_references_of_any_type(write, value):
     assert sorted(map(len, found.account.cases.values())) == [1, 1, 1]
 
 
-def test_categories_that_are_no_classes(write):
+def test_categories_without_objects(write):
     """Roboflow lists a group, labelme the background."""
     group = {"id": 0, "name": "cat", "supercategory": "none"}
     categories = [group, {"id": 7, "name": "cat", "supercategory": "cat"}, {"id": 8, "name": "_background_"}]

@@ -43,12 +43,12 @@ def test_two_files_of_one_split(write):
     ("names", "reason"),
     [
         (("annotations/captions_train2017.json", "train2017/a.jpg"), "has captions_train2017.json, train2017/, which"),
-        (("annotations/instances_train2017.json",), "has instances_train2017.json, which is no pair"),
-        (("train/cat/a.jpg", "val/cat/a.jpg"), "has train/, val/, which is no pair"),
-        (("package.json",), "has package.json, which is no pair"),
+        (("annotations/instances_train2017.json",), "has instances_train2017.json, which is not a file with"),
+        (("train/cat/a.jpg", "val/cat/a.jpg"), "has train/, val/, which is not a file with"),
+        (("package.json",), "has package.json, which is not a file with"),
     ],
 )
-def test_what_is_no_data_set(write, names, reason):
+def test_other_folders(write, names, reason):
     with pytest.raises(ValueError, match=reason):
         coco_splits(write(*names), "instances")
 

@@ -22,7 +22,7 @@ def test_what_the_encoder_writes_is_a_mask(seed):
     assert why_not_run_lengths(code, 47, 31 * (seed + 1)) == "of another size than its image"
 
 
-def test_damaged_text_is_no_mask():
+def test_damaged_text_is_refused():
     pixels = np.zeros((40, 30), np.uint8)
     pixels[5:30, 4:25] = 1
     code = encoded(pixels)

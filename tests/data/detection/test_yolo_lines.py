@@ -1,4 +1,4 @@
-"""Lines of numbers that are no object, and what is cut or replaced in those that are."""
+"""Lines that cannot be used, and what is cut or replaced in those that can."""
 
 from pathlib import Path
 

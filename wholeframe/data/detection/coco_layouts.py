@@ -49,7 +49,7 @@ def coco_splits(root: Path, objects: str) -> tuple[dict[str, tuple[Path, Path]],
     others = sorted(file.name for folder in (root / "annotations", root) for file in folder.glob("*.json"))
     if not found and (present := [*others, *(f"{folder.name}/" for folder in without)]):
         raise ValueError(
-            f"'{root}' has {listed(present)}, which is no pair of a file and its images: put the annotations into "
+            f"'{root}' has {listed(present)}, which is not a file with its images: put the annotations into "
             f"annotations/{objects}_train2017.json, and the images into train2017/"
         )
     return found, parts
@@ -62,8 +62,7 @@ def _files(root: Path, objects: str, words: tuple[str, ...]) -> Iterator[tuple[P
         if file is not None:
             data = root / word / "data"
             yield file, data if data.is_dir() else root / word
-    # instances_train2017.json belongs to train2017/; a file of a part of the images, whose name is not a split, is not
-    # of a split.
+    # instances_train2017.json belongs to train2017/; a file of a part of the images has another name, and is not read.
     folders = (root / "annotations", root)
     prefixed = [(file, file.stem.removeprefix(f"{objects}_")) for f in folders for file in f.glob(f"{objects}_*.json")]
     for file, name in sorted(prefixed or [(file, file.stem) for f in folders for file in f.glob("*.json")]):
