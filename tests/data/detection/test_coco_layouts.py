@@ -29,6 +29,7 @@ def test_files_and_folders_that_have_no_partner(write):
     assert parts == [
         ("file of a split without a folder of images, left out", "instances_val2017.json"),
         ("folder of a split without a file of annotations, left out", "test2017"),
+        ("file whose name is not that of a split, left out", "instances_train_small.json"),
     ]
 
 

@@ -46,6 +46,11 @@ def coco_splits(root: Path, objects: str) -> tuple[dict[str, tuple[Path, Path]],
             found["train"] = single[0], _unsplit(root)
     without = [folder for split, words in SPLITS.items() if split not in found for folder in _folders(root, words)]
     parts += [("folder of a split without a file of annotations, left out", folder.name) for folder in without]
+    used = {file for file, _ in found.values()}
+    for file in sorted(file for folder in (root / "annotations", root) for file in folder.glob(f"{objects}_*.json")):
+        known = any(_is_split(file.stem.removeprefix(f"{objects}_"), words) for words in SPLITS.values())
+        if not known and file not in used:
+            parts.append(("file whose name is not that of a split, left out", file.name))
     others = sorted(file.name for folder in (root / "annotations", root) for file in folder.glob("*.json"))
     if not found and (present := [*others, *(f"{folder.name}/" for folder in without)]):
         raise ValueError(
