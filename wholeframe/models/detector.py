@@ -90,7 +90,7 @@ def tiny_heads(kind: Kind, num_classes: int) -> dict[str, Any]:
     """Heads of 32 to 128 channels, smaller anchors and fewer proposals, for images of 256 to 384 pixels.
 
     Pooling the features of the proposals and its gradient take most of the time of a step of so small a network.
-    torchvision trains on 512 of 2,000 proposals; 96 of 400 are as good for the few objects of a small image.
+    torchvision trains on 512 of 2,000 proposals of an image; with 96 of 400 eight images are learnt in 180 steps.
     """
     sizes = {"min_size": 256, "max_size": 384}
     if kind == "retinanet":  # its heads have the channels of the pyramid
