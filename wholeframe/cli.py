@@ -15,7 +15,7 @@ COMMANDS = {
     "compare": "train the same small network without and with each block, and print a table",
     "train": "train a recipe on a folder of images or videos, into a run folder",
     "evaluate": "accuracy or mAP of a trained run on a labelled folder; per-sample predictions are saved",
-    "predict": "the most probable classes of images or videos; with --features, their features",
+    "predict": "the most probable classes of images or videos, or the objects that a detector finds",
     "explain": "draw the attention of the blocks of a trained run, from one pixel of an image",
     "bench": "time and memory of the blocks, compared with other implementations",
     "blocks": "list the blocks: equation, source, parameters, multiply-adds",

@@ -136,6 +136,7 @@ NOT_RUN = {
     ("docs/howto/tools.md", "the shape of a check"),
     ("docs/howto/tools.md", "needs ultralytics"),  # tests/tools runs these two
     ("docs/howto/tools.md", "needs transformers"),
+    ("docs/howto/train_detector.md", "trains on a folder of yours"),
     ("docs/training.md", "needs a run folder"),
 }
 

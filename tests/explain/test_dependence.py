@@ -22,6 +22,7 @@ from wholeframe.explain.dependence import (
     jensen_shannon,
 )
 from wholeframe.models.toy import ToyNet
+from wholeframe.models.zoo import create_model
 from wholeframe.surgery.insert import insert
 
 GOLDEN = Path(__file__).parents[1] / "goldens/gcnet/spec_query_independence_stats.safetensors"
@@ -167,3 +168,12 @@ def test_refusals():
         dependence(NonLocal(8), x, queries=[4])
     with pytest.raises(ValueError, match="Conv2d has no wholeframe block to measure; insert one first"):
         dependence_of(nn.Conv2d(8, 8, 1), x)
+
+
+def test_blocks_of_a_detector():
+    torch.manual_seed(0)
+    found = dependence_of(
+        create_model("maskrcnn_tiny_nl1", num_classes=2), [torch.rand(3, 40, 60), torch.rand(3, 50, 40)]
+    )
+    assert list(found) == ["backbone.body.layer3.0"] and found["backbone.body.layer3.0"].input.shape == (2,)
+    assert found["backbone.body.layer3.0"].divergence.isfinite().all()

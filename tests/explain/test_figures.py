@@ -7,6 +7,7 @@ from PIL import Image
 
 from wholeframe.explain.attention import Attention
 from wholeframe.explain.figures import draw_accuracy, draw_attention, drawable
+from wholeframe.explain.seen import Frame
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
@@ -65,6 +66,34 @@ def test_a_query_is_marked_only_where_the_map_depends_on_it(tmp_path):
         counts.append(marks(drawn(tmp_path / f"{name}.png")))
     both, one, none = counts
     assert none == 0 < one < both
+
+
+@pytest.mark.parametrize(
+    ("frame", "region", "expected"),
+    [
+        (None, False, (1 / 3, 2 / 3, 0.25, 0.5)),
+        (Frame(0, 0, 150, 200), False, (0.5, 1, 0.25, 0.5)),  # 50 rows of padding
+        (Frame(0, 0, 100, 320), False, (1 / 3, 2 / 3, 0.4, 0.8)),  # 120 columns of padding
+        (Frame(20, 40, 80, 120), True, (0.4, 0.6, 0.3, 0.4)),  # a region
+    ],
+)
+def test_a_map_lies_over_the_rectangle_of_its_keys(tmp_path, frame, region, expected):
+    """One cell of 3 x 4 has all the weight, over a black photograph of 100 x 200."""
+    weights = torch.zeros(3, 4)
+    weights[1, 1] = 1
+    found = Attention("layer3", "GlobalContext", None, weights, frame, region)
+    draw_attention(np.zeros((100, 200, 3), dtype=np.uint8), (0, 0), [found], tmp_path / "a.png")
+    pixels = drawn(tmp_path / "a.png")
+    panel = abs(pixels - round(255 * 0.15 / 1.3)).max(axis=2) <= 2  # Letters have few pixels of this grey.
+    across, down = (np.flatnonzero(panel.sum(axis=axis) > 60) for axis in (0, 1))
+    inside = pixels[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
+    heat = (inside[..., 0] > 150) & (inside[..., 2] < 120)  # the yellow of the largest weight, not the edge of a region
+    rows, columns = (np.flatnonzero(heat.any(axis=axis)) for axis in (1, 0))
+    height, width = heat.shape
+    place = rows[0] / height, (rows[-1] + 1) / height, columns[0] / width, (columns[-1] + 1) / width
+    assert place == pytest.approx(expected, abs=0.02)
+    edge = marks(inside) > 100
+    assert edge == region
 
 
 @pytest.mark.parametrize("shape", [(24, 120, 3), (120, 24, 3), (48, 64, 3)])

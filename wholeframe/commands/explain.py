@@ -9,10 +9,13 @@ import tyro
 
 from wholeframe.commands.writable import writable
 from wholeframe.data.images import read_image, whole_image
-from wholeframe.explain.attention import attention, check_query
+from wholeframe.explain.attention import Attention, check_query, look
 from wholeframe.explain.figures import draw_attention
+from wholeframe.explain.found import refuse_thin
 from wholeframe.messages import shown
 from wholeframe.train.inputs.images import Images
+from wholeframe.train.inputs.objects import Objects
+from wholeframe.train.predict_objects import as_input
 from wholeframe.train.run import Run
 
 
@@ -31,7 +34,7 @@ class Options:
     site: str | None = None
     """the site of one block; by default every block with attention"""
     weights: Literal["last", "best"] = "last"
-    """from the last epoch, or from the epoch with the best validation accuracy"""
+    """from the last epoch, or from the epoch with the best validation score"""
 
 
 def main(arguments: list[str]) -> None:
@@ -42,18 +45,31 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"the picture would replace the photograph '{shown(options.photo)}'; give -o another file")
     run = Run(options.run)
     data = run.recipe().data
-    if not isinstance(data, Images):
+    if not isinstance(data, Images | Objects):
         raise ValueError(f"'{shown(run.folder)}' was trained on {data.noun}, and explain takes runs trained on images")
     photo = read_image(options.photo)
-    check_query(options.query, (photo.height, photo.width))
-    image = whole_image(data.size)(photo)[None]
-    query = tuple(
-        pixel * now // before
-        for pixel, now, before in zip(options.query, image.shape[2:], (photo.height, photo.width), strict=True)
-    )
+    size = (photo.height, photo.width)
+    check_query(options.query, size)
+    network = run.network(options.weights)
+    if isinstance(data, Objects):  # A detector scales the photograph itself.
+        refuse_thin(network, size)
+        image, query = as_input(photo)[None], options.query
+    else:
+        image = whole_image(data.size)(photo)[None]
+        scaled = zip(options.query, size, image.shape[2:], strict=True)
+        query = tuple((2 * pixel + 1) * now // (2 * side) for pixel, side, now in scaled)
     writable(options.out)
-    found = attention(run.network(options.weights), image, query, options.site)
+    found, notes = look(network, image, query, options.site)
     draw_attention(np.asarray(photo), options.query, found, options.out)
-    cells = [f"query cell {a.cell}" if a.cell else "one map for all queries" for a in found]
-    named = ", ".join(f"{a.block} at {a.site}, {cell}" for a, cell in zip(found, cells, strict=True))
-    print(f"{shown(options.out)}: {named}")
+    print(f"{shown(options.out)}: {', '.join(described(each, size) for each in found)}")
+    for note in notes:
+        print(note)
+
+
+def described(found: Attention, size: tuple[int, int]) -> str:
+    """A map in words: its block, the cell of the query, and the part of the weights that is on padding."""
+    cell = f"query cell {found.cell}" if found.cell else "one map for all queries"
+    region = " on the region that contains the query" if found.region else ""
+    padding = found.on_padding(size)
+    padded = f" ({padding:.0%} of the weights on the padding of the detector)" if padding >= 0.005 else ""
+    return f"{found.block} at {found.site}, {cell}{region}{padded}"

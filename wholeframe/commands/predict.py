@@ -13,6 +13,7 @@ import tyro
 from rich.table import Column, Table
 
 from wholeframe.commands.plain import console
+from wholeframe.commands.predict_objects import detect
 from wholeframe.commands.writable import writable
 from wholeframe.data.image_files import images_among
 from wholeframe.data.video.views import ONCE, read_views
@@ -23,22 +24,28 @@ from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.limits import at_least
 from wholeframe.train.named_files import files_among
 from wholeframe.train.predict import Predictor, of_model, of_run
+from wholeframe.train.predict_objects import is_detector, objects_of_model, objects_of_run
 from wholeframe.train.run import Run
 
 
 @dataclass(frozen=True)
 class Options:
-    """The most probable classes of images or videos."""
+    """The most probable classes of images or videos; of a detector, the objects in images."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN_OR_MODEL")]
     """a run folder of `wholeframe train`, or a network with weights: torchvision/NAME, timm/NAME, or a name of
     `wholeframe models` with --weights FILE"""
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """images, or videos for a network that takes clips; folders of them, and lists (.txt with a path per line, .csv)"""
-    top: int = 5
-    """number of classes to print for each file"""
+    top: int | None = None
+    """number of classes to print for each file, 5 by default"""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FILE")] = None
-    """save the probabilities of all classes: .csv, or .jsonl with a JSON object per line"""
+    """save the probabilities of all classes: .csv, or .jsonl with a JSON object per line; of a detector, draw the
+    objects (.png, of several photographs -1.png, -2.png, ..., or a folder), or save them (.json, .jsonl, .csv)"""
+    score: float | None = None
+    """of a detector: print and draw objects with this score or a higher one, 0.5 by default"""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """of a detector: save all its objects, with masks and keypoints, as .json, or .jsonl with a line per photograph"""
     every: Annotated[str | None, tyro.conf.arg(metavar="SECONDS")] = None
     """answers over the time of a video, for each segment of this length, such as 2s; with --out also as a picture"""
     features: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -49,12 +56,19 @@ class Options:
     """of a run: last (default) or best; of a network: DEFAULT (default), another name of its library, or a file"""
 
     def __post_init__(self):
-        at_least("top", self.top, 1, 5)
-        for name, file, suffixes in (("features", self.features, ARRAYS), ("answers", self.out, SUFFIXES)):
-            if file is not None and file.suffix not in suffixes:
-                raise ValueError(f"{name} are saved as {' or '.join(suffixes)}, got '{shown(file)}'")
+        if self.top is not None:
+            at_least("top", self.top, 1, 5)
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise ValueError(f"score must be from 0 to 1, got {self.score} (0.5 by default)")
+        for name, file in (("features", self.features), ("answers", self.out), ("answers", self.json)):
             if file is not None and file.resolve() in {given.resolve() for given in self.files}:
                 raise ValueError(f"the {name} would replace '{shown(file)}', which is to be read; give another file")
+
+    def refuse(self, names: Sequence[str], of: str, this: str) -> None:
+        """Refuse options that apply to another kind of network."""
+        for name in names:
+            if (value := getattr(self, name)) is not None:
+                raise ValueError(f"--{name} {shown(value)} applies to {of}, and this network {this}; leave it out")
 
 
 def main(arguments: list[str]) -> None:
@@ -62,6 +76,23 @@ def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe predict")
     if not options.files:
         raise ValueError("give at least one image or video")
+    if is_detector(options.model):
+        options.refuse(("top", "every", "features", "views"), "networks that classify", "detects objects")
+        if Path(options.model).is_dir():
+            detector = objects_of_run(Run(Path(options.model)), _of_run(options.weights))
+        else:
+            detector = objects_of_model(options.model, options.weights or "DEFAULT")
+        detect(detector, options.files, options.out, options.json, 0.5 if options.score is None else options.score)
+    else:
+        options.refuse(("score", "json"), "detectors", "classifies")
+        classify(options)
+
+
+def classify(options: Options) -> None:
+    """Print and save the classes of every file."""
+    for name, file, suffixes in (("features", options.features, ARRAYS), ("answers", options.out, SUFFIXES)):
+        if file is not None and file.suffix not in suffixes:
+            raise ValueError(f"{name} are saved as {' or '.join(suffixes)}, got '{shown(file)}'")
     views = options.views or ("1x1" if options.every else None)
     if Path(options.model).is_dir():
         predictor = of_run(Run(Path(options.model)), _of_run(options.weights), views)
@@ -92,7 +123,7 @@ def main(arguments: list[str]) -> None:
     lost = [f"{_time(answer)}{shown(answer.reason, 400)}" for answer in answers if answer.reason]
     if not done:
         raise ValueError(listed(lost, between="; "))
-    console().print(table(done, predictor.classes, options.top))
+    console().print(table(done, predictor.classes, options.top or 5))
     if options.features is not None:
         write_features(done, options.features)
         print(f"features of {counted(len(done), 'segment' if options.every else 'file')} are in '{options.features}'")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.patches import Rectangle
 
 from wholeframe.explain.attention import Attention
 from wholeframe.messages import shown
@@ -84,9 +84,13 @@ def draw_attention(
 
 
 def _draw_weights(axis: Axes, attention: Attention, size: tuple[int, int]) -> None:
-    """A heat map over a photograph, with its scale in a bar as tall as the photograph."""
-    weights = attention.weights
-    heat = F.interpolate(weights[None, None], size=size, mode="nearest")[0, 0].numpy()
+    """A heat map over a photograph, with its scale in a bar as tall as the photograph.
+
+    The map is drawn over the rectangle that its keys cover, and cut at the edge of the photograph.
+    """
+    heat = attention.weights.numpy()
+    height, width = size
+    top, left, bottom, right = attention.frame or (0, 0, height, width)
     limit = float(abs(heat).max()) or 1.0
     signed = heat.min() < 0
     # The heat map is transparent where weights are small, so that the photograph stays visible there.
@@ -96,12 +100,22 @@ def _draw_weights(axis: Axes, attention: Attention, size: tuple[int, int]) -> No
         vmin=-limit if signed else 0,
         vmax=limit,
         alpha=0.9 * (abs(heat) / limit) ** 0.5,
+        extent=(left - 0.5, right - 0.5, bottom - 0.5, top - 0.5),  # The axis has the centre of the first pixel at 0.
+        interpolation="nearest",
     )
+    if attention.region:
+        edge = Rectangle(
+            (left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor=QUERY, linewidth=1.5
+        )
+        axis.add_patch(edge)
+    axis.set_xlim(-0.5, width - 0.5)
+    axis.set_ylim(height - 0.5, -0.5)
     bar = axis.inset_axes((1.02, 0, 0.045, 1))
     axis.figure.colorbar(ScalarMappable(drawn.norm, drawn.cmap), cax=bar)
     bar.tick_params(labelsize=7)
-    grid = " x ".join(map(str, weights.shape))
+    grid = " x ".join(map(str, attention.weights.shape))
     which = "one map for all queries" if attention.cell is None else f"weights over {grid} keys"
+    which = f"{which} of the region" if attention.region else which
     name = drawable(f"{attention.block} at {attention.site}")
     axis.set_title(f"{name}\n{which}", fontsize=10, color=INK, parse_math=False)
 

@@ -37,7 +37,7 @@ def maskrcnn_r50_gc() -> Recipe:
             weight_decay=1e-4,
             clip=35.0,
             optimizer=SGD(nesterov=False),
-            rate=Steps(drops=(8, 11), warmup=500 / STEPS, start=1 / 3),
+            rate=Steps(drops=(8, 11), warmup=500 / STEPS, warmup_from=1 / 3),
         ),
         task=Detection("masks"),
     )
@@ -66,7 +66,7 @@ def maskrcnn_r50_nl1() -> Recipe:
     """
     recipe = maskrcnn_r50_gc()
     drops = (60_000 / STEPS, 80_000 / STEPS)
-    rate = Steps(drops=drops, warmup=500 / STEPS, start=1 / 3)
+    rate = Steps(drops=drops, warmup=500 / STEPS, warmup_from=1 / 3)
     return replace(
         recipe,
         model=replace(recipe.model, backbone="maskrcnn_r50_nl1", norm="frozen"),

@@ -79,7 +79,7 @@ def stepped(epoch: float, rate: Steps) -> float:
     `epoch` counts passes over the data and has a fraction, because the rate changes at every step.
     """
     passed = sum(drop <= epoch for drop in rate.drops)
-    return warmed(epoch, rate.warmup, rate.start) * rate.factor**passed
+    return warmed(epoch, rate.warmup, rate.warmup_from) * rate.factor**passed
 
 
 def cosine(epoch: float, epochs: int, rate: Cosine) -> float:

@@ -65,13 +65,13 @@ class Steps:
     """ratio of the rate after a drop to the rate before it"""
     warmup: float = 0
     """epochs in which the rate rises linearly to the peak"""
-    start: float = 1e-3
+    warmup_from: float = 1e-3
     """fraction of the peak rate at which the warm-up begins"""
 
     def __post_init__(self):
         positive("factor", self.factor, 0.1)
         at_least("warmup", self.warmup, 0, 5)
-        fraction("start", self.start, 1e-3)
+        fraction("warmup_from", self.warmup_from, 1e-3)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,77 @@
+"""Where the grid of a block lies in the image: compared with a detector's own transform of an image with a light."""
+
+import itertools
+
+import pytest
+import torch
+
+import wholeframe as wf
+from wholeframe.explain.seen import Frame, seen_by
+
+SITE = "backbone.body.layer3.0.wholeframe"
+SIZES = [(200, 90), (90, 200), (30, 40), (300, 301), (256, 384), (700, 180)]
+
+
+@pytest.fixture(scope="module")
+def detector():
+    torch.manual_seed(0)
+    return wf.create_model("maskrcnn_tiny_nl1", num_classes=2).eval()
+
+
+def light_at(detector, size, pixel):
+    """The centre of a light of 5 x 5 pixels in the scaled and padded image, and the shape of that image."""
+    image = torch.zeros(3, *size)
+    image[:, pixel[0] - 2 : pixel[0] + 3, pixel[1] - 2 : pixel[1] + 3] = 1
+    lit, dark = (detector.transform([each])[0].tensors[0, 0] for each in (image, torch.zeros(3, *size)))
+    light = lit - dark
+    rows, columns = (torch.arange(side) + 0.5 for side in light.shape)
+    return ((light.sum(1) @ rows) / light.sum(), (light.sum(0) @ columns) / light.sum()), light.shape
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_query_is_in_the_cell_where_the_detector_has_its_pixel(detector, size):
+    """Scaling and padding differ in both axes."""
+    seen = seen_by(detector, [torch.rand(3, *size)], [SITE])[SITE]
+    (frame,), grid = seen.frames, seen.x.shape[2:]
+    checked = 0
+    for pixel in itertools.product(*(range(3, side - 3, side // 6) for side in size)):
+        light, padded = light_at(detector, size, pixel)
+        places = [float(at) * cells / side for at, cells, side in zip(light, grid, padded, strict=True)]
+        if all(0.1 < place % 1 < 0.9 for place in places):
+            assert frame.cell(pixel, grid) == tuple(int(place) for place in places), pixel
+            checked += 1
+    assert checked >= 6
+
+
+def test_the_rectangle_reaches_beyond_the_image_where_it_is_padded(detector):
+    # 90 x 200 is scaled by 384 / 200 to 172 x 384, and padded to 192 x 384.
+    (frame,) = seen_by(detector, [torch.rand(3, 90, 200)], [SITE])[SITE].frames
+    assert frame == pytest.approx(Frame(0, 0, 90 * 192 / 172, 200))
+
+
+def test_the_rectangles_of_a_head_are_the_boxes_of_the_detections():
+    torch.manual_seed(0)
+    detector = wf.create_model("keypointrcnn_tiny_nl4").eval()
+    name, image = "roi_heads.keypoint_head.7.wholeframe", torch.rand(3, 100, 170)
+    seen = seen_by(detector, [image], [name])[name]
+    with torch.no_grad():
+        boxes = detector([image])[0]["boxes"]
+    assert seen.regions and len(seen.frames) == len(seen.x) == len(boxes) > 1
+    found = torch.tensor(seen.frames)[:, [1, 0, 3, 2]]
+    assert torch.allclose(found, boxes, atol=1e-3)
+
+
+def test_the_cell_of_a_pixel_in_a_rectangle():
+    frame = Frame(10, 20, 30, 60)
+    assert frame.cell((10, 20), (2, 4)) == (0, 0) and frame.cell((29, 59), (2, 4)) == (1, 3)
+    assert frame.cell((19, 49), (2, 4)) == (0, 2) and frame.cell((20, 50), (2, 4)) == (1, 3)
+    for outside in ((9, 30), (30, 30), (20, 19), (20, 60)):
+        assert frame.cell(outside, (2, 4)) is None
+    assert Frame(5, 5, 5, 9).cell((5, 6), (2, 2)) is None
+
+
+def test_a_network_is_left_without_hooks_and_in_its_mode(detector):
+    detector.train()
+    seen_by(detector, [torch.rand(3, 40, 40)], [SITE])
+    assert detector.training and not any(m._forward_hooks for m in (detector.transform, detector.roi_heads))
+    detector.eval()
