@@ -89,7 +89,11 @@ def pyramid(body: str, norm: NormLayer, kind: Kind) -> BackboneWithFPN:
 
 
 def tiny_heads(kind: Kind, num_classes: int) -> dict[str, Any]:
-    """Heads of 32 to 128 channels and smaller anchors, for images of 256 to 384 pixels."""
+    """Heads of 32 to 128 channels, smaller anchors and fewer proposals, for images of 256 to 384 pixels.
+
+    Pooling the features of the proposals and its gradient take most of the time of a step of so small a network.
+    torchvision trains on 512 of 2,000 proposals of an image; with 96 of 400 eight images are learnt in 180 steps.
+    """
     sizes = {"min_size": 256, "max_size": 384}
     if kind == "retinanet":  # its heads have the channels of the pyramid
         return {"num_classes": num_classes, **sizes}
@@ -100,6 +104,11 @@ def tiny_heads(kind: Kind, num_classes: int) -> dict[str, Any]:
         "rpn_head": RPNHead(64, 3),
         "box_head": TwoMLPHead(64 * 7**2, 128),
         "box_predictor": FastRCNNPredictor(128, num_classes),
+        "box_batch_size_per_image": 96,
+        "rpn_pre_nms_top_n_train": 800,
+        "rpn_post_nms_top_n_train": 400,
+        "rpn_pre_nms_top_n_test": 600,
+        "rpn_post_nms_top_n_test": 300,
     }
     if kind == "maskrcnn":
         heads |= {"mask_head": MaskRCNNHeads(64, (64, 64), 1), "mask_predictor": MaskRCNNPredictor(64, 64, num_classes)}

@@ -144,6 +144,85 @@ def test_other_files_are_refused(tmp_path, content, reason):
         read_coco(file, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("tables", "reason"),
+    [
+        ({"categories": [{"id": True, "name": "a"}]}, "a number `id` and a `name`"),
+        ({"categories": [{"id": 1, "name": " "}]}, "a number `id` and a `name`"),
+        ({"categories": [{"id": 7, "name": "a", "keypoints": "nose"}]}, "list of different names"),
+        ({"categories": [{"id": 7, "name": "a", "keypoints": ["b", "b"]}]}, "list of different names"),
+        ({"categories": [{"id": 5, "name": "__background__"}]}, "no categories of objects"),
+        ({"images": [{"id": "one", "file_name": "a.png", "width": 20, "height": 16}]}, "without a whole number `id`"),
+        ({"images": [{"id": 1, "file_name": "a.png", "width": "20", "height": 16}]}, "without a width and a height"),
+        ({"images": [{"id": 1, "file_name": ["a.png"], "width": 20, "height": 16}]}, "without a `file_name`"),
+        ({"annotations": [annotation(1, bbox=None)]}, "none of the 1 annotations .* can be used"),
+        ({"annotations": [annotation(1, image_id=[1])]}, "none of the 1 annotations .* can be used"),
+        (
+            {"annotations": [{"id": 1, "image_id": 1, "category_id": 7, "caption": "a cat"}]},
+            "has captions, and no boxes",
+        ),
+        ({"annotations": [{"image_id": 1, "segments_info": []}]}, "has panoptic segments, and no boxes"),
+    ],
+)
+def test_tables_of_which_nothing_can_be_used(write, tables, reason):
+    with pytest.raises(ValueError, match=reason):
+        read_coco(*write(annotation(1), **tables))
+
+
+def test_numbers_that_are_written_with_a_point(write):
+    """As pandas writes them."""
+    found = read_coco(*write(annotation(1.0, image_id=1.0, category_id=7.0)))
+    assert found.pictures[0].instances[0].id == 1 and found.instances == 1 and not found.account.cases
+
+
+@pytest.mark.parametrize("value", [[], {}, "1", float("nan"), True, 10**400, 1.5, None])
+def test_references_of_any_type(write, value):
+    """A list cannot be looked up, and True is equal to 1."""
+    annotations = [annotation(1), annotation(2, image_id=value), annotation(3, category_id=value), annotation(value)]
+    found = read_coco(*write(*annotations))
+    assert [i.id for i in found.pictures[0].instances][:1] == [1] and found.instances == 2
+    assert sorted(map(len, found.account.cases.values())) == [1, 1, 1]
+
+
+def test_categories_without_objects(write):
+    """Roboflow lists a group, labelme the background."""
+    group = {"id": 0, "name": "cat", "supercategory": "none"}
+    categories = [group, {"id": 7, "name": "cat", "supercategory": "cat"}, {"id": 8, "name": "_background_"}]
+    found = read_coco(*write(annotation(1), categories=categories))
+    assert (found.classes, found.category_ids) == (("cat",), (7,))
+    assert "1 x category without annotations that groups others" in found.describe()
+    assert "1 x category of the background, left out (_background_)" in found.describe()
+    with pytest.raises(ValueError, match="several categories that are called 'cat'"):
+        read_coco(*write(annotation(1, category_id=0), annotation(2), categories=categories))
+
+
+def test_masks_of_a_part_of_the_objects_are_said(write):
+    found = read_coco(*write(annotation(1), annotation(2, segmentation=[])))
+    assert not found.masks
+    assert found.account.cases == {
+        "object without a mask where others have one, so that no masks are used": ["annotation 2 of a.png"]
+    }
+
+
+def test_one_file_as_two_images(write):
+    images = [{"id": k, "file_name": "a.png", "width": 20, "height": 16} for k in (1, 2)]
+    found = read_coco(*write(annotation(1), images=images))
+    assert len(found.pictures) == 2 and "1 x file that is listed as several images" in found.describe()
+
+
+def test_names_with_folders(write, tmp_path):
+    images = [{"id": 1, "file_name": "C:\\photos\\a.png", "width": 20, "height": 16}]
+    found = read_coco(*write(annotation(1), images=images))
+    assert found.pictures[0].file == tmp_path / "a.png" and "found by its end (C:\\photos\\a.png)" in found.describe()
+
+
+def test_an_account_is_text_of_one_line(write):
+    """Names from the file are not commands for a terminal, and a damaged file has no thousand reasons."""
+    found = read_coco(*write(annotation(1), *[annotation(k, category_id=f"\x1b[2J\n{k}") for k in range(2, 90)]))
+    text = found.describe()
+    assert text.isprintable() and "and 68 more" in text and len(text) < 5000
+
+
 def test_images_in_another_folder(write, tmp_path):
     file, _ = write(annotation(1))
     (tmp_path / "other").mkdir()

@@ -65,6 +65,9 @@ def test_targets(annotations):
 def test_images_without_objects_are_kept_or_dropped(annotations):
     found = annotations(square(5, 6, 10))
     assert [len(DetectionDataset(found, empty=empty)) for empty in ("keep", "drop")] == [2, 1]
+    for option in ({"empty": "none"}, {"learn": "mask"}):
+        with pytest.raises(ValueError, match="is not one of"):
+            DetectionDataset(found, **option)
     with pytest.raises(ValueError, match=r"no image of .* has an object to train on"):
         DetectionDataset(annotations(square(0, 0, 9, crowd=True)))
 
@@ -74,6 +77,31 @@ def test_an_image_of_another_size_than_its_annotations(annotations):
     Image.new("RGB", (10, 9)).save(found.pictures[0].file)
     with pytest.raises(ValueError, match=r"a\.png' is of 10 x 9 pixels, and its annotations are for 40 x 30"):
         DetectionDataset(found)[0]
+
+
+def test_an_image_that_its_exif_orientation_turns(annotations):
+    found = annotations(square(5, 6, 10))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (WIDTH, HEIGHT)).save(found.pictures[0].file, exif=exif)
+    with pytest.raises(ValueError, match=r"of 30 x 40 pixels \(its EXIF orientation turns it, .* are for 40 x 30; put"):
+        DetectionDataset(found)[0]
+
+
+def test_images_that_are_damaged_or_gone(annotations):
+    found = annotations(square(5, 6, 10))
+    data, file = DetectionDataset(found), found.pictures[0].file
+    file.write_bytes(file.read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"a\.png' is not an image that can be decoded"):
+        data[0]
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*a\.png"):
+        data[0]
+
+
+def test_objects_without_labelled_keypoints(annotations):
+    with pytest.raises(ValueError, match="has an object with a keypoint that is labelled to train on"):
+        DetectionDataset(annotations(square(5, 6, 10, keypoints=((0.0, 0.0, 0),) * 3), keypoints=NAMES))
 
 
 @pytest.mark.parametrize("seed", range(12))

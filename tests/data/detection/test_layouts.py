@@ -5,7 +5,8 @@ import json
 import pytest
 from PIL import Image
 
-from wholeframe.data.detection.layouts import EXPORTED, open_detections
+from wholeframe.data.detection.coco_layouts import EXPORTED
+from wholeframe.data.detection.layouts import open_detections
 
 
 def image(file):

@@ -3,7 +3,8 @@
 import pytest
 from PIL import Image
 
-from wholeframe.data.detection.yolo_format import read_yaml, read_yolo
+from wholeframe.data.detection.yolo_format import read_yolo
+from wholeframe.data.detection.yolo_yaml import read_yaml
 
 YAML = "path: .\ntrain: images/train\nval: images/val\nnames: [cat, dog]\n"
 
@@ -87,6 +88,68 @@ def test_the_paths_that_labelling_tools_write(write):
 def test_other_yaml_files(write, yaml, reason):
     with pytest.raises(ValueError, match=reason):
         write("", yaml)
+
+
+def test_several_folders_and_lists(write, tmp_path):
+    (tmp_path / "images" / "train" / "more").mkdir(parents=True)
+    data = write("0 0.5 0.5 0.5 0.4", YAML.replace("images/train", "[images/train, images/val, list.txt, lost]"))
+    (tmp_path / "list.txt").write_text(
+        "\ufeffimages/train/a.png\r\nC:\\x\\images\\val\\b.png\r\nnowhere.png\r\nimg\0\r\n"
+    )
+    found = read_yolo(data, "train")
+    assert [p.file.parent.name for p in found.pictures] == ["train", "train", "val", "val"]
+    cases = found.account.cases
+    assert cases["image that is not on disk, left out"] == ["nowhere.png", "img\\x00"]
+    assert cases["path of an image that is another one in the folder, found by its end"] == [
+        "C:\\x\\images\\val\\b.png"
+    ]
+    assert cases["folder or list of images that is not on disk, left out"] == [str(tmp_path / "lost")]
+
+
+def test_text_in_other_encodings_and_twice(write, tmp_path):
+    data = write("0 0.5 0.5 0.5 0.4\n0  0.5 0.5 0.5 0.4\n")
+    (tmp_path / "labels" / "train" / "b.txt").write_text("\ufeff1 0.5 0.5 0.5 0.4\n")
+    found = read_yolo(data, "train")
+    assert [i.label for p in found.pictures for i in p.instances] == [1, 2]
+    assert found.account.cases == {"line that is there twice, the later one left out": ["a.txt line 2"]}
+    (tmp_path / "labels" / "train" / "b.txt").write_bytes("1 0.5 0.5 0.5 0.4\n".encode("utf-16"))
+    assert "line that is not made of numbers, left out (b.txt line 1" in read_yolo(data, "train").describe()
+
+
+def test_images_and_text_files_that_are_damaged_or_gone(write, tmp_path):
+    data = write("0 0.5 0.5 0.5 0.4")
+    folder, labels = tmp_path / "images" / "train", tmp_path / "labels" / "train"
+    (folder / "b.png").write_bytes(b"x")
+    (folder / "c.png").mkdir()
+    (labels / "d.txt").write_text("0 0.5 0.5 0.5 0.4")
+    (labels / "classes.txt").write_text("cat")
+    found = read_yolo(data, "train")
+    assert [p.file.name for p in found.pictures] == ["a.png"]
+    assert found.account.cases == {
+        "image that cannot be read, left out": ["b.png"],
+        "text file whose image is not on disk, left out": ["d.txt"],
+    }
+    (labels / "a.txt").unlink()
+    (labels / "a.txt").mkdir()
+    with pytest.raises(ValueError, match=r"where no image can be read \(.*text file that cannot be read"):
+        read_yolo(data, "train")
+
+
+def test_text_files_next_to_their_images(write, tmp_path):
+    """As darknet has them."""
+    data = write("")
+    (tmp_path / "images" / "train" / "b.txt").write_text("0 0.5 0.5 0.5 0.4")
+    assert [len(p.instances) for p in read_yolo(data, "train").pictures] == [0, 1]
+
+
+def test_pixels_in_place_of_fractions(write):
+    with pytest.raises(ValueError, match=r"none of the 2 lines .* fractions of the image from 0 to 1, such as `0 0\.5"):
+        read_yolo(write("0 100 50 20 30\n1 10 20 30 40\n"), "train")
+
+
+def test_polygons_among_boxes_are_said(write):
+    found = read_yolo(write("0 0.1 0.1 0.6 0.1 0.6 0.9 0.1 0.9\n0 0.5 0.5 0.5 0.4"), "train")
+    assert not found.masks and "1 x object without a mask where others have one" in found.describe()
 
 
 def test_a_split_without_images(write):

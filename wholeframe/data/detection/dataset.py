@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import functional as F
 from wholeframe.data.detection.annotations import Annotations, Instance, Picture
 from wholeframe.data.detection.masks import mask_of
 from wholeframe.data.images import read_image
+from wholeframe.messages import one_of
 
 Target = dict[str, Any]
 Transform = Callable[[Tensor, Target], tuple[Tensor, Target]]
@@ -32,7 +33,7 @@ class DetectionDataset(Dataset):
         learn: "boxes", "masks" or "keypoints", each with the boxes; None for everything that the annotations have.
 
     Raises:
-        ValueError: no image is left.
+        ValueError: no image has an object to learn, or an option is not one of the names above.
     """
 
     def __init__(
@@ -43,12 +44,15 @@ class DetectionDataset(Dataset):
         empty: Literal["keep", "drop"] = "keep",
         learn: Literal["boxes", "masks", "keypoints"] | None = None,
     ):
+        one_of("empty", empty, ("keep", "drop"))
+        one_of("learn", learn, ("boxes", "masks", "keypoints", None))
         self.annotations, self.transform = annotations, transform
         self.masks = annotations.masks and learn in ("masks", None)
         self.joints = len(annotations.keypoints) if learn in ("keypoints", None) else 0
         self.pictures = [p for p in annotations.pictures if empty == "keep" or self._objects(p)]
         if not any(self._objects(picture) for picture in self.pictures):
-            raise ValueError(f"no image of '{annotations.source}' has an object to train on")
+            needed = " with a keypoint that is labelled" if self.joints else ""
+            raise ValueError(f"no image of '{annotations.source}' has an object{needed} to train on")
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -117,9 +121,12 @@ def pixels(picture: Picture) -> Tensor:
         ValueError: it does not decode, or has another size than its annotations are for.
     """
     image = torch.from_numpy(np.array(read_image(picture.file))).permute(2, 0, 1)
-    if image.shape[1:] != (picture.height, picture.width):
+    height, width = image.shape[1:]
+    if (height, width) != (picture.height, picture.width):
+        turned = (width, height) == (picture.height, picture.width)
+        why = " (its EXIF orientation turns it, which its annotations do not follow)" if turned else ""
         raise ValueError(
-            f"'{picture.file}' is of {image.shape[2]} x {image.shape[1]} pixels, and its annotations are for "
-            f"{picture.width} x {picture.height}"
+            f"'{picture.file}' is of {width} x {height} pixels{why}, and its annotations are for "
+            f"{picture.width} x {picture.height}; put the image there that was annotated, or leave it out"
         )
     return image

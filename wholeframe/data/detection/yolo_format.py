@@ -1,68 +1,18 @@
-"""YOLO's format: a text file per image, with a line per object in fractions of the image's width and height.
+"""YOLO's format: a text file per image, with a line per object in fractions of the image's width and height."""
 
-class x_center y_center width height                                a box
-class x1 y1 x2 y2 x3 y3 ...                                         a polygon
-class x_center y_center width height  px py v  px py v ...          a box and keypoints, if data.yaml has `kpt_shape`
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from wholeframe.data.detection.annotations import Account, Annotations, Instance, Picture, clipped
+from wholeframe.data.detection.annotations import Account, Annotations, Instance, Picture, note_mixed_masks
+from wholeframe.data.detection.image_files import located
+from wholeframe.data.detection.yolo_lines import instance_of
+from wholeframe.data.detection.yolo_yaml import YoloData
 from wholeframe.data.images import image_size
+from wholeframe.data.raster import EXTENSIONS
 
-IMAGES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-SPLITS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
-
-
-@dataclass(frozen=True)
-class YoloData:
-    """What data.yaml says.
-
-    Args:
-        file: data.yaml.
-        root: the folder that its paths start from.
-        classes: names of the classes.
-        splits: the folder or the list of images of each split.
-        keypoints: numbers per object: how many keypoints, and 2 or 3 values for each of them; (0, 0) without.
-    """
-
-    file: Path
-    root: Path
-    classes: tuple[str, ...]
-    splits: Mapping[str, Path]
-    keypoints: tuple[int, int] = (0, 0)
-
-
-def read_yaml(file: Path) -> YoloData:
-    """Read data.yaml.
-
-    Raises:
-        ValueError: it is not YAML, or has no `names` or no `train`.
-    """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"'{file}' is not a YAML file that can be read ({error})") from error
-    names = content.get("names") if isinstance(content, dict) else None
-    if not isinstance(content, dict) or not isinstance(names, list | dict) or not names:
-        raise ValueError(f"'{file}' has no `names` of classes, such as `names: [cat, dog]`")
-    # `path` may be absolute, or start from the folder of the file; without it the other paths start there.
-    root = (file.parent / str(content.get("path") or ".")).resolve()
-    if not root.is_dir():
-        root = file.parent.resolve()
-    classes = names if isinstance(names, list) else [names[key] for key in sorted(names)]
-    splits = {
-        split: _place(root, content[word]) for split, words in SPLITS.items() for word in words if content.get(word)
-    }
-    if "train" not in splits:
-        raise ValueError(f"'{file}' has no `train`, the folder or the list of the training images")
-    count, values = content.get("kpt_shape") or (0, 0)
-    return YoloData(file, root, tuple(map(str, classes)), splits, (int(count), int(values)))
+OTHER_TEXTS = {"classes", "labels", "license", "notes", "readme", "test", "train", "val", "valid"}
+"""Names of text files that may lie with those of the images and have no objects."""
 
 
 def read_yolo(data: YoloData, split: str) -> Annotations:
@@ -73,112 +23,112 @@ def read_yolo(data: YoloData, split: str) -> Annotations:
         split: "train", "val" or "test".
 
     Returns:
-        The images with their objects. Lines that cannot be used are left out, and counted by reason.
+        The images with their objects. Lines and images that cannot be used are left out, and counted by reason.
 
     Raises:
-        ValueError: the split has no images.
+        ValueError: the split has no images, or lines of which none can be used.
     """
-    place = data.splits[split]
-    files = _images(place)
+    places, account = data.splits[split], Account()
+    for reason, place in data.notes:
+        account.add(reason, place)
+    files = list(dict.fromkeys(_images(data, split, account)))
+    given = ", ".join(f"'{place}'" for place in places)
     if not files:
-        raise ValueError(f"'{data.file}' gives '{place}' for {split}, where there are no images")
-    account, pictures, number = Account(), [], 0
+        reasons = f" ({account})" if account.cases else ""
+        raise ValueError(f"'{data.file}' gives {given} for {split}, where there are no images{reasons}")
+    pictures: list[Picture] = []
+    texts: set[Path] = set()
+    number = 0
     for index, file in enumerate(files, start=1):
-        width, height = image_size(file)
-        labels = _labels(file)
-        lines = labels.read_text(encoding="utf-8", errors="replace").splitlines() if labels.is_file() else []
-        if not labels.is_file():
+        text = _labels(file)
+        texts.add(text)
+        try:
+            width, height = image_size(file)
+            lines = text.read_text(encoding="utf-8-sig", errors="replace").splitlines() if text.exists() else []
+        except ValueError:
+            account.add("image that cannot be read, left out", file.name)
+            continue
+        except OSError:
+            account.add("text file that cannot be read, its image left out", text.name)
+            continue
+        if not text.exists():
             account.add("image without a text file, taken as without objects", file.name)
-        instances = []
+        picture = Picture(file, index, width, height)
+        instances: list[Instance] = []
+        known: set[str] = set()
         for row, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             number += 1
-            instance = _instance(line, width, height, data, f"{labels.name} line {row}", account, number)
+            place = f"{text.name} line {row}"
+            if " ".join(line.split()) in known:
+                account.add("line that is there twice, the later one left out", place)
+                continue
+            known.add(" ".join(line.split()))
+            instance = instance_of(line, picture, len(data.classes), data.keypoints, number, place, account)
             if instance is not None:
                 instances.append(instance)
-        pictures.append(Picture(file, index, width, height, tuple(instances)))
-    joints = tuple(f"keypoint {k}" for k in range(data.keypoints[0]))
-    numbers = tuple(range(len(data.classes)))
-    return Annotations(place, data.classes, tuple(pictures), numbers, joints, account)
+        pictures.append(replace(picture, instances=tuple(instances)))
+    _orphans(places, texts, account)
+    if not pictures:
+        raise ValueError(f"'{data.file}' gives {given} for {split}, where no image can be read ({account})")
+    if number and not any(picture.instances for picture in pictures):
+        raise ValueError(
+            f"none of the {number} lines for {split} of '{data.file}' can be used ({account}); a line is a class and "
+            "fractions of the image from 0 to 1, such as `0 0.5 0.5 0.2 0.4`"
+        )
+    note_mixed_masks(pictures, account)
+    source = places[0] if len(places) == 1 else data.file
+    return Annotations(source, data.classes, tuple(pictures), tuple(range(len(data.classes))), data.joints, account)
 
 
-def _place(root: Path, given: Any) -> Path:
-    """The folder of a split. Exports of labelling tools write `../train/images` for `train/images`."""
-    path = root / str(given[0] if isinstance(given, list) else given)
-    if not path.exists() and str(given).startswith("../"):
-        path = root / str(given).removeprefix("../")
-    return path
+def _images(data: YoloData, split: str, account: Account) -> Iterator[Path]:
+    for place in data.splits[split]:
+        if place.is_file():
+            yield from _listed(place, data.root, account)
+        elif place.is_dir():
+            yield from sorted(file for file in place.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
+        else:
+            account.add("folder or list of images that is not on disk, left out", str(place))
 
 
-def _images(place: Path) -> list[Path]:
-    if place.is_file():
-        lines = place.read_text(encoding="utf-8").splitlines()
-        return [(place.parent / line.strip()).resolve() for line in lines if line.strip()]
-    return sorted(file for file in place.rglob("*") if file.suffix.lower() in IMAGES)
+def _listed(place: Path, root: Path, account: Account) -> Iterator[Path]:
+    """The images of a list, whose paths start from its folder or from that of data.yaml."""
+    for line in place.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        if not (name := line.strip()):
+            continue
+        candidates = [file for folder in (place.parent, root) if (file := _file(folder, name))]
+        if not candidates and (found := located(root, name)[0]):
+            account.add("path of an image that is another one in the folder, found by its end", name)
+            candidates = [found]
+        if candidates:
+            yield candidates[0]
+        else:
+            account.add("image that is not on disk, left out", name)
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    try:
+        path = (folder / name).resolve()
+        return path if path.is_file() else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
 
 
 def _labels(image: Path) -> Path:
-    """The text file of an image: `.../labels/...` in place of the last `.../images/...`."""
+    """The text file of an image: `.../labels/...` in place of the last `.../images/...`, or next to the image."""
     parts = list(image.with_suffix(".txt").parts)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    return Path(*parts)
+    text = Path(*parts)
+    return image.with_suffix(".txt") if not text.exists() and image.with_suffix(".txt").is_file() else text
 
 
-def _instance(
-    line: str, width: int, height: int, data: YoloData, place: str, account: Account, number: int
-) -> Instance | None:
-    try:
-        first, *rest = line.split()
-        label, values = int(float(first)), [float(value) for value in rest]
-    except ValueError:
-        account.add("line that is not made of numbers, left out", place)
-        return None
-    if not 0 <= label < len(data.classes):
-        account.add(f"class {label} of {len(data.classes)} (they count from 0), left out", place)
-        return None
-    joints, size = data.keypoints
-    polygon = None
-    if joints and len(values) == 4 + joints * size:
-        x1, y1, x2, y2 = _corners(values[:4], width, height)
-    elif len(values) == 4:
-        x1, y1, x2, y2 = _corners(values, width, height)
-    elif len(values) >= 6 and len(values) % 2 == 0 and not joints:
-        polygon = tuple(value * (height if k % 2 else width) for k, value in enumerate(values))
-        x1, y1, x2, y2 = min(polygon[0::2]), min(polygon[1::2]), max(polygon[0::2]), max(polygon[1::2])
-    else:
-        account.add(f"line of {len(values)} numbers after the class, left out", place)
-        return None
-    box = clipped((x1, y1, x2, y2), width, height)
-    if box is None:
-        account.add("box without area or outside its image, left out", place)
-        return None
-    return Instance(
-        label=label + 1,
-        box=box,
-        segmentation=None if polygon is None else (polygon,),
-        keypoints=_keypoints(values[4:], size, width, height) if joints and len(values) > 4 else None,
-        area=_area(polygon) if polygon else (box[2] - box[0]) * (box[3] - box[1]),
-        id=number,
-    )
-
-
-def _corners(values: Sequence[float], width: int, height: int) -> tuple[float, float, float, float]:
-    x, y, w, h = values
-    return (x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height
-
-
-def _keypoints(values: Sequence[float], size: int, width: int, height: int) -> tuple[tuple[float, float, int], ...]:
-    """Without a visibility, a point at (0, 0) is not labelled."""
-    points = []
-    for start in range(0, len(values), size):
-        x, y, *v = values[start : start + size]
-        points.append((x * width, y * height, int(v[0]) if v else 2 * (x > 0 or y > 0)))
-    return tuple(points)
-
-
-def _area(polygon: Sequence[float]) -> float:
-    """The shoelace formula."""
-    xs, ys = polygon[0::2], polygon[1::2]
-    return abs(sum(xs[k - 1] * ys[k] - xs[k] * ys[k - 1] for k in range(len(xs)))) / 2
+def _orphans(places: tuple[Path, ...], texts: set[Path], account: Account) -> None:
+    """Write down text files whose image is not on disk; where a list names the images, it has said so."""
+    if not all(place.is_dir() for place in places):
+        return
+    for folder in sorted({text.parent for text in texts}):
+        for text in sorted(folder.glob("*.txt")):
+            if text not in texts and text.stem.lower() not in OTHER_TEXTS:
+                account.add("text file whose image is not on disk, left out", text.name)

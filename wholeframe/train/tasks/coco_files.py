@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from wholeframe.data.detection.annotations import Annotations
-from wholeframe.data.detection.coco_format import json_of
+from wholeframe.data.detection.json_values import json_of
 from wholeframe.messages import counted, listed
 from wholeframe.train.tasks.coco_encoding import FIELDS, Entry, Kind, checked_run_lengths
 from wholeframe.train.tasks.coco_results import CocoResults
