@@ -1,4 +1,4 @@
-"""Detectors of torchvision in a probe: their own images are not scaled up, and finding nothing still proves something."""
+"""Detectors of torchvision in a probe: it does not scale its own image up, and an empty answer proves something."""
 
 import contextlib
 

@@ -36,7 +36,7 @@ class Call(NamedTuple):
 
 @dataclass
 class Watched:
-    """What one new block did in the proof: `change` is the largest |output - input|, `misfit` an output of another type.
+    """What one new block did: `change` is the largest |output - input|, `misfit` describes an output of another type.
 
     `blind` says why the input cannot show a change, see `cannot_show_a_change`.
     """
