@@ -120,9 +120,29 @@ def test_other_networks_are_refused(plan, host, named):
     assert list(host.state_dict()) == before
 
 
-def test_the_default_example_of_a_detector_is_not_scaled_up():
-    detector = DetectorPlan("maskrcnn", "tiny")(3).eval()
-    seen = []
-    detector.backbone.body.conv1.register_forward_pre_hook(lambda _module, args: seen.append(args[0].shape[-2:]))
-    report = wf.insert(detector, wf.GlobalContext, at="backbone.body.layer3.0")
-    assert report.rows[0].grid == (4, 24) and max(height * width for height, width in seen) <= 96 * 448
+def test_batch_norms_of_a_detector_are_synchronised():
+    """The published main tables of GCNet; the blocks at batch norms stay, and so does the output."""
+    torch.manual_seed(0)
+    detector = DetectorPlan("maskrcnn", "tiny", wf.GlobalContext, branches(18, 3, 4, 5))(3).eval()
+    detector.roi_heads.score_thresh = 0.0
+    image, keys = torch.rand(3, 64, 80), list(detector.state_dict())
+    before = detector([image])[0]
+    wf.sync_batchnorm(detector)
+    kinds = {type(module) for module in detector.modules()}
+    assert torch.nn.SyncBatchNorm in kinds and torch.nn.BatchNorm2d not in kinds
+    assert list(detector.state_dict()) == keys and len(wf.verify(detector).runs) == 6
+    assert before["boxes"].numel()
+    for name, found in detector([image])[0].items():
+        torch.testing.assert_close(found, before[name], rtol=0, atol=0)
+
+
+def test_a_frozen_backbone_stays_and_its_blocks_learn():
+    detector = DetectorPlan("maskrcnn", "tiny", wf.GlobalContext, branches(18, 4))(2, norm="frozen").train()
+    norms = {name: b.clone() for name, b in detector.backbone.named_buffers()}
+    optimizer = torch.optim.SGD(detector.parameters(), lr=1e-3)
+    sum(detector([torch.rand(3, 100, 120)] * 2, targets()).values()).backward()
+    optimizer.step()
+    assert norms and all(torch.equal(b, norms[name]) for name, b in detector.backbone.named_buffers())
+    assert all(p.grad is not None for name, p in detector.named_parameters() if "wholeframe" in name)
+    wf.sync_batchnorm(detector)  # has no batch norm to turn
+    assert not any(isinstance(module, torch.nn.SyncBatchNorm) for module in detector.modules())

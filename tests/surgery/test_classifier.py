@@ -20,14 +20,21 @@ def test_the_last_layer_outside_of_blocks():
         classifier(nn.ReLU())
 
 
+SHAPES = {"0": (4, 3, 1, 1), "1": (5, 4, 1, 1), "3": (2, 5)}
+
+
 @pytest.mark.parametrize(
-    ("rows", "found"),
+    ("other", "found"),
     [
-        ({"0": 4, "1": 5, "3": 2}, ()),
-        ({"0": 4, "1": 5, "3": 9}, ("3",)),
-        ({"0": 4, "1": 5}, ("3",)),
-        ({"0": 8, "1": 5, "3": 9}, ()),
+        ({}, ()),
+        ({"3": (9, 5)}, ("3",)),
+        ({"3": None}, ("3",)),
+        ({"0": (8, 3, 1, 1), "3": (9, 5)}, ()),
+        ({"1": (15, 4, 1, 1), "3": (6, 5)}, ("1", "3")),  # three times as many classes
+        ({"0": (8, 3, 1, 1), "1": (10, 8, 1, 1)}, ()),  # a network of twice the width
+        ({"0": (8, 3, 1, 1), "1": (5, 8, 1, 1)}, ("0",)),  # `inflate` then refuses the kernel of "1"
     ],
 )
-def test_classifiers_of_another_width(rows, found):
-    assert of_another_width(net(), rows) == found
+def test_layers_of_another_number_of_classes(other, found):
+    shapes = {name: shape for name, shape in (SHAPES | other).items() if shape is not None}
+    assert of_another_width(net(), shapes) == found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from wholeframe.messages import quoted
+from wholeframe.messages import listed, quoted
 from wholeframe.surgery.classifier import of_another_width
 from wholeframe.surgery.placement import in_block
 
@@ -19,14 +19,17 @@ class Inflated:
     copied: tuple[str, ...]
     """all other tensors that were loaded"""
     fresh: tuple[str, ...]
-    """tensors that were not loaded: inserted blocks, and a classifier of another width"""
+    """tensors that were not loaded: inserted blocks, and layers of another number of classes"""
     source: str = ""
     """which state dict of a file was taken, and without which prefix of its keys; empty for one alone"""
 
     def __str__(self) -> str:
-        left = f", {len(self.fresh)} not loaded: {quoted(self.fresh)}" if self.fresh else ""
+        blocks = [key for key in self.fresh if in_block(key)]
+        other = [key for key in self.fresh if not in_block(key)]
+        left = f", {len(other)} not loaded: {quoted(other)}" if other else ""
+        new = f", {len(blocks)} of inserted blocks not loaded: {listed(map(repr, blocks))}" if blocks else ""
         source = f"{self.source}: " if self.source else ""
-        return f"{source}{len(self.repeated)} kernels repeated over time, {len(self.copied)} tensors copied{left}"
+        return f"{source}{len(self.repeated)} kernels repeated over time, {len(self.copied)} tensors copied{left}{new}"
 
 
 def inflate(network: nn.Module, parent: Mapping[str, Tensor]) -> Inflated:
@@ -45,9 +48,9 @@ def inflate(network: nn.Module, parent: Mapping[str, Tensor]) -> Inflated:
     MMAction2 agree.
 
     Args:
-        network: changed in place. Inserted blocks that the parent does not have keep their weights, and so does the
-            classifier if its width differs or the parent lacks it. Batch norms must be trainable: call `freeze_norms`
-            after `inflate`, not before.
+        network: changed in place. Inserted blocks that the parent does not have keep their weights, and so do the
+            layers of another number of classes, and the classifier that the parent lacks. Batch norms must be
+            trainable: call `freeze_norms` after `inflate`, not before.
         parent: the 2-D state dict.
 
     Returns:
@@ -83,9 +86,9 @@ def _over_time(key: str, weight: Tensor, like: Tensor) -> Tensor:
 
 
 def _classifier(network: nn.Module, parent: Mapping[str, Tensor]) -> set[str]:
-    """The keys of the classifier, if it has another number of classes in the parent, or is missing there."""
-    rows = {key.removesuffix(".weight"): len(value) for key, value in parent.items() if key.endswith(".weight")}
-    changed = of_another_width(network, rows)
+    """The keys of the layers with another number of classes in the parent, or of a classifier that it lacks."""
+    shapes = {key.removesuffix(".weight"): value.shape for key, value in parent.items() if key.endswith(".weight")}
+    changed = of_another_width(network, shapes)
     return {f"{name}.{key}" for name in changed for key in network.get_submodule(name).state_dict()}
 
 

@@ -1,5 +1,8 @@
 """The classifier of a network: the last layer with weights."""
 
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
 from torch import nn
 
 from wholeframe.surgery.placement import in_block
@@ -20,22 +23,25 @@ def classifier(network: nn.Module) -> Layer:
     return list(found.values())[-1]
 
 
-def of_another_width(network: nn.Module, rows: dict[str, int]) -> tuple[str, ...]:
-    """The names of the layers that give the logits of another number of classes in other weights.
+def of_another_width(network: nn.Module, shapes: Mapping[str, Sequence[int]]) -> tuple[str, ...]:
+    """The names of the layers whose rows belong to classes, if other weights have another number of classes.
 
-    A hidden layer of another width also changes the input of the layer after it. So all layers whose widths differ from
-    one number there to one number here are classifiers, such as the two heads of a distilled transformer.
+    k rows of such a layer belong to a class: one for logits, four for the boxes of a detector, nine for its logits at
+    nine anchors. So all layers of another width differ by one ratio, and take the same channels as before. A hidden
+    layer of another width also changes the channels that the layer after it takes.
 
     Args:
         network: the network.
-        rows: for each layer of the other weights, its width.
+        shapes: for each layer of the other weights, the shape of its weight.
 
     Returns:
         Their names; the last layer, if the other weights lack it; an empty tuple for other differences.
     """
-    here = {name: layer.weight.shape[0] for name, layer in layers(network).items()}
-    changed = {name: (width, rows[name]) for name, width in here.items() if rows.get(name, width) != width}
+    here = {name: layer.weight.shape for name, layer in layers(network).items()}
+    changed = [name for name, shape in here.items() if shapes.get(name, shape)[0] != shape[0]]
     if changed:
-        return tuple(changed) if len(set(changed.values())) == 1 else ()
+        ratios = {Fraction(shapes[name][0], here[name][0]) for name in changed}
+        taken = all(shapes[name][1] == here[name][1] for name in changed)
+        return tuple(changed) if len(ratios) == 1 and taken else ()
     last = list(here)[-1:]
-    return tuple(name for name in last if name not in rows)
+    return tuple(name for name in last if name not in shapes)

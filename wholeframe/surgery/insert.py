@@ -136,7 +136,8 @@ def insert(
             function.
         at: one glob or several over dotted module names. `*` stays within a component: `layer4.*` are the children
             of `layer4`, not `layer4.0.conv1`. An `nn.Sequential` represents its last child.
-        example: None for one 224 x 224 image; a tensor; a tuple of positional or a dict of keyword arguments.
+        example: None for one 224 x 224 image, or for one of 64 x 64 in a list, which is not scaled, if the model is a
+            detector of torchvision; a tensor; a tuple of positional or a dict of keyword arguments.
         layout: of the sites' maps: `"channels_first"` for (b, c, *grid), `"channels_last"` for (b, *grid, c),
             `"tokens"` for (b, tokens, c), or a `wf.Layout`. `"auto"` finds it for each site from the layers that make
             and take maps of this shape, from a pass over larger images where layers do not decide, and for tokens

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
+from wholeframe.surgery.detectors import DETECTED, is_detector, parts, tensors, unscaled
 from wholeframe.surgery.evidence import Evidence, Key, Visit, describe
 from wholeframe.surgery.layouts import Image
 from wholeframe.surgery.parallel import refuse_parallel
@@ -35,10 +36,9 @@ class Call(NamedTuple):
 
 @dataclass
 class Watched:
-    """What one new block did in the proof.
+    """What one new block did: `change` is the largest |output - input|, `misfit` describes an output of another type.
 
-    `change` is the largest |output - input|, `misfit` describes an output of another shape or type, and `blind` says
-    why the input cannot show a change, see `cannot_show_a_change`.
+    `blind` says why the input cannot show a change, see `cannot_show_a_change`.
     """
 
     runs: int = 0
@@ -94,13 +94,15 @@ def as_call(model: nn.Module, example: Example) -> Call:
 def outputs(model: nn.Module, call: Call) -> list[Tensor]:
     """Copies of all tensors that the model returns for `call` in eval mode, with the same random numbers every time.
 
-    Training flags, running statistics, the caller's tensors and the random state do not change.
+    Training flags, running statistics, the caller's tensors and the random state do not change. For a detector of
+    torchvision, which may find nothing, the tensors of its parts follow.
     """
-    with torch.no_grad(), evaluating(model), _same_random_numbers(model):
+    scale = unscaled(model, image_of(call).size) if call.default else contextlib.nullcontext()
+    with torch.no_grad(), evaluating(model), _same_random_numbers(model), scale, parts(model) as seen:
         # The model gets copies, because it may change its input in place and the next pass needs the same input.
         args, kwargs = pytree.tree_map_only(Tensor, torch.clone, (call.args, call.kwargs))
         given = model(*args, **kwargs)
-        return [leaf.clone() for leaf in pytree.tree_leaves(given) if isinstance(leaf, Tensor)]
+        return [*tensors(given), *seen]
 
 
 def probe(model: nn.Module, modules: Iterable[nn.Module], call: Call, key: Key = None) -> tuple[list[Tensor], Evidence]:
@@ -251,17 +253,11 @@ def _longer_signal(leaf: Tensor) -> Tensor:
 
 
 def _default_argument(model: nn.Module) -> Tensor | list[Tensor]:
-    """A 224 x 224 image; for a detector of torchvision a list with a low and wide one.
-
-    Such a detector scales an image until its shorter or its longer side has a certain length. A square image becomes
-    800 x 800, and takes ten times as long as a low one that has the longest width already.
-    """
-    widest = getattr(getattr(model, "transform", None), "max_size", None)
-    size = (3, 64, widest) if isinstance(widest, int) and hasattr(model, "backbone") else (1, 3, 224, 224)
+    """A 224 x 224 image; a list with a small one for a detector of torchvision."""
+    size = DETECTED if is_detector(model) else (1, 3, 224, 224)
     image = torch.randn(size, generator=torch.Generator().manual_seed(0))
-    weight = next((p for p in model.parameters() if p.is_floating_point()), image)
-    image = image.to(weight.device, weight.dtype)
-    return [image] if len(size) == 3 else image
+    image = image.to(next((p for p in model.parameters() if p.is_floating_point()), image))
+    return [image] if is_detector(model) else image
 
 
 def does_not_fit(call: Call, error: Exception) -> str:
@@ -270,7 +266,7 @@ def does_not_fit(call: Call, error: Exception) -> str:
     if not call.default:
         return f"the model does not run on the given example= {said}"
     return (
-        f"the model does not run on the default image, a tensor (1, 3, 224, 224) {said}; give an input that it takes: "
+        f"the model does not run on the default image, {describe(call.args[0])} {said}; give an input that it takes: "
         "`example=torch.randn(1, 3, 8, 112, 112)` for a clip, `example=(first, second)` for several arguments, "
         "`example=([image],)` for a detector, `example={'pixel_values': image}` for keyword arguments"
     )

@@ -1,5 +1,6 @@
 """Initial weights from another run, or from a file."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ State = dict[str, Tensor]
 def load_initial_weights(network: nn.Module, path: Path) -> Inflated:
     """Load the weights of another network with the same module names.
 
-    Inserted blocks that the other network does not have keep their initial weights, and so does a classifier of another
-    width: the last linear layer or convolution, whatever its name. A batch norm there becomes the fixed map of a frozen
-    norm here; a kernel without a temporal axis is repeated over time.
+    Inserted blocks that the other network does not have keep their initial weights, and so do the layers of another
+    number of classes, whatever their names: the logits of a classifier; logits, boxes and masks of a detector. A batch
+    norm there becomes the fixed map of a frozen norm here; a kernel without a temporal axis is repeated over time; keys
+    of earlier versions of a layer, such as those of torchvision's published detectors, get their present names.
 
     Args:
         network: changed in place.
@@ -37,7 +39,7 @@ def load_initial_weights(network: nn.Module, path: Path) -> Inflated:
             Python objects.
     """
     taken, state = _state(path, network)
-    return replace(inflate(network, frozen(network, state)), source=taken)
+    return replace(inflate(network, frozen(network, named_today(network, state))), source=taken)
 
 
 def state_of(path: Path) -> State:
@@ -64,6 +66,21 @@ def _state(path: Path, network: nn.Module | None = None) -> tuple[str, State]:
     said = [taken] if taken and taken != "its 'state_dict'" else []
     said += [f"keys without {prefix!r}"] if prefix not in ("", "network.") else []
     return ", ".join(said), state
+
+
+def named_today(network: nn.Module, state: State) -> State:
+    """The state with the present keys of the network's layers.
+
+    A layer that has changed since its weights were published renames their keys while it loads them. A copy of it does
+    so here, because what is missing and what is unknown shows only in the present names.
+    """
+    state = dict(state)
+    for name, module in network.named_modules():
+        prefix = f"{name}." if name else ""
+        renames = type(module)._load_from_state_dict is not nn.Module._load_from_state_dict
+        if renames and any(key.startswith(prefix) for key in state):
+            copy.deepcopy(module)._load_from_state_dict(state, prefix, {}, False, [], [], [])
+    return state
 
 
 def frozen(network: nn.Module, state: State) -> State:
