@@ -146,3 +146,17 @@ def test_a_frozen_backbone_stays_and_its_blocks_learn():
     assert all(p.grad is not None for name, p in detector.named_parameters() if "wholeframe" in name)
     wf.sync_batchnorm(detector)  # has no batch norm to turn
     assert not any(isinstance(module, torch.nn.SyncBatchNorm) for module in detector.modules())
+
+
+@pytest.mark.parametrize("kind", ["maskrcnn", "keypointrcnn", "fasterrcnn"])
+def test_the_levels_of_regions_do_not_depend_on_the_first_batch(kind):
+    """An image of 32 x 43 pixels is padded to 64 x 64, and torchvision would take half of its size for the stride 4."""
+    detector = DetectorPlan(kind, "tiny")(3).eval()
+    detector.transform.min_size, detector.transform.max_size = (32,), 64
+    images = [torch.rand(3, 64, 48)]
+    before = detector(images)[0]
+    detector([torch.rand(3, 43, 32)])
+    after = detector(images)[0]
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    pool = detector.roi_heads.box_roi_pool
+    assert pool.scales == [1 / 4, 1 / 8, 1 / 16, 1 / 32] and (pool.map_levels.k_min, pool.map_levels.k_max) == (2, 5)

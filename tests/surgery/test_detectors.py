@@ -155,3 +155,10 @@ def test_a_block_in_a_head_without_regions_is_not_proved():
     detector.roi_heads.score_thresh = 2.0
     report = wf.insert(detector, wf.GlobalContext, at="roi_heads.keypoint_head.3")
     assert not report.unchanged and "is empty" in report.unproved
+
+
+def test_a_detector_learns_nothing_from_the_example():
+    """Its pooling of regions guesses the levels of the pyramid from the first batch, and keeps them."""
+    detector = fasterrcnn_v2()
+    wf.insert(detector, wf.GlobalContext, at="backbone.body.layer3.1", example=([torch.rand(3, 50, 70)],))
+    assert detector.roi_heads.box_roi_pool.scales is None and detector.roi_heads.box_roi_pool.map_levels is None

@@ -102,3 +102,32 @@ def test_an_example_that_does_not_fit(net: Net):
     assert_same(net, before)
     refuses(net, "does not run on the given example=", "RuntimeError", at="layer1.0", example=IMAGE)
     refuses(net, "example= is a list", "example=([image],)", at="layer1.0", example=[IMAGE])
+
+
+class Remembers(nn.Module):
+    """Counts its calls, and keeps the size of the first map that it sees, as some poolings do."""
+
+    def __init__(self):
+        super().__init__()
+        self.size, self.calls = None, 0
+
+    def forward(self, x):
+        self.calls += 1
+        self.size = self.size or tuple(x.shape[-2:])
+        self.made_in_forward = True
+        return x
+
+
+def test_attributes_that_a_forward_sets_are_those_from_before():
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), Remembers())
+    insert(net, Same, at="0", example=torch.rand(1, 3, 5, 7))
+    assert net[1].size is None and net[1].calls == 0 and not hasattr(net[1], "made_in_forward")
+    net(torch.rand(1, 3, 9, 9))
+    insert(net, Same, at="1", example=torch.rand(1, 3, 5, 7))
+    assert net[1].size == (9, 9) and net[1].calls == 1 and net[1].made_in_forward
+
+
+def test_a_lazy_module_keeps_what_it_has_become():
+    net = nn.Sequential(nn.LazyConv2d(4, 1), nn.Conv2d(4, 2, 1))
+    insert(net, Same, at="1", example=torch.rand(1, 3, 5, 7))
+    assert type(net[0]) is nn.Conv2d and net[0].in_channels == 3 and net(torch.rand(2, 3, 4, 4)).shape[1] == 2

@@ -139,12 +139,14 @@ def containers(model: nn.Module, modules: Iterable[nn.Module], call: Call) -> se
 
 
 class _Trial(nn.Module):
-    """A child that does nothing and keeps whether it ran."""
+    """A child that does nothing and keeps its runs; in a list, because a probe restores attributes."""
 
-    ran = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran: list[bool] = []
 
     def forward(self, *args: Any, **_options: Any) -> Any:
-        self.ran = True
+        self.ran.append(True)
         return args[0] if args else None
 
 

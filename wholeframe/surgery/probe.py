@@ -94,11 +94,18 @@ def as_call(model: nn.Module, example: Example) -> Call:
 def outputs(model: nn.Module, call: Call) -> list[Tensor]:
     """Copies of all tensors that the model returns for `call` in eval mode, with the same random numbers every time.
 
-    Training flags, running statistics, the caller's tensors and the random state do not change. For a detector of
-    torchvision, which may find nothing, the tensors of its parts follow.
+    Training flags, attributes, running statistics, the caller's tensors and the random state do not change. For a
+    detector of torchvision, which may find nothing, the tensors of its parts follow.
     """
     scale = unscaled(model, image_of(call).size) if call.default else contextlib.nullcontext()
-    with torch.no_grad(), evaluating(model), _same_random_numbers(model), scale, parts(model) as seen:
+    with (
+        torch.no_grad(),
+        evaluating(model),
+        _same_attributes(model),
+        _same_random_numbers(model),
+        scale,
+        parts(model) as seen,
+    ):
         # The model gets copies, because it may change its input in place and the next pass needs the same input.
         args, kwargs = pytree.tree_map_only(Tensor, torch.clone, (call.args, call.kwargs))
         given = model(*args, **kwargs)
@@ -283,6 +290,24 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in flags:
             module.training = training
+
+
+@contextlib.contextmanager
+def _same_attributes(model: nn.Module) -> Iterator[None]:
+    """Afterwards every module has its attributes from before.
+
+    Some modules keep what their first input shows: the pooling of regions in torchvision's detectors guesses the levels
+    of its pyramid, so that a small example would change what the detector finds later. A lazy module has taken another
+    class, and keeps what belongs to that one.
+    """
+    before = [(module, type(module), dict(vars(module))) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, kind, attributes in before:
+            if type(module) is kind:
+                vars(module).clear()
+                vars(module).update(attributes)
 
 
 @contextlib.contextmanager
