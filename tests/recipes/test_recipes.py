@@ -74,7 +74,9 @@ def test_its_network_takes_its_samples(recipe):
 def test_clips_of_a_recipe_are_what_its_network_takes(recipe):
     """Named networks say how many frames they are for; ours is small enough for fewer."""
     if recipe.model.backbone in MODELS and recipe.model.backbone not in ("c2d_r18_nl1", "i3d_r101_nl5"):
-        assert recipe.data.example().shape[2:-2] == MODELS[recipe.model.backbone].input[1:-2]
+        example = recipe.data.example()
+        sample = example if torch.is_tensor(example) else example[0][0][None]  # A detector takes a list of images.
+        assert sample.shape[2:-2] == MODELS[recipe.model.backbone].input[1:-2]
 
 
 def test_iterations_as_epochs():

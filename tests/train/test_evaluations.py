@@ -17,7 +17,8 @@ SCORES = ClassScores(torch.eye(2), torch.tensor([0, 1]))
 def evaluated(run, settings, scores=SCORES):
     with evaluation(run, "last-val", settings) as folder:
         names = [(f"{number}.png",) for number in range(len(scores.labels))]
-        folder.write(scores, names, ("file",), [f"c{k}" for k in range(scores.probabilities.shape[1])], "title")
+        classes = [f"c{k}" for k in range(scores.probabilities.shape[1])]
+        scores.write(folder.path, names, ("file",), classes, "title")
     return folder.path
 
 

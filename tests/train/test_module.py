@@ -93,6 +93,6 @@ def test_class_weights_reach_the_loss():
 def test_a_run_holds_the_weights_of_the_network_alone():
     network = network_for(RECIPE, 2)
     recipe = dataclasses.replace(RECIPE, task=Classification(class_weights="balanced"))
-    module = TrainingModule(network, 2, recipe)
+    module = TrainingModule(network, splits(torch.zeros(4)), recipe)
     assert module.state_dict().keys() == {f"network.{key}" for key in network.state_dict()}
     assert isinstance(module.network, nn.Module)

@@ -11,11 +11,12 @@ from rich.table import Column, Table
 from wholeframe.commands.plain import console
 from wholeframe.messages import shown
 from wholeframe.surgery.norms import precise_bn
-from wholeframe.train.evaluate import evaluate, matched, relabelled
+from wholeframe.train.evaluate import matched
 from wholeframe.train.evaluations import evaluation, name_of, samples_checksum
 from wholeframe.train.inputs import Inputs, open_inputs
 from wholeframe.train.inputs.clips import ClipLocation
 from wholeframe.train.inputs.images import ImageLocation
+from wholeframe.train.inputs.objects import ObjectLocation
 from wholeframe.train.inputs.unread import write_left_out
 from wholeframe.train.limits import at_least
 from wholeframe.train.run import Run
@@ -24,11 +25,11 @@ from wholeframe.train.whole_files import digest
 
 @dataclass(frozen=True)
 class Options:
-    """Accuracy or mAP of a trained run on a labelled folder; the answers are saved in RUN/evaluations."""
+    """Accuracy, mAP or AP of a trained run on a labelled folder; the answers are saved in RUN/evaluations."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """a run folder of `wholeframe train`"""
-    location: tyro.conf.OmitArgPrefixes[ImageLocation | ClipLocation]
+    location: tyro.conf.OmitArgPrefixes[ImageLocation | ClipLocation | ObjectLocation]
     views: Annotated[str | None, tyro.conf.arg(metavar="CLIPSxCROPS")] = None
     """of each video, 10x3 by default; 10x1 takes the centre of each clip, 10xfull the whole frame"""
     split: Literal["val", "train", "test", "all"] | None = None
@@ -85,12 +86,11 @@ def main(arguments: list[str]) -> None:
             print(f"statistics of the batch norms from {used} {of}")
         with Progress(transient=True, console=console()) as progress:
             bar = progress.add_task("evaluating", total=len(batches))
-            labelled = relabelled(batches, index, len(classes))
-            scores = evaluate(network, labelled, recipe.task, spec=data, after_batch=lambda: progress.advance(bar))
+            scores = inputs.evaluate(network, batches, recipe.task, classes, lambda: progress.advance(bar))
         seen = f", {views} views each" if views else ""
         which = f"all {scores.count}" if split == "all" else f"{scores.count} {split}"
         of = f"{which} {data.noun}{seen}, weights {options.weights}"
-        folder.write(scores, names, inputs.header, classes, of)
+        written = scores.write(folder.path, names, inputs.header, classes, of)
         left_out = write_left_out(inputs, folder.path)
 
     header, rows = scores.table(classes)
@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> None:
     if left_out:
         print(f"every file that is not used is in '{shown(folder.path / 'left_out.csv')}' with the reason")
     print(f"{scores.summary(classes)} on {of}")
-    print(f"every prediction, the figures of every class and the confusion matrix are in '{shown(folder.path)}'")
+    print(f"{written} are in '{shown(folder.path)}'")
 
 
 def _trained_on(run: Run, path: Path) -> bool:

@@ -19,6 +19,7 @@ from wholeframe.train.initial_weights import load_initial_weights
 from wholeframe.train.inputs import Inputs, open_inputs
 from wholeframe.train.inputs.clips import ClipLocation
 from wholeframe.train.inputs.images import ImageLocation
+from wholeframe.train.inputs.objects import ObjectLocation
 from wholeframe.train.inputs.unread import write_left_out
 from wholeframe.train.lock import locked
 from wholeframe.train.loggers import LoggerName, refuse_logger
@@ -35,9 +36,9 @@ WEIGHT_FILES = (".bin", ".ckpt", ".pt", ".pth", ".safetensors")
 
 @dataclass(frozen=True)
 class Options:
-    """Train a recipe on a folder of images or videos, and write a run folder."""
+    """Train a recipe on a folder of images, videos or images with labelled objects, and write a run folder."""
 
-    location: tyro.conf.OmitArgPrefixes[ImageLocation | ClipLocation]
+    location: tyro.conf.OmitArgPrefixes[ImageLocation | ClipLocation | ObjectLocation]
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """the run folder to write"""
     recipe: tyro.conf.OmitArgPrefixes[Recipe]
@@ -61,7 +62,7 @@ class Resume:
 
     resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """the run folder"""
-    location: tyro.conf.OmitArgPrefixes[ImageLocation | ClipLocation]
+    location: tyro.conf.OmitArgPrefixes[ImageLocation | ClipLocation | ObjectLocation]
     devices: tyro.conf.OmitArgPrefixes[Devices]
     epochs: int | None = None
     """another number of epochs in all; the learning rate then follows the new schedule from here on"""
@@ -138,12 +139,13 @@ def tell(sentence: str) -> None:
 
 def parse(arguments: list[str]) -> Options:
     """Options from the command line: the first argument names the recipe, the others replace fields of it."""
-    listed = "\n".join(f"  {name:<15} {_first_line(make)}" for name, make in RECIPES.items())
+    listed = "\n".join(f"  {name:<26} {_first_line(make)}" for name, make in RECIPES.items())
     if not arguments or arguments[0].startswith("-"):
         print(f"usage: wholeframe train RECIPE --data DIR --out RUN [options]\n{_RESUME}\n\nrecipes:\n{listed}\n")
         print("wholeframe train RECIPE --help lists the options.")
         raise SystemExit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
     name, *rest = arguments
+    name = name.replace("-", "_")
     if name not in RECIPES:
         raise ValueError(f"there is no recipe {name!r}; {nearest(name, RECIPES)}")
     recipe = RECIPES[name]()

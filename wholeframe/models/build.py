@@ -42,19 +42,23 @@ class ModelConfig:
     options: dict[str, Any] = field(default_factory=dict)
     """arguments of the block; on the command line, --block-options"""
 
+    def create(self, num_classes: int) -> nn.Module:
+        """The backbone without the block, for data with so many classes."""
+        return create_backbone(self.backbone, num_classes, self.weights)
+
 
 def build(model: ModelConfig, num_classes: int, example: Example = None) -> nn.Module:
     """Build the backbone of a configuration and insert its blocks.
 
     Args:
         model: backbone, weights, block and sites.
-        num_classes: width of the output.
+        num_classes: classes of the data: the width of the output; a detector adds the background.
         example: an input of the network, on which `insert` finds the sites and checks the blocks; None for an image.
 
     Raises:
         ValueError: for unknown names, options or sites, and for pretrained weights that cannot be fetched.
     """
-    network = create_backbone(model.backbone, num_classes, model.weights)
+    network = model.create(num_classes)
     if model.block is not None:
         insert(network, block_maker(model.block, model.options), model.at, example)
     return network
@@ -131,7 +135,7 @@ def _torchvision(name: str, num_classes: int, weights: str | None) -> nn.Module:
     if weights is None:
         return torchvision.models.get_model(name, num_classes=num_classes)
     one_of("weights", weights, list(torchvision.models.get_model_weights(name).__members__))
-    with _reachable(name, weights):
+    with reachable(name, weights):
         network = torchvision.models.get_model(name, weights=weights)
     linears = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linears:
@@ -153,7 +157,7 @@ def _timm(name: str, num_classes: int, weights: str | None) -> nn.Module:
         tags = [tagged.partition(".")[2] for tagged in timm.list_pretrained(f"{name}.*")]
         one_of("weights", weights, ["DEFAULT", *tags])
     tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
-    with _reachable(name, weights):
+    with reachable(name, weights):
         return timm.create_model(tagged, pretrained=weights is not None, num_classes=num_classes)
 
 
@@ -172,7 +176,7 @@ def refuse_timm(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _reachable(name: str, weights: str | None) -> Iterator[None]:
+def reachable(name: str, weights: str | None) -> Iterator[None]:
     """Turn a failed download into an error that names the alternatives."""
     try:
         yield

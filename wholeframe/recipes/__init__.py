@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from wholeframe.recipes import charades, clips, cub, digits, folder, imagenet, kinetics
+from wholeframe.recipes import charades, clips, coco, cub, detect, digits, folder, imagenet, kinetics
 from wholeframe.train.recipe import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -23,4 +23,12 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "kinetics_8x8": kinetics.i3d_r50_nl5_8x8,
     "kinetics_128": kinetics.i3d_r50_nl5_128x1,
     "charades": charades.i3d_r101_nl5,
+    "detect": detect.fasterrcnn_r50_gc,
+    "coco_maskrcnn_r50_gc": coco.maskrcnn_r50_gc,
+    "coco_maskrcnn_r50_gc_2x": coco.maskrcnn_r50_gc_2x,
+    "coco_maskrcnn_r50_nl1": coco.maskrcnn_r50_nl1,
+    "coco_maskrcnn_r50_nl1_2x": coco.maskrcnn_r50_nl1_2x,
+    "coco_keypointrcnn_r101_nl5": coco.keypointrcnn_r101_nl5,
+    "coco_maskrcnn_tiny_gc": coco.maskrcnn_tiny_gc,
+    "coco_keypointrcnn_tiny": coco.keypointrcnn_tiny,
 }

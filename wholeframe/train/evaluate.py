@@ -1,7 +1,7 @@
 """Evaluate a trained network on labelled samples."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -9,20 +9,24 @@ from torch import Tensor, nn
 from wholeframe.messages import listed, shown
 from wholeframe.surgery.probe import evaluating
 from wholeframe.surgery.verify import refuse_lost
-from wholeframe.train.inputs import DataSpec
-from wholeframe.train.inputs.images import Images
-from wholeframe.train.tasks import Scores, Task
+from wholeframe.train.tasks import ClassTask, Scores
 from wholeframe.train.tasks.classification import Classification
 
-ONE_LABEL, IMAGES = Classification(), Images()
+ONE_LABEL = Classification()
+
+
+class Viewed(Protocol):
+    """The part of a `wholeframe.train.inputs.ClassSpec` that an evaluation needs."""
+
+    def outputs(self, network: nn.Module, samples: Any) -> Tensor: ...
 
 
 def evaluate(
     network: nn.Module,
     data: Iterable[tuple[Any, Any]],
-    task: Task = ONE_LABEL,
+    task: ClassTask = ONE_LABEL,
     *,
-    spec: DataSpec = IMAGES,
+    spec: Viewed | None = None,
     after_batch: Callable[[], None] = lambda: None,
 ) -> Scores:
     """Predictions for every sample of `data`, in eval mode and without gradients.
@@ -35,7 +39,7 @@ def evaluate(
         data: batches of samples and labels, such as a `DataLoader`: images `(b, 3, h, w)` that are normalised, or, with
             `spec=Clips(...)`, views of videos `(b, v, 3, t, h, w)` uint8.
         task: loss, predictions and metrics, such as `recipe.task`.
-        spec: how the network takes a batch, such as `recipe.data`.
+        spec: how the network takes a batch, such as `recipe.data`; None for images.
         after_batch: called after every batch, for a progress bar.
 
     Returns:
@@ -45,13 +49,19 @@ def evaluate(
         ValueError: none of the samples could be read.
     """
     predictions, labels = [], []
+    outputs = one_view if spec is None else spec.outputs
     refuse_lost(network)
     with evaluating(network), torch.no_grad():
         for samples, label in data:
-            predictions.append(task.predictions(spec.outputs(network, samples)).cpu())
+            predictions.append(task.predictions(outputs(network, samples)).cpu())
             labels.append(label)
             after_batch()
     return task.scores(predictions, labels)
+
+
+def one_view(network: nn.Module, samples: Tensor) -> Tensor:
+    """The output for the one view of each sample, `(b, 1, ...)`."""
+    return network(samples.to(next(network.parameters()).device))[:, None]
 
 
 def matched(classes: Sequence[str], own: Sequence[str]) -> list[int]:

@@ -7,6 +7,12 @@ classes.csv      a row per class: samples, precision, recall, F1
 confusion.csv    the counts of every label and prediction
 confusion.png    the same as shares of the samples with the label
 left_out.csv     the files that are not used, with the reasons, if there are any
+
+Of a detector, scores.csv has a row per detection and classes.csv the average precisions; instead of the confusion
+there are
+
+results-*.json   the detections in COCO's format of results: bbox, segm, keypoints
+curves-*.png     precision over recall
 """
 
 import json
@@ -18,10 +24,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from wholeframe.explain.answers import draw_confusion
 from wholeframe.train.environment import environment
 from wholeframe.train.run import Run
-from wholeframe.train.tasks import Scores
 from wholeframe.train.whole_files import digest_of, write_json
 
 Settings = Mapping[str, object]
@@ -33,7 +37,7 @@ def evaluation(run: Run, name: str, settings: Settings) -> Iterator["Evaluation"
 
         with evaluation(run, "last-val", settings) as folder:
             scores = ...
-            folder.write(scores, names, header, classes, "last weights, 25 val images")
+            scores.write(folder.path, names, header, classes, "last weights, 25 val images")
         folder.path
 
     Args:
@@ -63,30 +67,6 @@ class Evaluation:
 
     def __init__(self, path: Path):
         self.path = path
-
-    def write(
-        self,
-        scores: Scores,
-        names: Sequence[Sequence[str]],
-        header: Sequence[str],
-        classes: Sequence[str],
-        title: str,
-    ) -> None:
-        """Write all files.
-
-        Args:
-            scores: the predictions with their labels.
-            names: the first columns of a sample.
-            header: the names of these columns.
-            classes: the names of the classes.
-            title: above the confusion matrix.
-        """
-        scores.write(self.path / "scores.csv", names, header, classes)
-        scores.write_classes(self.path / "classes.csv", classes)
-        scores.write_confusion(self.path / "confusion.csv", classes)
-        write_json(self.path / "figures.json", scores.figures())
-        picture = self.path / "confusion.png"
-        draw_confusion(scores.confused().numpy(), scores.cells().numpy(), classes, picture, title)
 
 
 def name_of(*parts: object) -> str:

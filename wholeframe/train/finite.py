@@ -136,8 +136,7 @@ class Finite(Callback):
         """Whether the samples or the weights were not finite before; this can be seen in the step itself alone."""
         if step != trainer.global_step:
             return ""
-        samples = self.batch[0]
-        wrong = (~samples.flatten(1).isfinite().all(dim=1)).nonzero().flatten().tolist()
+        wrong = [number for number, sample in enumerate(self.batch[0]) if not sample.isfinite().all()]
         if wrong:
             names = batch_names(trainer.train_dataloader, self.steps[step][0])[
                 trainer.global_rank :: trainer.world_size

@@ -65,7 +65,10 @@ def refuse_network(recipe: Recipe, network: nn.Module) -> None:
             f"{backbone!r} gives auxiliary logits while training, and a training here has one loss for one output; "
             "take a backbone without them, such as torchvision/resnet50"
         )
-    shape = tuple(data.example().shape)
+    example = data.example()
+    if not isinstance(example, torch.Tensor):  # A detector needs values, which fake tensors do not have.
+        return
+    shape = tuple(example.shape)
     log = logging.getLogger("torch._subclasses.fake_tensor")
     try:
         log.disabled = True  # It would print the error that is raised below as a sentence.
@@ -151,7 +154,7 @@ def _fit(
     if run is not None and not run.recipe_file.is_file() and is_first():
         run.write(recipe, splits.classes, None)
     stopping = Stopping(run.last if run else None)
-    module = TrainingModule(network, len(splits.classes), recipe)
+    module = TrainingModule(network, splits, recipe)
     trainer = L.Trainer(
         max_epochs=recipe.schedule.epochs,
         precision=recipe.precision,

@@ -6,7 +6,7 @@ augmentation of a sample has its own random numbers, which depend neither on the
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, TensorDataset
 
 from wholeframe.data.images import MEAN, STD
 from wholeframe.data.synthetic import TASKS
@@ -41,7 +41,11 @@ class Batching(Protocol):
         """Processes that decode samples."""
         ...
 
-    def to_input(self, samples: Tensor) -> Tensor:
+    def collate(self, items: list[Any]) -> Any:
+        """A batch of samples and labels from pairs of them."""
+        ...
+
+    def to_input(self, samples: Any) -> Any:
         """A batch as the network takes it, made on the device of the batch."""
         ...
 
@@ -78,11 +82,14 @@ class Splits(L.LightningDataModule):
         seed = epoch_seed(self.seed, epoch)
         rank, ranks = self._rank()
         order = torch.Generator()
-        batches = BatchSampler(RandomSampler(self.train, generator=order), self.data.batch, drop_last=True)
+        shuffled = RandomSampler(self.train, generator=order)
+        groups: Sequence[int] | None = getattr(self.train, "groups", None)
+        batches = Grouped(shuffled, self.data.batch, groups or [0] * len(self.train))
         return Replayed(
             Drawn(self.train, seed),
             batch_sampler=Share(batches, rank, ranks, self.trained.get(epoch, 0)),
             num_workers=self.data.workers,
+            collate_fn=self.data.collate,
             generator=order,
             seed=seed,
         )
@@ -94,9 +101,10 @@ class Splits(L.LightningDataModule):
             sampler=range(rank, len(self.val), ranks),
             batch_size=self.data.batch // ranks,
             num_workers=self.data.workers,
+            collate_fn=self.data.collate,
         )
 
-    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+    def on_after_batch_transfer(self, batch: tuple[Any, Any], dataloader_idx: int) -> tuple[Any, Any]:
         samples, labels = batch
         return self.data.to_input(samples), labels
 
@@ -119,13 +127,42 @@ class Splits(L.LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
+class Grouped(Sampler[list[int]]):
+    """Full batches of samples of one group, such as upright images, so that little of a batch is padding.
+
+    Samples keep their order within a group. Those that fill no batch of their own are mixed at the end, so that there
+    are as many batches as without groups.
+
+    Args:
+        order: the samples in the order of an epoch.
+        batch: samples per batch; the last ones that fill none are left out.
+        groups: the group of every sample.
+    """
+
+    def __init__(self, order: Sampler[int], batch: int, groups: Sequence[int]):
+        self.order, self.batch, self.groups = order, batch, groups
+
+    def __len__(self) -> int:
+        return len(self.groups) // self.batch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        waiting: dict[int, list[int]] = {}
+        for index in self.order:
+            samples = waiting.setdefault(self.groups[index], [])
+            samples.append(index)
+            if len(samples) == self.batch:
+                yield waiting.pop(self.groups[index])
+        rest = list(chain.from_iterable(waiting.values()))
+        yield from (rest[at : at + self.batch] for at in range(0, len(rest) - self.batch + 1, self.batch))
+
+
 class Share(Sampler[list[int]]):
     """The samples of one process in every batch; together the processes have the whole batch.
 
     The first `trained` batches are left out, and count in the length: they are a part of the epoch.
     """
 
-    def __init__(self, batches: BatchSampler, rank: int, ranks: int, trained: int = 0):
+    def __init__(self, batches: Grouped, rank: int, ranks: int, trained: int = 0):
         self.batches, self.rank, self.ranks, self.trained = batches, rank, ranks, trained
 
     def __len__(self) -> int:
@@ -180,9 +217,9 @@ def sample_seed(seed: int, index: int) -> int:
     return int(np.random.SeedSequence((seed % 2**64, index)).generate_state(1, np.uint64)[0])
 
 
-def batches_of(samples: Samples, seed: int, batch: int, workers: int) -> DataLoader:
-    """All samples in order, as an evaluation reads them."""
-    return DataLoader(Drawn(samples, seed), batch, num_workers=workers)
+def batches_of(samples: Samples, data: Batching, seed: int, batch: int | None = None) -> DataLoader:
+    """All samples in order, as an evaluation reads them; `batch` at once, by default that of the training."""
+    return DataLoader(Drawn(samples, seed), batch or data.batch, num_workers=data.workers, collate_fn=data.collate)
 
 
 def of_split(folder: Any, split: str) -> Any:

@@ -1,5 +1,7 @@
 """Mixup and CutMix of a training batch, by torchvision's transforms."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
@@ -30,11 +32,11 @@ class Mix:
         ]
         self.transform = v2.RandomChoice(chosen) if chosen else None
 
-    def __call__(self, samples: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, samples: Any, labels: Any) -> tuple[Any, Any]:
         """Mix a batch.
 
         Args:
-            samples: images `(b, 3, h, w)` or clips `(b, 3, t, h, w)`, floats.
+            samples: images `(b, 3, h, w)` or clips `(b, 3, t, h, w)`, floats; of any kind without mixing.
             labels: indices `(b,)`, or ones and zeros `(b, k)`.
 
         Returns:

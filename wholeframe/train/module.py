@@ -1,6 +1,7 @@
 """The training as Lightning runs it: a network, the task and the schedule of a recipe."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -12,6 +13,7 @@ from torchmetrics import Metric
 
 from wholeframe.train.balance import balanced, training_labels
 from wholeframe.train.finite import log_interval
+from wholeframe.train.loaders import Splits
 from wholeframe.train.mixing import Mix, whole
 from wholeframe.train.optim import learning_rates, parameter_groups, roles, scheduler
 from wholeframe.train.recipe import SGD, Recipe
@@ -24,19 +26,21 @@ FIGURES = "train_figures"
 class TrainingModule(L.LightningModule):
     """Logs losses, scores, learning rates and the speed of a training.
 
-    Of single steps, `train/loss` and `lr/backbone`, `lr/blocks`; of an epoch, `train/epoch_loss`, the score of the task
-    on the training samples, such as `train/accuracy`, in training mode and before each step, `train/images_per_second`
-    without the validation, and `val/loss` and `val/accuracy`.
+    Of single steps, `train/loss`, each of its terms if there are several, and `lr/backbone`, `lr/blocks`; of an epoch,
+    `train/epoch_loss`, the score of the task on the training samples, such as `train/accuracy`, in training mode and
+    before each step, `train/images_per_second` without the validation, and `val/loss` and `val/accuracy`. A detector
+    has losses in training mode and detections in eval mode, so that it has no score in training and no loss in
+    validation.
     """
 
-    def __init__(self, network: nn.Module, num_classes: int, recipe: Recipe):
+    def __init__(self, network: nn.Module, splits: Splits, recipe: Recipe):
         super().__init__()
         self.network, self.task, self.schedule = network, recipe.task, recipe.schedule
-        self.num_classes, self.noun = num_classes, recipe.data.noun
+        self.num_classes, self.noun = len(splits.classes), recipe.data.noun
         self.roles = roles(network)  # Taken now, because FSDP flattens every parameter to a vector later.
-        self.mix = Mix(recipe.mixing, num_classes)
+        self.mix = Mix(recipe.mixing, self.num_classes)
         self.class_weights: Tensor | None = None
-        self.metric = self.task.metric(num_classes)
+        self.metric = self.task.metric(splits)
         self.train_metric = self.task.train_metric()
         self.train_loss = Mean()
         self.seconds, self.seen = 0.0, 0
@@ -60,14 +64,17 @@ class TrainingModule(L.LightningModule):
 
     def training_step(self, batch: tuple[Any, Any], _index: int) -> Tensor:
         samples, labels = self.mix(*batch)
-        logits = self.network(samples)
-        loss = self.task.loss(logits, labels, self.class_weights)
+        losses, outputs = self.task.losses(self.network, samples, labels, self.class_weights)
+        loss = torch.stack(list(losses.values())).sum()
         self.log("train/loss", loss, prog_bar=True, sync_dist=True)
+        if len(losses) > 1:
+            self.log_dict({f"train/{name}": term for name, term in losses.items()}, prog_bar=True, sync_dist=True)
         if (self.trainer.global_step + 1) % log_interval(self.trainer) == 0:
             rates = learning_rates(self.trainer.optimizers[0])
             self.log_dict({f"lr/{name}": rate for name, rate in rates.items()}, sync_dist=True)
         self.train_loss.update(loss.detach(), len(samples))
-        self.train_metric.update(logits.detach(), whole(batch[1], labels))
+        if self.train_metric is not None and outputs is not None:
+            self.train_metric.update(outputs.detach(), whole(batch[1], labels))
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: tuple[Any, Any], batch_idx: int) -> None:
@@ -80,13 +87,18 @@ class TrainingModule(L.LightningModule):
         if validated is None:
             return
         loss, count = validated
-        self.log("val/loss", loss, sync_dist=True, batch_size=count)
-        self.log(f"val/{self.task.score}", self.metric, prog_bar=True, batch_size=count)
+        if loss is not None:
+            self.log("val/loss", loss, sync_dist=True, batch_size=count)
 
     def on_validation_epoch_end(self) -> None:
+        found = self.metric.compute()
+        for name, figure in (found if isinstance(found, Mapping) else {self.task.score: found}).items():
+            self.log(f"val/{name}", figure, prog_bar=name == self.task.score, sync_dist=True)
+        self.metric.reset()
         # The figures of the training share the row of the validation, which is written before the checkpoint.
         self.log("train/epoch_loss", self.train_loss.compute(), sync_dist=True)
-        self.log(f"train/{self.task.score}", self.train_metric.compute(), sync_dist=True)
+        if self.train_metric is not None:
+            self.log(f"train/{self.task.score}", self.train_metric.compute(), sync_dist=True)
         self.log(f"train/{self.noun}_per_second", self.seen / max(self.seconds, 1e-9), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -98,8 +110,8 @@ class TrainingModule(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.resumed = checkpoint.get(FIGURES)
 
-    def _figures(self) -> tuple[Metric, Metric]:
-        return self.train_loss, self.train_metric
+    def _figures(self) -> tuple[Metric, ...]:
+        return (self.train_loss,) if self.train_metric is None else (self.train_loss, self.train_metric)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         schedule = self.schedule

@@ -79,7 +79,7 @@ def stepped(epoch: float, rate: Steps) -> float:
     `epoch` counts passes over the data and has a fraction, because the rate changes at every step.
     """
     passed = sum(drop <= epoch for drop in rate.drops)
-    return warmed(epoch, rate.warmup) * rate.factor**passed
+    return warmed(epoch, rate.warmup, rate.start) * rate.factor**passed
 
 
 def cosine(epoch: float, epochs: int, rate: Cosine) -> float:
@@ -88,9 +88,9 @@ def cosine(epoch: float, epochs: int, rate: Cosine) -> float:
     return warmed(epoch, rate.warmup) * (1 + math.cos(math.pi * part)) / 2
 
 
-def warmed(epoch: float, warmup: float) -> float:
-    """A line from `START` to 1 over `warmup` epochs."""
-    return START + (1 - START) * epoch / warmup if epoch < warmup else 1.0
+def warmed(epoch: float, warmup: float, start: float = START) -> float:
+    """A line from `start` to 1 over `warmup` epochs."""
+    return start + (1 - start) * epoch / warmup if epoch < warmup else 1.0
 
 
 def scheduler(rate: OneCycle | Steps | Cosine, optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:

@@ -18,12 +18,14 @@ from wholeframe.models.build import BACKBONES, create_backbone, refuse_timm
 from wholeframe.models.zoo import MODELS
 from wholeframe.surgery.probe import evaluating
 from wholeframe.train.initial_weights import load_initial_weights, state_of
-from wholeframe.train.inputs import DataSpec
+from wholeframe.train.inputs import ClassSpec
 from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.inputs.images import Images
+from wholeframe.train.inputs.objects import Objects
 from wholeframe.train.run import Run
-from wholeframe.train.tasks import Task
+from wholeframe.train.tasks import ClassTask
 from wholeframe.train.tasks.classification import Classification
+from wholeframe.train.tasks.detection import Detection
 
 IMAGENET = 1000
 """the number of classes of ImageNet"""
@@ -44,8 +46,8 @@ class Predictor:
     classes: Sequence[str]
     read: Callable[[Path], Tensor]
     """from a file to one sample: `(3, h, w)`, or views `(v, 3, t, h, w)`"""
-    task: Task = field(default_factory=Classification)
-    spec: DataSpec = field(default_factory=Images)
+    task: ClassTask = field(default_factory=Classification)
+    spec: ClassSpec = field(default_factory=Images)
 
     @property
     def of_clips(self) -> bool:
@@ -75,6 +77,8 @@ def of_run(run: Run, weights: Literal["last", "best"] = "last", views: str | Non
         ValueError: there is no such checkpoint, or the views do not apply to images.
     """
     recipe = run.recipe()
+    if isinstance(recipe.task, Detection) or isinstance(recipe.data, Objects):
+        raise ValueError(f"'{run.folder}' is a run of a detector, whose answers are objects and not classes")
     read = recipe.data.reader(recipe.data.test_views(views))
     return Predictor(run.network(weights), run.classes(), read, recipe.task, recipe.data)
 

@@ -6,10 +6,13 @@ from typing import Any, Literal
 
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.models.build import ModelConfig
+from wholeframe.models.detector_config import DetectorConfig
 from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.inputs.images import Images
+from wholeframe.train.inputs.objects import Objects
 from wholeframe.train.limits import at_least, between, fraction, positive
 from wholeframe.train.tasks.classification import Classification
+from wholeframe.train.tasks.detection import Detection
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,14 @@ class Steps:
     factor: float = 0.1
     """ratio of the rate after a drop to the rate before it"""
     warmup: float = 0
-    """epochs in which the rate rises linearly from a thousandth of the peak"""
+    """epochs in which the rate rises linearly to the peak"""
+    start: float = 1e-3
+    """fraction of the peak rate at which the warm-up begins"""
 
     def __post_init__(self):
         positive("factor", self.factor, 0.1)
         at_least("warmup", self.warmup, 0, 5)
+        fraction("start", self.start, 1e-3)
 
 
 @dataclass(frozen=True)
@@ -149,16 +155,30 @@ class Mixing:
 class Recipe:
     """Model, data, schedule, task, seed, precision and mixing."""
 
-    model: ModelConfig = field(default_factory=ModelConfig)
-    data: Images | Clips = field(default_factory=Images)
+    model: ModelConfig | DetectorConfig = field(default_factory=ModelConfig)
+    data: Images | Clips | Objects = field(default_factory=Images)
     schedule: Schedule = field(default_factory=Schedule)
-    task: Classification = field(default_factory=Classification)
+    task: Classification | Detection = field(default_factory=Classification)
     seed: int = 0
     """seed of the weights, of the order of samples and of their augmentation"""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """bf16 and fp16 keep softmax, context and statistics in float32"""
     mixing: Mixing = field(default_factory=Mixing)
     """samples that are mixed in training"""
+
+    def __post_init__(self):
+        if not isinstance(self.task, Detection):
+            return
+        if self.mixing != Mixing():
+            raise ValueError(
+                "mixup and cutmix mix the labels of whole images, and here every object has its own; give --mixup 0 "
+                "--cutmix 0"
+            )
+        if isinstance(self.model, DetectorConfig) and self.model.learns != self.task.objects:
+            raise ValueError(
+                f"{self.model.backbone!r} learns {self.model.learns}, and the recipe is for {self.task.objects}; give "
+                f"--objects {self.model.learns}, or another --backbone"
+            )
 
 
 PARTS = (
@@ -167,7 +187,10 @@ PARTS = (
     Images,
     Clips,
     Sampling,
+    Objects,
+    DetectorConfig,
     Classification,
+    Detection,
     Schedule,
     Mixing,
     AdamW,

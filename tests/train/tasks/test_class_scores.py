@@ -121,7 +121,7 @@ def test_names_of_several_classes_can_be_told_apart():
 def test_names_from_outside_come_back_from_the_table(tmp_path):
     odd = ['"quoted"', "a,b\nc", "[bold]<b>|", "\udcff"]
     scores = ClassScores(torch.eye(4), torch.arange(4))
-    scores.write(tmp_path / "s.csv", [(name,) for name in odd], ("file",), odd)
+    scores.write_samples(tmp_path / "s.csv", [(name,) for name in odd], ("file",), odd)
     rows = rows_of(tmp_path / "s.csv")
     read = [*odd[:3], "\\udcff"]
     assert [row[0] for row in rows[1:]] == read and [row[1] for row in rows[1:]] == read and rows[0][3:] == read

@@ -1,6 +1,7 @@
 """Losses, probabilities and scores of classification, against values by hand."""
 
 import csv
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ from torch import nn
 
 from wholeframe.train.tasks.class_scores import ClassScores, average_precision
 from wholeframe.train.tasks.classification import Classification, MeanAveragePrecision
+
+ABC = SimpleNamespace(classes=("a", "b", "c"), val=None)
 
 
 def test_average_precision_by_hand():
@@ -56,13 +59,13 @@ def test_probabilities_are_averaged_over_places_and_views_and_never_logits(label
 
 
 def test_accuracy_counts_positions_with_a_label():
-    metric = ONE.metric(3)
+    metric = ONE.metric(ABC)
     metric.update(torch.eye(3)[[0, 1, 1]], torch.tensor([0, 1, -100]))
     assert float(metric.compute()) == 1
 
 
 def test_validation_leaves_out_samples_that_were_not_read():
-    metric, given = ONE.metric(3), nn.Identity()
+    metric, given = ONE.metric(ABC), nn.Identity()
     logits = 3 * torch.eye(3)
     loss, count = ONE.validate(given, logits, torch.tensor([0, -1, 1]), metric)
     expected = nn.functional.cross_entropy(logits[[0, 2]], torch.tensor([0, 1]))
@@ -79,7 +82,7 @@ def test_what_could_not_be_read_counts_nowhere():
 
 def test_scores_as_a_table(tmp_path):
     scores = ClassScores(torch.tensor([[0.9, 0.6], [0.2, 0.1], [0.5, 0.5]]), torch.tensor([[1.0, 0], [1, 1], [-1, -1]]))
-    scores.write(tmp_path / "s.csv", [("a",), ("b",), ("c",)], ("file",), ("walk", "sit"))
+    scores.write_samples(tmp_path / "s.csv", [("a",), ("b",), ("c",)], ("file",), ("walk", "sit"))
     with (tmp_path / "s.csv").open(newline="") as stream:
         rows = list(csv.reader(stream))
     assert rows == [

@@ -235,14 +235,14 @@ def test_scores_as_words_and_tables(annotations, truth):
 def test_a_row_per_detection(annotations, truth, tmp_path):
     scores = score_detections(truth, annotations, ("bbox",))
     names = [(picture.file.name,) for picture in annotations.pictures]
-    scores.write(tmp_path / "all.csv", names, ("image",), ("Katze", "Hund", "Eule"))
+    scores.write_detections(tmp_path / "all.csv", names, ("image",))
     with (tmp_path / "all.csv").open() as stream:
         header, empty, first, *rest = csv.reader(stream)
     assert header == ["image", "label", "score", "x1", "y1", "x2", "y2"] and len(rest) == 41
     assert empty == ["empty.jpg", "no detection", "", "", "", "", ""]
     instance = annotations.pictures[1].instances[0]
     corners = [f"{value:.2f}" for value in instance.box]
-    assert first == ["40.jpg", ("Katze", "Hund")[instance.label - 1], "1.000000", *corners]
+    assert first == ["40.jpg", ("cat", "dog")[instance.label - 1], "1.000000", *corners]
 
 
 def test_curves_of_all_classes_and_of_some(annotations, detections):

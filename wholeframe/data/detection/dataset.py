@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional as F
 
 from wholeframe.data.detection.annotations import Annotations, Instance, Picture
 from wholeframe.data.detection.masks import mask_of
@@ -28,16 +29,23 @@ class DetectionDataset(Dataset):
         annotations: the images with their objects.
         transform: of image and target, such as `augment(...)`.
         empty: "keep" images without objects, which teach what is background, or "drop" them.
+        learn: "boxes", "masks" or "keypoints", each with the boxes; None for everything that the annotations have.
 
     Raises:
         ValueError: no image is left.
     """
 
     def __init__(
-        self, annotations: Annotations, transform: Transform | None = None, *, empty: Literal["keep", "drop"] = "keep"
+        self,
+        annotations: Annotations,
+        transform: Transform | None = None,
+        *,
+        empty: Literal["keep", "drop"] = "keep",
+        learn: Literal["boxes", "masks", "keypoints"] | None = None,
     ):
         self.annotations, self.transform = annotations, transform
-        self.masks, self.joints = annotations.masks, len(annotations.keypoints)
+        self.masks = annotations.masks and learn in ("masks", None)
+        self.joints = len(annotations.keypoints) if learn in ("keypoints", None) else 0
         self.pictures = [p for p in annotations.pictures if empty == "keep" or self._objects(p)]
         if not any(self._objects(picture) for picture in self.pictures):
             raise ValueError(f"no image of '{annotations.source}' has an object to train on")
@@ -47,14 +55,17 @@ class DetectionDataset(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Target]:
         picture = self.pictures[index]
-        image = torch.from_numpy(np.array(read_image(picture.file))).permute(2, 0, 1)
-        if image.shape[1:] != (picture.height, picture.width):
-            raise ValueError(
-                f"'{picture.file}' is of {image.shape[2]} x {image.shape[1]} pixels, and its annotations are for "
-                f"{picture.width} x {picture.height}"
-            )
-        image, target = tv_tensors.Image(image), self._target(picture)
+        image, target = tv_tensors.Image(pixels(picture)), self._target(picture)
         return self.transform(image, target) if self.transform else (image, target)
+
+    @property
+    def groups(self) -> list[int]:
+        """1 for an image that is taller than wide, else 0; a batch of one of them has little padding."""
+        return [int(picture.height > picture.width) for picture in self.pictures]
+
+    def name(self, index: int) -> str:
+        """The file and the id of an image."""
+        return f"'{self.pictures[index].file.name}' (image {self.pictures[index].id})"
 
     def _objects(self, picture: Picture) -> list[Instance]:
         """The objects to learn: for keypoints only those that have some."""
@@ -79,3 +90,36 @@ class DetectionDataset(Dataset):
             target["keypoints"] = tv_tensors.KeyPoints(points[..., :2], canvas_size=size)  # type: ignore[call-arg]
             target["visibility"] = points[..., 2].long()
         return target
+
+
+class DetectionImages(Dataset):
+    """Pairs of an image, `(3, h, w)` float32 in [0, 1], and a target with its `image_id` alone, for an evaluation.
+
+    Args:
+        annotations: the images.
+    """
+
+    def __init__(self, annotations: Annotations):
+        self.annotations = annotations
+
+    def __len__(self) -> int:
+        return len(self.annotations.pictures)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Target]:
+        picture = self.annotations.pictures[index]
+        return F.to_dtype(pixels(picture), torch.float32, scale=True), {"image_id": picture.id}
+
+
+def pixels(picture: Picture) -> Tensor:
+    """An image, `(3, h, w)` uint8.
+
+    Raises:
+        ValueError: it does not decode, or has another size than its annotations are for.
+    """
+    image = torch.from_numpy(np.array(read_image(picture.file))).permute(2, 0, 1)
+    if image.shape[1:] != (picture.height, picture.width):
+        raise ValueError(
+            f"'{picture.file}' is of {image.shape[2]} x {image.shape[1]} pixels, and its annotations are for "
+            f"{picture.width} x {picture.height}"
+        )
+    return image

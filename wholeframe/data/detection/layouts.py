@@ -10,7 +10,7 @@ VOC       ROOT/Annotations/*.xml, ROOT/JPEGImages/, ROOT/ImageSets/Main/train.tx
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,32 +26,36 @@ SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"),
 EXPORTED = "_annotations.coco.json"
 
 
-def open_detections(root: str | os.PathLike[str], objects: Objects = "instances") -> dict[str, Annotations]:
+def open_detections(
+    root: str | os.PathLike[str], objects: Objects = "instances", *, needed: Sequence[str] = ("train",)
+) -> dict[str, Annotations]:
     """Read the splits of a folder in the format of COCO, YOLO or Pascal VOC.
 
     Args:
         root: the folder, or the data.yaml of YOLO.
         objects: where COCO has a file of each: boxes and masks, or persons with keypoints.
+        needed: the splits of which the folder must have one; a training needs "train".
 
     Returns:
         "train", "val" and "test", as far as the folder has them; all have the same classes.
 
     Raises:
-        ValueError: the folder has none of these layouts, no train split, or splits with different classes.
+        ValueError: the folder has none of these layouts, none of the needed splits, or splits with different classes.
     """
     root = Path(root)
     if not root.exists():
         raise ValueError(f"there is no folder '{root}'")
     splits = dict(_splits(root, objects))
-    if "train" not in splits:
+    if not any(split in splits for split in needed):
         found = f"only the splits {quoted(splits)}" if splits else "none of these layouts"
-        raise ValueError(f"'{root}' has {found}, and a training needs a train split. Layouts:\n{_layouts()}")
-    classes = splits["train"].classes
+        raise ValueError(f"'{root}' has {found}, and a split {quoted(needed)} is needed. Layouts:\n{_layouts()}")
+    first = next(iter(splits))
+    classes = splits[first].classes
     for name, split in splits.items():
         if split.classes != classes:
             other = sorted(set(split.classes) ^ set(classes))
             raise ValueError(
-                f"the splits train and {name} of '{root}' have different classes (only one of them has "
+                f"the splits {first} and {name} of '{root}' have different classes (only one of them has "
                 f"{listed(map(repr, other)) or 'the same ones in another order'}); list all classes in both"
             )
     return splits

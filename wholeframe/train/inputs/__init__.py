@@ -1,11 +1,11 @@
-"""Converts a kind of data to inputs of a network. A kind of data is a value of the recipe: `Images` or `Clips`.
+"""Converts a kind of data to inputs of a network. A kind of data is a value of the recipe: `Images`, `Clips`, ...
 
 data = recipe.data                                                  # size, augmentation, batch: a `DataSpec`
 inputs = open_inputs(data, data.location(path), recipe.task, seed)  # a folder, indexed and split: `Inputs`
 splits = inputs.splits()                                            # the samples that `fit` takes
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from wholeframe.data.video.views import Views
+from wholeframe.surgery.probe import Example
 from wholeframe.train.loaders import Batching, Splits
-from wholeframe.train.tasks import Task
+from wholeframe.train.tasks import Scores, Task
 
 
 class Inputs(Protocol):
@@ -43,6 +44,25 @@ class Inputs(Protocol):
 
     def batches(self, split: str, views: Views | None) -> DataLoader:
         """All samples of "train", "val", "test" or "all" in order, as an evaluation reads them."""
+        ...
+
+    def evaluate(
+        self,
+        network: nn.Module,
+        batches: DataLoader,
+        task: Any,
+        classes: Sequence[str],
+        after_batch: Callable[[], None],
+    ) -> Scores:
+        """The scores of a trained network.
+
+        Args:
+            network: the network.
+            batches: such as `batches("val", None)`.
+            task: that it was trained for.
+            classes: the names of its classes; those of the data are matched by name.
+            after_batch: called after every batch, for a progress bar.
+        """
         ...
 
     def names(self, split: str) -> list[tuple[str, ...]]:
@@ -76,29 +96,28 @@ class DataSpec(Batching, Protocol):
     backbone: ClassVar[str]
     """a backbone that takes such samples, for error messages"""
 
-    @property
-    def size(self) -> int:
-        """Side of the square that the network is trained on, pixels."""
-        ...
-
-    def example(self) -> Tensor:
-        """A batch of one random sample, as the network takes it."""
-        ...
-
-    def outputs(self, network: nn.Module, samples: Tensor) -> Tensor:
-        """The output of the network for every view of a batch, `(b, views, ...)`."""
+    def example(self) -> Example:
+        """A batch of one random sample, as the network takes it: a tensor, or a tuple of arguments."""
         ...
 
     def test_views(self, text: str | None) -> Views | None:
         """The views that `--views TEXT` selects; None if a sample has a single view."""
         ...
 
-    def reader(self, views: Views | None) -> Callable[[Path], Tensor]:
-        """A function from a file to one sample, prepared as for an evaluation."""
+    def open(self, location: Any, task: Any, seed: int, whole: bool = False) -> Inputs:
+        """Index a folder and divide it into splits."""
         ...
 
-    def open(self, location: Any, task: Task, seed: int, whole: bool = False) -> Inputs:
-        """Index a folder and divide it into splits."""
+
+class ClassSpec(DataSpec, Protocol):
+    """How samples that have classes as a whole are fed to a network: `Images`, `Clips`."""
+
+    def outputs(self, network: nn.Module, samples: Tensor) -> Tensor:
+        """The output of the network for every view of a batch, `(b, views, ...)`."""
+        ...
+
+    def reader(self, views: Views | None) -> Callable[[Path], Tensor]:
+        """A function from a file to one sample, prepared as for an evaluation."""
         ...
 
 

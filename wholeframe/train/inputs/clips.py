@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 import tyro
 from torch import Tensor, nn
+from torch.utils.data import default_collate
 
 from wholeframe.data.images import refuse_randaugment
 from wholeframe.data.video.crops import Colours, normalised
@@ -87,6 +88,9 @@ class Clips:
 
     def example(self) -> Tensor:
         return torch.randn(1, 3, self.sampling.frames, self.size, self.size)
+
+    def collate(self, items: list[Any]) -> Any:
+        return default_collate(items)
 
     def to_input(self, samples: Tensor) -> Tensor:
         """Normalise 8-bit clips on their device: they travel there as bytes, a quarter of the size of floats."""

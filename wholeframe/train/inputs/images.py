@@ -1,22 +1,23 @@
 """Images in one folder per class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import tyro
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from wholeframe.data.image_folder import ImageFolder, Items, open_folder
 from wholeframe.data.images import ImageDataset, read_image, transforms
 from wholeframe.data.video.views import ONCE, Views, read_views
+from wholeframe.train.evaluate import evaluate, matched, one_view, relabelled
 from wholeframe.train.inputs.unread import TOLERATED, refuse_tolerance, refuse_unread, unread
 from wholeframe.train.limits import at_least, between
 from wholeframe.train.loaders import Splits, batches_of, of_split, refuse_batch
-from wholeframe.train.tasks import Task
+from wholeframe.train.tasks import Scores, Task
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,16 @@ class Images:
     def example(self) -> Tensor:
         return torch.randn(1, 3, self.size, self.size)
 
+    def collate(self, items: list[Any]) -> Any:
+        return default_collate(items)
+
     def to_input(self, samples: Tensor) -> Tensor:
         """Images are normalised when they are read; nothing is left to do."""
         return samples
 
     def outputs(self, network: nn.Module, samples: Tensor) -> Tensor:
         """The output for the one view of each image, `(b, 1, ...)`."""
-        return network(samples.to(next(network.parameters()).device))[:, None]
+        return one_view(network, samples)
 
     def test_views(self, text: str | None) -> None:
         """None, because an image has one view; ValueError if `--views` selects more."""
@@ -149,7 +153,18 @@ class ImageInputs:
     def batches(self, split: str, views: Views | None) -> DataLoader:
         prepare = transforms(self.data.size, train=False, shorter=self.data.shorter)
         samples = ImageDataset(self._items(split), prepare)
-        return batches_of(samples, self.seed, self.data.batch, self.data.workers)
+        return batches_of(samples, self.data, self.seed)
+
+    def evaluate(
+        self,
+        network: nn.Module,
+        batches: DataLoader,
+        task: Any,
+        classes: Sequence[str],
+        after_batch: Callable[[], None],
+    ) -> Scores:
+        labelled = relabelled(batches, matched(self.classes, classes), len(classes))
+        return evaluate(network, labelled, task, spec=self.data, after_batch=after_batch)
 
     def names(self, split: str) -> list[tuple[str, ...]]:
         return [(self._name(path),) for path, _ in self._items(split)]

@@ -1,12 +1,13 @@
 """Videos under a recipe: one random clip of each to train on, fixed views of each to evaluate. Needs PyAV."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
@@ -17,10 +18,11 @@ from wholeframe.data.video.dataset import ClipDataset, ViewDataset
 from wholeframe.data.video.file import read_frames, video_info
 from wholeframe.data.video.segments import ClipFolder, Segment
 from wholeframe.data.video.views import PUBLISHED, Views
+from wholeframe.train.evaluate import evaluate, matched, relabelled
 from wholeframe.train.inputs.clips import ClipLocation, Clips
 from wholeframe.train.inputs.unread import TOLERATED, refuse_unread, unread
 from wholeframe.train.loaders import Splits, batches_of, of_split, refuse_batch
-from wholeframe.train.tasks import Task
+from wholeframe.train.tasks import Scores, Task
 
 
 def open_videos(data: Clips, location: ClipLocation, task: Task, seed: int, whole: bool) -> "VideoInputs":
@@ -73,7 +75,18 @@ class VideoInputs:
         viewed = ViewDataset(self.folder, self._segments(split), self.data.sampling, crop, clips=views.clips)
         self.opened.append(viewed)
         # One video at a time: whole frames of different videos differ in shape.
-        return batches_of(viewed, self.seed, 1, self.data.workers)
+        return batches_of(viewed, self.data, self.seed, batch=1)
+
+    def evaluate(
+        self,
+        network: nn.Module,
+        batches: DataLoader,
+        task: Any,
+        classes: Sequence[str],
+        after_batch: Callable[[], None],
+    ) -> Scores:
+        labelled = relabelled(batches, matched(self.classes, classes), len(classes))
+        return evaluate(network, labelled, task, spec=self.data, after_batch=after_batch)
 
     def refuse_unread(self) -> None:
         refuse_unread(self.folder.root, self.folder.lost, self._total(), "clips", self.tolerate)

@@ -1,4 +1,4 @@
-"""What a network is trained for: loss, predictions, metrics. A task is a value of the recipe."""
+"""What a network is trained for: losses, validation, metrics. A task is a value of the recipe."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,20 +15,8 @@ class Scores(Protocol):
         """The figures of the whole split, such as `top-1 0.9120`."""
         ...
 
-    def figures(self) -> Mapping[str, float | int | None]:
-        """The figures of the whole split by name; None for one that has no value."""
-        ...
-
     def table(self, classes: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Column names, and a row of figures per class."""
-        ...
-
-    def confused(self) -> Tensor:
-        """`(k, k)`: of the samples with a label (row), the share that is given a class (column)."""
-        ...
-
-    def cells(self) -> Tensor:
-        """`(k, k)`: the numbers in the cells of a picture of `confused`."""
         ...
 
     @property
@@ -36,25 +24,40 @@ class Scores(Protocol):
         """Number of samples that were read, and so count."""
         ...
 
-    def write(self, file: Path, names: Sequence[Sequence[str]], header: Sequence[str], classes: Sequence[str]) -> None:
-        """Write a CSV file with a row per sample; `names` are its first columns, under `header`."""
+    def write(
+        self, folder: Path, names: Sequence[Sequence[str]], header: Sequence[str], classes: Sequence[str], title: str
+    ) -> str:
+        """Write the files of an evaluation.
+
+        Args:
+            folder: where they are written.
+            names: the first columns of a sample.
+            header: the names of these columns.
+            classes: the names of the classes.
+            title: above the pictures.
+
+        Returns:
+            What the files hold, as the subject of a sentence.
+        """
         ...
 
-    def write_classes(self, file: Path, classes: Sequence[str]) -> None:
-        """Write a CSV file with a row of figures per class."""
-        ...
 
-    def write_confusion(self, file: Path, classes: Sequence[str]) -> None:
-        """Write a CSV file with the counts of labels and predictions."""
-        ...
+class Validation(Protocol):
+    """The data that a metric is made for: `wholeframe.train.loaders.Splits`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def val(self) -> Any: ...
 
 
 class Task(Protocol):
-    """Loss, predictions and metrics of one kind of task."""
+    """Losses, validation and metrics of one kind of task."""
 
     @property
     def labels(self) -> str:
-        """The labels of a sample: "one" class, or "many"."""
+        """The labels of a sample: "one" class, "many", or "objects"."""
         ...
 
     @property
@@ -62,31 +65,49 @@ class Task(Protocol):
         """Name of the metric that compares epochs, higher is better; it is logged as `val/NAME`."""
         ...
 
-    def metric(self, num_classes: int) -> Metric:
-        """The metric `score`, empty."""
-        ...
-
     @property
     def class_weights(self) -> str | None:
         """How the classes are weighted in the training loss: "balanced", or None."""
         ...
 
-    def train_metric(self) -> Metric:
-        """The metric `score` of a training epoch, empty."""
+    def metric(self, splits: Validation) -> Metric:
+        """The metric `score` of the validation samples, empty; it computes a number, or a dict of them by name."""
         ...
 
-    def loss(self, logits: Any, labels: Any, weights: Tensor | None = None) -> Tensor:
-        """The training loss of a batch; `weights` of the classes, if the task has them."""
+    def train_metric(self) -> Metric | None:
+        """The metric `score` of a training epoch, empty; None if the training does not give it."""
         ...
 
-    def validate(self, network: nn.Module, samples: Any, labels: Any, metric: Metric) -> tuple[Tensor, int] | None:
-        """Update `metric`; the loss and the number of samples that count. None if there are none."""
+    def losses(
+        self, network: nn.Module, samples: Any, labels: Any, weights: Tensor | None = None
+    ) -> tuple[Mapping[str, Tensor], Any]:
+        """The training losses of a batch by name, whose sum is minimised, and the outputs that `train_metric` takes.
+
+        Args:
+            network: in training mode.
+            samples: a batch, as the network takes it.
+            labels: of the batch.
+            weights: of the classes, if the task has them.
+        """
         ...
 
-    def predictions(self, outputs: Any) -> Any:
-        """Predictions from the output for every view of each sample, see `DataSpec.outputs`."""
+    def validate(
+        self, network: nn.Module, samples: Any, labels: Any, metric: Metric
+    ) -> tuple[Tensor | None, int] | None:
+        """Update `metric`; the loss, if there is one in eval mode, and the number of samples that count.
+
+        None if no sample counts.
+        """
         ...
 
-    def scores(self, predictions: Sequence[Any], labels: Sequence[Any]) -> Scores:
+
+class ClassTask(Task, Protocol):
+    """A task whose predictions are classes of whole samples."""
+
+    def predictions(self, outputs: Any) -> Tensor:
+        """Predictions from the output for every view of each sample, see `ClassSpec.outputs`."""
+        ...
+
+    def scores(self, predictions: Sequence[Tensor], labels: Sequence[Tensor]) -> Scores:
         """The scores of all batches. ValueError if none of the samples could be read."""
         ...

@@ -18,7 +18,9 @@ from torchmetrics.functional.classification import (
     multilabel_confusion_matrix,
 )
 
+from wholeframe.explain.answers import draw_confusion
 from wholeframe.messages import listed, shown
+from wholeframe.train.whole_files import write_json
 
 UNEQUAL = 2
 """Classes are unequal where the largest has at least this many times the samples of the smallest."""
@@ -223,7 +225,20 @@ class ClassScores:
 
     # ----------------------------------------------------------------------------------------- into files
 
-    def write(self, file: Path, names: Sequence[Sequence[str]], header: Sequence[str], classes: Sequence[str]) -> None:
+    def write(
+        self, folder: Path, names: Sequence[Sequence[str]], header: Sequence[str], classes: Sequence[str], title: str
+    ) -> str:
+        """All files of an evaluation, see `wholeframe.train.evaluations`."""
+        self.write_samples(folder / "scores.csv", names, header, classes)
+        self.write_classes(folder / "classes.csv", classes)
+        self.write_confusion(folder / "confusion.csv", classes)
+        write_json(folder / "figures.json", self.figures())
+        draw_confusion(self.confused().numpy(), self.cells().numpy(), classes, folder / "confusion.png", title)
+        return "every prediction, the figures of every class and the confusion matrix"
+
+    def write_samples(
+        self, file: Path, names: Sequence[Sequence[str]], header: Sequence[str], classes: Sequence[str]
+    ) -> None:
         """A row per sample: its name, its label, the prediction, a probability per class."""
         fixed = (*header, "label", "prediction")
         rows = []

@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.utilities import dim_zero_cat
 
 from wholeframe.data.synthetic import IGNORE
+from wholeframe.train.tasks import Validation
 from wholeframe.train.tasks.class_scores import ClassScores, average_precision, has_label
 from wholeframe.train.tasks.mean import TrainAccuracy
 
@@ -47,11 +48,17 @@ class Classification:
     def score(self) -> str:
         return _KINDS[self.labels].score
 
-    def metric(self, num_classes: int) -> Metric:
-        return _KINDS[self.labels].metric(num_classes)
+    def metric(self, splits: Validation) -> Metric:
+        return _KINDS[self.labels].metric(len(splits.classes))
 
     def train_metric(self) -> Metric:
         return _KINDS[self.labels].train_metric()
+
+    def losses(
+        self, network: nn.Module, samples: Tensor, labels: Tensor, weights: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        logits = network(samples)
+        return {"loss": self.loss(logits, labels, weights)}, logits
 
     def loss(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """The training loss: of indices `(b,)`, or of the fractions `(b, k)` of every class."""

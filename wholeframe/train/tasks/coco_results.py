@@ -1,7 +1,7 @@
 """Detections as COCO's results, collected image by image, with an account of those that are left out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -74,12 +74,13 @@ class CocoResults:
         elif image_id in self.seen:
             self.account.add("image that is given twice, the later detections left out", place_of(picture))
         else:
-            self._add(picture, detection)
-            self.seen.add(image_id)
+            self.add_rows(picture, rows_of(detection, picture, self.kinds, len(self.annotations.keypoints)))
 
-    def _add(self, picture: Picture, detection: Detection) -> None:
+    def add_rows(self, picture: Picture, rows: Iterable[tuple[int, Entry]]) -> None:
+        """Add the detections in an image, as `rows_of` gives them: the label, the score and the fields of each."""
+        self.seen.add(picture.id)
         categories = dict(enumerate(self.annotations.category_ids, start=1))
-        for label, row in rows_of(detection, picture, self.kinds, len(self.annotations.keypoints)):
+        for label, row in rows:
             if label in categories:
                 self.keep({"image_id": picture.id, "category_id": categories[label], **row})
             else:

@@ -1,6 +1,5 @@
 """COCO's figures of detections: average precision and recall, of all classes and of each, and their curves."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +10,13 @@ from typing import cast
 
 from wholeframe.data.detection.annotations import Account, Annotations
 from wholeframe.messages import listed, one_of
-from wholeframe.train.tasks.coco_curves import Curve
+from wholeframe.train.tasks.class_scores import write_rows
+from wholeframe.train.tasks.coco_curves import Curve, draw_curves
 from wholeframe.train.tasks.coco_encoding import KINDS, TENSORS, Detection, Kind
 from wholeframe.train.tasks.coco_evaluation import Evaluation, evaluate_results, refusal
 from wholeframe.train.tasks.coco_figures import FIGURES, mean_of
 from wholeframe.train.tasks.coco_results import CocoResults
+from wholeframe.train.whole_files import write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +83,8 @@ class CocoScores:
         )
         return [counts[label] for label in range(1, len(self.annotations.classes) + 1)]
 
-    def summary(self) -> str:
-        """AP, AP50 and AP75 of every kind, and the account."""
+    def summary(self, classes: Sequence[str] = ()) -> str:
+        """AP, AP50 and AP75 of every kind, and the account; the names of the classes change nothing."""
         parts = []
         for kind in self.kinds:
             figures = self.figures(kind)
@@ -104,13 +105,19 @@ class CocoScores:
         return ("figure", *self.kinds), rows
 
     def table(self, classes: Sequence[str]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Column names, and a row per class: the objects, and AP and AP50 of every kind."""
-        header = ("class", "objects", *(f"{kind} {title}" for kind in self.kinds for title in ("AP", "AP50")))
+        """Column names, and a row per class: the objects, and AP and AP50 of every kind.
+
+        Args:
+            classes: those of the detector; some of them may be absent from the annotations.
+        """
+        columns = [(kind, title) for kind in self.kinds for title in ("AP", "AP50")]
+        header = ("class", "objects", *(f"{kind} {title}" for kind, title in columns))
+        counts = dict(zip(self.annotations.classes, self.objects(), strict=True))
         rows = []
-        for name, own, count in zip(classes, self.annotations.classes, self.objects(), strict=True):
-            figures = [self.figures(kind, own) for kind in self.kinds]
-            values = [_printed(found[title]) for found in figures for title in ("AP", "AP50")]
-            rows.append((name, str(count), *values))
+        for name in classes:
+            figures = {kind: self.figures(kind, name) if name in counts else {} for kind in self.kinds}
+            values = [_printed(figures[kind].get(title, nan)) for kind, title in columns]
+            rows.append((name, str(counts.get(name, 0)), *values))
         return header, rows
 
     def curve(self, kind: Kind = "bbox", name: str | None = None, threshold: float = 0.5) -> Curve:
@@ -164,22 +171,35 @@ class CocoScores:
 
     # --------------------------------------------------------------------------------------------------------- a file
 
-    def write(self, file: Path, names: Sequence[Sequence[str]], header: Sequence[str], classes: Sequence[str]) -> None:
+    def write(
+        self, folder: Path, names: Sequence[Sequence[str]], header: Sequence[str], classes: Sequence[str], title: str
+    ) -> str:
+        """All files of an evaluation, see `wholeframe.train.evaluations`."""
+        self.write_detections(folder / "scores.csv", names, header)
+        header, rows = self.table(classes)
+        write_rows(folder / "classes.csv", header, rows)
+        figures = {kind: {k: None if isnan(v) else v for k, v in self.figures(kind).items()} for kind in self.kinds}
+        write_json(folder / "figures.json", {"images": self.count, **figures})
+        for kind in self.kinds:
+            self.results.write(folder / f"results-{kind}.json", kind)
+            draw_curves(self.curves(kind), folder / f"curves-{kind}.png", f"{kind}, {title}")
+        return "every detection, the figures of every class and the curves of precision over recall"
+
+    def write_detections(self, file: Path, names: Sequence[Sequence[str]], header: Sequence[str]) -> None:
         """A row per detection: the names of its image, its class, its score, x1, y1, x2 and y2 in pixels.
 
         An image without detections has one row. Masks and keypoints are in `results.write`.
         """
-        labels = dict(zip(self.annotations.category_ids, classes, strict=True))
-        with file.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow([*header, "label", "score", "x1", "y1", "x2", "y2"])
-            for name, entries in zip(names, self.results.by_picture(), strict=True):
-                for entry in entries:
-                    x, y, width, height = entry.get("bbox", (nan,) * 4)
-                    corners = ["" if isnan(v) else f"{v:.2f}" for v in (x, y, x + width, y + height)]
-                    writer.writerow([*name, labels[entry["category_id"]], f"{entry['score']:.6f}", *corners])
-                if not entries:
-                    writer.writerow([*name, "no detection", *[""] * 5])
+        labels = dict(zip(self.annotations.category_ids, self.annotations.classes, strict=True))
+        rows = []
+        for name, entries in zip(names, self.results.by_picture(), strict=True):
+            for entry in entries:
+                x, y, width, height = entry.get("bbox", (nan,) * 4)
+                corners = ["" if isnan(v) else f"{v:.2f}" for v in (x, y, x + width, y + height)]
+                rows.append([*name, labels[entry["category_id"]], f"{entry['score']:.6f}", *corners])
+            if not entries:
+                rows.append([*name, "no detection", *[""] * 5])
+        write_rows(file, [*header, "label", "score", "x1", "y1", "x2", "y2"], rows)
 
 
 # -------------------------------------------------------------------------------------------------- from detections
