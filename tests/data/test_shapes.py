@@ -28,14 +28,16 @@ def test_the_seed_and_the_number_alone_decide_an_image():
 def test_a_sample_is_what_detectors_take():
     image, target = Shapes(2, 0)[1]
     n = 2 * PAIRS
-    assert image.shape == (3, SIZE, SIZE) and image.dtype == torch.float32 and 0 <= image.min() and image.max() <= 1
+    assert image.shape == (3, SIZE, SIZE) and image.dtype == torch.float32 and image.min() >= 0 and image.max() <= 1
     assert {name: tuple(value.shape) for name, value in target.items() if name != "image_id"} == {
         "boxes": (n, 4),
         "labels": (n,),
         "masks": (n, SIZE, SIZE),
         "keypoints": (n, len(KEYPOINTS), 3),
     }
-    assert target["image_id"] == 1 and target["labels"].dtype == torch.int64 and target["keypoints"].dtype == torch.float32
+    assert (
+        target["image_id"] == 1 and target["labels"].dtype == torch.int64 and target["keypoints"].dtype == torch.float32
+    )
     with pytest.raises(IndexError, match="there is no image 2 of 2"):
         Shapes(2, 0)[2]
 
@@ -58,7 +60,7 @@ def test_shapes_do_not_touch(scene):
 
 def test_keypoints_are_pixels_of_their_shape_at_its_edges(scene):
     for mask, points in zip(scene.masks(), scene.keypoints(), strict=True):
-        x1, y1, x2, y2 = box_of(mask)
+        x1, y1, x2, _ = box_of(mask)
         assert (points[:, 2] == 2).all()
         (top, left, right) = points[:, :2].tolist()
         assert (top[1], left[0], right[0]) == (y1 + 0.5, x1 + 0.5, x2 - 0.5)

@@ -34,12 +34,13 @@ def test_the_truth_has_both_figures_one():
 
 def test_both_names_for_every_disc_have_half_the_partner_figure():
     """What a detector without a look at the partner can do: the own forms are right, a disc has either name."""
-    shapes = Shapes(60, 0)
+    shapes, generator = Shapes(60, 0), torch.Generator().manual_seed(0)
 
     def either(labels):
-        other = torch.where(labels > 2, 7 - labels, labels)
-        guesses = torch.rand(2 * len(labels), generator=torch.Generator().manual_seed(int(labels.sum())))
-        return torch.cat([labels, other]), torch.where(torch.cat([labels, labels]) > 2, guesses, 1 - guesses * 0)
+        discs = labels > 2
+        guess = torch.rand(len(labels), generator=generator)
+        scores = torch.cat([torch.where(discs, guess, 1.0), torch.where(discs, 1 - guess, 0.0)])
+        return torch.cat([labels, torch.where(discs, 7 - labels, labels)]), scores
 
     partner, own = partner_and_own(Told(shapes, either), shapes)
     assert partner == pytest.approx(0.5, abs=0.1) and own > 0.9

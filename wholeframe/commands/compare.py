@@ -136,7 +136,7 @@ def main(arguments: list[str]) -> None:
     accuracies: dict[str, dict[str, tuple[float, ...]]] = {}
     for row in rows:
         accuracies.setdefault(row.task, {})[row.block] = row.accuracies
-    draw_accuracy(accuracies, options.out / ACCURACY)
+    draw_accuracy(accuracies, options.out / ACCURACY, {DETECTED: "AP50 of shapes that a partner names"})
     print(f"tables, plot, pictures and recipe are in {shown(options.out)}")
     table = Table()
     columns = header(rows)

@@ -31,9 +31,9 @@ class Result:
     """One training of a comparison: a row of `results.csv`.
 
     `params` is the number of parameters that the block adds, and `macs` the number of multiply-adds of the whole
-    network for one image; of a detector, of its backbone, because its heads take as many boxes as it finds. `accuracy` is
-    measured on the held-out images after the last step; of `shapes`, it is the AP50 of the shapes that a partner names,
-    and `own_form` that of the others. `infer_ms` is the median time of a forward pass of one image.
+    network for one image; of a detector, of its backbone, because its heads take as many boxes as it finds.
+    `accuracy` is measured on the held-out images after the last step; of `shapes`, it is the AP50 of the shapes that a
+    partner names, and `own_form` that of the others. `infer_ms` is the median time of a forward pass of one image.
     """
 
     task: str
