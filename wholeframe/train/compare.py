@@ -93,16 +93,19 @@ def train_one(
     trainer = fit(recipe, network, splits, callbacks=callbacks)
     train_s = time.perf_counter() - start
     example = splits.data.to_input(next(iter(splits.val_dataloader()))[0][:1])
-    detects = isinstance(splits.val, Shapes)
-    accuracy, own_form = partner_and_own(network, splits.val) if detects else (final_score(trainer, recipe), None)
-    counted = (network.get_submodule("backbone"), torch.stack(example)) if detects else (network, example)
+    if isinstance(splits.val, Shapes):
+        accuracy, own_form = partner_and_own(network, splits.val)
+        counted = cost(network.get_submodule("backbone"), torch.stack(example))
+    else:
+        accuracy, own_form = final_score(trainer, recipe), None
+        counted = cost(network, example)
     new = sum(p.numel() for name, p in network.named_parameters() if in_block(name))
     result = Result(
         task=task,
         block=recipe.model.block or "none",
         seed=recipe.seed,
         params=new,
-        macs=cost(*counted).macs,
+        macs=counted.macs,
         accuracy=accuracy,
         train_s=train_s,
         infer_ms=inference_ms(network, example),
