@@ -14,6 +14,7 @@ from wholeframe.recipes.shapes import DATA
 from wholeframe.train.compare import (
     HEADER,
     Result,
+    ShapesResult,
     cells,
     header,
     picture,
@@ -65,10 +66,8 @@ def test_tables(tmp_path):
 
 def test_a_second_figure_where_a_task_has_one(tmp_path):
     """A table without `shapes` has the columns that it always had."""
-    found = [
-        dataclasses.replace(ONE, task="shapes", own_form=0.9),
-        dataclasses.replace(TWO, task="shapes", own_form=1.0),
-    ]
+    first, second = ({**dataclasses.asdict(row), "task": "shapes"} for row in (ONE, TWO))
+    found = [ShapesResult(**first, own_form=0.9), ShapesResult(**second, own_form=1.0)]
     (row,) = summarise(found)
     assert header([row]) == (*HEADER[:4], "score", "own form", *HEADER[5:]) and header(summarise([ONE])) == HEADER
     shown = dict(zip(header([row]), cells(row, header([row])), strict=True))

@@ -31,9 +31,8 @@ class Result:
     """One training of a comparison: a row of `results.csv`.
 
     `params` is the number of parameters that the block adds, and `macs` the number of multiply-adds of the whole
-    network for one image; of a detector, of its backbone, because its heads take as many boxes as it finds.
-    `accuracy` is measured on the held-out images after the last step; of `shapes`, it is the AP50 of the shapes that a
-    partner names, and `own_form` that of the others. `infer_ms` is the median time of a forward pass of one image.
+    network for one image. `accuracy` is measured on the held-out images after the last step, and `infer_ms` is the
+    median time of a forward pass of one image.
     """
 
     task: str
@@ -44,7 +43,17 @@ class Result:
     accuracy: float
     train_s: float
     infer_ms: float
-    own_form: float | None = None
+
+
+@dataclass(frozen=True)
+class ShapesResult(Result):
+    """One training on `shapes`, with its second figure.
+
+    `accuracy` is the AP50 of the boxes of the shapes that a partner names, and `own_form` that of the others. `macs`
+    are those of the backbone, because the heads take as many boxes as the detector finds.
+    """
+
+    own_form: float
 
 
 @dataclass(frozen=True)
@@ -93,25 +102,22 @@ def train_one(
     trainer = fit(recipe, network, splits, callbacks=callbacks)
     train_s = time.perf_counter() - start
     example = splits.data.to_input(next(iter(splits.val_dataloader()))[0][:1])
-    if isinstance(splits.val, Shapes):
-        accuracy, own_form = partner_and_own(network, splits.val)
-        counted = cost(network.get_submodule("backbone"), torch.stack(example))
-    else:
-        accuracy, own_form = final_score(trainer, recipe), None
-        counted = cost(network, example)
     new = sum(p.numel() for name, p in network.named_parameters() if in_block(name))
-    result = Result(
-        task=task,
-        block=recipe.model.block or "none",
-        seed=recipe.seed,
-        params=new,
-        macs=counted.macs,
-        accuracy=accuracy,
-        train_s=train_s,
-        infer_ms=inference_ms(network, example),
-        own_form=own_form,
-    )
-    return result, network
+    detects = isinstance(splits.val, Shapes)
+    counted = (network.get_submodule("backbone"), torch.stack(example)) if detects else (network, example)
+    row = {
+        "task": task,
+        "block": recipe.model.block or "none",
+        "seed": recipe.seed,
+        "params": new,
+        "macs": cost(*counted).macs,
+        "train_s": train_s,
+        "infer_ms": inference_ms(network, example),
+    }
+    if isinstance(splits.val, Shapes):
+        partner, own_form = partner_and_own(network, splits.val)
+        return ShapesResult(**row, accuracy=partner, own_form=own_form), network
+    return Result(**row, accuracy=final_score(trainer, recipe)), network
 
 
 def summarise(results: Sequence[Result]) -> list[Summary]:
@@ -128,7 +134,7 @@ def summarise(results: Sequence[Result]) -> list[Summary]:
             accuracies=tuple(r.accuracy for r in group),
             train_s=statistics.mean(r.train_s for r in group),
             infer_ms=statistics.mean(r.infer_ms for r in group),
-            own_forms=tuple(r.own_form for r in group if r.own_form is not None),
+            own_forms=tuple(r.own_form for r in group if isinstance(r, ShapesResult)),
         )
         for (task, block), group in groups.items()
     ]
@@ -185,10 +191,8 @@ def write_csv(results: Sequence[Result], file: Path) -> None:
     """Write `results.csv`: a row per training. The column `own_form` is there if a task has it."""
     # Bytes of a folder name that are not UTF-8 are written as escapes, so that every program can read the file.
     with file.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
-        names = [field.name for field in dataclasses.fields(Result)]
-        if all(result.own_form is None for result in results):
-            names.remove("own_form")
-        writer = csv.DictWriter(stream, names, extrasaction="ignore")
+        of_shapes = any(isinstance(result, ShapesResult) for result in results)
+        writer = csv.DictWriter(stream, [f.name for f in dataclasses.fields(ShapesResult if of_shapes else Result)])
         writer.writeheader()
         writer.writerows(dataclasses.asdict(result) for result in results)
 
