@@ -1,6 +1,7 @@
 """Kill a training at random moments of its life, resume it, and compare it with one that was left alone.
 
     PYTHONPATH=tests python -m faults.kills --kills 200
+    PYTHONPATH=tests python -m faults.kills --kills 10 --training detector
 
 A life is a training that is killed a few times and resumed as a person would: `--resume` if the folder has a recipe, a
 new start if it has none. A third of the kills come after a random time, a third before a random write of a file or of
@@ -26,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from coco_folder import coco_folder
 from lightning.pytorch.callbacks import Callback
 from metrics_table import without_speed
 from PIL import Image
@@ -69,24 +71,17 @@ def photos(root: Path) -> Path:
     return root
 
 
+CLASSIFIER = "train small_nl --size 8 --batch 4 --epochs 3 --lr 0.01 --flip"
+DETECTOR = "train coco_maskrcnn_tiny_gc --size 32 --longest 64 --batch 4 --epochs 2"
+
+TRAININGS = {"classifier": photos, "detector": coco_folder}
+"""name -> what writes its data"""
+
+
 def start(data: Path, folder: Path) -> list[str]:
-    """The command that starts the training."""
-    options = [
-        "--size",
-        "8",
-        "--batch",
-        "4",
-        "--workers",
-        "0",
-        "--epochs",
-        "3",
-        "--lr",
-        "0.01",
-        "--flip",
-        "--accelerator",
-        "cpu",
-    ]
-    return ["train", "small_nl", "--data", str(data), "--out", str(folder), *options]
+    """The command that starts the training on this data."""
+    command = DETECTOR if (data / "annotations").is_dir() else CLASSIFIER
+    return [*command.split(), "--workers", "0", "--accelerator", "cpu", "--data", str(data), "--out", str(folder)]
 
 
 def resume(folder: Path) -> list[str]:
@@ -231,11 +226,11 @@ def reference(data: Path, folder: Path) -> tuple[Run, float, int]:
     return Run(folder), time.monotonic() - begun, int(report.read_text())
 
 
-def kill(root: Path, kills: int, seed: int) -> list[str]:
+def kill(root: Path, kills: int, seed: int, training: str) -> list[str]:
     """Live until that many kills have hit; every life that got stuck or ended unequal, in words."""
     draw, faults, done, number = random.Random(seed), [], 0, 0
     with tiny_network():
-        data = photos(root / "photos")
+        data = TRAININGS[training](root / "data")
         whole, duration, writes = reference(data, root / "whole")
         print(f"a whole life: {duration:.1f} s, {writes} writes", flush=True)
         while done < kills:
@@ -258,9 +253,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--training", choices=TRAININGS, default="classifier")
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as place:
-        found = kill(Path(place), given.kills, given.seed)
+        found = kill(Path(place), given.kills, given.seed, given.training)
     print("\n".join(found) or "none stuck, none unequal")
     sys.exit(bool(found))

@@ -6,3 +6,9 @@ import pytest
 @pytest.mark.slow
 def test_kills(tried):
     assert tried("kills", "--kills", 20, "--seed", 1) == "none stuck, none unequal"
+
+
+@pytest.mark.slow
+def test_kills_of_a_detector(tried):
+    pytest.importorskip("faster_coco_eval")
+    assert tried("kills", "--kills", 10, "--seed", 2, "--training", "detector") == "none stuck, none unequal"

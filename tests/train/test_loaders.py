@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import TensorDataset
+from torch.utils.data import BatchSampler, TensorDataset
 
 from wholeframe.data.image_folder import open_folder
 from wholeframe.data.images import transforms
 from wholeframe.train.inputs.images import Images, folder_splits
-from wholeframe.train.loaders import Splits, epoch_seed, marker_splits, refuse_workers
+from wholeframe.train.loaders import Grouped, Splits, epoch_seed, marker_splits, refuse_workers
 
 
 @pytest.fixture
@@ -136,3 +136,14 @@ def test_without_shared_memory(monkeypatch):
     refuse_workers(0)
     with pytest.raises(ValueError, match=r"workers=2, but there is no shared memory .*; give --workers 0"):
         refuse_workers(2)
+
+
+def test_batches_of_one_group_and_none_lost():
+    """As many batches as without groups, in the order of the epoch; what fills no batch of its own is mixed."""
+    order, groups = [5, 3, 1, 0, 2, 4, 7, 8, 6], [0, 1, 0, 1, 0, 0, 0, 1, 0]
+    assert list(Grouped(order, 2, [0] * 9)) == list(BatchSampler(order, 2, drop_last=True))
+    batches = list(Grouped(order, 2, groups))
+    assert batches == [[3, 1], [5, 0], [2, 4], [8, 6]] and len(Grouped(order, 2, groups)) == 4
+    assert list(Grouped(order, 4, groups)) == [[5, 0, 2, 4], [3, 1, 7, 8]]
+    mixed = list(Grouped(range(6), 4, [0, 1, 0, 1, 0, 1]))
+    assert mixed == [[0, 2, 4, 1]] and len(Grouped(range(6), 4, [0, 1, 0, 1, 0, 1])) == 1

@@ -18,6 +18,7 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+from torchvision.ops.poolers import LevelMapper, MultiScaleRoIAlign
 
 from wholeframe.messages import one_of
 from wholeframe.models.resnet_sites import STAGES, Depth
@@ -30,6 +31,7 @@ NormLayer = Callable[[int], nn.Module]
 NORMS: dict[Norm, NormLayer] = {"batch": nn.BatchNorm2d, "frozen": FrozenBatchNorm2d}
 HEAD_SITES = ("3", "7", "11", "15")  # after the ReLU of every second of the eight convolutions
 KEYPOINTS = 17  # of a person in COCO
+LEVELS = (2, 3, 4, 5)  # of the pyramid that regions are taken from; the stride is 2 to this power
 
 # ------------------------------------------------------------------------------------------------------- the backbones
 
@@ -110,6 +112,18 @@ def tiny_heads(kind: Kind, num_classes: int) -> dict[str, Any]:
     return heads
 
 
+def fix_levels(detector: nn.Module) -> None:
+    """Give the pooling of regions the strides of the pyramid, 4 to 32, and so the level of every region.
+
+    torchvision guesses both from the first batch that the detector sees and keeps them. Padding falsifies the guess for
+    small images, and a resumed training would begin with another batch.
+    """
+    for pool in detector.modules():
+        if isinstance(pool, MultiScaleRoIAlign):
+            pool.scales = [2.0**-level for level in LEVELS]
+            pool.map_levels = LevelMapper(LEVELS[0], LEVELS[-1], pool.canonical_scale, pool.canonical_level)
+
+
 DETECTORS: dict[Kind, Callable[..., nn.Module]] = {
     "maskrcnn": MaskRCNN,  # He et al., ICCV 2017
     "fasterrcnn": FasterRCNN,  # Ren et al., NeurIPS 2015
@@ -158,6 +172,7 @@ class DetectorPlan:
         backbone = pyramid(self.body, NORMS[norm], self.kind)
         heads = tiny_heads(self.kind, num_classes) if self.body == "tiny" else {"num_classes": num_classes}
         detector = DETECTORS[self.kind](backbone, **heads)
+        fix_levels(detector)
         self.attach(detector)
         return detector
 

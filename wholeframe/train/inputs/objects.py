@@ -142,10 +142,9 @@ class ObjectInputs:
         self.total = sum(len(split.pictures) for split in splits.values())
         usable = {name: self._usable(split, reasons) for name, split in splits.items()}
         self.split = usable
-        self.divided = "train" in usable and "val" in usable
-        if not self.divided:
+        self.divided = "val" in usable or not whole
+        if "val" not in usable:
             self.split = {"all": next(iter(usable.values()))} if whole else _held_out(usable, data.val_fraction, seed)
-            self.divided = not whole
 
     def _usable(self, annotations: Annotations, reasons: dict[Path, str]) -> Annotations:
         """The annotations without the images that cannot be read, or have another size than annotated."""
