@@ -80,6 +80,22 @@ def test_the_table_comes_last(compared):
     assert all("±" in line for line in table[3:-1])
 
 
+def test_shapes(tmp_path, call, capsys):
+    """The detector of the embedded detection task, without and with a block, from data to tables and pictures."""
+    call("compare", "--task", "shapes", "--steps", 1, "--blocks", "none", "nl", "--out", tmp_path)
+    bare, block = rows_of(tmp_path)
+    assert list(bare) == [*COLUMNS, "own_form"] and (bare["task"], block["block"]) == ("shapes", "nl")
+    assert all(0 <= float(row[name]) <= 1 for row in (bare, block) for name in ("accuracy", "own_form"))
+    assert int(block["params"]) > 0 == int(bare["params"]) and int(block["macs"]) > int(bare["macs"])
+    assert is_picture(tmp_path / "attention-shapes-nl.png") and is_picture(tmp_path / "accuracy.png")
+    text = (tmp_path / "results.md").read_text()
+    assert "| score | own form |" in text and "AP50 of the boxes of the discs" in text
+    assert "own form" in capsys.readouterr().out
+    record = json.loads((tmp_path / "recipe.json").read_text())
+    assert record["blocks_of_shapes"]["nl"] == {"init": "random"}
+    assert record["recipes"]["shapes"]["model"]["backbone"] == "small_detector"
+
+
 @pytest.mark.slow
 def test_blocks_that_do_not_attend_have_no_picture(tmp_path, capsys):
     compare.main(["--steps", "1", "--tasks", "recall", "--blocks", "se", "snl", "se", "--out", str(tmp_path)])

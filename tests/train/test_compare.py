@@ -9,10 +9,14 @@ from PIL import Image
 
 from wholeframe.data.image_folder import open_folder
 from wholeframe.models.build import ModelConfig, build
+from wholeframe.models.toy_detector import ToyDetectorConfig
+from wholeframe.recipes.shapes import DATA
 from wholeframe.train.compare import (
     HEADER,
     Result,
+    ShapesResult,
     cells,
+    header,
     picture,
     summarise,
     train_one,
@@ -22,6 +26,7 @@ from wholeframe.train.compare import (
 from wholeframe.train.inputs.images import Images, folder_splits
 from wholeframe.train.loaders import marker_splits
 from wholeframe.train.recipe import Recipe, Schedule
+from wholeframe.train.shapes import shapes_splits
 
 ONE = Result("gist", "nl", 0, params=1234, macs=5_000_000, accuracy=0.5, train_s=2.0, infer_ms=1.0)
 TWO = dataclasses.replace(ONE, seed=1, accuracy=0.7, train_s=4.0, infer_ms=3.0)
@@ -57,6 +62,21 @@ def test_tables(tmp_path):
     assert "Made by `wholeframe compare --seeds 1`" in text
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == 4 and {line.count("|") for line in table} == {len(HEADER) + 1}
+
+
+def test_a_second_figure_where_a_task_has_one(tmp_path):
+    """A table without `shapes` has the columns that it always had."""
+    first, second = ({**dataclasses.asdict(row), "task": "shapes"} for row in (ONE, TWO))
+    found = [ShapesResult(**first, own_form=0.9), ShapesResult(**second, own_form=1.0)]
+    (row,) = summarise(found)
+    assert header([row]) == (*HEADER[:4], "score", "own form", *HEADER[5:]) and header(summarise([ONE])) == HEADER
+    shown = dict(zip(header([row]), cells(row, header([row])), strict=True))
+    assert (shown["score"], shown["own form"]) == ("0.600 ± 0.141", "0.950 ± 0.071")
+    (other,) = summarise([ONE])
+    assert dict(zip(header([row]), cells(other, header([row])), strict=True))["own form"] == ""
+    for results, there in (([ONE], False), ([ONE, *found], True)):
+        write_csv(results, tmp_path / "results.csv")
+        assert ("own_form" in (tmp_path / "results.csv").read_text()) == there
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +131,14 @@ def test_a_picture_is_an_image(tmp_path, splits):
     picture(network, splits, tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.format == "PNG" and image.width > image.height
+
+
+def test_the_picture_asks_where_a_partner_is_needed(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("wholeframe.train.compare.draw_attention", lambda image, query, *_: asked.append(query))
+    splits = shapes_splits(DATA, 0, steps=1, test=1)
+    model = ToyDetectorConfig(block="nl")
+    picture(build(model, 4, ([torch.rand(3, 64, 64)],)), splits, tmp_path / "a.png")
+    _, target = splits.val[0]
+    ((y, x),) = asked
+    assert target["labels"][0] > 2 and target["masks"][0, y, x]

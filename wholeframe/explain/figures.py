@@ -120,8 +120,13 @@ def _draw_weights(axis: Axes, attention: Attention, size: tuple[int, int]) -> No
     axis.set_title(f"{name}\n{which}", fontsize=10, color=INK, parse_math=False)
 
 
-def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: Path) -> None:
-    """Draw bars of accuracy, one panel per task and one bar per block, with a dot for every seed."""
+def draw_accuracy(
+    accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: Path, figures: Mapping[str, str] | None = None
+) -> None:
+    """Draw bars of accuracy, one panel per task and one bar per block, with a dot for every seed.
+
+    `figures` names the figure of a task that has another one.
+    """
     panel = max(4.2, 0.5 * max(map(len, accuracy.values())))
     figure = Figure(figsize=(1.2 + panel * len(accuracy), 3.6), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
@@ -135,7 +140,7 @@ def draw_accuracy(accuracy: Mapping[str, Mapping[str, Sequence[float]]], file: P
         axis.set_xticks(range(len(blocks)), list(blocks), rotation=35, ha="right", fontsize=8)
         axis.set_title(drawable(task), fontsize=11, color=INK, parse_math=False)
         axis.set_ylim(0, 1.08)
-        axis.set_ylabel("accuracy", fontsize=9)
+        axis.set_ylabel((figures or {}).get(task, "accuracy"), fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(file)
 

@@ -79,10 +79,11 @@ def count(make: Callable[[], nn.Module], sample: Sequence[int], part: str = "") 
         return Cost(sum(p.numel() for p in network.parameters()), macs)
 
 
-def inference_ms(network: nn.Module, example: Tensor, repeats: int = 20) -> float:
+def inference_ms(network: nn.Module, example: Tensor | list[Tensor], repeats: int = 20) -> float:
     """Median milliseconds of one forward pass, after three passes to warm up."""
     with evaluating(network), torch.no_grad():
-        times = [seconds(lambda: network(example), example.device) for _ in range(repeats + 3)]
+        device = example[0].device  # of an image, or of the first image of a detector's list
+        times = [seconds(lambda: network(example), device) for _ in range(repeats + 3)]
     return 1000 * statistics.median(times[3:])
 
 

@@ -27,7 +27,7 @@ class ToyNet(nn.Module):
         super().__init__()
         widths = (3, width, width)
         self.stage1, self.stage2, self.stage3 = (
-            _stage(channels, width, stride, depth) for channels, stride in zip(widths, strides, strict=True)
+            stage(channels, width, stride, depth) for channels, stride in zip(widths, strides, strict=True)
         )
         self.head = nn.Sequential(nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, num_classes, 1))
         self.dense = dense
@@ -37,7 +37,7 @@ class ToyNet(nn.Module):
         return logits if self.dense else logits.mean(dim=(2, 3))
 
 
-def _stage(channels: int, width: int, stride: int, depth: int) -> nn.Sequential:
+def stage(channels: int, width: int, stride: int, depth: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for index in range(depth):
         convolution = nn.Conv2d(
