@@ -36,6 +36,7 @@ from wholeframe.train.shapes import shapes_splits
 RESULTS, MARKDOWN, ACCURACY = "results.csv", "results.md", "accuracy.png"
 
 BLOCKS_BY_DEFAULT = ("none", "nl", "nl_dot", "snl", "gc", "se")
+BLOCKS_OF_SHAPES = ("none", "nl", "gc", "se")
 
 # The compared networks have 48 channels, too few for the papers' options (1/16 of 1024 channels, 128 of 2048).
 OPTIONS = {
@@ -66,8 +67,9 @@ class Options:
     """images, one folder per class; by default the embedded tasks"""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/compare")
     """folder for tables, plot, pictures and recipe"""
-    blocks: tuple[str, ...] = BLOCKS_BY_DEFAULT
-    """names of `wholeframe blocks`, `none` for the bare network, or `all`"""
+    blocks: tuple[str, ...] = ()
+    """names of `wholeframe blocks`, `none` for the bare network, or `all`; by default none nl nl_dot snl gc se, and for
+    shapes alone, whose trainings are longer, none nl gc se"""
     tasks: Annotated[tuple[str, ...], tyro.conf.arg(aliases=("--task",))] = tuple(TASKS)
     """embedded tasks: recall needs a block that depends on the query, gist any context; shapes, the counterpart of
     recall for a detector, has coloured discs that are named by a square or triangle of the same hue far away"""
@@ -122,7 +124,8 @@ def main(arguments: list[str]) -> None:
     # The networks are so small that a second thread mostly waits for the first.
     torch.set_num_threads(1)
     refuse_other(options.out, "comparison")
-    blocks = _blocks(options.blocks)
+    alone = options.folder is None and set(options.tasks) == {DETECTED}
+    blocks = _blocks(options.blocks or (BLOCKS_OF_SHAPES if alone else BLOCKS_BY_DEFAULT))
     experiments = list(_experiments(options))
     for name in (RESULTS, MARKDOWN, ACCURACY):
         writable(options.out / name)

@@ -1,9 +1,9 @@
 """The embedded detection task `shapes`: coloured shapes, half of which are named by a partner far away.
 
-An image of 64 x 64 pixels has eight shapes in eight of its 4 x 4 cells: four pairs of a disc and a square or a triangle
-of the same hue, at least two cells apart. A square or a triangle is named by its own form. A disc is named by the form
-of its partner, `disc of a square` or `disc of a triangle`, so that a detector must look at the partner. Every disc has
-another one: a summary of the image that is the same for all positions is not enough.
+An image of 64 x 64 pixels has twelve shapes in twelve of its 4 x 4 cells: six pairs of a disc and a square or a
+triangle of the same hue, at least two cells apart. A square or a triangle is named by its own form. A disc is named by
+the form of its partner, `disc of a square` or `disc of a triangle`, so that a detector must look at the partner. Every
+disc has another one: a summary of the image that is the same for all positions is not enough.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from wholeframe.data.detection.annotations import Annotations, Instance, Picture
 
-SIZE, CELL, PAIRS = 64, 16, 4
+SIZE, CELL, PAIRS = 64, 16, 6
 SMALLEST, LARGEST = 4, 5
 """radii of the shapes in pixels"""
 

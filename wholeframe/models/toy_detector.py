@@ -1,6 +1,7 @@
 """A small Mask R-CNN for the comparison of blocks, without a feature pyramid."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from wholeframe.models.build import ModelConfig
 from wholeframe.models.toy import stage
 
 WIDTH, BOX, MASK = 48, 4, 7
+CLASSES_COUNT = 8.0
 
 
 class ToyBackbone(nn.Module):
@@ -37,6 +39,16 @@ class ToyBackbone(nn.Module):
         return self.stage3(self.stage2(self.stage1(image)))
 
 
+class ToyDetector(MaskRCNN):
+    """Mask R-CNN whose loss of the classes counts more than that of boxes and masks, which are soon learned."""
+
+    def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
+        found: Any = super().forward(images, targets)
+        if isinstance(found, dict):
+            found["loss_classifier"] = CLASSES_COUNT * found["loss_classifier"]
+        return found
+
+
 def toy_detector(num_classes: int) -> MaskRCNN:
     """Mask R-CNN (He et al., ICCV 2017) for images of 64 x 64 pixels with objects of about 10.
 
@@ -51,7 +63,7 @@ def toy_detector(num_classes: int) -> MaskRCNN:
         as torchvision documents them.
     """
     labels = num_classes + 1
-    return MaskRCNN(
+    return ToyDetector(
         ToyBackbone(),
         num_classes=None,  # torchvision takes the number or the heads
         min_size=SIZE,
@@ -62,15 +74,15 @@ def toy_detector(num_classes: int) -> MaskRCNN:
         image_std=[0.25] * 3,
         rpn_anchor_generator=AnchorGenerator(((10,),), ((1.0,),)),
         rpn_head=RPNHead(WIDTH, 1),
-        rpn_pre_nms_top_n_train=60,
-        rpn_pre_nms_top_n_test=60,
-        rpn_post_nms_top_n_train=30,
-        rpn_post_nms_top_n_test=30,
+        rpn_pre_nms_top_n_train=90,
+        rpn_pre_nms_top_n_test=90,
+        rpn_post_nms_top_n_train=48,
+        rpn_post_nms_top_n_test=48,
         rpn_batch_size_per_image=32,
         box_roi_pool=MultiScaleRoIAlign(["0"], BOX, sampling_ratio=1),
         box_head=TwoMLPHead(WIDTH * BOX**2, 64),
         box_predictor=FastRCNNPredictor(64, labels),
-        box_batch_size_per_image=24,
+        box_batch_size_per_image=32,
         box_positive_fraction=0.5,
         box_detections_per_img=30,
         mask_roi_pool=MultiScaleRoIAlign(["0"], MASK, sampling_ratio=1),
