@@ -75,7 +75,9 @@ def test_images_without_objects_are_kept_or_dropped(annotations):
 def test_an_image_of_another_size_than_its_annotations(annotations):
     found = annotations(square(5, 6, 10))
     Image.new("RGB", (10, 9)).save(found.pictures[0].file)
-    with pytest.raises(ValueError, match=r"a\.png' is of 10 x 9 pixels, and its annotations are for 40 x 30"):
+    with pytest.raises(
+        ValueError, match=r"a\.png' cannot be used: it is of 10 x 9 pixels, and its annotations are for 40 x 30"
+    ):
         DetectionDataset(found)[0]
 
 

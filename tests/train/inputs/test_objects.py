@@ -112,7 +112,7 @@ def test_what_the_task_needs_is_refused_if_it_is_absent(tmp_path):
     with pytest.raises(ValueError, match=r"1 of the 16 objects of the train split .* no mask .* --objects boxes"):
         opened(root)
     assert "masks" not in opened(root, Detection("boxes")).splits().train[0][1]
-    people = coco_folder(tmp_path / "b", keypoints=True)
+    people = coco_folder(tmp_path / "b", val=0, keypoints=True)
     assert opened(people, Detection("keypoints")).splits().train[0][1]["keypoints"].shape == (2, 17, 3)
     file = people / "annotations" / "person_keypoints_train.json"
     content = json.loads(file.read_text())

@@ -121,12 +121,15 @@ def pixels(picture: Picture) -> Tensor:
         ValueError: it does not decode, or has another size than its annotations are for.
     """
     image = torch.from_numpy(np.array(read_image(picture.file))).permute(2, 0, 1)
-    height, width = image.shape[1:]
-    if (height, width) != (picture.height, picture.width):
-        turned = (width, height) == (picture.height, picture.width)
-        why = " (its EXIF orientation turns it, which its annotations do not follow)" if turned else ""
-        raise ValueError(
-            f"'{picture.file}' is of {width} x {height} pixels{why}, and its annotations are for "
-            f"{picture.width} x {picture.height}; put the image there that was annotated, or leave it out"
-        )
+    if reason := other_size(picture, image.shape[2], image.shape[1]):
+        raise ValueError(f"'{picture.file}' cannot be used: {reason}; put the image there that was annotated")
     return image
+
+
+def other_size(picture: Picture, width: int, height: int) -> str | None:
+    """Why an image of this size does not belong to its annotations; None if it does."""
+    if (width, height) == (picture.width, picture.height):
+        return None
+    turned = (height, width) == (picture.width, picture.height)
+    why = " (its EXIF orientation turns it, which its annotations do not follow)" if turned else ""
+    return f"it is of {width} x {height} pixels{why}, and its annotations are for {picture.width} x {picture.height}"
