@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+from functools import partial
 
 import pytest
 from PIL import Image
@@ -80,8 +81,9 @@ def test_the_table_comes_last(compared):
     assert all("±" in line for line in table[3:-1])
 
 
-def test_shapes(tmp_path, call, capsys):
+def test_shapes(tmp_path, call, capsys, monkeypatch):
     """The detector of the embedded detection task, without and with a block, from data to tables and pictures."""
+    monkeypatch.setattr(compare, "shapes_splits", partial(compare.shapes_splits, test=4))
     call("compare", "--task", "shapes", "--steps", 1, "--blocks", "none", "nl", "--out", tmp_path)
     bare, block = rows_of(tmp_path)
     assert list(bare) == [*COLUMNS, "own_form"] and (bare["task"], block["block"]) == ("shapes", "nl")

@@ -38,6 +38,15 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("rank", [pytest.param(rank, marks=marks[rank], id=f"{rank}d") for rank in GRIDS])
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out the slow ones
+def pytest_collection_modifyitems(items):
+    """The series of the Gaussian RBF has the largest graph."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        if parameters and parameters.params.get("name") == "cgnl_rbf" and item.originalname in GRAPHS:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)

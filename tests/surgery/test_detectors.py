@@ -49,7 +49,7 @@ def seen_by(detector, name="backbone"):
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.__name__)
-@pytest.mark.parametrize("block", [wf.GlobalContext, wf.NonLocal])
+@pytest.mark.parametrize("block", [wf.GlobalContext, pytest.param(wf.NonLocal, marks=pytest.mark.slow)])
 def test_a_detector_takes_a_block_as_it_is(host, block):
     """On a map of channels and a grid, with a proof, and then removed without a trace."""
     torch.manual_seed(0)
@@ -160,5 +160,6 @@ def test_a_block_in_a_head_without_regions_is_not_proved():
 def test_a_detector_learns_nothing_from_the_example():
     """Its pooling of regions guesses the levels of the pyramid from the first batch, and keeps them."""
     detector = fasterrcnn_v2()
+    detector.transform.min_size, detector.transform.max_size = (64,), 96
     wf.insert(detector, wf.GlobalContext, at="backbone.body.layer3.1", example=([torch.rand(3, 50, 70)],))
     assert detector.roi_heads.box_roi_pool.scales is None and detector.roi_heads.box_roi_pool.map_levels is None

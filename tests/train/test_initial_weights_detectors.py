@@ -69,7 +69,10 @@ def found_by(detector):
         return detector(list(images))
 
 
-@pytest.fixture(scope="module", params=MAKE)
+@pytest.fixture(
+    scope="module",
+    params=["maskrcnn", *(pytest.param(kind, marks=pytest.mark.slow) for kind in MAKE if kind != "maskrcnn")],
+)
 def file(request, tmp_path_factory):
     """(kind, the detector, the file of its weights)."""
     detector = published(request.param)
