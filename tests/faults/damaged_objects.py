@@ -142,7 +142,7 @@ def value(file: Path, draw: random.Random) -> None:
         file.write_text("".join(tokens))
     elif file.suffix == ".xml":
         text = file.read_text()
-        # A class is any text, and nobody can see that another one is meant.
+        # A class is any text, and it cannot be seen that another one is meant.
         start, end = draw.choice([match.span(1) for match in re.finditer(r"<(?!name)\w+>([^<>]+)<", text)])
         file.write_text(text[:start] + draw.choice(("", "nan", "1e400", "x", "-3", "&#0;", "&x;")) + text[end:])
 
@@ -156,7 +156,7 @@ def damaged(sound: Path, copy: Path, draw: random.Random) -> tuple[str, bool]:
     files = sorted(file for file in copy.rglob("*") if file.is_file())
     texts = [file for file in files if file.suffix != ".png"]
     file, damage = draw.choice(texts if draw.random() < 0.85 else files), draw.choice(DAMAGES)
-    # Text files end after any line, so that nobody can see that they have lost the rest.
+    # Text files end after any line, so that it cannot be seen that they have lost the rest.
     if file.suffix == ".txt" and damage in (cut, noise, zeros):
         damage = flip
     damage(file, draw)

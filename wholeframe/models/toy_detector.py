@@ -52,7 +52,7 @@ class ToyDetector(MaskRCNN):
 def toy_detector(num_classes: int) -> MaskRCNN:
     """Mask R-CNN (He et al., ICCV 2017) for images of 64 x 64 pixels with objects of about 10.
 
-    `backbone.stage3` is the site for a block. Behind it every object has the features in its box alone, so that only
+    `backbone.stage3` is the site for a block. After it every object has the features in its box alone, so that only
     the block can relate distant objects.
 
     Args:
