@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from faults.damage import cut, flip, folder, gone, noise, repeated, zeros
@@ -168,7 +169,8 @@ def outline(split: Annotations) -> list[int]:
 
 
 def contents(split: Annotations) -> list[object]:
-    return [picture.instances for picture in split.pictures]
+    """All objects, without the numbers of their annotations, which messages alone have."""
+    return [[replace(instance, id=0) for instance in picture.instances] for picture in split.pictures]
 
 
 def fault(kind: str, sound: Path, copy: Path, seed: int) -> str:
