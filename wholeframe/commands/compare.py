@@ -53,8 +53,8 @@ DETECTED = "shapes"
 def options_of(task: str, block: str) -> dict[str, object]:
     """The arguments of a block in the network of a task.
 
-    A detector learns the forms first. A block that starts as an identity has no part in that, and is found too late by
-    a training this short, so that every block of the detector starts at random.
+    A detector learns the forms first, and a block that starts as an identity has no part in that; those of the detector
+    start at random.
     """
     return {**OPTIONS.get(block, {}), **({"init": "random"} if task == DETECTED else {})}
 
