@@ -86,7 +86,7 @@ def test_an_image_that_its_exif_orientation_turns(annotations):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (WIDTH, HEIGHT)).save(found.pictures[0].file, exif=exif)
-    with pytest.raises(ValueError, match=r"of 30 x 40 pixels \(its EXIF orientation turns it, .* are for 40 x 30; put"):
+    with pytest.raises(ValueError, match=r"of 30 x 40 pixels \(turned, as by an EXIF .* are for 40 x 30; put"):
         DetectionDataset(found)[0]
 
 

@@ -131,5 +131,5 @@ def other_size(picture: Picture, width: int, height: int) -> str | None:
     if (width, height) == (picture.width, picture.height):
         return None
     turned = (height, width) == (picture.width, picture.height)
-    why = " (its EXIF orientation turns it, which its annotations do not follow)" if turned else ""
+    why = " (turned, as by an EXIF orientation that its annotations do not follow)" if turned else ""
     return f"it is of {width} x {height} pixels{why}, and its annotations are for {picture.width} x {picture.height}"
