@@ -95,3 +95,26 @@ def relabelled(batches: Iterable[tuple[Any, Tensor]], index: Sequence[int], coun
             wide = labels.new_zeros(len(labels), count)
             wide[:, places] = labels
             yield samples, torch.where((labels < 0).all(dim=1, keepdim=True), -torch.ones_like(wide), wide)
+
+
+class MatchedByName(Protocol):
+    """Inputs whose samples have classes as a whole: those of the data are matched with those of a network by name."""
+
+    data: Any
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes of the data."""
+        ...
+
+    def evaluate(
+        self,
+        network: nn.Module,
+        batches: Iterable[tuple[Any, Tensor]],
+        task: Any,
+        classes: Sequence[str],
+        after_batch: Callable[[], None],
+    ) -> Scores:
+        """See `wholeframe.train.inputs.Inputs`."""
+        labelled = relabelled(batches, matched(self.classes, classes), len(classes))
+        return evaluate(network, labelled, task, spec=self.data, after_batch=after_batch)

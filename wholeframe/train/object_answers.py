@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wholeframe.data.detection.masks import mask_coder
 from wholeframe.explain.found import Found, class_name
+from wholeframe.train.tasks.coco_encoding import as_text
 from wholeframe.train.whole_files import replaced
 
 SUFFIXES = (".json", ".jsonl", ".csv")
@@ -104,9 +105,7 @@ def _rows(answer: ObjectAnswer, classes: Sequence[str]) -> Iterator[list[Any]]:
 
 def run_lengths(mask: Tensor) -> dict[str, Any]:
     """A mask `(h, w)` as run lengths of COCO, with counts as text, which JSON can hold."""
-    code = mask_coder().encode(np.asfortranarray(mask.to(torch.uint8).numpy()))
-    counts = code["counts"]
-    return {"size": list(mask.shape), "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts}
+    return as_text(mask_coder().encode(np.asfortranarray(mask.to(torch.uint8).numpy())))
 
 
 def short(numbers: Tensor) -> Any:

@@ -1,6 +1,6 @@
 """Images in one folder per class."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -13,11 +13,11 @@ from torch.utils.data import DataLoader, default_collate
 from wholeframe.data.image_folder import ImageFolder, Items, open_folder
 from wholeframe.data.images import ImageDataset, read_image, transforms
 from wholeframe.data.video.views import ONCE, Views, read_views
-from wholeframe.train.evaluate import evaluate, matched, one_view, relabelled
+from wholeframe.train.evaluate import MatchedByName, one_view
 from wholeframe.train.inputs.unread import TOLERATED, refuse_tolerance, refuse_unread, unread
 from wholeframe.train.limits import at_least, between
 from wholeframe.train.loaders import Splits, batches_of, of_split, refuse_batch
-from wholeframe.train.tasks import Scores, Task
+from wholeframe.train.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Images:
         return ImageInputs(folder, self, seed, location.tolerate)
 
 
-class ImageInputs:
+class ImageInputs(MatchedByName):
     """A folder of images under a recipe; see `wholeframe.train.inputs.Inputs`."""
 
     header: tuple[str, ...] = ("file",)
@@ -154,17 +154,6 @@ class ImageInputs:
         prepare = transforms(self.data.size, train=False, shorter=self.data.shorter)
         samples = ImageDataset(self._items(split), prepare)
         return batches_of(samples, self.data, self.seed)
-
-    def evaluate(
-        self,
-        network: nn.Module,
-        batches: DataLoader,
-        task: Any,
-        classes: Sequence[str],
-        after_batch: Callable[[], None],
-    ) -> Scores:
-        labelled = relabelled(batches, matched(self.classes, classes), len(classes))
-        return evaluate(network, labelled, task, spec=self.data, after_batch=after_batch)
 
     def names(self, split: str) -> list[tuple[str, ...]]:
         return [(self._name(path),) for path, _ in self._items(split)]

@@ -194,12 +194,8 @@ def _held_out(splits: dict[str, Annotations], fraction: float, seed: int) -> dic
     }
     return {
         **{name: replace(train, pictures=pictures) for name, pictures in parts.items()},
-        **_without(splits, "train"),
+        **{name: split for name, split in splits.items() if name != "train"},
     }
-
-
-def _without(splits: dict[str, Annotations], name: str) -> dict[str, Annotations]:
-    return {key: value for key, value in splits.items() if key != name}
 
 
 def _refuse_task(annotations: Annotations, split: str, task: Detection) -> None:

@@ -1,13 +1,12 @@
 """Videos under a recipe: one random clip of each to train on, fixed views of each to evaluate. Needs PyAV."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
@@ -18,11 +17,11 @@ from wholeframe.data.video.dataset import ClipDataset, ViewDataset
 from wholeframe.data.video.file import read_frames, video_info
 from wholeframe.data.video.segments import ClipFolder, Segment
 from wholeframe.data.video.views import PUBLISHED, Views
-from wholeframe.train.evaluate import evaluate, matched, relabelled
+from wholeframe.train.evaluate import MatchedByName
 from wholeframe.train.inputs.clips import ClipLocation, Clips
 from wholeframe.train.inputs.unread import TOLERATED, refuse_unread, unread
 from wholeframe.train.loaders import Splits, batches_of, of_split, refuse_batch
-from wholeframe.train.tasks import Scores, Task
+from wholeframe.train.tasks import Task
 
 
 def open_videos(data: Clips, location: ClipLocation, task: Task, seed: int, whole: bool) -> "VideoInputs":
@@ -41,7 +40,7 @@ def open_videos(data: Clips, location: ClipLocation, task: Task, seed: int, whol
     return VideoInputs(folder, data, seed, location.tolerate)
 
 
-class VideoInputs:
+class VideoInputs(MatchedByName):
     """Videos under a recipe; see `wholeframe.train.inputs.Inputs`."""
 
     header: tuple[str, ...] = ("file", "start", "end")
@@ -76,17 +75,6 @@ class VideoInputs:
         self.opened.append(viewed)
         # One video at a time: whole frames of different videos differ in shape.
         return batches_of(viewed, self.data, self.seed, batch=1)
-
-    def evaluate(
-        self,
-        network: nn.Module,
-        batches: DataLoader,
-        task: Any,
-        classes: Sequence[str],
-        after_batch: Callable[[], None],
-    ) -> Scores:
-        labelled = relabelled(batches, matched(self.classes, classes), len(classes))
-        return evaluate(network, labelled, task, spec=self.data, after_batch=after_batch)
 
     def refuse_unread(self) -> None:
         refuse_unread(self.folder.root, self.folder.lost, self._total(), "clips", self.tolerate)

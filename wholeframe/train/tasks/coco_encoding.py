@@ -87,10 +87,10 @@ def _encoded(masks: Tensor) -> list[Entry | None]:
     masks = masks[:, 0] if masks.ndim == 4 else masks
     pixels = np.asfortranarray((masks > 0.5).permute(1, 2, 0).to(torch.uint8).numpy())
     unsound = masks.isnan().flatten(1).any(dim=1).tolist()
-    return [None if nan else _as_text(code) for nan, code in zip(unsound, run_lengths().encode(pixels), strict=True)]
+    return [None if nan else as_text(code) for nan, code in zip(unsound, run_lengths().encode(pixels), strict=True)]
 
 
-def _as_text(code: Mapping[str, Any]) -> Entry:
+def as_text(code: Mapping[str, Any]) -> Entry:
     """Run lengths whose counts are text, which JSON can hold, not bytes."""
     counts = code["counts"]
     text = counts.decode("ascii") if isinstance(counts, bytes) else counts
@@ -111,7 +111,7 @@ def checked_run_lengths(given: Mapping[str, Any]) -> Entry:
         codec.decode(code)
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise ValueError(str(error).partition("\n")[0]) from error
-    return _as_text(code)
+    return as_text(code)
 
 
 def run_lengths() -> ModuleType:
