@@ -8,7 +8,19 @@ import pytest
 import torch
 
 from wholeframe.data.detection.masks import mask_of
-from wholeframe.data.shapes import CELL, CLASSES, KEYPOINTS, OWN, PAIRS, PARTNERED, SIZE, Shapes, box_of, draw_scene
+from wholeframe.data.shapes import (
+    CELL,
+    CLASSES,
+    CORE,
+    KEYPOINTS,
+    OWN,
+    PAIRS,
+    PARTNERED,
+    SIZE,
+    Shapes,
+    box_of,
+    draw_scene,
+)
 
 
 @pytest.fixture(scope="module", params=range(6))
@@ -68,8 +80,10 @@ def test_keypoints_are_pixels_of_their_shape_at_its_edges(scene):
 
 
 def test_partners_have_one_hue_and_are_far_apart(scene):
-    image = scene.image(scene.masks())
-    colours = np.array([image[:, mask].mean(axis=1) for mask in scene.masks()])
+    image, masks = scene.image(scene.masks()), scene.masks()
+    reach = np.stack(np.mgrid[:SIZE, :SIZE])[:, None] - scene.centres.T[:, :, None, None]
+    around = masks & (abs(reach).max(axis=0) > CORE)  # The discs have no core, and the same colour everywhere.
+    colours = np.array([image[:, mask].mean(axis=1) for mask in around])
     assert np.allclose(colours[:PAIRS], colours[PAIRS:])
     discs = colours[:PAIRS]
     assert min(abs(a - b).max() for i, a in enumerate(discs) for b in discs[:i]) > 0.1, "no two pairs are alike"
@@ -79,26 +93,34 @@ def test_partners_have_one_hue_and_are_far_apart(scene):
     assert min(b - a for a, b in pairwise([*hues, hues[0] + 1])) > 0.5 / PAIRS - 1e-9
 
 
-def test_the_form_of_the_partner_decides_the_label_of_a_disc_and_nothing_near_it(scene):
+def test_the_core_of_the_partner_decides_the_label_of_a_disc_and_nothing_near_it(scene):
     """So that the label of a disc is not determined without the partner: the same pixels have either label."""
     for pair in range(PAIRS):
-        triangles = scene.triangles.copy()
-        triangles[pair] = 1 - triangles[pair]
-        other = dataclasses.replace(scene, triangles=triangles)
-        assert np.flatnonzero(scene.labels != other.labels).tolist() == [pair, PAIRS + pair]
+        other = dataclasses.replace(scene, bright=flipped(scene.bright, pair))
+        assert np.flatnonzero(scene.labels != other.labels).tolist() == [pair]
         assert {CLASSES[k - 1] for k in (scene.labels[pair], other.labels[pair])} == set(PARTNERED)
-        assert {CLASSES[k - 1] for k in (scene.labels[PAIRS + pair], other.labels[PAIRS + pair])} == set(OWN)
         changed = (scene.image(scene.masks()) != other.image(other.masks())).any(axis=0)
-        (y, x), radius = scene.centres[PAIRS + pair], scene.radii[PAIRS + pair]
         rows, columns = np.nonzero(changed)
-        assert abs(rows - y).max() <= radius and abs(columns - x).max() <= radius, "only the partner looks different"
+        reach = abs(np.stack([rows, columns]) - scene.centres[PAIRS + pair][:, None]).max()
+        assert reach == CORE, "only the core of the partner looks different"
 
 
-def test_both_names_of_a_disc_are_equally_frequent_in_every_image():
-    """So that counting the triangles of an image tells nothing about a disc; the order of the pairs is random."""
-    labels = np.stack([draw_scene(0, index).labels[:PAIRS] for index in range(500)])
-    assert set(labels.flat) == {3, 4} and ((labels == 3).sum(axis=1) == PAIRS / 2).all()
-    assert (labels == 3).mean(axis=0) == pytest.approx(0.5, abs=0.1)
+def test_the_form_of_a_partner_decides_its_own_label_alone(scene):
+    for pair in range(PAIRS):
+        other = dataclasses.replace(scene, triangles=flipped(scene.triangles, pair))
+        assert np.flatnonzero(scene.labels != other.labels).tolist() == [PAIRS + pair]
+        assert {CLASSES[k - 1] for k in (scene.labels[PAIRS + pair], other.labels[PAIRS + pair])} == set(OWN)
+
+
+def flipped(truth, index):
+    return np.where(np.arange(len(truth)) == index, 1 - truth, truth)
+
+
+def test_the_cores_and_forms_of_an_image_are_independent():
+    scenes = [draw_scene(0, index) for index in range(500)]
+    drawn = np.concatenate([np.stack([s.bright for s in scenes]), np.stack([s.triangles for s in scenes])], axis=1)
+    assert np.corrcoef(drawn.T) == pytest.approx(np.eye(2 * PAIRS), abs=0.2)
+    assert drawn.mean(axis=0) == pytest.approx(0.5, abs=0.1)
 
 
 def test_annotations_are_the_samples():

@@ -1,10 +1,10 @@
 """The embedded detection task `shapes`: coloured shapes, half of which are named by a partner far away.
 
-An image of 64 x 64 pixels has twelve shapes in twelve of its 4 x 4 cells: six pairs of a disc and a square or a
-triangle of the same hue, at least two cells apart. A square or a triangle is named by its own form. A disc is named by
-the form of its partner, `disc of a square` or `disc of a triangle`, so that a detector must look at the partner. Every
-disc has another one: a summary of the image that is the same for all positions is not enough. Three of the partners are
-triangles in every image, so that it does not help to count them.
+An image of 64 x 64 pixels has eight shapes in eight of its 4 x 4 cells: four pairs of a disc and a square or a
+triangle of the same hue, at least two cells apart. A square or a triangle is named by its own form, and has a bright or
+a dark core. A disc is named by the core of its partner, `disc of a bright core` or `disc of a dark core`, so that a
+detector must look at the partner. Every disc has another one: a summary of the image that is the same for all positions
+is not enough, although a count of the bright cores makes one name likelier for all.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,14 @@ from torch.utils.data import Dataset
 
 from wholeframe.data.detection.annotations import Annotations, Instance, Picture
 
-SIZE, CELL, PAIRS = 64, 16, 6
+SIZE, CELL, PAIRS = 64, 16, 4
 SMALLEST, LARGEST = 4, 5
 """radii of the shapes in pixels"""
+CORE = 2
+"""half of the side of a core, less half a pixel"""
 
 OWN = ("square", "triangle")
-PARTNERED = ("disc of a square", "disc of a triangle")
+PARTNERED = ("disc of a dark core", "disc of a bright core")
 CLASSES = (*OWN, *PARTNERED)
 KEYPOINTS = ("top", "left", "right")
 
@@ -41,6 +43,7 @@ class Scene:
         radii: in pixels, `(2 pairs,)`.
         hues: of the pairs, between 0 and 1, `(pairs,)`.
         triangles: whether the partner is a triangle, else it is a square, `(pairs,)`.
+        bright: whether the core of the partner is bright, else it is dark, `(pairs,)`.
         noise: of the background, `(3, size, size)`.
     """
 
@@ -48,19 +51,17 @@ class Scene:
     radii: np.ndarray
     hues: np.ndarray
     triangles: np.ndarray
+    bright: np.ndarray
     noise: np.ndarray
 
     @property
     def labels(self) -> np.ndarray:
         """`(2 pairs,)`, from 1: label k is `CLASSES[k - 1]`."""
-        return np.concatenate([3 + self.triangles, 1 + self.triangles]).astype(np.int64)
+        return np.concatenate([3 + self.bright, 1 + self.triangles]).astype(np.int64)
 
     def masks(self) -> np.ndarray:
         """The pixels of every shape, `(2 pairs, size, size)` bool."""
-        pairs = len(self.hues)
-        y = np.arange(SIZE)[:, None] - self.centres[:, 0, None, None]
-        x = np.arange(SIZE)[None, :] - self.centres[:, 1, None, None]
-        r = self.radii[:, None, None]
+        pairs, (y, x), r = len(self.hues), self._offsets(), self.radii[:, None, None]
         square = np.maximum(abs(y), abs(x)) <= r
         disc = y**2 + x**2 <= (r + 0.5) ** 2
         triangle = square & (2 * abs(x) <= y + r)
@@ -71,7 +72,14 @@ class Scene:
         """`(3, size, size)` float32, between 0 and 1."""
         colours = np.tile(rgb(self.hues), (2, 1)).astype(np.float32)
         painted = np.tensordot(colours.T, masks.astype(np.float32), axes=1)
+        cores = masks[len(self.hues) :] & (abs(self._offsets()).max(axis=0)[len(self.hues) :] <= CORE)
+        painted = np.where(cores.any(axis=0), np.tensordot(self.bright.astype(np.float32), cores, axes=1), painted)
         return np.where(masks.any(axis=0), painted, 0.5 + 0.02 * self.noise)
+
+    def _offsets(self) -> np.ndarray:
+        """y and x of every pixel from the centre of every shape, `(2, 2 pairs, size, size)`."""
+        pixels = np.stack(np.mgrid[:SIZE, :SIZE])
+        return pixels[:, None] - self.centres.T[:, :, None, None]
 
     def keypoints(self) -> np.ndarray:
         """The middle of the highest, the leftmost and the rightmost row or column: x, y, 2 (visible), float32.
@@ -99,7 +107,8 @@ def draw_scene(seed: int, index: int) -> Scene:
         centres=cells * CELL + CELL // 2 + play,
         radii=radii,
         hues=(random.random() + (np.arange(PAIRS) + random.random(PAIRS) / 2) / PAIRS) % 1,
-        triangles=random.permutation(PAIRS) % 2,
+        triangles=random.integers(2, size=PAIRS),
+        bright=random.integers(2, size=PAIRS),
         noise=random.standard_normal((3, SIZE, SIZE), dtype=np.float32),
     )
 

@@ -1,22 +1,19 @@
-"""A small Mask R-CNN for the comparison of blocks, without a feature pyramid."""
+"""A small FCOS for the comparison of blocks, without a feature pyramid."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.models.detection.rpn import RPNHead
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.models.detection.fcos import FCOSClassificationHead, FCOSHead, FCOSRegressionHead
 
-from wholeframe.data.shapes import SIZE
+from wholeframe.data.shapes import LARGEST, SIZE
 from wholeframe.models.build import ModelConfig
 from wholeframe.models.toy import stage
 
-WIDTH, BOX, MASK = 48, 4, 7
+WIDTH, STRIDE = 48, 4
 CLASSES_COUNT = 8.0
 
 
@@ -39,21 +36,33 @@ class ToyBackbone(nn.Module):
         return self.stage3(self.stage2(self.stage1(image)))
 
 
-class ToyDetector(MaskRCNN):
-    """Mask R-CNN whose loss of the classes counts more than that of boxes and masks, which are soon learned."""
+class ToyHead(FCOSHead):
+    """FCOS's head with one convolution in each branch.
+
+    Batch norm replaces the group norm, whose statistics over all positions would tell every position about the others.
+    """
+
+    def __init__(self, num_classes: int):
+        super().__init__(WIDTH, 1, num_classes, num_convs=0)
+        self.classification_head = FCOSClassificationHead(WIDTH, 1, num_classes, num_convs=1, norm_layer=nn.BatchNorm2d)
+        self.regression_head = FCOSRegressionHead(WIDTH, 1, num_convs=1, norm_layer=nn.BatchNorm2d)
+
+
+class ToyDetector(FCOS):
+    """FCOS whose loss of the classes counts more than that of the boxes, which are soon learned."""
 
     def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
         found: Any = super().forward(images, targets)
         if isinstance(found, dict):
-            found["loss_classifier"] = CLASSES_COUNT * found["loss_classifier"]
+            found["classification"] = CLASSES_COUNT * found["classification"]
         return found
 
 
-def toy_detector(num_classes: int) -> MaskRCNN:
-    """Mask R-CNN (He et al., ICCV 2017) for images of 64 x 64 pixels with objects of about 10.
+def toy_detector(num_classes: int) -> FCOS:
+    """FCOS (Tian et al., ICCV 2019) for images of 64 x 64 pixels with objects of about 10.
 
-    `backbone.stage3` is the site for a block. After it every object has the features in its box alone, so that only
-    the block can relate distant objects.
+    `backbone.stage3` is the site for a block. The head after it sees nine positions of the map, so that only the block
+    can relate distant objects, and every position on an object is trained.
 
     Args:
         num_classes: of the data, without the background.
@@ -65,35 +74,24 @@ def toy_detector(num_classes: int) -> MaskRCNN:
     labels = num_classes + 1
     return ToyDetector(
         ToyBackbone(),
-        num_classes=None,  # torchvision takes the number or the heads
+        num_classes=labels,
         min_size=SIZE,
         max_size=SIZE,
-        # torchvision derives the stride from the first padded image, and a padding to 32 pixels would change that.
-        size_divisible=4,
+        size_divisible=STRIDE,
         image_mean=[0.5] * 3,
         image_std=[0.25] * 3,
-        rpn_anchor_generator=AnchorGenerator(((10,),), ((1.0,),)),
-        rpn_head=RPNHead(WIDTH, 1),
-        rpn_pre_nms_top_n_train=90,
-        rpn_pre_nms_top_n_test=90,
-        rpn_post_nms_top_n_train=48,
-        rpn_post_nms_top_n_test=48,
-        rpn_batch_size_per_image=32,
-        box_roi_pool=MultiScaleRoIAlign(["0"], BOX, sampling_ratio=1),
-        box_head=TwoMLPHead(WIDTH * BOX**2, 64),
-        box_predictor=FastRCNNPredictor(64, labels),
-        box_batch_size_per_image=32,
-        box_positive_fraction=0.5,
-        box_detections_per_img=30,
-        mask_roi_pool=MultiScaleRoIAlign(["0"], MASK, sampling_ratio=1),
-        mask_head=MaskRCNNHeads(WIDTH, (16,), dilation=1),
-        mask_predictor=MaskRCNNPredictor(16, 16, labels),
+        anchor_generator=AnchorGenerator(((2 * LARGEST,),), ((1.0,),)),
+        head=ToyHead(labels),
+        score_thresh=0.05,
+        nms_thresh=0.5,
+        topk_candidates=200,
+        detections_per_img=50,
     )
 
 
 @dataclass(frozen=True)
 class ToyDetectorConfig(ModelConfig):
-    """The small Mask R-CNN, with a block in its backbone."""
+    """The small FCOS, with a block in its backbone."""
 
     backbone: str = "small_detector"
     """the name in tables; the only one"""

@@ -9,11 +9,11 @@ DATA = Objects(batch=16, flip=False, workers=0)
 
 
 def small_detector(seed: int = 0) -> Recipe:
-    """The small Mask R-CNN, bare; every training image is seen once."""
+    """The small FCOS, bare; every training image is seen once."""
     return Recipe(
         model=ToyDetectorConfig(),
         data=DATA,
         schedule=Schedule(epochs=1, lr=4e-3, weight_decay=0.05, clip=1.0),
-        task=Detection("masks"),
+        task=Detection("boxes"),
         seed=seed,
     )
