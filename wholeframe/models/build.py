@@ -15,6 +15,7 @@ from wholeframe.messages import nearest, one_of, refuse_unknown
 from wholeframe.models.inflate import inflate
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.toy import ToyNet
+from wholeframe.models.toy_clips import TOY_CLIP_NETS
 from wholeframe.models.zoo import MODELS
 from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.surgery.insert import Example, insert
@@ -22,6 +23,7 @@ from wholeframe.surgery.insert import Example, insert
 BACKBONES: dict[str, Callable[[int], nn.Module]] = {
     "small": partial(ToyNet, strides=(2, 2, 2), depth=2),
     "small_dense": partial(ToyNet, strides=(1, 2, 1), dense=True),
+    **TOY_CLIP_NETS,
 }
 
 
