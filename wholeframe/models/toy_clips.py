@@ -67,6 +67,7 @@ class ToyClipNet(nn.Module):
 class ToyResidual(nn.Module):
     """relu(x + BN(W * x)), with a 3 x 3 kernel in space if `spatial`, else 1 x 1, so that little of a frame is seen.
 
+    The gain of BN starts at zero, so that a block of any depth learns from the features of the first convolution.
     An inflated block has three frames in its kernel: `"3x1x1"` leaves the rest as it is, `"3x3x3"` makes it 3 x 3 too.
     """
 
@@ -76,6 +77,7 @@ class ToyResidual(nn.Module):
         kernel = (frames, side, side)
         self.conv = nn.Conv3d(width, width, kernel, padding=tuple(size // 2 for size in kernel), bias=False)
         self.bn = nn.BatchNorm3d(width)
+        nn.init.zeros_(self.bn.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.bn(self.conv(x)))

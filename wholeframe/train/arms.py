@@ -1,5 +1,6 @@
 """The grid of a comparison: arms, each trained under every seed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wholeframe.models.build import ModelConfig
@@ -38,15 +39,22 @@ class Training:
         return self.arm.task, self.arm.name, self.seed
 
 
-def grid(arms: list[Arm], seeds: int) -> list[Training]:
-    """Every arm under the seeds 0, 1, ...: task by task, and seed by seed within a task."""
-    tasks = dict.fromkeys(arm.task for arm in arms)
-    return [
-        Training(arm, seed) for task in tasks for seed in range(seeds) for arm in dict.fromkeys(arms) if arm.task == task
-    ]
+def grid(arms: Iterable[Arm], seeds: int) -> list[Training]:
+    """Every arm under the seeds 0, 1, ...: task by task, and seed by seed within a task.
+
+    An arm that is listed twice, as the baseline of several tables is, is trained once.
+
+    Raises:
+        ValueError: two different networks have the same name.
+    """
+    tasks: dict[str, dict[str, Arm]] = {}
+    for arm in arms:
+        if tasks.setdefault(arm.task, {}).setdefault(arm.name, arm) != arm:
+            raise ValueError(f"two networks on {arm.task!r} have the name {arm.name!r}; give each another name")
+    return [Training(arm, seed) for named in tasks.values() for seed in range(seeds) for arm in named.values()]
 
 
-def baselines(arms: list[Arm]) -> dict[str, str]:
+def baselines(arms: Iterable[Arm]) -> dict[str, str]:
     """The baseline of every task that has one: its first arm without a block."""
     found: dict[str, str] = {}
     for arm in arms:

@@ -29,8 +29,8 @@ from wholeframe.train.shapes import partner_and_own
 class Result:
     """One training of a comparison: a row of `results.csv`.
 
-    `params` is the number of parameters that the block adds, and `macs` the number of multiply-adds of the whole
-    network for one image. `accuracy` is measured on the held-out images after the last step, and `infer_ms` is the
+    `params` is the number of parameters that the block adds, `network_params` that of the whole network, and `macs`
+    the number of its multiply-adds for one image. `accuracy` is measured on the held-out images after the last step, and `infer_ms` is the
     median time of a forward pass of one image. `batches` is the checksum of the training batches in their order; the
     trainings of one task and seed have the same.
     """
@@ -43,6 +43,7 @@ class Result:
     accuracy: float
     train_s: float
     infer_ms: float
+    network_params: int = field(default=0, kw_only=True)
     batches: str = field(default="", kw_only=True)
 
 
@@ -71,9 +72,7 @@ class Order(Callback):
         return tensor
 
 
-def train_one(
-    arm: Arm, recipe: Recipe, splits: Splits, callbacks: Sequence[Callback] = ()
-) -> tuple[Result, nn.Module]:
+def train_one(arm: Arm, recipe: Recipe, splits: Splits, callbacks: Sequence[Callback] = ()) -> tuple[Result, nn.Module]:
     """Train the network of a recipe and measure it.
 
     Args:
@@ -99,6 +98,7 @@ def train_one(
         "block": arm.name,
         "seed": recipe.seed,
         "params": new,
+        "network_params": sum(p.numel() for p in network.parameters()),
         "macs": cost(*counted).macs,
         "train_s": train_s,
         "infer_ms": inference_ms(network, example),

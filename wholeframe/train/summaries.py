@@ -36,6 +36,7 @@ class Summary:
     train_s: float
     infer_ms: float
     own_forms: tuple[float, ...] = ()
+    network_params: int = 0
     paired: Paired | None = None
 
     def accuracy(self) -> str:
@@ -98,6 +99,7 @@ def summarise(results: Sequence[Result], baselines: Baselines = NONE) -> list[Su
                 train_s=statistics.mean(r.train_s for r in group),
                 infer_ms=statistics.mean(r.infer_ms for r in group),
                 own_forms=tuple(r.own_form for r in group if isinstance(r, ShapesResult)),
+                network_params=group[0].network_params,
                 paired=Paired(apart) if apart else None,
             )
         )
