@@ -22,11 +22,11 @@ from wholeframe.messages import counted, nearest, shown
 from wholeframe.models.build import NAMED, build
 from wholeframe.recipes.compared import DETECTED, EMBEDDED, OPTIONS, Compared, arm_of, options_of
 from wholeframe.recipes.tables import TABLES, Table
-from wholeframe.train.arms import Arm, Training, baselines, grid
+from wholeframe.train.arms import Arm, Key, Training, baselines, grid
 from wholeframe.train.compare import Result, picture, train_one
 from wholeframe.train.environment import environment
 from wholeframe.train.evaluations import name_of
-from wholeframe.train.finished import Key, read_finished, refuse_other_record, write_finished
+from wholeframe.train.finished import read_finished, refuse_other_record, write_finished
 from wholeframe.train.folder_kinds import refuse_other
 from wholeframe.train.jobs import cores, in_processes
 from wholeframe.train.limits import at_least

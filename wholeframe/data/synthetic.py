@@ -91,7 +91,7 @@ def hues(count: int, pairs: int, generator: torch.Generator) -> Tensor:
 
 
 def paint(images: Tensor, image: Tensor, y: Tensor, x: Tensor, colour: Tensor, radius: int) -> None:
-    """Fill squares of side 2 radius + 1 in place, in the images of these numbers, with colours `(count, markers, 3)`."""
+    """Fill squares of side 2 radius + 1 in place, in images by number, with colours `(count, markers, 3)`."""
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
             images[image, :, y + dy, x + dx] = colour

@@ -58,7 +58,7 @@ def recall_clips(count: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def recall_long(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Clips of eight frames: `(count, 3, 8, 16, 16)` uint8 and `(count, 8, 8, 8)` int64, otherwise as `recall_clips`."""
+    """Clips of eight frames, `(count, 3, 8, 16, 16)`, and labels `(count, 8, 8, 8)`; otherwise as `recall_clips`."""
     return _recall(LONG, 8, count, seed)
 
 

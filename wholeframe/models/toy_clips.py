@@ -91,4 +91,4 @@ TOY_CLIP_NETS: dict[str, Callable[[int], nn.Module]] = {
     "small_c2d_plain5": partial(ToyClipNet, counts=(1, 6, 9, 1)),
     "small_c2d_plain10": partial(ToyClipNet, counts=(1, 8, 12, 1)),
 }
-"""By name; `plain5` has five plain residual blocks more, two in res3 and three in res4, where NL-5 has non-local ones."""
+"""By name; `plain5` has five more residual blocks, two in res3 and three in res4, where NL-5 has non-local ones."""

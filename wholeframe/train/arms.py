@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from wholeframe.models.build import ModelConfig
 
+Key = tuple[str, str, int]
+"""Task, arm and seed."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -34,7 +37,7 @@ class Training:
     seed: int
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> Key:
         """Task, arm and seed: the first columns of `results.csv`."""
         return self.arm.task, self.arm.name, self.seed
 

@@ -18,7 +18,7 @@ from wholeframe.explain.attention import attention, blocks_with_attention
 from wholeframe.explain.figures import draw_attention
 from wholeframe.models.cost import cost, inference_ms
 from wholeframe.surgery.placement import in_block
-from wholeframe.train.arms import Arm
+from wholeframe.train.arms import Arm, Key
 from wholeframe.train.fit import final_score, fit, network_for
 from wholeframe.train.loaders import Splits
 from wholeframe.train.recipe import Recipe
@@ -29,10 +29,10 @@ from wholeframe.train.shapes import partner_and_own
 class Result:
     """One training of a comparison: a row of `results.csv`.
 
-    `params` is the number of parameters that the block adds, `network_params` that of the whole network, and `macs`
-    the number of its multiply-adds for one image. `accuracy` is measured on the held-out images after the last step, and `infer_ms` is the
-    median time of a forward pass of one image. `batches` is the checksum of the training batches in their order; the
-    trainings of one task and seed have the same.
+    `params` is the number of parameters that the block adds, `network_params` that of the whole network, and `macs` the
+    number of its multiply-adds for one image. `accuracy` is measured on the held-out images after the last step, and
+    `infer_ms` is the median time of a forward pass of one image. `batches` is the checksum of the training batches in
+    their order; the trainings of one task and seed have the same.
     """
 
     task: str
@@ -45,6 +45,11 @@ class Result:
     infer_ms: float
     network_params: int = field(default=0, kw_only=True)
     batches: str = field(default="", kw_only=True)
+
+    @property
+    def key(self) -> Key:
+        """That of the `Training`."""
+        return self.task, self.block, self.seed
 
 
 @dataclass(frozen=True)

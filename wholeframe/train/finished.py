@@ -10,15 +10,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from wholeframe.messages import shown
+from wholeframe.train.arms import Key
 from wholeframe.train.compare import Result, ShapesResult
 from wholeframe.train.whole_files import write_text
 
 FILE = "trainings.jsonl"
 
 FREE = ("environment.commit",)
-"""Entries of the record that may differ when a comparison continues: the commit of the folder that it was started in."""
-
-Key = tuple[str, str, int]
+"""Entries of the record that may differ when a comparison continues: the commit of the folder it is started in."""
 
 
 def write_finished(results: Collection[Result], folder: Path) -> None:
@@ -43,13 +43,12 @@ def read_finished(folder: Path, keys: Collection[Key]) -> dict[Key, Result]:
     found: dict[Key, Result] = {}
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="surrogateescape").splitlines(), start=1):
         result = _result(line)
-        key = result and (result.task, result.block, result.seed)
-        if result is None or key not in keys or key in found:
+        if result is None or result.key not in keys or result.key in found:
             raise ValueError(
                 f"line {number} of '{file}' is damaged, or of no training of this comparison; delete the line, and the "
                 "same command repeats that training"
             )
-        found[key] = result
+        found[result.key] = result
     return found
 
 
@@ -58,14 +57,10 @@ def _result(line: str) -> Result | None:
         row = json.loads(line)
         kind = ShapesResult if "own_form" in row else Result
         fields = {field.name: field.type for field in dataclasses.fields(kind)}
-        right = row.keys() == fields.keys() and all(_is(row[name], kind) for name, kind in fields.items())
+        right = row.keys() == fields.keys() and all(type(row[name]) is fields[name] for name in fields)
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     return kind(**row) if right else None
-
-
-def _is(value: object, kind: Any) -> bool:
-    return type(value) is kind
 
 
 def refuse_other_record(folder: Path, record: Mapping[str, Any]) -> None:
@@ -83,9 +78,13 @@ def refuse_other_record(folder: Path, record: Mapping[str, Any]) -> None:
     if changed is not None:
         name, before, now = changed
         raise ValueError(
-            f"'{folder}' holds another comparison ({name} was {before!r} there and is {now!r} here); give another --out, "
-            "or repeat its command to continue it"
+            f"'{folder}' holds another comparison ({name} was {_short(before)} there and is {_short(now)} here); give "
+            "another --out, or repeat its command to continue it"
         )
+
+
+def _short(value: Any) -> str:
+    return shown(json.dumps(value), 60)
 
 
 def _changed(there: Any, here: Any, name: str = "") -> tuple[str, Any, Any] | None:

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 from wholeframe.messages import shown
+from wholeframe.train.arms import Key
 from wholeframe.train.compare import Result, ShapesResult
 from wholeframe.train.paired import LEVEL, Paired
 from wholeframe.train.whole_files import replaced
@@ -58,13 +59,13 @@ def with_spread(values: Sequence[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.3f}"
 
 
-def differences(results: Sequence[Result], baselines: Baselines) -> dict[tuple[str, str, int], float]:
+def differences(results: Sequence[Result], baselines: Baselines) -> dict[Key, float]:
     """Accuracy less that of the baseline of the task under the same seed, by task, arm and seed.
 
     Raises:
         ValueError: the two did not train on the same batches.
     """
-    known = {(result.task, result.block, result.seed): result for result in results}
+    known = {result.key: result for result in results}
     found = {}
     for key, result in known.items():
         name = baselines.get(result.task)
@@ -88,7 +89,7 @@ def summarise(results: Sequence[Result], baselines: Baselines = NONE) -> list[Su
     paired = differences(results, baselines)
     rows = []
     for (task, block), group in groups.items():
-        apart = tuple(paired[key] for r in group if (key := (r.task, r.block, r.seed)) in paired)
+        apart = tuple(paired[r.key] for r in group if r.key in paired)
         rows.append(
             Summary(
                 task=task,
@@ -113,8 +114,8 @@ OF_SHAPES = (
     "squares and triangles; mult-adds are those of the backbone. The score of another task is its accuracy."
 )
 OF_DIFFERENCES = (
-    "Difference is the mean of the accuracy less that of the bare network under the same seed, with the same batches in "
-    f"the same order; in brackets its {LEVEL:.0%} interval, by Student's t over the seeds, if there are several."
+    "Difference is the accuracy less that of the bare network under the same seed, with the same batches in the same "
+    f"order: the mean over the seeds, and in brackets its {LEVEL:.0%} interval by Student's t, if there are several."
 )
 
 
@@ -151,9 +152,7 @@ def write_csv(results: Sequence[Result], file: Path, baselines: Baselines = NONE
     writer = csv.DictWriter(stream, [*names, "difference"], extrasaction="ignore")
     writer.writeheader()
     for result in results:
-        writer.writerow(
-            dataclasses.asdict(result) | {"difference": apart.get((result.task, result.block, result.seed))}
-        )
+        writer.writerow(dataclasses.asdict(result) | {"difference": apart.get(result.key)})
     # Bytes of a folder name that are not UTF-8 are written as escapes, so that every program can read the file.
     write(stream.getvalue(), file)
 

@@ -1,6 +1,7 @@
 """Tables of Cao et al., "GCNet", 2019 (arXiv 1904.11492), and one each of CGNL and GSoP, on the task `gist`."""
 
 from functools import partial
+from typing import Any
 
 from wholeframe.recipes.tables.table import LAST, Row, Table, arm
 
@@ -15,7 +16,7 @@ C3, C4, C5 = "layer2.*.bn", "layer3.*.bn", "layer4.*.bn"
 ALL = (C3, C4, C5)
 
 
-def ratio(denominator: int) -> dict[str, object]:
+def ratio(denominator: int) -> dict[str, Any]:
     """The options of GC with this ratio; one hidden channel suffices."""
     return {"ratio": 1 / denominator, "min_hidden": 1}
 

@@ -5,8 +5,8 @@ from wholeframe.recipes.tables.table import FIVE, LAST, TEN, Row, Table, arm
 PAPER = "Wang et al., Non-local Neural Networks, CVPR 2018"
 KINETICS = "top-1 / top-5 in % on Kinetics-400, ResNet-50"
 PLAIN = (
-    "The rows with plain residual blocks are the control: blocks without a look at other positions, at the same places. "
-    "The paper has no such rows."
+    "The rows with plain residual blocks are the control: as many blocks in the same stages, without a look at other "
+    "positions. The paper has no such rows."
 )
 
 TABLES: dict[str, Table] = {
