@@ -118,11 +118,11 @@ def main(arguments: list[str]) -> None:
         write_json(options.out / "recipe.json", record)
         if finished:
             print(f"{len(finished)} of {counted(len(trainings), 'training')} are in {shown(options.out)} already")
+            report.write([finished[training.key] for training in trainings if training.key in finished])
         for results in _train_all(compared, trainings, finished, options.jobs or cores(), options.out):
             write_finished(results, options.out)
             report.write(results)
-        results = [finished[training.key] for training in trainings]
-        report.write(results)
+    results = [finished[training.key] for training in trainings]
     print(f"tables, plot, pictures and recipe are in {shown(options.out)}")
     if len(report.baselines) < len({arm.task for arm in arms}):
         print("there are no differences, because the bare network is not compared; give --blocks none ...")
