@@ -13,7 +13,8 @@ from wholeframe.commands import compare
 from wholeframe.recipes import compared as recipes
 
 COLUMNS = ["task", "block", "seed", "params", "macs", "accuracy", "train_s", "infer_ms"]
-MORE = ["network_params", "difference"]
+STATISTICS = ["cos_input", "cos_output", "cos_attention", "divergence"]
+MORE = ["network_params", *STATISTICS, "difference"]
 
 
 def rows_of(folder):
@@ -51,6 +52,7 @@ def test_results(compared):
         assert (int(row["params"]) == 0) == (row["block"] == "none")
         assert 0 <= float(row["accuracy"]) <= 1 and float(row["train_s"]) > 0 and float(row["infer_ms"]) > 0
     assert len({row["macs"] for row in rows}) == 3
+    assert all((row["cos_output"] != "") == (row["block"] == "nl") for row in rows)
     bare = {row["seed"]: float(row["accuracy"]) for row in rows if row["block"] == "none"}
     for row in rows:
         apart = float(row["accuracy"]) - bare[row["seed"]]
@@ -129,7 +131,7 @@ def test_shapes(tmp_path, call, capsys, monkeypatch):
     monkeypatch.setattr(recipes, "shapes_splits", partial(recipes.shapes_splits, test=4))
     call("compare", "--jobs", 1, "--task", "shapes", "--steps", 1, "--blocks", "none", "nl", "--out", tmp_path)
     bare, block = rows_of(tmp_path)
-    assert list(bare) == [*COLUMNS, "network_params", "own_form", "difference"] and (bare["task"], block["block"]) == (
+    assert list(bare) == [*COLUMNS, *MORE[:-1], "own_form", "difference"] and (bare["task"], block["block"]) == (
         "shapes",
         "nl",
     )
@@ -168,6 +170,7 @@ def test_photographs(tmp_path, make_photos, call, capsys):
         (("--blocks", "nll"), "wholeframe: there is no block 'nll'; the nearest are nl"),
         (("--tasks", "recal"), "wholeframe: there is no embedded task 'recal'; the nearest are recall"),
         (("--sites", "stage4"), "stage4"),
+        (("--tasks",), "--tasks names no task; there are recall, gist, shapes"),
         (("--sites", "stage2,stage9", "--blocks", "nl"), "stage9"),
         (("--tasks", "recall_clips", "--sites", "layer3.7"), "layer3.7"),
         (("--jobs", 0), "jobs must be at least 1, got 0"),

@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from wholeframe.recipes.compared import EMBEDDED, Compared, arm_of
+from wholeframe.recipes.compared import EMBEDDED, Compared, arm_of, options_of
 from wholeframe.train.arms import Arm, Training
 from wholeframe.train.inputs.clips import Clips
 
@@ -20,6 +20,17 @@ def test_a_recipe_for_every_embedded_task(task):
     recipe = SMALL.recipe(Training(arm, 3))
     assert recipe.seed == 3 and recipe.model.block == "gc" and host.block is None
     assert SMALL.train_steps(Training(arm, 3)) == 1 and SMALL.described() == {"steps": 1}
+
+
+def test_blocks_of_a_detector_start_at_random():
+    shapes, gist = SMALL.host("shapes"), SMALL.host("gist")
+    assert options_of(shapes, "nl") == {"init": "random"} and options_of(gist, "nl") == {}
+    assert options_of(shapes, "gc") == {"ratio": 0.25, "init": "random"} and options_of(gist, "cbam") == {"ratio": 0.25}
+
+
+def test_a_folder_may_have_the_name_of_a_task(tmp_path):
+    host = Compared(folder=tmp_path / "shapes").host("shapes")
+    assert host.backbone == "small" and arm_of(host, "shapes", "nl", host.at, "nl").model.options == {}
 
 
 def test_arms_of_one_seed_share_their_samples():

@@ -22,12 +22,13 @@ def test_rows_of_a_table_are_distinct(table):
 
 
 def test_a_table_begins_with_its_baseline(table):
-    first = table.rows[0].arm
-    assert first.bare and {row.arm.task for row in table.rows} == baselines([r.arm for r in table.rows]).keys()
+    assert (
+        table.rows[0].arm.bare and {row.arm.task for row in table.rows} == baselines([r.arm for r in table.rows]).keys()
+    )
 
 
 def test_published_figures_are_two_percentages(table):
-    figures = [tuple(map(float, row.published.split(" / "))) for row in table.rows if row.published]
+    figures = [tuple(map(float, row.published.partition(";")[0].split(" / "))) for row in table.rows if row.published]
     assert all(len(figure) == 2 and 30 < figure[0] < 100 and 30 < figure[1] < 100 for figure in figures)
 
 
@@ -51,6 +52,8 @@ def test_its_networks_can_be_built(task, name):
         ("nonlocal-2e", "NL C2D, 5 blocks", "75.1 / 91.7"),
         ("nonlocal-2f", "I3D", "73.3 / 90.7"),
         ("nonlocal-2g", "NL I3D, 5 blocks, 8 frames", "76.5 / 92.6"),
+        ("gcnet-1", "COCO, concat", "38.0 / 34.9; .393 .003 .004 -"),
+        ("gcnet-1", "Kinetics, dot", "76.0 / 92.3; .353 .095 .099 -"),
         ("gcnet-2a", "+1 SNL", "38.1 / 35.0"),
         ("gcnet-2c", "c4", "38.9 / 35.5"),
         ("gcnet-2f", "avg + scale (SE)", "38.2 / 34.7"),

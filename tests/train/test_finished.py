@@ -43,6 +43,12 @@ def test_damaged_lines_are_named(tmp_path, line):
         read_finished(tmp_path, KEYS)
 
 
+def test_trainings_without_a_record_are_refused(tmp_path):
+    write_finished([ONE], tmp_path)
+    with pytest.raises(ValueError, match=r"has finished trainings, and '.*recipe.json', which says what they"):
+        refuse_other_record(tmp_path, {})
+
+
 def test_another_record_is_refused_by_its_first_difference(tmp_path):
     record = {"options": {"steps": "3"}, "arms": [1], "environment": {"torch": "2", "commit": "a"}}
     refuse_other_record(tmp_path, record)

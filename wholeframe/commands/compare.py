@@ -1,6 +1,7 @@
 """`wholeframe compare`: which block helps, on embedded tasks or on your own images, or a published table."""
 
 import dataclasses
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from wholeframe.commands.writable import writable
 from wholeframe.data.synthetic import TASKS
 from wholeframe.messages import counted, nearest, shown
 from wholeframe.models.build import NAMED, build
+from wholeframe.models.toy_detector import ToyDetectorConfig
 from wholeframe.recipes.compared import DETECTED, EMBEDDED, OPTIONS, Compared, arm_of, options_of
 from wholeframe.recipes.tables import TABLES, Table
 from wholeframe.train.arms import Arm, Key, Training, baselines, grid
@@ -138,7 +140,7 @@ def _train_all(
     with Progress(*columns, console=Console(stderr=True)) as progress:
         steps = {training.key: compared.train_steps(training) for training in trainings}
         done = sum(steps[key] for key in finished)
-        bar = progress.add_task("", total=sum(steps.values()), completed=done)
+        bar = progress.add_task(counted(len(missing), "training"), total=sum(steps.values()), completed=done)
         alone = min(jobs, len(missing)) < 2
         callbacks = (Steps(progress, bar),) if alone else ()
         for training, result in in_processes(partial(trained, compared, out, callbacks), missing, jobs):
@@ -154,7 +156,8 @@ def trained(compared: Compared, out: Path, callbacks: Sequence[Callback], traini
     splits = compared.splits(training)
     result, network = train_one(training.arm, compared.recipe(training), splits, callbacks)
     if training.seed == 0 and not training.arm.bare:
-        picture(network, splits, out / f"{name_of('attention', training.arm.task, training.arm.name)}.png")
+        parts = re.split(" at |, ", training.arm.name)
+        picture(network, splits, out / f"{name_of('attention', training.arm.task, *parts)}.png")
     return result
 
 
@@ -163,6 +166,8 @@ def _arms(options: Options, compared: Compared) -> Iterator[Arm]:
     alone = options.folder is None and set(options.tasks) == {DETECTED}
     blocks = _blocks(options.blocks or (BLOCKS_OF_SHAPES if alone else BLOCKS_BY_DEFAULT))
     tasks = options.tasks if options.folder is None else (options.folder.resolve().name,)
+    if not tasks:
+        raise ValueError(f"--tasks names no task; there are {', '.join(EMBEDDED)}")
     for task in tasks:
         if options.folder is None and task not in EMBEDDED:
             raise ValueError(f"there is no embedded task {task!r}; {nearest(task, EMBEDDED)}")
@@ -213,12 +218,13 @@ def _record(options: Options, compared: Compared, trainings: list[Training]) -> 
     given = {key: str(value) for key, value in dataclasses.asdict(options).items() if key not in ("out", "jobs")}
     arms = [training.arm for training in trainings]
     recipes = {t.arm.task: described(compared.recipe(t)) for t in reversed(trainings)}
+    shapes = next((arm.model for arm in arms if isinstance(arm.model, ToyDetectorConfig)), None)
     blocks = sorted({arm.model.block for arm in arms if arm.model.block})
     return {
         "options": given,
         "data": compared.described(),
         "blocks": {block: OPTIONS.get(block, {}) for block in blocks},
-        **({"blocks_of_shapes": {b: options_of(DETECTED, b) for b in blocks}} if DETECTED in recipes else {}),
+        **({"blocks_of_shapes": {b: options_of(shapes, b) for b in blocks}} if shapes else {}),
         "arms": [{"task": arm.task, "name": arm.name, "model": described(arm.model)} for arm in arms],
         "recipes": recipes,
         "environment": environment(),

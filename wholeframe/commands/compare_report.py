@@ -9,7 +9,6 @@ from rich.table import Table as Grid
 from wholeframe.commands.plain import console
 from wholeframe.explain.figures import draw_accuracy
 from wholeframe.messages import shown
-from wholeframe.recipes.compared import DETECTED
 from wholeframe.recipes.tables import Row, Table
 from wholeframe.train.compare import Result
 from wholeframe.train.summaries import Baselines, Summary, cells, header, markdown, summarise, table, write, write_csv
@@ -17,7 +16,7 @@ from wholeframe.train.summaries import Baselines, Summary, cells, header, markdo
 RESULTS, MARKDOWN, ACCURACY = "results.csv", "results.md", "accuracy.png"
 WIDTH = 120
 PUBLISHED = "published, not ours"
-COLUMNS = ("row", "params", "mult-adds", "seeds", "accuracy", "difference", PUBLISHED)
+STATISTICS = ("cos in", "cos out", "cos att", "JSD")
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ class Report:
         write_csv(results, self.out / RESULTS, self.baselines)
         sections = [line for name, each in self.tables.items() for line in self._section(name, each, rows)]
         write(markdown(rows, self.command) + "".join(f"{line}\n" for line in sections), self.out / MARKDOWN)
-        draw_accuracy(self._accuracies(rows), self.out / ACCURACY, {DETECTED: "AP50 of shapes that a partner names"})
+        figures = {row.task: "AP50 of shapes that a partner names" for row in rows if row.own_forms}
+        draw_accuracy(self._accuracies(rows), self.out / ACCURACY, figures)
 
     def _accuracies(self, rows: Sequence[Summary]) -> dict[str, dict[str, tuple[float, ...]]]:
         """Panels of the plot: published tables, or tasks."""
@@ -66,7 +66,7 @@ class Report:
             "",
             f"Rows of {each.source}. Published, not ours: {each.figures}. {each.note}".rstrip(),
             "",
-            *table(COLUMNS, [_cells(row, rows) for row in each.rows], names=1),
+            *table(_columns(each), [_cells(each, row, rows) for row in each.rows], names=1),
         ]
 
 
@@ -75,12 +75,19 @@ def _of(row: Row, rows: Sequence[Summary]) -> Summary | None:
     return next((found for found in rows if (found.task, found.block) == (row.arm.task, row.arm.name)), None)
 
 
-def _cells(row: Row, rows: Sequence[Summary]) -> tuple[str, ...]:
+def _columns(each: Table) -> tuple[str, ...]:
+    more = STATISTICS if each.statistics else ()
+    return ("row", "params", "mult-adds", "seeds", "accuracy", "difference", *more, PUBLISHED)
+
+
+def _cells(each: Table, row: Row, rows: Sequence[Summary]) -> tuple[str, ...]:
+    """The cells of a row; empty but for its name and the published figure if no training of it is finished."""
     found = _of(row, rows)
     if found is None:
-        return row.label, "", "", "0", "", "", row.published
+        return row.label, *[""] * (len(_columns(each)) - 2), row.published
+    more = ["" if figure is None else f"{figure:.3f}" for figure in found.statistics] if each.statistics else []
     sizes = f"{found.network_params:,}", f"{found.macs:,}", str(len(found.accuracies))
-    return row.label, *sizes, found.accuracy(), found.difference(), row.published
+    return row.label, *sizes, found.accuracy(), found.difference(), *more, row.published
 
 
 def print_report(report: Report, results: Sequence[Result]) -> None:
@@ -92,7 +99,7 @@ def print_report(report: Report, results: Sequence[Result]) -> None:
         print(f"\n{name}: {each.title}\n{each.source}; {PUBLISHED}: {each.figures}")
         if each.note:
             print(each.note)
-        printer.print(_grid(COLUMNS, [_cells(row, rows) for row in each.rows], names=1))
+        printer.print(_grid(_columns(each), [_cells(each, row, rows) for row in each.rows], names=1))
     if not report.tables:
         columns = header(rows)
         grid = _grid(columns, [], names=2)

@@ -10,6 +10,7 @@ from wholeframe.data.synthetic import TASKS
 from wholeframe.data.synthetic_clips import CLIP_TASKS
 from wholeframe.models.build import ModelConfig
 from wholeframe.models.toy_clips import TOY_CLIP_NETS
+from wholeframe.models.toy_detector import ToyDetectorConfig
 from wholeframe.recipes import folder, shapes, synthetic
 from wholeframe.train.arms import Arm, Training
 from wholeframe.train.evaluations import samples_checksum
@@ -31,13 +32,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def options_of(task: str, block: str) -> dict[str, object]:
-    """The arguments of a block in the network of a task.
+def options_of(host: ModelConfig, block: str) -> dict[str, Any]:
+    """The arguments of a block in the network of a comparison.
 
     A detector learns the forms first, and a block that starts as an identity has no part in that; those of the detector
     start at random.
     """
-    return {**OPTIONS.get(block, {}), **({"init": "random"} if task == DETECTED else {})}
+    return {**OPTIONS.get(block, {}), **({"init": "random"} if isinstance(host, ToyDetectorConfig) else {})}
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def arm_of(host: ModelConfig, task: str, block: str | None, at: tuple[str, ...],
     """A host with a block under the options of its task, or bare."""
     if block is None:
         return Arm(task, name, host)
-    return Arm(task, name, replace(host, block=block, at=at, options=options_of(task, block)))
+    return Arm(task, name, replace(host, block=block, at=at, options=options_of(host, block)))
 
 
 @lru_cache(maxsize=1)

@@ -21,8 +21,12 @@ from wholeframe.surgery.placement import in_block
 from wholeframe.train.arms import Arm, Key
 from wholeframe.train.fit import final_score, fit, network_for
 from wholeframe.train.loaders import Splits
+from wholeframe.train.query_statistics import query_statistics
 from wholeframe.train.recipe import Recipe
 from wholeframe.train.shapes import partner_and_own
+
+STATISTICS_OF = 8
+"""Held-out samples on which the dependence on the query is measured."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Result:
     `params` is the number of parameters that the block adds, `network_params` that of the whole network, and `macs` the
     number of its multiply-adds for one image. `accuracy` is measured on the held-out images after the last step, and
     `infer_ms` is the median time of a forward pass of one image. `batches` is the checksum of the training batches in
-    their order; the trainings of one task and seed have the same.
+    their order; the trainings of one task and seed have the same. The other figures are those of
+    `wholeframe.train.query_statistics`, on eight held-out samples.
     """
 
     task: str
@@ -44,6 +49,10 @@ class Result:
     train_s: float
     infer_ms: float
     network_params: int = field(default=0, kw_only=True)
+    cos_input: float | None = field(default=None, kw_only=True)
+    cos_output: float | None = field(default=None, kw_only=True)
+    cos_attention: float | None = field(default=None, kw_only=True)
+    divergence: float | None = field(default=None, kw_only=True)
     batches: str = field(default="", kw_only=True)
 
     @property
@@ -94,7 +103,8 @@ def train_one(arm: Arm, recipe: Recipe, splits: Splits, callbacks: Sequence[Call
     start = time.perf_counter()
     trainer = fit(recipe, network, splits, callbacks=[order, *callbacks])
     train_s = time.perf_counter() - start
-    example = splits.data.to_input(next(iter(splits.val_dataloader()))[0][:1])
+    samples = next(iter(splits.val_dataloader()))[0][:STATISTICS_OF]
+    example = splits.data.to_input(samples[:1])
     new = sum(p.numel() for name, p in network.named_parameters() if in_block(name))
     detects = isinstance(splits.val, Shapes)
     counted = (network.get_submodule("backbone"), torch.stack(example)) if detects else (network, example)
@@ -112,7 +122,8 @@ def train_one(arm: Arm, recipe: Recipe, splits: Splits, callbacks: Sequence[Call
     if isinstance(splits.val, Shapes):
         partner, own_form = partner_and_own(network, splits.val)
         return ShapesResult(**row, accuracy=partner, own_form=own_form), network
-    return Result(**row, accuracy=final_score(trainer, recipe)), network
+    dependent = query_statistics(network, splits.data.to_input(samples))
+    return Result(**row, **dependent, accuracy=final_score(trainer, recipe)), network
 
 
 def picture(network: nn.Module, splits: Splits, file: Path) -> None:

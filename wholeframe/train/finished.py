@@ -57,10 +57,15 @@ def _result(line: str) -> Result | None:
         row = json.loads(line)
         kind = ShapesResult if "own_form" in row else Result
         fields = {field.name: field.type for field in dataclasses.fields(kind)}
-        right = row.keys() == fields.keys() and all(type(row[name]) is fields[name] for name in fields)
+        right = row.keys() == fields.keys() and all(_is(row[name], kinds) for name, kinds in fields.items())
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     return kind(**row) if right else None
+
+
+def _is(value: object, kinds: Any) -> bool:
+    """Whether a value of JSON has one of the types of a field."""
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def refuse_other_record(folder: Path, record: Mapping[str, Any]) -> None:
@@ -72,6 +77,11 @@ def refuse_other_record(folder: Path, record: Mapping[str, Any]) -> None:
     """
     file = folder / "recipe.json"
     if not file.exists():
+        if (folder / FILE).exists():
+            raise ValueError(
+                f"'{folder / FILE}' has finished trainings, and '{file}', which says what they are, is gone; put it "
+                "back, or give another --out"
+            )
         return
     there = json.loads(file.read_text(encoding="utf-8", errors="surrogateescape"))
     changed = _changed(there, json.loads(json.dumps(record)))

@@ -13,6 +13,7 @@ from wholeframe.messages import shown
 from wholeframe.train.arms import Key
 from wholeframe.train.compare import Result, ShapesResult
 from wholeframe.train.paired import LEVEL, Paired
+from wholeframe.train.query_statistics import FIGURES
 from wholeframe.train.whole_files import replaced
 
 Baselines = Mapping[str, str]
@@ -25,6 +26,7 @@ NONE: Baselines = {}
 class Summary:
     """The trainings of one arm on one task, over all seeds.
 
+    `statistics` are the means of `wholeframe.train.query_statistics`, None where there is none.
     `paired` has the differences to the baseline under the same seeds; it is None for the baseline itself, for a task
     without one, and as long as no seed has both.
     """
@@ -38,6 +40,7 @@ class Summary:
     infer_ms: float
     own_forms: tuple[float, ...] = ()
     network_params: int = 0
+    statistics: tuple[float | None, ...] = ()
     paired: Paired | None = None
 
     def accuracy(self) -> str:
@@ -57,6 +60,11 @@ def with_spread(values: Sequence[float]) -> str:
     """The mean, and the standard deviation of several values."""
     mean = f"{statistics.mean(values):.3f}"
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.3f}"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.mean(known) if known else None
 
 
 def differences(results: Sequence[Result], baselines: Baselines) -> dict[Key, float]:
@@ -101,6 +109,7 @@ def summarise(results: Sequence[Result], baselines: Baselines = NONE) -> list[Su
                 infer_ms=statistics.mean(r.infer_ms for r in group),
                 own_forms=tuple(r.own_form for r in group if isinstance(r, ShapesResult)),
                 network_params=group[0].network_params,
+                statistics=tuple(_mean([getattr(r, name) for r in group]) for name in FIGURES),
                 paired=Paired(apart) if apart else None,
             )
         )

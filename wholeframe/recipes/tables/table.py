@@ -35,6 +35,7 @@ class Table:
         figures: what the published figures are, of which network on which data.
         rows: the first without a block is the baseline.
         note: what is not as in the paper.
+        statistics: whether the table has the statistics of `wholeframe.train.query_statistics`.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Table:
     figures: str
     rows: tuple[Row, ...]
     note: str = ""
+    statistics: bool = False
 
 
 def arm(
