@@ -14,7 +14,7 @@ from wholeframe.train.compare import Result
 from wholeframe.train.summaries import Baselines, Summary, cells, header, markdown, summarise, table, write, write_csv
 
 RESULTS, MARKDOWN, ACCURACY = "results.csv", "results.md", "accuracy.png"
-WIDTH = 120
+WIDTH = 132
 PUBLISHED = "published, not ours"
 STATISTICS = ("cos in", "cos out", "cos att", "JSD")
 
@@ -76,8 +76,9 @@ def _of(row: Row, rows: Sequence[Summary]) -> Summary | None:
 
 
 def _columns(each: Table) -> tuple[str, ...]:
-    more = STATISTICS if each.statistics else ()
-    return ("row", "params", "mult-adds", "seeds", "accuracy", "difference", *more, PUBLISHED)
+    if each.statistics:
+        return ("row", "seeds", "accuracy", "difference", *STATISTICS, PUBLISHED)
+    return ("row", "params", "mult-adds", "seeds", "accuracy", "difference", PUBLISHED)
 
 
 def _cells(each: Table, row: Row, rows: Sequence[Summary]) -> tuple[str, ...]:
@@ -85,9 +86,11 @@ def _cells(each: Table, row: Row, rows: Sequence[Summary]) -> tuple[str, ...]:
     found = _of(row, rows)
     if found is None:
         return row.label, *[""] * (len(_columns(each)) - 2), row.published
-    more = ["" if figure is None else f"{figure:.3f}" for figure in found.statistics] if each.statistics else []
-    sizes = f"{found.network_params:,}", f"{found.macs:,}", str(len(found.accuracies))
-    return row.label, *sizes, found.accuracy(), found.difference(), *more, row.published
+    measured = str(len(found.accuracies)), found.accuracy(), found.difference()
+    if each.statistics:
+        distances = ["" if figure is None else f"{figure:.3f}" for figure in found.statistics]
+        return row.label, *measured, *distances, row.published
+    return row.label, f"{found.network_params:,}", f"{found.macs:,}", *measured, row.published
 
 
 def print_report(report: Report, results: Sequence[Result]) -> None:
@@ -115,13 +118,15 @@ def print_tables(tables: Mapping[str, Table]) -> None:
     rows = [(name, each.title, str(len(each.rows)), each.source) for name, each in tables.items()]
     printer = console()
     printer.width = max(printer.width, WIDTH)
-    printer.print(_grid(("table", "compares", "rows", "source"), rows, names=2))
+    printer.print(_grid(("table", "compares", "rows", "source"), rows, names=4))
 
 
 def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> Grid:
+    """A table whose first columns are names; the other names and the last column may take several lines."""
     grid = Grid()
     for index, name in enumerate(columns):
-        grid.add_column(name, justify="left" if index < names else "right", no_wrap=True)
+        whole = index == 0 or names <= index < len(columns) - 1
+        grid.add_column(name, justify="left" if index < names else "right", no_wrap=whole)
     for row in rows:
         grid.add_row(*row)
     return grid

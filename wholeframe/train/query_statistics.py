@@ -20,7 +20,7 @@ QUERIES = 64
 
 
 @torch.no_grad()
-def query_statistics(network: nn.Module, samples: Tensor) -> dict[str, float | None]:
+def query_statistics(network: nn.Module, samples: Tensor) -> dict[str, Any]:
     """The query-independence statistics of the non-local blocks of a network: means over blocks and samples.
 
     Source: Cao et al., GCNet, 2019 (arXiv 1904.11492), section 3.1; see `wholeframe.explain.dependence`.
