@@ -74,8 +74,8 @@ class ToyResidual(nn.Module):
     def __init__(self, width: int, spatial: bool, inflation: str):
         super().__init__()
         frames, side = (1 if inflation == "none" else 3), (3 if spatial or inflation == "3x3x3" else 1)
-        kernel = (frames, side, side)
-        self.conv = nn.Conv3d(width, width, kernel, padding=tuple(size // 2 for size in kernel), bias=False)
+        padding = (frames // 2, side // 2, side // 2)
+        self.conv = nn.Conv3d(width, width, (frames, side, side), padding=padding, bias=False)
         self.bn = nn.BatchNorm3d(width)
         nn.init.zeros_(self.bn.weight)
 
