@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-WAIT = 240  # seconds, for a machine that does a lot else
+WAIT = 600  # seconds, for a machine that does a lot else
 COMMAND = ["compare", "--steps", "8", "--tasks", "gist", "--blocks", "none", "nl", "--seeds", "3"]
 TIMES = ("train_s", "infer_ms")
 
@@ -44,15 +44,15 @@ def test_killed_and_continued(tmp_path, jobs):
     killed = tmp_path / "killed"
     process = start(killed, jobs)
     end = time.monotonic() + WAIT
-    while len(lines(killed)) < 2 and process.poll() is None and time.monotonic() < end:
+    while not lines(killed) and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     told, _ = process.communicate()
     assert process.returncode == -signal.SIGKILL, told.decode()
     done = lines(killed)
-    assert 2 <= len(done) < 6 and (killed / "recipe.json").exists()
+    assert 1 <= len(done) < 4 and (killed / "recipe.json").exists()
 
-    assert f"{len(done)} of 6 trainings are in" in finish(killed, jobs)
+    assert f"{len(done)} of 4 trainings are in" in finish(killed, jobs)
     assert [line for line in lines(killed) if line in done] == done, "none is trained a second time"
     finish(tmp_path / "whole", 3 - jobs)
     assert without_times(killed) == without_times(tmp_path / "whole")

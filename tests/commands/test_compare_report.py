@@ -1,4 +1,4 @@
-"""The files of a comparison while it runs and at its end, with published figures beside ours."""
+"""The files of a comparison while it runs and at its end, with published figures next to ours."""
 
 import pytest
 from PIL import Image
