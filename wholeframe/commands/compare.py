@@ -111,11 +111,11 @@ def main(arguments: list[str]) -> None:
     trainings = grid(arms, options.seeds)
     _refuse(compared, trainings)
     record = _record(options, compared, trainings)
-    refuse_other_record(options.out, record)
     report = Report(options.out, shlex.join(["wholeframe", "compare", *arguments]), baselines(arms), tables)
     for file in report.files():
         writable(file)
     with locked(options.out):
+        refuse_other_record(options.out, record)
         finished = read_finished(options.out, [training.key for training in trainings])
         write_json(options.out / "recipe.json", record)
         if finished:
