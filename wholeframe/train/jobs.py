@@ -58,10 +58,10 @@ def _alone() -> None:
     """One thread, and an end together with the process that started this one, whatever ends it."""
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()
+    assert parent is not None  # This runs in a process that another one started.
 
     def follow() -> None:
-        if parent is not None:
-            parent.join()
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
