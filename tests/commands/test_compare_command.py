@@ -202,7 +202,7 @@ def test_folders_with_odd_names(call, capsys, tmp_path, make_photos, name):
     call("compare", "--jobs", 1, "--data", photos, "--epochs", 1, "--blocks", "none", "nl", "--out", out)
     assert is_picture(out / "accuracy.png") and len(list(out.glob("attention-*.png"))) == 1
     lines = (out / "results.md").read_text().splitlines()
-    assert len(lines) == 6 and all(line.replace("\\|", "").count("|") == 10 for line in lines[2:])
+    assert len(lines) == 7 and all(line.replace("\\|", "").count("|") == 10 for line in lines[3:])
     assert len(rows_of(out)) == 2 and "\x1b" not in capsys.readouterr().out
 
 
