@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 
 from wholeframe.commands import compare
+from wholeframe.recipes import compared as recipes
 
 COLUMNS = ["task", "block", "seed", "params", "macs", "accuracy", "train_s", "infer_ms"]
+STATISTICS = ["cos_input", "cos_output", "cos_attention", "divergence"]
+MORE = ["network_params", *STATISTICS, "difference"]
 
 
 def rows_of(folder):
@@ -24,20 +27,23 @@ def is_picture(file):
         return image.format == "PNG" and len(image.convert("RGB").getcolors(1 << 24)) > 20
 
 
+COMMAND = ["--steps", "4", "--tasks", "gist", "--blocks", "none", "nl", "gc", "--seeds", "2", "--jobs", "1", "--out"]
+real = compare.environment
+
+
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     """The folder, and what was printed."""
     folder = tmp_path_factory.mktemp("compare") / "out"
-    arguments = ["--steps", "4", "--tasks", "gist", "--blocks", "none", "nl", "gc", "--seeds", "2", "--out"]
     with contextlib.redirect_stdout(io.StringIO()) as printed:  # capsys belongs to one test
-        compare.main([*arguments, str(folder)])
+        compare.main([*COMMAND, str(folder)])
     return folder, printed.getvalue()
 
 
 def test_results(compared):
     folder, _ = compared
     rows = rows_of(folder)
-    assert list(rows[0]) == COLUMNS
+    assert list(rows[0]) == [*COLUMNS, *MORE]
     assert [(row["block"], row["seed"]) for row in rows] == [
         (block, seed) for seed in "01" for block in ("none", "nl", "gc")
     ]
@@ -46,6 +52,43 @@ def test_results(compared):
         assert (int(row["params"]) == 0) == (row["block"] == "none")
         assert 0 <= float(row["accuracy"]) <= 1 and float(row["train_s"]) > 0 and float(row["infer_ms"]) > 0
     assert len({row["macs"] for row in rows}) == 3
+    assert all((row["cos_output"] != "") == (row["block"] == "nl") for row in rows)
+    bare = {row["seed"]: float(row["accuracy"]) for row in rows if row["block"] == "none"}
+    for row in rows:
+        apart = float(row["accuracy"]) - bare[row["seed"]]
+        assert (row["difference"] == "") if row["block"] == "none" else (float(row["difference"]) == apart)
+
+
+def test_paired_trainings_have_the_same_batches(compared):
+    folder, _ = compared
+    lines = [json.loads(line) for line in (folder / "trainings.jsonl").read_text().splitlines()]
+    assert len({line["batches"] for line in lines}) == len({(line["seed"], line["batches"]) for line in lines}) == 2
+
+
+def test_the_same_command_trains_nothing_again(compared, capsys, monkeypatch):
+    folder, printed = compared
+    before = (folder / "trainings.jsonl").read_text()
+    (folder / "results.csv").unlink()
+    monkeypatch.setattr(compare, "train_one", None)  # A training would call it.
+    compare.main([*COMMAND, str(folder)])
+    again = capsys.readouterr().out
+    assert again.startswith("6 of 6 trainings are in") and again.endswith(printed)
+    assert (folder / "trainings.jsonl").read_text() == before and len(rows_of(folder)) == 6
+
+
+def test_another_comparison_is_refused(compared, refused):
+    folder, _ = compared
+    given = [*COMMAND, str(folder)]
+    told = refused("compare", *given, "--steps", 5)
+    assert f"'{folder}' holds another comparison" in told and 'options.steps was "4" there and is "5" here' in told
+    assert "give another --out" in told and (folder / "trainings.jsonl").exists()
+    assert "holds another comparison (options.seeds was" in refused("compare", *given, "--seeds", 3)
+
+
+def test_other_versions_are_refused(compared, refused, monkeypatch):
+    folder, _ = compared
+    monkeypatch.setattr(compare, "environment", lambda: {**real(), "torch": "1.0"})
+    assert 'is "1.0" here); give another --out' in refused("compare", *COMMAND, folder)
 
 
 def test_files(compared):
@@ -54,6 +97,8 @@ def test_files(compared):
         "results.csv",
         "results.md",
         "recipe.json",
+        "run.lock",
+        "trainings.jsonl",
         "accuracy.png",
         "attention-gist-nl.png",
         "attention-gist-gc.png",
@@ -67,7 +112,7 @@ def test_the_record_tells_how_it_was_made(compared):
     assert record["options"]["steps"] == "4" and record["blocks"]["gc"] == {"ratio": 0.25}
     assert record["recipes"]["gist"]["model"]["backbone"] == "small_dense" and "torch" in record["environment"]
     assert (
-        f"`wholeframe compare --steps 4 --tasks gist --blocks none nl gc --seeds 2 --out {folder}`"
+        f"`wholeframe compare --steps 4 --tasks gist --blocks none nl gc --seeds 2 --jobs 1 --out {folder}`"
         in (folder / "results.md").read_text()
     )
 
@@ -83,10 +128,13 @@ def test_the_table_comes_last(compared):
 
 def test_shapes(tmp_path, call, capsys, monkeypatch):
     """The detector of the embedded detection task, without and with a block, from data to tables and pictures."""
-    monkeypatch.setattr(compare, "shapes_splits", partial(compare.shapes_splits, test=4))
-    call("compare", "--task", "shapes", "--steps", 1, "--blocks", "none", "nl", "--out", tmp_path)
+    monkeypatch.setattr(recipes, "shapes_splits", partial(recipes.shapes_splits, test=4))
+    call("compare", "--jobs", 1, "--task", "shapes", "--steps", 1, "--blocks", "none", "nl", "--out", tmp_path)
     bare, block = rows_of(tmp_path)
-    assert list(bare) == [*COLUMNS, "own_form"] and (bare["task"], block["block"]) == ("shapes", "nl")
+    assert list(bare) == [*COLUMNS, *MORE[:-1], "own_form", "difference"] and (bare["task"], block["block"]) == (
+        "shapes",
+        "nl",
+    )
     assert all(0 <= float(row[name]) <= 1 for row in (bare, block) for name in ("accuracy", "own_form"))
     assert int(block["params"]) > 0 == int(bare["params"]) and int(block["macs"]) > int(bare["macs"])
     assert is_picture(tmp_path / "attention-shapes-nl.png") and is_picture(tmp_path / "accuracy.png")
@@ -100,7 +148,9 @@ def test_shapes(tmp_path, call, capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_blocks_that_do_not_attend_have_no_picture(tmp_path, capsys):
-    compare.main(["--steps", "1", "--tasks", "recall", "--blocks", "se", "snl", "se", "--out", str(tmp_path)])
+    compare.main(
+        ["--jobs", "1", "--steps", "1", "--tasks", "recall", "--blocks", "se", "snl", "se", "--out", str(tmp_path)]
+    )
     assert [row["block"] for row in rows_of(tmp_path)] == ["se", "snl"], "what is named twice is trained once"
     assert [file.name for file in tmp_path.glob("attention*")] == ["attention-recall-snl.png"]
 
@@ -108,7 +158,7 @@ def test_blocks_that_do_not_attend_have_no_picture(tmp_path, capsys):
 @pytest.mark.slow
 def test_photographs(tmp_path, make_photos, call, capsys):
     photos = make_photos(tmp_path / "pets", count=25)
-    call("compare", "--data", photos, "--epochs", 1, "--blocks", "none", "nl", "--out", tmp_path / "out")
+    call("compare", "--jobs", 1, "--data", photos, "--epochs", 1, "--blocks", "none", "nl", "--out", tmp_path / "out")
     assert [(row["task"], row["block"]) for row in rows_of(tmp_path / "out")] == [("pets", "none"), ("pets", "nl")]
     assert is_picture(tmp_path / "out" / "attention-pets-nl.png")
     assert "40 train and 10 val images of 2 classes" in capsys.readouterr().out
@@ -119,6 +169,14 @@ def test_photographs(tmp_path, make_photos, call, capsys):
     [
         (("--blocks", "nll"), "wholeframe: there is no block 'nll'; the nearest are nl"),
         (("--tasks", "recal"), "wholeframe: there is no embedded task 'recal'; the nearest are recall"),
+        (("--sites", "stage4"), "stage4"),
+        (("--tasks",), "--tasks names no task; there are recall, gist, shapes"),
+        (("--sites", "stage2,stage9", "--blocks", "nl"), "stage9"),
+        (("--tasks", "recall_clips", "--sites", "layer3.7"), "layer3.7"),
+        (("--jobs", 0), "jobs must be at least 1, got 0"),
+        (("--table", "nonlocal-2z"), "there is no table 'nonlocal-2z'; the nearest are nonlocal-2"),
+        (("--table", "nonlocal-2a", "--blocks", "nl"), "--table has the networks of its paper, so --blocks does not"),
+        (("--table", "nonlocal-2a", "--tasks", "gist"), "--table has a task of its own, so --tasks does not apply"),
         (("--seeds", 0), "seeds must be at least 1, got 0"),
         (("--steps", 0), "steps must be at least 1, got 0"),
         (("--epochs", -1), "epochs must be at least 1, got -1"),
@@ -141,10 +199,10 @@ def test_out_that_is_a_file(refused, photo):
 def test_folders_with_odd_names(call, capsys, tmp_path, make_photos, name):
     photos = make_photos(tmp_path / "data" / name, count=20, side=8)
     out = tmp_path / f"out-{name[:40]}"
-    call("compare", "--data", photos, "--epochs", 1, "--blocks", "none", "nl", "--out", out)
+    call("compare", "--jobs", 1, "--data", photos, "--epochs", 1, "--blocks", "none", "nl", "--out", out)
     assert is_picture(out / "accuracy.png") and len(list(out.glob("attention-*.png"))) == 1
     lines = (out / "results.md").read_text().splitlines()
-    assert len(lines) == 6 and all(line.replace("\\|", "").count("|") == 8 for line in lines[2:])
+    assert len(lines) == 7 and all(line.replace("\\|", "").count("|") == 10 for line in lines[3:])
     assert len(rows_of(out)) == 2 and "\x1b" not in capsys.readouterr().out
 
 

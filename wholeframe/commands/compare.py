@@ -1,9 +1,11 @@
-"""`wholeframe compare`: which block helps, on embedded tasks or on your own images."""
+"""`wholeframe compare`: which block helps, on embedded tasks or on your own images, or a published table."""
 
 import dataclasses
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,56 +14,38 @@ import tyro
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.commands.plain import console
+from wholeframe.commands.compare_report import Report, print_report, print_tables
 from wholeframe.commands.writable import writable
-from wholeframe.data.image_folder import open_folder
 from wholeframe.data.synthetic import TASKS
-from wholeframe.explain.figures import draw_accuracy
-from wholeframe.messages import nearest, shown
-from wholeframe.recipes import folder, shapes, synthetic
-from wholeframe.train.compare import Result, cells, header, picture, summarise, train_one, write_csv, write_markdown
+from wholeframe.messages import counted, nearest, shown
+from wholeframe.models.build import NAMED, build
+from wholeframe.models.toy_detector import ToyDetectorConfig
+from wholeframe.recipes.compared import DETECTED, EMBEDDED, OPTIONS, Compared, arm_of, options_of
+from wholeframe.recipes.tables import TABLES, Table
+from wholeframe.train.arms import Arm, Key, Training, baselines, grid
+from wholeframe.train.compare import Result, picture, train_one
 from wholeframe.train.environment import environment
 from wholeframe.train.evaluations import name_of
+from wholeframe.train.finished import read_finished, refuse_other_record, write_finished
 from wholeframe.train.folder_kinds import refuse_other
-from wholeframe.train.inputs.images import folder_splits
+from wholeframe.train.jobs import cores, in_processes
 from wholeframe.train.limits import at_least
-from wholeframe.train.loaders import Splits, marker_splits
-from wholeframe.train.recipe import Recipe, described
+from wholeframe.train.lock import locked
+from wholeframe.train.recipe import described
 from wholeframe.train.run import write_json
-from wholeframe.train.shapes import shapes_splits
-
-RESULTS, MARKDOWN, ACCURACY = "results.csv", "results.md", "accuracy.png"
 
 BLOCKS_BY_DEFAULT = ("none", "nl", "nl_dot", "snl", "gc", "se")
 BLOCKS_OF_SHAPES = ("none", "nl", "gc", "se")
 
-# The compared networks have 48 channels, too few for the papers' options (1/16 of 1024 channels, 128 of 2048).
-OPTIONS = {
-    "gc": {"ratio": 0.25},
-    "se": {"ratio": 0.25},
-    "gsop_channel": {"inner": 24},
-    "gsop_position": {"inner": 24},
-}
-
-
-DETECTED = "shapes"
-
-
-def options_of(task: str, block: str) -> dict[str, object]:
-    """The arguments of a block in the network of a task.
-
-    A detector learns the forms first, and a block that starts as an identity has no part in that; those of the detector
-    start at random.
-    """
-    return {**OPTIONS.get(block, {}), **({"init": "random"} if task == DETECTED else {})}
-
 
 @dataclass(frozen=True)
 class Options:
-    """Train the same small network without and with each block, on two embedded tasks or on images; print a table."""
+    """Train the same small network without and with each block, on two embedded tasks or on images; print a table.
+
+    A comparison that is stopped or killed continues when the same command is given again.
+    """
 
     folder: Annotated[Path | None, tyro.conf.arg(name="data", metavar="DIR")] = None
     """images, one folder per class; by default the embedded tasks"""
@@ -70,15 +54,25 @@ class Options:
     blocks: tuple[str, ...] = ()
     """names of `wholeframe blocks`, `none` for the bare network, or `all`; by default none nl nl_dot snl gc se, and for
     shapes alone, whose trainings are longer, none nl gc se"""
+    sites: tuple[str, ...] = ()
+    """sites of the small network; every block is compared at each of them, and at several together if they are joined
+    by a comma: stage2 stage3 stage2,stage3; by default the site after which a position sees no other one"""
     tasks: Annotated[tuple[str, ...], tyro.conf.arg(aliases=("--task",))] = tuple(TASKS)
     """embedded tasks: recall needs a block that depends on the query, gist any context; shapes, the counterpart of
-    recall for a detector, has coloured discs that are named by a square or triangle of the same hue far away"""
+    recall for a detector, has coloured discs that are named by a square or triangle of the same hue far away;
+    recall_clips is recall for clips"""
+    table: tuple[str, ...] = ()
+    """published tables at toy scale, in place of --blocks, --sites and --tasks: nonlocal-2a nonlocal-2b ...; `list`
+    prints them"""
     seeds: int = 1
-    """number of trainings of every block, with seeds 0, 1, ..."""
+    """number of trainings of every network, with seeds 0, 1, ..."""
     steps: int = 300
     """training steps on an embedded task"""
     epochs: int = 12
     """passes over the images of --data"""
+    jobs: int | None = None
+    """trainings at the same time, each in a process with one thread; by default as many as there are cores; the results
+    do not depend on it"""
     strict: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """raise an error for an image that does not decode, instead of naming it and leaving it out"""
 
@@ -86,26 +80,8 @@ class Options:
         at_least("seeds", self.seeds, 1, 3)
         at_least("steps", self.steps, 1, 300)
         at_least("epochs", self.epochs, 1, 12)
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One task under one seed: the data, and the recipe of the bare network."""
-
-    task: str
-    recipe: Recipe
-    splits: Splits
-
-    def steps(self) -> int:
-        """Training steps of one block."""
-        return self.recipe.schedule.epochs * len(self.splits.train_dataloader())
-
-    def with_block(self, block: str) -> Recipe:
-        """The recipe with a block; `none` for the bare network."""
-        if block == "none":
-            return self.recipe
-        model = dataclasses.replace(self.recipe.model, block=block, options=options_of(self.task, block))
-        return dataclasses.replace(self.recipe, model=model)
+        if self.jobs is not None:
+            at_least("jobs", self.jobs, 1, cores())
 
 
 class Steps(Callback):
@@ -121,92 +97,135 @@ class Steps(Callback):
 def main(arguments: list[str]) -> None:
     """Run `wholeframe compare`."""
     options = tyro.cli(Options, args=arguments, prog="wholeframe compare")
+    if options.table == ("list",):
+        print_tables(TABLES)
+        return
     # The networks are so small that a second thread mostly waits for the first.
     torch.set_num_threads(1)
     refuse_other(options.out, "comparison")
-    alone = options.folder is None and set(options.tasks) == {DETECTED}
-    blocks = _blocks(options.blocks or (BLOCKS_OF_SHAPES if alone else BLOCKS_BY_DEFAULT))
-    experiments = list(_experiments(options))
-    for name in (RESULTS, MARKDOWN, ACCURACY):
-        writable(options.out / name)
-    write_json(options.out / "recipe.json", _record(options, blocks, experiments))
-
-    results = _train_all(experiments, blocks, options.out)
-
-    rows = summarise(results)
-    write_csv(results, options.out / RESULTS)
-    write_markdown(rows, shlex.join(["wholeframe", "compare", *arguments]), options.out / MARKDOWN)
-    accuracies: dict[str, dict[str, tuple[float, ...]]] = {}
-    for row in rows:
-        accuracies.setdefault(row.task, {})[row.block] = row.accuracies
-    draw_accuracy(accuracies, options.out / ACCURACY, {DETECTED: "AP50 of shapes that a partner names"})
+    tables = _tables(options)
+    compared = Compared(options.steps, options.folder, options.epochs, options.strict)
+    if options.folder is not None:
+        print(compared.images().describe())
+    arms = [row.arm for table in tables.values() for row in table.rows] or list(_arms(options, compared))
+    trainings = grid(arms, options.seeds)
+    _refuse(compared, trainings)
+    record = _record(options, compared, trainings)
+    report = Report(options.out, shlex.join(["wholeframe", "compare", *arguments]), baselines(arms), tables)
+    for file in report.files():
+        writable(file)
+    with locked(options.out):
+        refuse_other_record(options.out, record)
+        finished = read_finished(options.out, [training.key for training in trainings])
+        write_json(options.out / "recipe.json", record)
+        if finished:
+            print(f"{len(finished)} of {counted(len(trainings), 'training')} are in {shown(options.out)} already")
+            report.write([finished[training.key] for training in trainings if training.key in finished])
+        for results in _train_all(compared, trainings, finished, options.jobs or cores(), options.out):
+            write_finished(results, options.out)
+            report.write(results)
+    results = [finished[training.key] for training in trainings]
     print(f"tables, plot, pictures and recipe are in {shown(options.out)}")
-    table = Table()
-    columns = header(rows)
-    for index, name in enumerate(columns):
-        table.add_column(name, justify="left" if index < 2 else "right", no_wrap=True)
-    for before, row in zip([None, *rows], rows, strict=False):
-        if before is not None and before.task != row.task:
-            table.add_section()
-        table.add_row(*(shown(cell, 40) for cell in cells(row, columns)))
-    printer = console()
-    printer.width = max(printer.width, 100)  # The table is also read in files and logs, which have no width.
-    printer.print(table)
+    if len(report.baselines) < len({arm.task for arm in arms}):
+        print("there are no differences, because the bare network is not compared; give --blocks none ...")
+    print_report(report, results)
 
 
-def _train_all(experiments: list[Experiment], blocks: list[str], out: Path) -> list[Result]:
-    results = []
+def _train_all(
+    compared: Compared, trainings: list[Training], finished: dict[Key, Result], jobs: int, out: Path
+) -> Iterator[list[Result]]:
+    """All results so far, in the order of the grid, after every training."""
+    missing = [training for training in trainings if training.key not in finished]
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("", total=len(blocks) * sum(experiment.steps() for experiment in experiments))
-        for experiment in experiments:
-            for block in blocks:
-                seed = experiment.recipe.seed
-                progress.update(bar, description=f"{shown(experiment.task, 40)}, {block}, seed {seed}")
-                result, network = train_one(
-                    experiment.task, experiment.with_block(block), experiment.splits, callbacks=[Steps(progress, bar)]
-                )
-                results.append(result)
-                if seed == 0 and block != "none":
-                    picture(network, experiment.splits, out / f"{name_of('attention', experiment.task, block)}.png")
-    return results
+        steps = {training.key: compared.train_steps(training) for training in trainings}
+        done = sum(steps[key] for key in finished)
+        bar = progress.add_task(counted(len(missing), "training"), total=sum(steps.values()), completed=done)
+        alone = min(jobs, len(missing)) < 2
+        callbacks = (Steps(progress, bar),) if alone else ()
+        for training, result in in_processes(partial(trained, compared, out, callbacks), missing, jobs):
+            finished[training.key] = result
+            task, arm, seed = training.key
+            progress.update(bar, advance=0 if alone else steps[training.key])
+            progress.update(bar, description=f"{shown(task, 40)}, {shown(arm, 60)}, seed {seed}")
+            yield [finished[each.key] for each in trainings if each.key in finished]
+
+
+def trained(compared: Compared, out: Path, callbacks: Sequence[Callback], training: Training) -> Result:
+    """Train an arm under its seed and measure it; the first seed leaves a picture of its attention in the folder."""
+    splits = compared.splits(training)
+    result, network = train_one(training.arm, compared.recipe(training), splits, callbacks)
+    if training.seed == 0 and not training.arm.bare:
+        parts = re.split(" at |, ", training.arm.name)
+        picture(network, splits, out / f"{name_of('attention', training.arm.task, *parts)}.png")
+    return result
+
+
+def _arms(options: Options, compared: Compared) -> Iterator[Arm]:
+    """Every block at every choice of sites, on every task."""
+    alone = options.folder is None and set(options.tasks) == {DETECTED}
+    blocks = _blocks(options.blocks or (BLOCKS_OF_SHAPES if alone else BLOCKS_BY_DEFAULT))
+    tasks = options.tasks if options.folder is None else (options.folder.resolve().name,)
+    if not tasks:
+        raise ValueError(f"--tasks names no task; there are {', '.join(EMBEDDED)}")
+    for task in tasks:
+        if options.folder is None and task not in EMBEDDED:
+            raise ValueError(f"there is no embedded task {task!r}; {nearest(task, EMBEDDED)}")
+        host = compared.host(task)
+        sites = [tuple(text.split(",")) for text in options.sites] or [host.at]
+        for block in blocks:
+            if block == "none":
+                yield Arm(task, "none", host)
+                continue
+            for at in sites:
+                name = block if len(sites) == 1 else f"{block} at {', '.join(at)}"
+                yield arm_of(host, task, block, at, name)
 
 
 def _blocks(names: tuple[str, ...]) -> list[str]:
     if names == ("all",):
         return ["none", *BLOCKS]
     for name in names:
-        if name != "none" and name not in BLOCKS:
-            raise ValueError(f"there is no block {name!r}; {nearest(name, ['none', 'all', *BLOCKS])}")
+        if name != "none" and name not in NAMED:
+            raise ValueError(f"there is no block {name!r}; {nearest(name, ['none', 'all', *NAMED])}")
     return list(dict.fromkeys(names))
 
 
-def _experiments(options: Options) -> Iterator[Experiment]:
-    if options.folder is not None:
-        images = open_folder(options.folder, strict=options.strict)
-        print(images.describe())
-        for seed in range(options.seeds):
-            recipe = folder.small(seed, options.epochs)
-            yield Experiment(options.folder.resolve().name, recipe, folder_splits(images, folder.SMALL_DATA, seed))
-        return
-    known = (*TASKS, DETECTED)
-    for task in options.tasks:
-        if task not in known:
-            raise ValueError(f"there is no embedded task {task!r}; {nearest(task, known)}")
-        for seed in range(options.seeds):
-            if task == DETECTED:
-                data = shapes_splits(shapes.DATA, seed, steps=options.steps)
-                yield Experiment(task, shapes.small_detector(seed), data)
-                continue
-            recipe = synthetic.small_dense(seed)
-            yield Experiment(task, recipe, marker_splits(task, synthetic.DATA, seed, steps=options.steps))
+def _tables(options: Options) -> dict[str, Table]:
+    """The published tables of `--table`, by name."""
+    if not options.table:
+        return {}
+    for name, given in (("data", options.folder), ("blocks", options.blocks), ("sites", options.sites)):
+        if given:
+            raise ValueError(f"--table has the networks of its paper, so --{name} does not apply; leave it out")
+    if options.tasks != tuple(TASKS):
+        raise ValueError("--table has a task of its own, so --tasks does not apply; leave it out")
+    for name in options.table:
+        if name not in TABLES:
+            raise ValueError(f"there is no table {name!r}; {nearest(name, TABLES)}; --table list prints them")
+    return {name: TABLES[name] for name in options.table}
 
 
-def _record(options: Options, blocks: list[str], experiments: list[Experiment]) -> dict[str, object]:
+def _refuse(compared: Compared, trainings: list[Training]) -> None:
+    """ValueError for a block or a site that does not fit the network of its task, before anything is trained."""
+    for training in trainings:
+        if training.seed == 0:
+            build(training.arm.model, 2, compared.recipe(training).data.example())
+
+
+def _record(options: Options, compared: Compared, trainings: list[Training]) -> dict[str, object]:
+    """What `recipe.json` holds: all that decides the results, so that only the same comparison continues."""
+    given = {key: str(value) for key, value in dataclasses.asdict(options).items() if key not in ("out", "jobs")}
+    arms = [training.arm for training in trainings]
+    recipes = {t.arm.task: described(compared.recipe(t)) for t in reversed(trainings)}
+    shapes = next((arm.model for arm in arms if isinstance(arm.model, ToyDetectorConfig)), None)
+    blocks = sorted({arm.model.block for arm in arms if arm.model.block})
     return {
-        "options": {key: str(value) for key, value in dataclasses.asdict(options).items()},
+        "options": given,
+        "data": compared.described(),
         "blocks": {block: OPTIONS.get(block, {}) for block in blocks},
-        **({"blocks_of_shapes": {b: options_of(DETECTED, b) for b in blocks}} if DETECTED in options.tasks else {}),
-        "recipes": {experiment.task: described(experiment.recipe) for experiment in experiments},
+        **({"blocks_of_shapes": {b: options_of(shapes, b) for b in blocks}} if shapes else {}),
+        "arms": [{"task": arm.task, "name": arm.name, "model": described(arm.model)} for arm in arms],
+        "recipes": recipes,
         "environment": environment(),
     }

@@ -34,14 +34,13 @@ def recall(count: int, seed: int) -> tuple[Tensor, Tensor]:
     pairs = 6
     generator = torch.Generator().manual_seed(seed)
     y, x = _centres(count, 2 * pairs, generator)
-    jitter = torch.rand(count, pairs, generator=generator) / 2
-    start = torch.rand(count, 1, generator=generator)
-    hue = (start + (torch.arange(pairs) + jitter) / pairs) % 1  # At least half a step apart, so that no two are alike.
+    hue = hues(count, pairs, generator)
     core = torch.randint(2, (count, pairs), generator=generator)
 
     images = _background(count, generator)
-    _paint(images, y, x, _rgb(hue.repeat(1, 2)), radius=1)
-    _paint(images, y[:, pairs:], x[:, pairs:], core[..., None].expand(-1, -1, 3).float(), radius=0)
+    image = torch.arange(count)[:, None]
+    paint(images, image, y, x, rgb(hue.repeat(1, 2)), radius=1)
+    paint(images, image, y[:, pairs:], x[:, pairs:], core[..., None].expand(-1, -1, 3).float(), radius=0)
     return images - 0.5, _labels(y[:, :pairs], x[:, :pairs], core)
 
 
@@ -64,7 +63,7 @@ def gist(count: int, seed: int) -> tuple[Tensor, Tensor]:
     brightness = own + offset
 
     images = _background(count, generator)
-    _paint(images, y, x, brightness[..., None].expand(-1, -1, 3), radius=1)
+    paint(images, torch.arange(count)[:, None], y, x, brightness[..., None].expand(-1, -1, 3), radius=1)
     return images - 0.5, _labels(y, x, (own > own.mean(dim=1, keepdim=True)).long())
 
 
@@ -84,15 +83,21 @@ def _centres(count: int, markers: int, generator: torch.Generator) -> tuple[Tens
     return cells // across * CELL + middle + play[0], cells % across * CELL + middle + play[1]
 
 
-def _paint(images: Tensor, y: Tensor, x: Tensor, colour: Tensor, radius: int) -> None:
-    """Fill squares of side 2 radius + 1 in place, with colours `(count, markers, 3)`."""
-    image = torch.arange(len(images))[:, None]
+def hues(count: int, pairs: int, generator: torch.Generator) -> Tensor:
+    """A hue in [0, 1) for each pair of an image, at least half a step from the others, so that no two are alike."""
+    jitter = torch.rand(count, pairs, generator=generator) / 2
+    start = torch.rand(count, 1, generator=generator)
+    return (start + (torch.arange(pairs) + jitter) / pairs) % 1
+
+
+def paint(images: Tensor, image: Tensor, y: Tensor, x: Tensor, colour: Tensor, radius: int) -> None:
+    """Fill squares of side 2 radius + 1 in place, in images by number, with colours `(count, markers, 3)`."""
     for dy in range(-radius, radius + 1):
         for dx in range(-radius, radius + 1):
             images[image, :, y + dy, x + dx] = colour
 
 
-def _rgb(hue: Tensor) -> Tensor:
+def rgb(hue: Tensor) -> Tensor:
     """Fully saturated colours of hues in [0, 1), scaled so that bright and dark cores contrast with all of them."""
     ramp = (hue[..., None] * 6 + torch.tensor([0.0, 4.0, 2.0])) % 6
     return 0.15 + 0.7 * ((ramp - 3).abs() - 1).clamp(0, 1)

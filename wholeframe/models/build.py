@@ -10,11 +10,12 @@ import torch
 import torchvision
 from torch import nn
 
-from wholeframe.blocks import BLOCKS
+from wholeframe.blocks import BLOCKS, CBAM, Entry
 from wholeframe.messages import nearest, one_of, refuse_unknown
 from wholeframe.models.inflate import inflate
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.toy import ToyNet
+from wholeframe.models.toy_clips import TOY_CLIP_NETS
 from wholeframe.models.zoo import MODELS
 from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.surgery.insert import Example, insert
@@ -22,7 +23,14 @@ from wholeframe.surgery.insert import Example, insert
 BACKBONES: dict[str, Callable[[int], nn.Module]] = {
     "small": partial(ToyNet, strides=(2, 2, 2), depth=2),
     "small_dense": partial(ToyNet, strides=(1, 2, 1), dense=True),
+    **TOY_CLIP_NETS,
 }
+
+NAMED: dict[str, Entry] = {
+    **BLOCKS,
+    "cbam": Entry(CBAM, "z_i = y_i * sigmoid(BN(w * [mean_c y; max_c y])_i)", "Woo et al., CBAM, ECCV 2018"),
+}
+"""Blocks that a network can be built with: all of `BLOCKS`, and CBAM, with which papers compare theirs."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,9 @@ def build(model: ModelConfig, num_classes: int, example: Example = None) -> nn.M
 
 def block_maker(name: str, options: dict[str, Any]) -> Callable[[int], nn.Module]:
     """A function from channels to the block of this name with these options; ValueError for unknown ones."""
-    if name not in BLOCKS:
-        raise ValueError(f"there is no block {name!r}; {nearest(name, BLOCKS)}")
-    entry = BLOCKS[name]
+    if name not in NAMED:
+        raise ValueError(f"there is no block {name!r}; {nearest(name, NAMED)}")
+    entry = NAMED[name]
     refuse_unknown(f"the block {name!r}", entry.block, options)
 
     def build_block(channels: int) -> nn.Module:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, Tensor
 
 from wholeframe.data.images import MEAN, STD
 from wholeframe.data.synthetic import TASKS
+from wholeframe.data.synthetic_clips import CLIP_TASKS
 
 
 class Samples(Protocol):
@@ -259,13 +260,14 @@ def marker_splits(task: str, data: Batching, seed: int, *, steps: int, test: int
     """An embedded task of `wholeframe compare`.
 
     Args:
-        task: a name of `wholeframe.data.synthetic.TASKS`.
+        task: a name of `wholeframe.data.synthetic.TASKS`, or of `wholeframe.data.synthetic_clips.CLIP_TASKS`.
         data: the batch size.
         seed: of the images.
         steps: training steps; there are as many training images as these steps see once.
         test: number of held-out images. No choice is made on them while training.
     """
-    names = {"recall": ("dark", "bright"), "gist": ("darker", "brighter")}[task]
-    train = TensorDataset(*TASKS[task](steps * data.batch, 2 * seed))
-    held_out = TensorDataset(*TASKS[task](test, 2 * seed + 1))
+    names = ("darker", "brighter") if task == "gist" else ("dark", "bright")
+    make = {**TASKS, **CLIP_TASKS}[task]
+    train = TensorDataset(*make(steps * data.batch, 2 * seed))
+    held_out = TensorDataset(*make(test, 2 * seed + 1))
     return Splits(train, held_out, names, data, seed, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0))
