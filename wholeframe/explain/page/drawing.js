@@ -167,15 +167,10 @@ function drawBars(canvas, width, weights, read) {
   bar(read, ARROW, Math.max(step, 3));
 }
 
-function drawMatrix(canvas, width, matrix) {
-  const count = matrix.columns;
-  const rows = Array.from({ length: count }, (_, row) => rowOf(matrix, row));
-  const limit = Math.max(...rows.map(largestOf));
-  const all = new Float64Array(count * count);
-  rows.forEach((row, i) => all.set(row, i * count));
-  const side = Math.min(width, 360);
+// A square of signed values, flat in `values`, of which the largest magnitude is `limit`.
+function drawMatrix(canvas, side, values, limit) {
+  const count = Math.sqrt(values.length);
   const pen = prepared(canvas, side, side);
   pen.imageSmoothingEnabled = false;
-  pen.drawImage(heat(all, [1, count, count], 0, limit, 0, true), 0, 0, side, side);
-  return rows;
+  pen.drawImage(heat(values, [1, count, count], 0, limit, 0, true), 0, 0, side, side);
 }

@@ -32,6 +32,12 @@ function rowOf(matrix, row) {
   return weights;
 }
 
+function allOf(matrix) {
+  const values = new Float64Array(matrix.levels.length);
+  for (let row = 0; row < matrix.low.length; row++) values.set(rowOf(matrix, row), row * matrix.columns);
+  return values;
+}
+
 const clamped = (value, count) => Math.min(Math.max(value, 0), count - 1);
 
 const centre = ([start, end], count, cell) => start + ((end - start) * (cell + 0.5)) / count;

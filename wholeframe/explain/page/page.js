@@ -4,7 +4,7 @@
 const page = JSON.parse(document.getElementById("data").textContent);
 const part = Object.fromEntries(Array.from(document.querySelectorAll("[id]"), (element) => [element.id, element]));
 const images = page.pictures.map(({ source }) => Object.assign(new Image(), { src: source }));
-const chosen = { layer: 0, at: [...page.start], panel: 0, read: null };
+const chosen = { layer: 0, at: [...page.start], panel: 0, read: null, pair: null };
 const matrices = new Map();
 const hasMap = (layer) => layer.kind !== "channel";
 const pairwise = (layer) => layer.kind === "pairwise";
@@ -125,13 +125,23 @@ function drawArrows(pen, shown, layer, weights, limit, top) {
 }
 
 function drawGates(layer, weights) {
-  const matrix = matrices.get(chosen.layer).covariance;
-  part.bars.hidden = hasMap(layer);
-  part.covariance.hidden = !matrix;
-  if (!hasMap(layer)) drawBars(part.bars, part.pictures.clientWidth, weights, readCell(layer)[2]);
-  if (matrix) {
-    drawMatrix(part.covariance, part.pictures.clientWidth, matrix);
-    part.covariance.setAttribute("aria-label", `Covariance of ${matrix.columns} x ${matrix.columns} channels`);
+  const values = matrices.get(chosen.layer).covariance;
+  part.gates.hidden = hasMap(layer);
+  part.matrix.hidden = !values;
+  const wide = part.pictures.clientWidth;
+  if (!hasMap(layer)) {
+    drawBars(part.bars, wide, weights, readCell(layer)[2]);
+    part["gates-said"].textContent =
+      `Gates of ${weights.length} channels, from ${digits(Math.min(...weights))} to ${digits(Math.max(...weights))}`;
+  }
+  if (values) {
+    const limit = largestOf(values);
+    drawMatrix(part.covariance, Math.min(wide, 360), values, limit);
+    const count = Math.sqrt(values.length);
+    const [row, column] = chosen.pair ?? [0, 0];
+    part["matrix-said"].textContent =
+      `Covariance of ${count} x ${count} channels, from ${digits(-limit)} (blue) to ${digits(limit)} (red); ` +
+      `${digits(values[row * count + column])} of channels ${row} and ${column}`;
   }
 }
 
@@ -160,7 +170,7 @@ function write(layer, weights, limit, top) {
   const weight = weights[flat(read, layer.keys)];
   part.reading.textContent = `${digits(weight)} (${share(weight)}) at ${where(read)}`;
   part.reading.dataset.weight = weight;
-  for (const key of (hasMap(layer) ? top : strongest(weights, Number(part.top.value), 0)).slice(0, 5)) {
+  for (const key of (hasMap(layer) ? top : strongest(weights, 5, 0)).slice(0, 5)) {
     const item = document.createElement("li");
     item.textContent = `${digits(weights[key])} at ${where(unflat(key, layer.keys))}`;
     part.largest.append(item);
@@ -172,15 +182,15 @@ async function show(index) {
   const layer = layerNow();
   if (!matrices.has(chosen.layer)) {
     const [rows, covariance] = await Promise.all([unpacked(layer.rows), layer.covariance && unpacked(layer.covariance)]);
-    matrices.set(page.layers.indexOf(layer), { rows, covariance });
+    matrices.set(page.layers.indexOf(layer), { rows, covariance: covariance && allOf(covariance) });
   }
-  chosen.read = null;
+  chosen.read = chosen.pair = null;
   chosen.panel = panelAt(layer, chosen.at[0]);
   part.block.value = String(chosen.layer);
   part.says.replaceChildren(
     ...layer.says.map((sentence) => Object.assign(document.createElement("li"), { textContent: sentence })),
   );
-  part.taps.hidden = !hasMap(layer);
+  for (const row of ["taps", "threshold-row", "top-row"]) part[row].hidden = !hasMap(layer);
   draw();
 }
 
@@ -231,6 +241,13 @@ function hovered(event) {
 function overBars(event) {
   const count = layerNow().keys[2];
   moveRead([0, 0, clamped(Math.floor((event.offsetX / part.bars.clientWidth) * count), count)]);
+}
+
+function overCovariance(event) {
+  const count = Math.sqrt(matrices.get(chosen.layer).covariance.length);
+  const cell = (at) => clamped(Math.floor((at / part.covariance.clientWidth) * count), count);
+  chosen.pair = [cell(event.offsetY), cell(event.offsetX)];
+  draw();
 }
 
 const STEPS = { ArrowUp: [0, -1, 0], ArrowDown: [0, 1, 0], ArrowLeft: [0, 0, -1], ArrowRight: [0, 0, 1], ",": [-1, 0, 0], ".": [1, 0, 0] };
@@ -288,7 +305,10 @@ async function begin() {
     canvas.addEventListener("pointermove", hovered);
     canvas.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && moveRead(null));
   }
-  for (const kind of ["click", "pointermove"]) part.bars.addEventListener(kind, overBars);
+  for (const kind of ["click", "pointermove"]) {
+    part.bars.addEventListener(kind, overBars);
+    part.covariance.addEventListener(kind, overCovariance);
+  }
   document.addEventListener("keydown", pressed);
   window.addEventListener("resize", draw);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
