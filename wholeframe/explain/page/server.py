@@ -120,9 +120,13 @@ class _Handler(BaseHTTPRequestHandler):
             with tempfile.TemporaryDirectory(prefix="wholeframe-") as folder:
                 file = Path(folder) / _file_name(name)
                 self._receive(file, length)
-                self._answer(HTTPStatus.OK, page=self._page_of(file, name))
+                page = self._page_of(file, name)
+            self._answer(HTTPStatus.OK, page=page)
         except Refused as refused:
             self._answer(refused.status, wrong=str(refused))
+        except Exception as error:
+            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, wrong=f"No page can be made of the file ({error}).")
+            raise
 
     def _path(self) -> str:
         """What follows the token in the address.
@@ -172,9 +176,6 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, OSError) as error:
             sentence = str(error).replace(str(file), shown(name))
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, sentence) from None
-        except Exception as error:
-            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, wrong=f"No page can be made of '{shown(name)}' ({error}).")
-            raise
 
     def _answer(self, status: HTTPStatus, **values: str) -> None:
         self._send(status, "application/json", json.dumps(values))

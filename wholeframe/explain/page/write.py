@@ -15,7 +15,7 @@ from wholeframe.explain.page.template import rendered
 from wholeframe.explain.recording import Recording
 from wholeframe.messages import shown
 
-SCRIPTS = ("numbers.js", "drawing.js", "page.js")
+SCRIPTS = ("numbers.js", "drawing.js", "words.js", "page.js")
 COLOURS = {"weights": "cividis", "signed": "RdBu_r"}
 """Both keep their order for colour-blind readers."""
 
