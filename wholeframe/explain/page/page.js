@@ -8,6 +8,7 @@ const chosen = { layer: 0, at: [...page.start], panel: 0, read: null, pair: null
 const matrices = new Map();
 const hasMap = (layer) => layer.kind !== "channel";
 const pairwise = (layer) => layer.kind === "pairwise";
+let wanted = 0;
 let places = { stage: null, strip: [] };
 
 const layerNow = () => page.layers[chosen.layer];
@@ -25,8 +26,9 @@ function weightsNow() {
   return cell && rowOf(matrix, flat(cell, layer.grid));
 }
 
-// The cell that is read: the chosen one, or that under the query.
+// The cell that is read: the chosen one, or that under the query; of gates, the first channel.
 function readCell(layer) {
+  if (!hasMap(layer)) return chosen.read ?? [0, 0, 0];
   return chosen.read ?? cellAt(layer.key_frame, layer.keys, chosen.at, false);
 }
 
@@ -126,13 +128,16 @@ function drawGates(layer, weights) {
   }
 }
 
+// Unpacking takes a moment, and the block that was chosen last is shown.
 async function show(index) {
-  chosen.layer = (index + page.layers.length) % page.layers.length;
-  const layer = layerNow();
-  if (!matrices.has(chosen.layer)) {
+  const mine = (wanted = (index + page.layers.length) % page.layers.length);
+  const layer = page.layers[mine];
+  if (!matrices.has(mine)) {
     const [rows, covariance] = await Promise.all([unpacked(layer.rows), layer.covariance && unpacked(layer.covariance)]);
-    matrices.set(page.layers.indexOf(layer), { rows, covariance: covariance && allOf(covariance) });
+    matrices.set(mine, { rows, covariance: covariance && allOf(covariance) });
   }
+  if (mine !== wanted) return;
+  chosen.layer = mine;
   chosen.read = chosen.pair = null;
   chosen.panel = panelAt(layer, chosen.at[0]);
   part.block.value = String(chosen.layer);
@@ -222,7 +227,7 @@ function pressed(event) {
   const onCanvas = target === part.stage || target === part.bars;
   const step = STEPS[key];
   if (step && (onCanvas || (step[0] && target.tagName !== "SELECT"))) moved(step, event.shiftKey);
-  else if (key === "[" || key === "]") show(chosen.layer + (key === "]" ? 1 : -1));
+  else if (key === "[" || key === "]") go(wanted + (key === "]" ? 1 : -1));
   else if (key === "+" || key === "=" || key === "-") {
     part.top.value = Number(part.top.value) + (key === "-" ? -1 : 1);
     draw();
@@ -236,6 +241,9 @@ function fail(sentence) {
   part.wrong.hidden = false;
 }
 
+const damaged = (error) => fail(`This page is damaged: ${error.message}.`);
+const go = (index) => show(index).catch(damaged);
+
 async function begin() {
   if (!("DecompressionStream" in window)) {
     fail("This browser is too old to unpack the weights: Chrome 80, Firefox 113, Safari 16.4 or later can.");
@@ -245,9 +253,12 @@ async function begin() {
   part.block.replaceChildren(
     ...page.layers.map((layer, index) => new Option(`${layer.site}: ${layer.block} (${layer.kind})`, String(index))),
   );
-  part.block.addEventListener("change", () => show(Number(part.block.value)));
-  part.previous.addEventListener("click", () => show(chosen.layer - 1));
-  part.next.addEventListener("click", () => show(chosen.layer + 1));
+  await show(0);
+  const layer = layerNow();
+  moveQuery(centreOf(layer.frame, layer.grid, queryCell(layer) ?? [0, 0, 0]));
+  part.block.addEventListener("change", () => go(Number(part.block.value)));
+  part.previous.addEventListener("click", () => go(wanted - 1));
+  part.next.addEventListener("click", () => go(wanted + 1));
   for (const slider of [part.threshold, part.top]) slider.addEventListener("input", draw);
   for (const canvas of [part.stage, part.strip]) {
     canvas.addEventListener("click", clicked);
@@ -261,11 +272,8 @@ async function begin() {
   document.addEventListener("keydown", pressed);
   window.addEventListener("resize", draw);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  await show(0);
-  const layer = layerNow();
-  moveQuery(centreOf(layer.frame, layer.grid, queryCell(layer) ?? [0, 0, 0]));
   part.stage.focus({ preventScroll: true });
   document.documentElement.dataset.ready = "true";
 }
 
-begin().catch((error) => fail(`This page is damaged: ${error.message}.`));
+begin().catch(damaged);
