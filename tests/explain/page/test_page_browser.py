@@ -27,6 +27,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 if CHROMIUM is None:
     pytest.skip("needs Chromium (apt-get install chromium)", allow_module_level=True)
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = '"><script>document.title=1</script>.jpg'
 DESK = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {

@@ -38,7 +38,7 @@ function draw() {
   const least = (Number(part.threshold.value) / 100) * limit;
   part["threshold-value"].value = `${part.threshold.value} %`;
   part["top-value"].value = part.top.value;
-  const top = weights && hasMap(layer) ? strongest(weights, Number(part.top.value), least) : [];
+  const top = weights ? strongest(weights, pairwise(layer) ? Number(part.top.value) : 5, hasMap(layer) ? least : 0) : [];
   drawPictures(layer, weights, limit, least, top);
   drawGates(layer, weights);
   write(layer, weights, limit, top);
@@ -144,7 +144,8 @@ async function show(index) {
   part.says.replaceChildren(
     ...layer.says.map((sentence) => Object.assign(document.createElement("li"), { textContent: sentence })),
   );
-  for (const row of ["taps", "threshold-row", "top-row"]) part[row].hidden = !hasMap(layer);
+  part["threshold-row"].hidden = !hasMap(layer);
+  part["top-row"].hidden = part.taps.hidden = !pairwise(layer);
   draw();
 }
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from importlib import resources
 
 import jinja2
-from markupsafe import Markup
 
 
 def rendered(template: str, style: str, scripts: Sequence[str], allowed: str, **values: object) -> str:
-    """The HTML of a template, whose values are escaped.
+    """The HTML of a template; all values are escaped, and the style, the scripts and the policy are as they are.
 
     Args:
         template: the name of its file.
@@ -27,7 +26,7 @@ def rendered(template: str, style: str, scripts: Sequence[str], allowed: str, **
     )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     page = environment.from_string(_text(template))
-    return page.render(values, style=Markup(css), script=Markup(code), policy=Markup(policy))
+    return page.render(values, style=css, script=code, policy=policy)
 
 
 def _text(name: str) -> str:

@@ -46,7 +46,7 @@ function write(layer, weights, limit, top) {
   const weight = weights[flat(read, layer.keys)];
   part.reading.textContent = `${digits(weight)} (${share(weight)}) at ${where(read)}`;
   part.reading.dataset.weight = weight;
-  for (const key of (hasMap(layer) ? top : strongest(weights, 5, 0)).slice(0, 5)) {
+  for (const key of top.slice(0, 5)) {
     const item = document.createElement("li");
     item.textContent = `${digits(weights[key])} at ${where(unflat(key, layer.keys))}`;
     part.largest.append(item);
