@@ -41,7 +41,8 @@ def place_in(network, x):
         tracker.mark(x, root_place(Root((Frame.whole(size),), size), x.shape, range(2, x.ndim)))
         y = network(x)
         place = tracker.place(y)
-    return y, None if place is None else place.frames(2)
+    located = None if place is None else place.located()
+    return y, None if located is None else located.frames
 
 
 def seen_from(network, x, cell):

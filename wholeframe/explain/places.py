@@ -1,6 +1,6 @@
 """Where the elements of a tensor lie in the input of a network: an affine map of their indices, along every axis.
 
-    centre along axis a of the input = origin_a + sum_k step_k * index_k    over the factors k of the dimensions with axis a
+    centre along axis a of the input = origin_a + sum_k step_k * index_k    over the factors k of dimensions with axis a
 
 A dimension is a product of factors, as tokens are of rows and columns. Operations change origins and steps (a
 convolution), the order of factors (a permutation) or their grouping (a view). Indices along a factor without an axis,
@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from wholeframe.explain.frame import Frame
 
@@ -48,6 +49,14 @@ class Root:
     regions: bool = False
 
 
+class Located(NamedTuple):
+    """A frame for every sample of a map; the axes of the input that its grid has; whether a sample is only a part."""
+
+    frames: tuple[Frame, ...]
+    axes: tuple[int, ...]
+    parts: bool = False
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a tensor's elements lie: the factors of each dimension, and the centre of the first element per axis."""
@@ -56,25 +65,35 @@ class Place:
     dims: tuple[Dimension, ...]
     origin: tuple[float, ...]
 
-    def frames(self, first: int) -> tuple[Frame, ...] | None:
-        """The frames of the grid from dimension `first` on, one per sample of the root; None where it is not known.
+    def located(self) -> "Located | None":
+        """The grid of a map `(b, c, *grid)` in the input; None where it is not known.
 
-        They are known where every dimension has one axis of the input, in order.
+        It is known where every dimension has one axis of the input, in their order, and the other axes are in the
+        batch, as the frames of a clip that a network for images takes one by one, or windows.
         """
-        grid = [tuple(f for f in dim if f.size > 1 or f.placed) for dim in self.dims[first:]]
-        if len(grid) != len(self.root.size):
+        grid, batch = [single(dim) for dim in self.dims[2:]], [f for f in self.dims[0] if f.placed]
+        axes = tuple(f.axis for f in grid if f is not None and f.axis is not None)
+        if len(axes) < len(grid) or list(axes) != sorted(set(axes)) or any(f.inner for f in batch):
             return None
-        if any(len(dim) != 1 or dim[0].axis != axis or dim[0].step == 0 for axis, dim in enumerate(grid)):
+        if {*axes} | {f.axis for f in batch} != set(range(len(self.origin))):
             return None
-        own = [(o - f.step / 2, o + (f.size - 0.5) * f.step) for (f,), o in zip(grid, self.origin, strict=True)]
-        return tuple(
-            Frame(
-                tuple(
-                    (start + (end - start) * a / side, start + (end - start) * b / side)
-                    for (start, end), (a, b), side in zip(frame.intervals, own, self.root.size, strict=True)
-                )
+        if not batch:
+            return Located(tuple(self._within(self.origin, frame) for frame in self.root.frames), axes)
+        places = [self]
+        for factor in self.dims[0]:
+            places = [place.moved(factor.axis, k * factor.step) for place in places for k in range(factor.size)]
+        return Located(tuple(place._within(place.origin, self.root.frames[0]) for place in places), axes, parts=True)
+
+    def _within(self, origin: Sequence[float], frame: Frame) -> Frame:
+        """The frame in the input of a grid whose first element has this centre in the root."""
+        along = {f.axis: (1, f.step) for f in self.dims[0]}
+        along |= {f.axis: (f.size, f.step) for dim in self.dims[2:] for f in dim}
+        own = [(o - along[a][1] / 2, o + (along[a][0] - 0.5) * along[a][1]) for a, o in enumerate(origin)]
+        return Frame(
+            tuple(
+                (start + (end - start) * a / side, start + (end - start) * b / side)
+                for (start, end), (a, b), side in zip(frame.intervals, own, self.root.size, strict=True)
             )
-            for frame in self.root.frames
         )
 
     def moved(self, axis: int | None, by: float) -> "Place":
@@ -138,6 +157,18 @@ def mixed(place: Place, dim: int) -> Place:
     for factor in place.dims[dim]:
         place = place.moved(factor.axis, factor.step * (factor.size - 1) / 2)
     return place
+
+
+def reduced(place: Place, dims: int | Sequence[int], rank: int) -> Place:
+    """Sums over dimensions, which are then gone, or have one element if the result has the same rank."""
+    dims = [dims] if isinstance(dims, int) else dims
+    for dim in dims:
+        place = mixed(place, dim)
+    gone = {dim % len(place.dims) for dim in dims} or set(range(len(place.dims)))
+    kept = [(Factor(1),) if k in gone else dim for k, dim in enumerate(place.dims)]
+    if rank < len(kept):
+        kept = [dim for k, dim in enumerate(kept) if k not in gone]
+    return replace(place, dims=tuple(kept))
 
 
 def with_new_dim(place: Place, dim: int) -> Place:

@@ -1,8 +1,8 @@
 """What every block of a network sees in one forward pass: its input, and where the input's grid lies in the image.
 
 Most places are followed through the operations (`tracker`). torchvision's detectors scale an image and pad it at the
-right and at the bottom, so that there the grid reaches beyond the image; and the blocks of their heads see regions, each
-cut out of the image by a box and scaled to the same grid. Both are read where they happen.
+right and at the bottom, so that there the grid reaches beyond the image; and the blocks of their heads see regions,
+each cut out of the image by a box and scaled to the same grid. Both are read where they happen.
 """
 
 import contextlib
@@ -25,21 +25,24 @@ from wholeframe.surgery.probe import evaluating
 class Seen(NamedTuple):
     """The input of a block, and the frames of its samples in the image.
 
-    `regions` says whether a sample is a region of the image; otherwise there is one frame, that of the whole image.
-    `known` is False where an operation has lost the place of the grid: the frame then covers the image evenly.
+    `regions` says whether a sample is a region of the image that a detector has chosen, and `parts` whether it is a
+    frame of a clip or a window; otherwise there is one frame. The grid of the block has the `axes` of the input; None
+    where an operation has lost its place, and the frame covers the input evenly.
     """
 
     x: Tensor
     frames: tuple[Frame, ...]
     regions: bool
-    known: bool = True
+    axes: tuple[int, ...] | None = None
+    parts: bool = False
 
 
 class Sample(NamedTuple):
-    """The tensor of the input that queries are positions of, and its axes that have a grid: rows and columns, ..."""
+    """A tensor of the input, its dimensions that have a grid (rows and columns, ...), and the number of samples."""
 
     tensor: Tensor
     axes: tuple[int, ...]
+    count: int
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -66,11 +69,9 @@ def sample_of(x: Any) -> Sample:
             "for a detector [image] with (3, h, w)"
         )
     largest = max(found, key=lambda sample: sample.tensor.numel())
-    alone = 0 in largest.axes or largest.axes[0] == 1 and largest.tensor.ndim == 3
-    count = len(x) if alone else largest.tensor.shape[0]
-    if count != 1:
-        single = ", or x[None] for one image (c, h, w)" if largest.tensor.ndim == 3 and not alone else ""
-        raise ValueError(f"attention is of one image or clip, and {count} are given; give image[:1]{single}")
+    if largest.count != 1:
+        single = ", or x[None] for one image (c, h, w)" if len(largest.axes) == 1 else ""
+        raise ValueError(f"attention is of one image or clip, and {largest.count} are given; give image[:1]{single}")
     return largest
 
 
@@ -85,7 +86,7 @@ def samples_in(x: Any) -> list[Sample]:
         axes = tuple(range(1 if images else 2, leaf.ndim))
         if leaf.ndim == 5 and leaf.shape[2] in (1, 3) and leaf.shape[1] not in (1, 3):
             axes = (1, 3, 4)  # (b, t, c, h, w), as transformers take clips
-        found.append(Sample(leaf, axes))
+        found.append(Sample(leaf, axes, len(x) if images else leaf.shape[0]))
     return found
 
 
@@ -138,9 +139,11 @@ def runs_of(network: nn.Module, x: Any, names: Iterable[str]) -> list[tuple[str,
 
     def keep(name: str, _block: nn.Module, args: tuple[Tensor, ...]) -> None:
         place = tracker.place(args[0])
-        frames = None if place is None else place.frames(2)
-        root = now if place is None else place.root
-        runs.append((name, Seen(args[0], frames or root.frames, root.regions, frames is not None)))
+        root, located = (now, None) if place is None else (place.root, place.located())
+        if located is None:
+            runs.append((name, Seen(args[0], root.frames, root.regions)))
+        else:
+            runs.append((name, Seen(args[0], located.frames, root.regions, located.axes, located.parts)))
 
     with evaluating(network), contextlib.ExitStack() as hooks, tracker:
         for module in network.modules():
