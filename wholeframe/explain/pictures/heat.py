@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from wholeframe.explain.attention import Attention
-from wholeframe.explain.figures import QUERY
+from wholeframe.explain.pictures.scene import QUERY
 
 Interval = tuple[float, float]
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import combinations
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,11 +16,11 @@ from wholeframe.explain.pictures.heat import Scale, paint_bar, paint_edge, paint
 from wholeframe.explain.pictures.scene import View, mark
 from wholeframe.explain.pictures.sheet import Panel
 
-LETTERS = 52
-"""of a line of a title"""
+LETTERS, ACROSS = 52, 60
+"""letters of a name, and of a line"""
 
-LOWEST = 0.6
-"""height over width of a panel with bars"""
+LOWEST, SQUARE = 0.6, 0.9
+"""height over width of a panel with bars, and of one with a matrix"""
 
 Strip = list[Panel]
 
@@ -101,31 +102,30 @@ def _of_queries(view: View, found: Mapping[int, Attention], top: int | None) -> 
 def _of(
     view: View, found: Attention, head: str, scale: Scale | None = None, number: int = 0, top: int | None = None
 ) -> Strip:
-    """The panels of one record: one, and for GSoP a second one with the covariance."""
+    """The panels of one record: its map or its gates, and for GSoP the covariance too."""
     if found.kind == "channel":
         return of_gates(found, head)
-    scale = scale or Scale.of([found])
-    text = what_of(found)
-    if found.cell is not None and (view.scene.clip or top is not None):
+    clip, scale = view.scene.clip, scale or Scale.of([found])
+    if found.cell is not None and (clip or top is not None):
         film, keys = Film.of(view.scene, found), strongest(found, top or STRONGEST)
-        text = f"the {len(keys)} strongest of {text} have {share_of(found, keys):.0%} of the weight"
-        return [Panel(f"{head}\n{text}", film.tall, partial(_draw_arrows, film, found, keys), wide=view.scene.clip)]
-    if view.scene.clip:
+        text = f"the {len(keys)} strongest have {share_of(found, keys):.0%} of the weight of {what_of(found)}"
+        return [Panel(f"{head}\n{text}", film.tall, partial(_draw_arrows, film, found, keys), wide=clip)]
+    title = f"{head}\n{what_of(found)}"
+    if clip:
         film = Film.of(view.scene, found)
-        return [
-            Panel(f"{head}\n{text}", film.tall, partial(paint_film_heat, film=film, found=found, scale=scale), True)
-        ]
+        return [Panel(title, film.tall, partial(paint_film_heat, film=film, found=found, scale=scale), wide=True)]
     draw = partial(_draw_heat, view, found, scale, number)
-    return [Panel(f"{head}\n{text}", view.scene.tall, draw)]
+    return [Panel(title, view.scene.tall, draw), *_of_covariance(found, head)]
 
 
 def what_of(found: Attention) -> str:
-    """What a map has a weight for, in words."""
+    """What a map has a weight for, and what the weights are where they are not probabilities, in words."""
     grid = " x ".join(map(str, found.weights.shape))
     what = {"pairwise": f"{grid} keys", "shared": f"{grid}, one map for all queries", "position": f"{grid} gates"}
     region = " of the region" if found.region else ""
     equal = ", all weights are equal" if bool((found.weights == found.weights.reshape(-1)[0]).all()) else ""
-    return what[found.kind] + region + equal
+    rule = f"\n{fill(found.rule, ACROSS)}" if found.rule else ""
+    return what[found.kind] + region + equal + rule
 
 
 def name_of(found: Attention) -> str:
@@ -136,11 +136,14 @@ def name_of(found: Attention) -> str:
 def of_gates(found: Attention, head: str) -> Strip:
     """The panels of a block with a gate per channel."""
     text = f"gates of {len(found.weights)} channels, {extremes(found)}"
-    panels = [Panel(f"{head}\n{text}", LOWEST, partial(paint_gates, found=found))]
-    if found.covariance is not None:
-        text = f"covariance of {len(found.covariance)} channels"
-        panels.append(Panel(f"{head}\n{text}", 0.9, partial(paint_covariance, found=found)))
-    return panels
+    return [Panel(f"{head}\n{text}", LOWEST, partial(paint_gates, found=found)), *_of_covariance(found, head)]
+
+
+def _of_covariance(found: Attention, head: str) -> Strip:
+    if found.covariance is None:
+        return []
+    text = f"covariance of {len(found.covariance)} {'channels' if found.kind == 'channel' else 'positions'}"
+    return [Panel(f"{head}\n{text}", SQUARE, partial(paint_covariance, found=found))]
 
 
 def _photograph(view: View, title: str, queries: Sequence[int] | None = None) -> Panel:

@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 from wholeframe.explain.attention import Attention
-from wholeframe.explain.figures import QUERY
+
+QUERY = "#00e5ff"
+"""the colour of a query, which neither colour map has"""
 
 Pixel = tuple[int, ...]
 """`(y, x)` of an image, `(t, y, x)` of a clip"""
@@ -84,6 +86,27 @@ class View:
                 if each.kind == "pairwise" or not of_block:
                     of_block[query] = each
         return list(found.values())
+
+
+def spread(count: int, size: Sequence[int]) -> list[Pixel]:
+    """Pixels that are spread evenly for any number of them, the first at the centre; in a clip all in its middle frame.
+
+        (y, x)_k = fractional part of 1/2 + k (1/p^2, 1/p),    p^3 = p + 1
+
+    Source: Martin Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018: the sequence R2.
+
+    Args:
+        count: of the pixels.
+        size: height and width; in a clip its frames first.
+
+    Returns:
+        The pixels, `(y, x)`, or `(t, y, x)` in a clip.
+    """
+    plastic = 1.324717957244746
+    steps = (1 / plastic**2, 1 / plastic)
+    middle = tuple(side // 2 for side in size[:-2])
+    places = ([(0.5 + k * step) % 1 for step in steps] for k in range(count))
+    return [(*middle, *(int(at * side) for at, side in zip(place, size[-2:], strict=True))) for place in places]
 
 
 def mark(axis: Axes, y: float, x: float, number: int | None = None) -> None:

@@ -8,7 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from wholeframe.explain.figures import INK, PANELS
+from wholeframe.explain.figures import INK
+
+PANELS = 4
+"""the most panels in a row"""
 
 WIDTH, BAR = 3.7, 0.75
 """inches of a panel, and of the bar with its numbers at its right"""
