@@ -61,9 +61,6 @@ def names_of(folders: Sequence[Path]) -> list[str]:
     for index, path in enumerate(paths):
         if path in paths[:index]:
             raise ValueError(f"the run '{shown(folders[index])}' is given twice; give each run once")
-    most = max(map(len, paths))
-    for length in range(1, most + 1):
-        names = ["/".join(path[-length:]) for path in paths]
-        if len(set(names)) == len(names):
-            break
-    return names
+    longest = max(map(len, paths))
+    ends = (["/".join(path[-length:]) for path in paths] for length in range(1, longest + 1))
+    return next(names for names in ends if len(set(names)) == len(names))

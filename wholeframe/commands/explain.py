@@ -10,18 +10,16 @@ import tyro
 
 from wholeframe.commands.writable import writable
 from wholeframe.data.raster import is_raster
-from wholeframe.explain.attention import Attention
 from wholeframe.explain.figures import drawable
 from wholeframe.explain.pictures.draw import draw_strips
 from wholeframe.explain.pictures.moving import draw_moving, refuse_moving
-from wholeframe.explain.pictures.panels import compared, difference, strips_of
+from wholeframe.explain.pictures.panels import compared, strips_of
 from wholeframe.explain.pictures.scene import Pixel, Scene, View, spread
-from wholeframe.explain.recording import AXES, Recording, check_query
+from wholeframe.explain.pictures.words import at, described
+from wholeframe.explain.recording import Recording, check_query
 from wholeframe.messages import listed, shown
 from wholeframe.train.limits import at_least
 from wholeframe.train.opened import Given, Opened, open_model
-
-VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg")
 
 PICTURE, MOVING = ".png", (".gif", ".mp4")
 
@@ -41,7 +39,7 @@ class Options:
     """a query pixel: row from the top, column from the left; in a clip its frame first, from 0. Can be given several
     times; by default the centre"""
     queries: int | None = None
-    """instead of --query: this number of pixels, spread over the picture, to see whether the maps depend on the query"""
+    """instead of --query: this number of pixels, spread over the picture: do the maps depend on the query?"""
     site: str | None = None
     """the site of one block; by default every block"""
     against: Annotated[str | None, tyro.conf.arg(metavar="MODEL")] = None
@@ -79,7 +77,9 @@ def main(arguments: list[str]) -> None:
     networks = _networks(options)
     notes = dict.fromkeys(network.untrained for network in networks if network.untrained)
     given = [_inputs(networks, file) for file in options.files]
-    queries = [_queries(options, inputs[0].picture.shape[:-1], file) for inputs, file in zip(given, options.files)]
+    queries = [
+        _queries(options, inputs[0].picture.shape[:-1], file) for inputs, file in zip(given, options.files, strict=True)
+    ]
     writable(options.out)
     views: list[list[View]] = []
     for file, inputs, pixels in zip(options.files, given, queries, strict=True):
@@ -117,8 +117,8 @@ def _networks(options: Options) -> list[Opened]:
     for other in others:
         if (other.kind == "clip") != (first.kind == "clip"):
             raise ValueError(
-                f"{shown(first.name)} takes {_noun(first)}s and {shown(other.name)} {_noun(other)}s, so they cannot look "
-                "at the same; give two networks for the same kind of input"
+                f"{shown(first.name)} takes {_noun(first)}s and {shown(other.name)} {_noun(other)}s, so they cannot "
+                "look at the same; give two networks for the same kind of input"
             )
     return [first, *others]
 
@@ -145,15 +145,23 @@ def _read(network: Opened, file: Path) -> Given:
     except ValueError as error:
         if network.kind == "clip" and is_raster(file):
             raise ValueError(
-                f"'{shown(file)}' is a photograph, and {shown(network.name)} takes clips; give a video, or a network for "
-                "photographs, such as r50_nl5"
+                f"'{shown(file)}' is a photograph, and {shown(network.name)} takes clips; give a video, or a network "
+                "for photographs, such as r50_nl5"
             ) from error
-        if network.kind != "clip" and file.suffix.lower() in VIDEOS:
+        if network.kind != "clip" and _is_video(file):
             raise ValueError(
                 f"'{shown(file)}' is a video, and {shown(network.name)} takes photographs; give a photograph, or a "
                 "network for clips, such as i3d_r50_nl5"
             ) from error
         raise
+
+
+def _is_video(file: Path) -> bool:
+    try:
+        from wholeframe.data.video.extensions import is_video
+    except ImportError:  # Without PyAV, an optional extra, no file is known to be a video.
+        return False
+    return is_video(file)
 
 
 def _queries(options: Options, size: Sequence[int], file: Path) -> list[Pixel]:
@@ -180,7 +188,7 @@ def _view(
     labels = [_label(query, number, len(queries)) if depends else "" for number, query in enumerate(queries, 1)]
     if depends and not options.query:
         where = "at the centre" if len(queries) == 1 else "spread over the picture"
-        notes.append(f"no --query is given, so the queries are {where}: {listed(map(_at, queries), between='; ')}")
+        notes.append(f"no --query is given, so the queries are {where}: {listed(map(at, queries), between='; ')}")
     if len(options.files) > 1:
         name = drawable(file.name, 40)
         labels = [f"{name}: {label}" if label else name for label in labels]
@@ -190,41 +198,16 @@ def _view(
 
 
 def _label(query: Pixel, number: int, count: int) -> str:
-    return f"query {number}: {_at(query)}" if count > 1 else f"query {_at(query)}"
-
-
-def _at(query: Pixel) -> str:
-    return " ".join(f"{axis}={at}" for axis, at in zip(AXES[len(query)], query, strict=True))
+    return f"query {number}: {at(query)}" if count > 1 else f"query {at(query)}"
 
 
 def _print(options: Options, networks: Sequence[Opened], views: Sequence[Sequence[View]]) -> None:
     """The picture, and what it has of every file and network."""
     if len(options.files) == 1 and options.against is None:
-        print(f"{shown(options.out)}: {', '.join(_described(views[0][0]))}")
+        print(f"{shown(options.out)}: {', '.join(described(views[0][0]))}")
         return
     print(f"{shown(options.out)}:")
     for file, row in zip(options.files, views, strict=True):
         for network, view in zip(networks, row, strict=True):
             of = f", {shown(network.name)}" if options.against else ""
-            print(f"  {shown(file)}{of}: {', '.join(_described(view))}")
-
-
-def _described(view: View) -> list[str]:
-    """Every block in words: the cells of the queries, and the part of the weights that is on padding."""
-    size = view.scene.frames.shape[:3] if view.scene.clip else view.scene.size
-    return [described(list(found.values()), size) for found in view.blocks()]
-
-
-KINDS = {"shared": "one map for all queries", "channel": "gates of channels", "position": "gates of positions"}
-
-
-def described(found: Sequence[Attention], size: Sequence[int]) -> str:
-    """The records of one block in words."""
-    first, *others = found
-    cells = [str(each.cell) for each in found if each.cell]
-    where = KINDS.get(first.kind) or f"query cell{'s' if others else ''} {' '.join(cells)}"
-    region = " on the region that contains the query" if first.region else ""
-    padding = max(each.on_padding(size) for each in found)
-    padded = f" ({padding:.0%} of the weights on the padding of the detector)" if padding >= 0.005 else ""
-    apart = f", mean cosine distance of their maps {difference(found):.2g}" if others else ""
-    return f"{first.block} at {first.site}, {where}{region}{padded}{apart}"
+            print(f"  {shown(file)}{of}: {', '.join(described(view))}")

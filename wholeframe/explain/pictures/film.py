@@ -114,8 +114,8 @@ def paint_arrows(axis: Axes, film: Film, found: Attention, keys: Sequence[int]) 
             axis.plot(end[1], end[0], "o", color=colour, markersize=4 + 6 * share, alpha=alpha, zorder=3)
             continue
         arrow = FancyArrowPatch(
-            start[::-1],
-            end[::-1],
+            (start[1], start[0]),
+            (end[1], end[0]),
             arrowstyle="-|>",
             mutation_scale=6 + 6 * share,
             linewidth=width,

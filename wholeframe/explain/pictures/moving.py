@@ -127,15 +127,15 @@ def _draw_map(axis: Axes, view: View, found: Attention, query: int) -> Moves:
     return move
 
 
-def _marks(axis: Axes, view: View, query: int) -> tuple[list[Artist], list[Artist]]:
+def _marks(axis: Axes, view: View, query: int) -> tuple[Sequence[Artist], Sequence[Artist]]:
     """The query as a cross, for its own frame, and as a ring, for the others."""
     y, x = (at + 0.5 for at in view.queries[query][-2:])
     before = len(axis.lines)
     mark(axis, y, x)
-    cross = list(axis.lines[before:])
+    cross = axis.lines[before:]
     axis.plot(x, y, "o", markersize=9, markerfacecolor="none", markeredgecolor="black", markeredgewidth=2.5)
     axis.plot(x, y, "o", markersize=9, markerfacecolor="none", markeredgecolor="white", markeredgewidth=1.2)
-    return cross, list(axis.lines[before + len(cross) :])
+    return cross, axis.lines[before + len(cross) :]
 
 
 def _write_gif(frames: Iterator[np.ndarray], file: Path) -> None:
