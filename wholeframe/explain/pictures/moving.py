@@ -139,7 +139,8 @@ def _marks(axis: Axes, view: View, query: int) -> tuple[Sequence[Artist], Sequen
 
 
 def _write_gif(frames: Iterator[np.ndarray], file: Path) -> None:
-    first, *others = (Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE) for frame in frames)
+    # This method keeps rare colours, such as those of the scale and of the query.
+    first, *others = (Image.fromarray(each).quantize(256, Image.Quantize.MAXCOVERAGE) for each in frames)
     first.save(file, format="GIF", save_all=True, append_images=others, duration=1000 // RATE, loop=0)
 
 
@@ -149,10 +150,10 @@ def _write_mp4(frames: Iterator[np.ndarray], file: Path) -> None:
     with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
         # One thread, so that the bytes do not depend on the machine.
         stream = container.add_stream("libx264", rate=RATE, options={"crf": "20", "threads": "1"})
-        for frame in frames:
-            height, width = (side - side % 2 for side in frame.shape[:2])  # H.264 has even sides.
-            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-            for packet in stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]))):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
+        stream.pix_fmt = "yuv420p"
+        for number, frame in enumerate(frames):
+            even = np.pad(frame, [(0, side % 2) for side in frame.shape[:2]] + [(0, 0)], mode="edge")  # as H.264 is
+            if number == 0:
+                stream.height, stream.width = even.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(even)))
+        container.mux(stream.encode())

@@ -120,7 +120,7 @@ def mark(axis: Axes, y: float, x: float, number: int | None = None) -> None:
             (x, y),
             (7, 7),
             textcoords="offset points",
-            fontsize=8,
+            fontsize=9,
             color=QUERY,
             bbox=box,
             annotation_clip=False,
