@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "accuracy or mAP of a trained run on a labelled folder; per-sample predictions are saved",
     "predict": "the most probable classes of images or videos, or the objects that a detector finds",
     "explain": "draw the attention of the blocks of a trained run, from one pixel of an image",
+    "curves": "draw the learning curves of runs over each other: error and loss by epoch",
     "bench": "time and memory of the blocks, compared with other implementations",
     "blocks": "list the blocks: equation, source, parameters, multiply-adds",
     "models": "list the named networks: paper, size, published accuracy",

@@ -101,6 +101,7 @@ NAMES: dict[str, dict[str, str]] = {
         "--seed": "--seeds N, the number of trainings",
         "--block": "--blocks NAME NAME ...",
     },
+    "curves": _all(("--run", "--runs", "--logdir"), "the run folders alone, first"),
     "cost": {
         **_all((*NETWORK, "--name"), "the name of the network alone, first"),
         **_all(SIZE, "--input and the sizes of a sample"),

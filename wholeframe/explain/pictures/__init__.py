@@ -1,0 +1,1 @@
+"""Pictures of attention: what is drawn where, on one sheet."""
