@@ -8,6 +8,8 @@ from typing import Annotated
 import torch
 import tyro
 
+from wholeframe.commands import explain_page
+from wholeframe.commands.explain_page import on_page
 from wholeframe.commands.writable import writable
 from wholeframe.data.raster import is_raster
 from wholeframe.explain.figures import drawable
@@ -26,7 +28,11 @@ PICTURE, MOVING = ".png", (".gif", ".mp4")
 
 @dataclass(frozen=True)
 class Options:
-    """Draw what the blocks of a network look at, from chosen positions of a photograph or a clip."""
+    """Draw what the blocks of a network look at, from chosen positions of a photograph or a clip.
+
+    `-o PAGE.html` writes a page to click on instead, and `--serve` in place of -o makes pages of pictures that are
+    dropped: see `wholeframe explain --serve --help`.
+    """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """a run folder of `wholeframe train`, a checkpoint in one, a network of `wholeframe models`, torchvision/NAME or
@@ -73,6 +79,9 @@ class Options:
 
 def main(arguments: list[str]) -> None:
     """Run `wholeframe explain`."""
+    if on_page(arguments):
+        explain_page.main(arguments, _read)
+        return
     options = tyro.cli(Options, args=arguments, prog="wholeframe explain")
     networks = _networks(options)
     notes = dict.fromkeys(network.untrained for network in networks if network.untrained)

@@ -243,7 +243,9 @@ def test_an_injected_script_does_not_run(opened, photo_page, browser):
     page.goto(photo_page[0])
     said = []
     page.on("console", lambda message: said.append(message.text))
-    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.bad = 1'}))")
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.bad = 1'}))"
+    )
     assert page.evaluate("window.bad") is None
     assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')") == "refused"
     context.close()
@@ -274,7 +276,9 @@ def test_a_phone(opened, request, fixture, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark(opened, photo_page, scheme):
     page = opened(photo_page[0], color_scheme=scheme, **DESK)
-    ground, ink = page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
+    ground, ink = page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
     light = sum(int(part) for part in ground.strip("rgb()").split(",")) > sum(
         int(part) for part in ink.strip("rgb()").split(",")
     )

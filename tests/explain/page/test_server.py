@@ -91,7 +91,10 @@ def test_its_own_site_and_name_are_answered(served):
 
 
 def test_tokens_differ_and_are_long():
-    with PageServer(answer, model="", kind="", accept="") as one, PageServer(answer, model="", kind="", accept="") as two:
+    with (
+        PageServer(answer, model="", kind="", accept="") as one,
+        PageServer(answer, model="", kind="", accept="") as two,
+    ):
         assert one.token != two.token and len(one.token) >= 32
 
 
@@ -109,7 +112,9 @@ def test_a_bad_file_is_refused_in_one_sentence_without_the_path_of_the_server(se
     assert not list(tmp_path.iterdir()), "the file that was dropped is left behind"
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a/b\\c.jpg", "", ".", "..", "x" * 5000, "猫" * 300, "\0"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/passwd", "a/b\\c.jpg", "", ".", "..", "x" * 5000, "猫" * 300, "\0"]
+)
 def test_a_name_chooses_no_place(served, monkeypatch, tmp_path, name):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "inside"))
     (tmp_path / "inside").mkdir()

@@ -111,7 +111,9 @@ def says(layer: Layer) -> list[str]:
     """What the weights of a layer are, how exactly they are stored, and what is left out, a sentence each."""
     found, rows = layer.found, layer.rows
     told = [KINDS[found.kind]]
-    told.append("The weights of a row are probabilities: their sum is 1." if found.rule is None else _sentence(found.rule))
+    told.append(
+        "The weights of a row are probabilities: their sum is 1." if found.rule is None else _sentence(found.rule)
+    )
     if found.region:
         told.append("The block sees regions: the map is that of the first region, the object with the highest score.")
     told.append(
