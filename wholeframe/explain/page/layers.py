@@ -132,7 +132,8 @@ def says(layer: Layer) -> list[str]:
         )
     if layer.covariance is not None:
         told.append(
-            f"The matrix is the covariance that the gates are computed from, stored within {layer.covariance.error:.2g}."
+            "The matrix is the covariance that the gates are computed from, stored within "
+            f"{layer.covariance.error:.2g}."
         )
     return told
 

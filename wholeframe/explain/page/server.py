@@ -30,7 +30,7 @@ KEPT = 8
 CHUNK = 2**20
 
 Answer = Callable[[Path, str], str]
-"""From a file and its name to the HTML of its page; ValueError or OSError with a sentence for a file that is refused."""
+"""From a file and its name to the HTML of its page; ValueError or OSError for a file that is refused."""
 
 
 class PageServer(ThreadingHTTPServer):

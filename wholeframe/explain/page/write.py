@@ -8,7 +8,6 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-import wholeframe
 from wholeframe.explain.page.layers import Layer, as_data, layers_of
 from wholeframe.explain.page.pictures import LONGEST, LONGEST_FRAME, as_text
 from wholeframe.explain.page.template import rendered
@@ -57,7 +56,6 @@ def html_page(recording: Recording, picture: np.ndarray, *, name: str, model: st
         model=shown(model),
         notes=[*notes, *left_out],
         arrows=ARROWS["clip" if picture.ndim == 4 else "image"],
-        version=wholeframe.__version__,
     )
 
 
