@@ -26,7 +26,7 @@ DRAWN = ("--query", "--queries", "--site", "--against", "--top")
 
 @dataclass(frozen=True)
 class Options:
-    """Write a page on which a reader clicks and sees where every block looks, or serve it for files that are dropped."""
+    """Write a page on which a reader clicks and sees where every block looks, or serve pages of dropped files."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """a run folder of `wholeframe train`, a checkpoint in one, a network of `wholeframe models`, torchvision/NAME or

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from rounding import bound
 from torch import nn
 
 from wholeframe.blocks import CGNL, GlobalContext, GSoPChannel, NonLocal, SqueezeExcite
@@ -60,7 +61,9 @@ def test_a_row_holds_the_weights_of_its_query(size, pool):
     for query in [(0,) * len(size), tuple(side - 1 for side in size), tuple(side // 3 for side in size)]:
         (record,) = recording.attention(query)
         row = rows[np.ravel_multi_index(record.cell, grid)]
-        assert abs(row - record.weights.flatten().numpy()).max() <= layer.rows.error
+        # A product of many queries adds in another order than that of one.
+        rounding = bound(16 + rows.shape[1], 1.0, torch.float32)
+        assert abs(row - record.weights.flatten().numpy()).max() <= layer.rows.error + rounding
 
 
 def test_every_kind_of_block():
@@ -81,7 +84,7 @@ def test_the_frames_are_in_pixels_of_the_picture():
     recording = recorded({"b": PAIRWISE})
     ((layer,), _) = layers_of(recording, (2.0, 3.0))
     (record,) = recording.attention((0, 0))
-    (time, down, across), expected = as_data(layer)["frame"], record.frame.intervals
+    (time, down, across), expected = as_data(layer)["parts"][0]["frame"], record.frame.intervals
     assert tuple(time) == (0, 1)
     assert tuple(down) == tuple(2 * side for side in expected[0])
     assert tuple(across) == tuple(3 * side for side in expected[1])

@@ -100,8 +100,13 @@ def test_the_same_input_gives_the_same_page(small):
 def test_positions_are_in_pixels_of_a_larger_photograph(small):
     data = data_of(page(small, shape=(64, 96)))
     assert data["size"] == [64, 96]
-    (start, end), (left, right) = data["layers"][0]["frame"][1:]
+    (start, end), (left, right) = data["layers"][0]["parts"][0]["frame"][1:]
     (record,) = small.attention((0, 0))
     assert [start, end, left, right] == [
         side * by for axis, by in zip(record.frame.intervals, (2, 3), strict=True) for side in axis
     ]
+
+
+def test_a_picture_with_other_axes(small):
+    with pytest.raises(ValueError, match="does not show an input of 32 x 32; give the photograph"):
+        page(small, shape=(4, 32, 32))

@@ -69,8 +69,8 @@ function drawPicture(pen, place, image, grey) {
   }
 }
 
-function drawHeat(pen, place, layer, small) {
-  const [, down, across] = layer.key_frame;
+function drawHeat(pen, place, frame, small, edged) {
+  const [, down, across] = frame;
   const [left, top] = onCanvas(place, down[0], across[0]);
   const [right, bottom] = onCanvas(place, down[1], across[1]);
   pen.save();
@@ -79,7 +79,7 @@ function drawHeat(pen, place, layer, small) {
   pen.clip();
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, left, top, right - left, bottom - top);
-  if (layer.region) outlined(pen, [left, top, right - left, bottom - top], QUERY, 1.5);
+  if (edged) outlined(pen, [left, top, right - left, bottom - top], QUERY, 1.5);
   pen.restore();
 }
 

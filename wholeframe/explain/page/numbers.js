@@ -44,11 +44,20 @@ const centre = ([start, end], count, cell) => start + ((end - start) * (cell + 0
 
 const centreOf = (frame, grid, cell) => frame.map((side, axis) => centre(side, grid[axis], cell[axis]));
 
-// The nearest cell of a grid; null outside a region, of which there is no cell at all.
-function cellAt(frame, grid, point, region) {
-  const place = frame.map(([start, end], axis) => Math.floor(((point[axis] - start) / (end - start)) * grid[axis]));
-  if (region && place.some((cell, axis) => axis > 0 && (cell < 0 || cell >= grid[axis]))) return null;
-  return place.map((cell, axis) => clamped(cell, grid[axis]));
+// The nearest cell of a grid.
+function cellAt(frame, grid, point) {
+  return frame.map(([start, end], axis) =>
+    clamped(Math.floor(((point[axis] - start) / (end - start)) * grid[axis]), grid[axis]),
+  );
+}
+
+// The first part of a layer that contains a point, or the nearest; null outside the regions of a detector.
+function partAt(layer, point) {
+  const beyond = ({ frame }) =>
+    Math.hypot(...frame.map(([start, end], axis) => Math.max(start - point[axis], 0, point[axis] - end)));
+  const away = layer.parts.map(beyond);
+  const nearest = away.indexOf(Math.min(...away));
+  return layer.objects && away[nearest] > 0 ? null : nearest;
 }
 
 const flat = ([t, y, x], grid) => (t * grid[1] + y) * grid[2] + x;

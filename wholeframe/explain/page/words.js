@@ -23,26 +23,28 @@ const pixelOf = (point) => point.slice(1).map((side, axis) => clamped(Math.floor
 
 function write(layer, weights, limit, top) {
   const name = `${layer.block} at ${layer.site}`;
-  const cell = pairwise(layer) ? queryCell(layer) : null;
-  part.query.textContent = !pairwise(layer)
+  const pixel = `${page.clip ? `frame ${Math.floor(chosen.at[0])}, ` : ""}pixel y ${pixelOf(chosen.at).join(", x ")}`;
+  part.query.textContent = !moves(layer)
     ? "none: this block has the same weights for every query"
-    : cell
-      ? `${page.clip ? `frame ${Math.floor(chosen.at[0])}, ` : ""}pixel y ${pixelOf(chosen.at).join(", x ")}; cell ${queryTold(layer, cell)}`
-      : "outside the region that this block sees";
+    : !weights
+      ? `${pixel}; outside the regions that this block sees`
+      : pairwise(layer)
+        ? `${pixel}; cell ${queryTold(layer, queryCell(layer))}`
+        : `${pixel}, which chooses the part`;
   part.stage.setAttribute("aria-label", `Map of ${name}. Arrow keys move the query.`);
   part.strip.setAttribute("aria-label", `The ${layer.panels.length} frames of the map of ${name}`);
   part.bars.setAttribute("aria-label", `Gates of ${name}. Arrow keys go through the channels.`);
   part["reading-name"].textContent = hasMap(layer) ? "Weight" : "Gate";
   part["largest-name"].textContent = hasMap(layer) ? "Largest weights" : "Largest gates";
-  const read = readCell(layer);
   const where = (key) =>
     hasMap(layer)
-      ? `cell ${keyTold(layer, key)}, centre ${pointTold(centreOf(layer.key_frame, layer.keys, key))}`
+      ? `cell ${keyTold(layer, key)}, centre ${pointTold(centreOf(partNow(layer).key_frame, layer.keys, key))}`
       : `channel ${key[2]} of ${layer.keys[2]}`;
   const share = (weight) => (limit ? `${digits((100 * weight) / limit)} % of the largest` : "all are 0");
   part.reading.textContent = "";
   part.largest.replaceChildren();
   if (!weights) return;
+  const read = readCell(layer);
   const weight = weights[flat(read, layer.keys)];
   part.reading.textContent = `${digits(weight)} (${share(weight)}) at ${where(read)}`;
   part.reading.dataset.weight = weight;

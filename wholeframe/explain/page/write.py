@@ -13,8 +13,9 @@ from wholeframe.explain.page.pictures import LONGEST, LONGEST_FRAME, as_text
 from wholeframe.explain.page.template import rendered
 from wholeframe.explain.recording import Recording
 from wholeframe.messages import shown
+from wholeframe.surgery.placement import grid_text
 
-SCRIPTS = ("numbers.js", "drawing.js", "words.js", "page.js")
+SCRIPTS = ("numbers.js", "drawing.js", "words.js", "page.js", "input.js")
 COLOURS = {"weights": "cividis", "signed": "RdBu_r"}
 """Both keep their order for colour-blind readers."""
 
@@ -37,13 +38,18 @@ def write_page(
         notes: further sentences for the page, such as that the weights are random.
 
     Raises:
-        ValueError: no block of the network has a map for this input.
+        ValueError: no block of the network has a map for this input, or the picture has other axes.
     """
     file.write_text(html_page(recording, picture, name=name, model=model, notes=notes), encoding="utf-8")
 
 
 def html_page(recording: Recording, picture: np.ndarray, *, name: str, model: str, notes: Sequence[str] = ()) -> str:
     """The text of the page; see `write_page`."""
+    if picture.ndim != len(recording.size) + 1:
+        raise ValueError(
+            f"a picture of shape {picture.shape} does not show an input of {grid_text(recording.size)}; give the "
+            "photograph (h, w, 3) of an image, or the frames (t, h, w, 3) of a clip"
+        )
     factors = tuple(new / old for new, old in zip(picture.shape[:-1], recording.size, strict=True))
     layers, left_out = layers_of(recording, factors)
     return rendered(
@@ -81,9 +87,10 @@ def _data(layers: Sequence[Layer], picture: np.ndarray) -> dict[str, Any]:
 
 def _times(layer: dict[str, Any], frames: int) -> list[float]:
     """The times that a layer has panels for: the centres of its cells in time, within the clip."""
-    grid, frame = max((layer["keys"], layer["key_frame"]), (layer["grid"], layer["frame"]), key=lambda pair: pair[0][0])
-    (start, end), cells = frame[0], grid[0]
-    return [min(max(start + (end - start) * (cell + 0.5) / cells, 0.0), frames - 0.5) for cell in range(cells)]
+    cells = max(layer["grid"][0], 1 if layer["kind"] == "channel" else layer["keys"][0])
+    ends = {tuple(part["frame"][0]) for part in layer["parts"]}
+    centres = {start + (end - start) * (cell + 0.5) / cells for start, end in ends for cell in range(cells)}
+    return sorted({min(max(centre, 0.0), frames - 0.5) for centre in centres})
 
 
 def _colours(name: str) -> list[list[int]]:
