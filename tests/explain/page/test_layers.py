@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from rounding import bound
 from torch import nn
 
 from wholeframe.blocks import CGNL, GlobalContext, GSoPChannel, NonLocal, SqueezeExcite
+from wholeframe.explain.frame import Frame
 from wholeframe.explain.page import layers
 from wholeframe.explain.page.layers import as_data, layers_of, says
 from wholeframe.explain.page.packed import unpacked
@@ -147,4 +149,60 @@ def test_a_block_that_does_not_run_is_named():
     network.__class__ = Idle
     found, notes = layers_of(Recording(network.eval(), torch.randn(1, 3, 24, 32)), ONE)
     assert [layer.found.site for layer in found] == ["b"]
-    assert notes == ["These blocks do not run for this input: d."]
+    assert notes == ["These blocks do not run for this input and have no map: d."]
+
+
+def in_parts(recording, *frames, regions=False):
+    """The recording, as if the block saw these parts of the input one by one; each with another content."""
+    (run,) = recording.runs
+    x = torch.cat([run.seen.x * (part + 1) for part in range(len(frames))])
+    seen = run.seen._replace(x=x, frames=frames, regions=regions, parts=not regions)
+    recording.runs = [replace(run, seen=seen)]
+    return recording
+
+
+LEFT, RIGHT = Frame(((0, 24), (0, 16))), Frame(((0, 24), (16, 32)))
+
+
+@pytest.mark.parametrize("regions", [True, False])
+def test_every_part_has_its_rows(regions):
+    recording = in_parts(recorded({"b": PAIRWISE}), LEFT, RIGHT, regions=regions)
+    ((layer,), _) = layers_of(recording, (1.0, 2.0))
+    rows, block, x = stored(layer), recording.runs[0].block, recording.runs[0].seen.x
+    assert rows.shape == (2 * 48, 48)
+    for part in (0, 1):
+        with torch.no_grad():
+            exact = block.attention(x[part : part + 1], list(range(48)))[0].flatten(1).numpy()
+        assert abs(rows[part * 48 : (part + 1) * 48] - exact).max() <= layer.rows.error + 1e-6
+    assert [part["frame"] for part in as_data(layer)["parts"]] == [
+        [(0, 1), (0, 24), (0, 32)],
+        [(0, 1), (0, 24), (32, 64)],
+    ]
+    assert layer.objects == regions
+    assert ("2 regions that the detector has chosen" if regions else "2 parts of the input") in says(layer)[2]
+
+
+def test_a_map_without_a_query_has_a_row_per_part():
+    ((layer,), _) = layers_of(in_parts(recorded({"b": GlobalContext}), LEFT, RIGHT), ONE)
+    rows = stored(layer)
+    assert rows.shape == (2, 48) and abs(rows[0] - rows[1]).max() > 1e-4
+
+
+def test_the_covariance_of_several_parts_is_left_out_and_named():
+    ((layer,), _) = layers_of(in_parts(recorded({"b": GSoPChannel}), LEFT, RIGHT), ONE)
+    assert layer.covariance is None and "one per part, is not on this page" in says(layer)[-1]
+
+
+def test_frames_that_a_network_sees_one_by_one():
+    """A network for images on the frames of a clip: one part per frame, each as long as its frame."""
+
+    class Frames(Net):
+        def forward(self, clip):
+            return super().forward(clip[0].transpose(0, 1))
+
+    network = Frames()
+    insert(network, PAIRWISE, at="b", example=(clip := torch.randn(1, 3, 4, 8, 12)))
+    ((layer,), _) = layers_of(Recording(network.eval(), clip), (1.0, 1.0, 1.0))
+    data = as_data(layer)
+    assert [tuple(part["frame"][0]) for part in data["parts"]] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+    assert data["grid"] == [1, 2, 3] and stored(layer).shape == (4 * 6, 6)

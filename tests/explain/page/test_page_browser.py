@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rounding import bound
 from torch import nn
 
 from wholeframe.blocks import CBAM, CGNL, GlobalContext, GSoPChannel, NonLocal
+from wholeframe.explain.frame import Frame
 from wholeframe.explain.page import layers, write_page
 from wholeframe.explain.page.server import PageServer
 from wholeframe.explain.recording import Recording
@@ -353,6 +355,58 @@ def test_blocks_of_every_kind(opened, kinds_page):
     until(page, "chosen.layer === 1 && !part.matrix.hidden")
     page.locator("#covariance").hover(position={"x": 1, "y": 1})
     assert page.inner_text("#matrix-said").endswith("of channels 0 and 0")
+
+
+@pytest.fixture(scope="module")
+def regions_page(tmp_path_factory):
+    """Two regions of the picture, each seen by itself, with a gap between them."""
+    recording, picture = planted()
+    (run,) = recording.runs
+    frames = Frame(((0, 64), (0, 24))), Frame(((0, 64), (40, 64)))
+    seen = run.seen._replace(x=torch.cat([run.seen.x, -run.seen.x]), frames=frames, regions=True)
+    recording.runs = [replace(run, seen=seen)]
+    file = tmp_path_factory.mktemp("page") / "regions.html"
+    write_page(file, recording, picture, name="regions", model="planted")
+    return file.as_uri(), recording
+
+
+def test_regions_are_seen_one_by_one(opened, regions_page):
+    address, recording = regions_page
+    page = opened(address)
+    for x in (10, 50):
+        click(page, "#stage", 12, x)
+        (record,) = recording.attention((12, x))
+        assert f"cell {record.cell} of 8 x 8" in page.inner_text("#query")
+        assert weight_read(page) == pytest.approx(record.weights[record.cell].item(), abs=1e-3)
+    click(page, "#stage", 12, 32)
+    assert page.inner_text("#query") == "pixel y 12, x 32; outside the regions that this block sees"
+    assert page.inner_text("#reading") == "" and page.locator("#largest li").count() == 0
+    for _ in range(3):  # One cell of 3 pixels each, into the second region.
+        page.keyboard.press("ArrowRight")
+    assert page.inner_text("#query").endswith("x 41; cell (1, 0) of 8 x 8")
+
+
+def test_frames_are_seen_one_by_one(opened, tmp_path):
+    """A network for images on the frames of a clip: the map is that of the frame of the query."""
+
+    class Frames(Planted):
+        def forward(self, clip):
+            return super().forward(clip[0].transpose(0, 1))
+
+    x = torch.randn(1, 3, 4, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    network = Frames(2)
+    insert(network, partial(NonLocal, kind="gaussian"), at="0", example=x)
+    recording = Recording(network.eval(), x)
+    picture = np.full((4, SIDE, SIDE, 3), 128, np.uint8)
+    write_page(tmp_path / "a.html", recording, picture, name="frames", model="frames")
+    page = opened((tmp_path / "a.html").as_uri())
+    for frame, key in ((2, None), (3, "."), (2, ","), (1, ",")):
+        if key:
+            page.keyboard.press(key)
+        (record,) = recording.attention((frame, 36, 36))
+        assert page.inner_text("#query").startswith(f"frame {frame}, ")
+        assert weight_read(page) == pytest.approx(record.weights[0, 4, 4].item(), abs=1e-3)
+        assert page.locator("#largest li").count() == 5
 
 
 def test_brackets_go_round_the_blocks(opened, kinds_page):

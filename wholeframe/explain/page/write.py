@@ -78,7 +78,7 @@ def _data(layers: Sequence[Layer], picture: np.ndarray) -> dict[str, Any]:
     return {
         "clip": clip,
         "size": frames.shape[1:3],
-        "start": [side / 2 for side in frames.shape[:3]],
+        "start": [side // 2 + 0.5 for side in frames.shape[:3]],
         "pictures": [{"time": time, "source": as_text(Image.fromarray(frames[time]), longest)} for time in kept],
         "colours": {use: _colours(name) for use, name in COLOURS.items()},
         "layers": drawn,
