@@ -19,8 +19,8 @@ from wholeframe.messages import did_you_mean, listed
 from wholeframe.surgery.placement import grid_text
 from wholeframe.surgery.probe import evaluating
 
-ROWS = 2**24
-"""weights that `rows` computes at a time: 64 MiB of them"""
+NUMBERS = 2**24
+"""of `rows`: queries times keys times channels at a time, which a Euclidean distance holds: 64 MiB of them"""
 
 REASONS = {
     "elsewhere": "no region that the head of the detector looks at contains the query {at}, so these blocks have no "
@@ -138,7 +138,7 @@ class Recording:
         (run, *_) = self._chosen(site)
         grid = run.seen.x.shape[2:]
         index = [ops.flat_index(tuple(map(int, cell)), grid) for cell in cells]
-        step = max(ROWS // math.prod(grid), 1)
+        step = max(NUMBERS // math.prod(run.seen.x.shape[1:]), 1)
         parts = []
         with evaluating(run.block):
             for start in range(0, len(index), step):
