@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
+from wholeframe.explain.frame import Frame
 from wholeframe.explain.pictures.moving import draw_moving, refuse_moving
 
 av = pytest.importorskip("av")
@@ -34,6 +35,16 @@ def test_the_map_is_there_at_its_time(tmp_path, one, suffix):
     yellow = [int(((each[..., 0] > 200) & (each[..., 1] > 200) & (each[..., 2] < 110)).sum()) for each in drawn]
     assert len(drawn) == 8
     assert [count > yellow[0] + 1000 for count in yellow] == [number in (4, 5) for number in range(8)]
+
+
+def test_a_part_of_the_clip_has_no_map_at_other_times(tmp_path, view, clip, planted):
+    """A block that sees one frame at a time: the map of the frame of the query, from 3 to 4."""
+    part = Frame(((3, 4), (0, 32), (0, 32)))
+    found = planted((0, 1, 1), (1, 4, 4), cell=(0, 2, 2), key_frame=part, frame=part, region=True)
+    draw_moving([view(clip, [found])], tmp_path / "a.mp4")
+    drawn = frames(tmp_path / "a.mp4")
+    yellow = [int(((each[..., 0] > 200) & (each[..., 1] > 200) & (each[..., 2] < 110)).sum()) for each in drawn]
+    assert [count > yellow[0] + 1000 for count in yellow] == [number == 3 for number in range(8)]
 
 
 def test_the_query_is_marked_in_its_frame(tmp_path, one):

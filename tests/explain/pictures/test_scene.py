@@ -31,3 +31,8 @@ def test_of_a_map_that_depends_on_no_query_the_first_is_taken(view, photograph, 
     gates = record(torch.ones(8), "channel", site="a")
     found = view(photograph, [shared, gates, own], [shared, gates], [shared, gates, own]).blocks()
     assert [(list(each), next(iter(each.values())).site) for each in found] == [([0], "a"), ([0], "a"), ([0, 2], "b")]
+
+
+def test_several_maps_of_a_kind_are_kept(view, photograph, record):
+    two = [record(torch.ones(4, 4)), record(torch.zeros(4, 4))]
+    assert [float(each[1].weights.sum()) for each in view(photograph, two, two).blocks()] == [16, 0]
