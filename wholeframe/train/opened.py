@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wholeframe.data.images import MEAN, STD, read_image, whole_image
 from wholeframe.data.video.crops import fixed_crops, normalised
+from wholeframe.data.video.sampling import Sampling
 from wholeframe.explain.found import refuse_thin
 from wholeframe.messages import did_you_mean, shown
 from wholeframe.models.build import BACKBONES, create_backbone
@@ -28,6 +29,9 @@ from wholeframe.train.predict_objects import as_input, is_detector, objects_of_m
 from wholeframe.train.run import Run
 
 Kind = Literal["image", "clip", "detector"]
+
+LONGEST = 16
+"""the most that a photograph may be longer than wide, because its shorter side is scaled up"""
 
 
 class Given(NamedTuple):
@@ -152,9 +156,15 @@ def _named(name: str, detects: bool) -> Opened:
             f"there is neither a run folder nor a network {shown(name)!r}{did_you_mean(name, MODELS)} (`wholeframe "
             "models` lists all)"
         )
-    clips = name in MODELS and len(MODELS[name].input) == 4
-    side = _config(network).get("input_size", (3, 224, 224))[-1]
-    spec = Objects() if detects else clips_of(name) if clips else Images(size=side)
+    bare = name.rpartition("/")[2]
+    if detects:
+        spec = Objects()
+    elif name in MODELS and len(MODELS[name].input) == 4:
+        spec = clips_of(name)
+    elif not name.startswith("timm/") and bare in torchvision.models.list_models(module=torchvision.models.video):
+        spec = Clips(Sampling(16, 4), size=112 if bare.endswith("_18") else 224, colours="torchvision")
+    else:
+        spec = Images(size=_config(network).get("input_size", (3, 224, 224))[-1])
     said = f"{name} has random weights; give a run or --weights FILE"
     return Opened(name, network.eval(), *_input(spec, network), untrained=said)
 
@@ -169,6 +179,11 @@ def _reader(spec: Any, network: nn.Module) -> Callable[[Path], Given]:
 
     def image(file: Path) -> Given:
         photo = read_image(file)
+        if max(photo.size) > LONGEST * min(photo.size):
+            raise ValueError(
+                f"'{shown(file)}' has {photo.width} x {photo.height} pixels, and its shorter side is scaled to "
+                f"{spec.size}: the longer one would be more than {LONGEST} times that; cut out a part"
+            )
         whole = whole_image(spec.size)(photo)[None]
         if whole.shape[2] == whole.shape[3] or _runs(network, whole):
             return Given(whole, np.asarray(photo))
