@@ -16,7 +16,7 @@ COMMANDS = {
     "train": "train a recipe on a folder of images or videos, into a run folder",
     "evaluate": "accuracy or mAP of a trained run on a labelled folder; per-sample predictions are saved",
     "predict": "the most probable classes of images or videos, or the objects that a detector finds",
-    "explain": "draw the attention of the blocks of a trained run, from one pixel of an image",
+    "explain": "draw what the blocks of a network look at, from chosen positions of a photograph or a clip",
     "curves": "draw the learning curves of runs over each other: error and loss by epoch",
     "bench": "time and memory of the blocks, compared with other implementations",
     "blocks": "list the blocks: equation, source, parameters, multiply-adds",

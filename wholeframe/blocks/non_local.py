@@ -324,7 +324,8 @@ class NonLocal(Recorded):
     def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
         """The weights of chosen queries; of the kinds that are no distribution, divided by their sum of magnitudes."""
         weights, rule = self.attention(x, query), DISPLAYED.get(self.kind)
-        return (Look("pairwise", weights if rule is None else of_magnitude_one(weights), rule),)
+        shown = weights if rule is None else of_magnitude_one(weights)
+        return (Look("pairwise", shown, rule, window=ops.pool_window(self.pool, x.ndim - 2)),)
 
     def _attention_in_parts(self, x, index):
         """Weights of each query over the keys of its own part, placed in the grid of all keys."""

@@ -194,19 +194,19 @@ def _view(
         found.append([each.scaled(given.factors) for each in maps])
         notes += said
     depends = any(each.cell is not None for maps in found for each in maps)
-    labels = [_label(query, number, len(queries)) if depends else "" for number, query in enumerate(queries, 1)]
+    labels = [_label(*each, len(queries)) if depends else _noun(network) for each in enumerate(queries, 1)]
     if depends and not options.query:
         where = "at the centre" if len(queries) == 1 else "spread over the picture"
         notes.append(f"no --query is given, so the queries are {where}: {listed(map(at, queries), between='; ')}")
-    if len(options.files) > 1:
-        name = drawable(file.name, 40)
-        labels = [f"{name}: {label}" if label else name for label in labels]
+    title = network.name if options.against else file.name if len(options.files) > 1 else ""
+    if options.against and len(options.files) > 1:
+        labels = [f"{drawable(file.name)}\n{label}".strip() for label in labels]
     clip = network.kind == "clip"
     scene = Scene(given.picture if clip else given.picture[None], clip)
-    return View(scene, found, queries, labels, network.name if options.against else ""), notes
+    return View(scene, found, queries, labels, title), notes
 
 
-def _label(query: Pixel, number: int, count: int) -> str:
+def _label(number: int, query: Pixel, count: int) -> str:
     return f"query {number}: {at(query)}" if count > 1 else f"query {at(query)}"
 
 

@@ -166,7 +166,10 @@ class Recording:
         sizes = dict(zip(axes, own, strict=False))
         grid = tuple(sizes.get(axis, 1) if placed else 1 for axis in range(len(self.size)))
         frame = seen.frames[sample]
-        pixel = tuple(map(int, frame.centre((0,) * len(grid), (1,) * len(grid)))) if query is None else query
+        pixel = query
+        if pixel is None:
+            middle = frame if seen.regions or seen.parts else Frame.whole(self.size)
+            pixel = tuple(map(int, middle.centre((0,) * len(grid), (1,) * len(grid))))
         cell = frame.cell(pixel, grid)
         with evaluating(run.block):
             looks = looks_of(run.block, seen.x[sample : sample + 1], [ops.flat_index(cell, grid)])
@@ -190,7 +193,10 @@ class Recording:
             for axis, size in enumerate(grid):
                 if weights.ndim < len(grid) and size == 1:  # An axis that the batch of the block has.
                     weights = weights.unsqueeze(axis)
-            key_frame = keys_of(frame, grid, weights.shape)
+            window = look.window
+            if window is None or len(window) != len(grid):
+                window = tuple(cells // count for cells, count in zip(grid, weights.shape, strict=True))
+            key_frame = keys_of(frame, grid, weights.shape, window)
         return Attention(
             site=run.site,
             block=type(run.block).__name__,
@@ -235,11 +241,11 @@ def _nearest(frames: Sequence[Frame], pixel: Pixel) -> int:
     return min(range(len(frames)), key=lambda k: distance(frames[k]))
 
 
-def keys_of(frame: Frame, grid: Sequence[int], keys: Sequence[int]) -> Frame:
+def keys_of(frame: Frame, grid: Sequence[int], keys: Sequence[int], window: Sequence[int]) -> Frame:
     """The frame of pooled keys: each has a window of whole cells, and the last cells have no key if they fill none."""
     intervals = []
-    for (start, end), cells, count in zip(frame.intervals, grid, keys, strict=True):
-        covered = cells // count * count
+    for (start, end), cells, count, width in zip(frame.intervals, grid, keys, window, strict=True):
+        covered = width * count
         intervals.append((start, end if covered == cells else start + (end - start) * covered / cells))
     return Frame(tuple(intervals))
 

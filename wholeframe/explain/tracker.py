@@ -57,6 +57,8 @@ def _flat(values: Sequence[Any]) -> list[Any]:
 def _follow(
     func: Any, args: Any, kwargs: Any, places: dict[int, Place | None], outputs: Sequence[Tensor]
 ) -> list[Place | None]:
+    if all(0 in out.shape for out in outputs):  # as in a detector that finds nothing
+        return [None] * len(outputs)
     rule = rule_of(func._schema.name.removeprefix("aten::"))
     call = Call(func, args, kwargs, places)
     if rule is not None:

@@ -109,7 +109,7 @@ def paint_arrows(axis: Axes, film: Film, found: Attention, keys: Sequence[int]) 
         end = film.place(int(cell[0]) if film.scene.clip else 0, *centre[-2:])
         share = abs(float(weights[key])) / limit
         colour = POSITIVE if weights[key] >= 0 else NEGATIVE
-        width, alpha = 0.6 + 2.2 * share, 0.3 + 0.7 * share
+        width, alpha = 0.5 + 1.7 * share, 0.3 + 0.7 * share
         if math.dist(start, end) < 1:
             axis.plot(end[1], end[0], "o", color=colour, markersize=4 + 6 * share, alpha=alpha, zorder=3)
             continue
@@ -117,7 +117,7 @@ def paint_arrows(axis: Axes, film: Film, found: Attention, keys: Sequence[int]) 
             (start[1], start[0]),
             (end[1], end[0]),
             arrowstyle="-|>",
-            mutation_scale=6 + 6 * share,
+            mutation_scale=6 + 5 * share,
             linewidth=width,
             color=colour,
             alpha=alpha,

@@ -22,7 +22,6 @@ def paint_gates(axis: Axes, found: Attention) -> None:
     _with_margin(axis)
     axis.stairs(ordered, np.arange(count + 1) - 0.5, baseline=0, fill=True, color=BARS)
     axis.axhline(gates.mean(), color=INK, linewidth=1, linestyle=(0, (4, 2)))
-    axis.text(count - 0.5, gates.mean(), f"mean {gates.mean():.3g}", fontsize=7, ha="right", va="bottom", color=INK)
     axis.set_xlim(-0.5, count - 0.5)
     axis.margins(y=0.08)
     axis.set_xlabel("channel" if count <= BY_NUMBER else "channels, from the largest gate on", fontsize=8)
@@ -44,10 +43,11 @@ def paint_covariance(axis: Axes, found: Attention) -> None:
 
 
 def extremes(found: Attention, most: int = 3) -> str:
-    """The channels with the largest gates, and the range of all, in words."""
+    """The range and the mean of the gates, and the channels with the largest, in words."""
     gates = found.weights.numpy()
     order = np.argsort(-gates, kind="stable")[:most]
-    return f"largest at {', '.join(map(str, order))}; {gates.min():.3g} to {gates.max():.3g}"
+    figures = f"{gates.min():.3g} to {gates.max():.3g}, mean {gates.mean():.3g}"
+    return f"{figures}; largest: {', '.join(map(str, order))}"
 
 
 def _with_margin(axis: Axes) -> None:

@@ -13,6 +13,9 @@ from matplotlib.patches import Rectangle
 from wholeframe.explain.attention import Attention
 from wholeframe.explain.pictures.scene import QUERY
 
+LEGIBLE = 0.7
+"""inches of a bar below which its numbers would cover each other"""
+
 Interval = tuple[float, float]
 
 
@@ -73,7 +76,9 @@ def paint_edge(axis: Axes, intervals: Sequence[Interval]) -> None:
 def paint_bar(axis: Axes, colours: str | Colormap, norm: Normalize, inches: float = 0.16) -> None:
     """The scale, as tall as the picture, at its right."""
     axis.apply_aspect()  # Only then has the axis the width of its picture.
-    width = axis.get_position().width * axis.figure.get_figure(root=True).get_figwidth()
+    box, (across, down) = axis.get_position(), axis.figure.get_figure(root=True).get_size_inches()
+    width, height = box.width * across, box.height * down
     bar = axis.inset_axes((1 + 0.06 / width, 0, inches / width, 1))
-    axis.figure.colorbar(ScalarMappable(norm, colours), cax=bar)
+    ticks = None if height > LEGIBLE else [norm.vmin, norm.vmax] if height > LEGIBLE / 3 else [norm.vmax]
+    axis.figure.colorbar(ScalarMappable(norm, colours), cax=bar, ticks=ticks)
     bar.tick_params(labelsize=7, pad=1.5, length=2.5)

@@ -117,11 +117,14 @@ def _draw_map(axis: Axes, view: View, found: Attention, query: int) -> Moves:
     view.scene.fit(axis)
     paint_bar(axis, scale.colours, scale.norm)
 
+    start, end = found.key_frame.intervals[0]
+
     def move(frame: int) -> Sequence[Artist]:
         cell = found.key_frame.cell((frame, 0, 0), weights.shape)[0]
+        within = not found.region or start <= frame + 0.5 < end  # A part of the clip has no map at other times.
         picture.set_data(view.scene.in_grey(frame))
         heat.set_data(weights[cell])
-        heat.set_alpha(scale.alpha(weights[cell]))
+        heat.set_alpha(scale.alpha(weights[cell]) * within)
         return [picture, heat, *(cross if frame == view.queries[query][0] else ring)]
 
     return move

@@ -1,6 +1,7 @@
 """Which panels show a view: the photograph and a map per block; for several queries a strip per block."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from textwrap import fill
@@ -94,9 +95,13 @@ def _of_queries(view: View, found: Mapping[int, Attention], top: int | None) -> 
     if view.scene.clip:
         heads = {query: f"{head}, {label}" for query, label in labels.items()}
         return [panel for query, each in found.items() for panel in _of(view, each, heads[query], top=top)]
-    apart = f"; mean cosine distance of their maps {difference(records):.2g}" if len(records) > 1 else ""
-    maps = [panel for query, each in found.items() for panel in _of(view, each, labels[query], scale, query, top)]
-    return [_photograph(view, f"{head}\n{len(records)} queries{apart}", list(found)), *maps]
+    same = "one query" if len(records) == 1 else f"{len(records)} queries"
+    if len(records) > 1:
+        same += f"; mean cosine distance of their maps {difference(records):.2g}"
+    title = "\n".join(filter(None, (head, same, rule_of(records[0]))))
+    plain = {query: replace(each, rule=None) for query, each in found.items()}
+    maps = [panel for query, each in plain.items() for panel in _of(view, each, labels[query], scale, query, top)]
+    return [_photograph(view, title, list(found)), *maps]
 
 
 def _of(
@@ -108,7 +113,8 @@ def _of(
     clip, scale = view.scene.clip, scale or Scale.of([found])
     if found.cell is not None and (clip or top is not None):
         film, keys = Film.of(view.scene, found), strongest(found, top or STRONGEST)
-        text = f"the {len(keys)} strongest have {share_of(found, keys):.0%} of the weight of {what_of(found)}"
+        signs = "; amber is positive, blue negative" if Scale.of([found]).signed else ""
+        text = f"the {len(keys)} strongest have {share_of(found, keys):.0%} of the weight{signs}\n{what_of(found)}"
         return [Panel(f"{head}\n{text}", film.tall, partial(_draw_arrows, film, found, keys), wide=clip)]
     title = f"{head}\n{what_of(found)}"
     if clip:
@@ -124,8 +130,12 @@ def what_of(found: Attention) -> str:
     what = {"pairwise": f"{grid} keys", "shared": f"{grid}, one map for all queries", "position": f"{grid} gates"}
     region = " of the region" if found.region else ""
     equal = ", all weights are equal" if bool((found.weights == found.weights.reshape(-1)[0]).all()) else ""
-    rule = f"\n{fill(found.rule, ACROSS)}" if found.rule else ""
-    return what[found.kind] + region + equal + rule
+    return "\n".join(filter(None, (what[found.kind] + region + equal, rule_of(found))))
+
+
+def rule_of(found: Attention) -> str:
+    """What the weights are where they are not probabilities, in lines."""
+    return fill(found.rule, ACROSS) if found.rule else ""
 
 
 def name_of(found: Attention) -> str:
@@ -135,7 +145,7 @@ def name_of(found: Attention) -> str:
 
 def of_gates(found: Attention, head: str) -> Strip:
     """The panels of a block with a gate per channel."""
-    text = f"gates of {len(found.weights)} channels, {extremes(found)}"
+    text = f"gates of {len(found.weights)} channels\n{extremes(found)}"
     return [Panel(f"{head}\n{text}", LOWEST, partial(paint_gates, found=found)), *_of_covariance(found, head)]
 
 

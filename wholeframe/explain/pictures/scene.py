@@ -1,5 +1,6 @@
 """What a network looks at, and what its blocks attend to, in pixels of the picture."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,10 +80,13 @@ class View:
 
         A map that depends on no query is that of the first.
         """
-        found: dict[tuple[str, str], dict[int, Attention]] = {}
+        found: dict[tuple[str, str, int], dict[int, Attention]] = {}
         for query, records in enumerate(self.found):
+            seen: Counter[tuple[str, str]] = Counter()
             for each in records:
-                of_block = found.setdefault((each.site, each.kind), {})
+                number = seen[each.site, each.kind]  # A block may have several maps of a kind.
+                seen[each.site, each.kind] += 1
+                of_block = found.setdefault((each.site, each.kind, number), {})
                 if each.kind == "pairwise" or not of_block:
                     of_block[query] = each
         return list(found.values())
