@@ -14,7 +14,7 @@ from wholeframe.explain.attention import Attention
 from wholeframe.explain.frame import Frame
 from wholeframe.explain.page.packed import Packed, packed
 from wholeframe.explain.page.thinned import Grid, covered, middles, patches, steps, summed
-from wholeframe.explain.recording import Recording, Run, keys_of
+from wholeframe.explain.recording import Recording, Run
 from wholeframe.messages import counted
 from wholeframe.surgery.placement import grid_text
 from wholeframe.surgery.probe import evaluating
@@ -181,8 +181,8 @@ def as_data(layer: Layer) -> dict[str, Any]:
     for frame in layer.parts:
         part = {"frame": _three(covered(frame.intervals, found.grid, layer.step), (0, 1))}
         if not gates:
-            keys = keys_of(frame, found.grid, layer.keys)
-            part["key_frame"] = _three(covered(keys.intervals, layer.keys, layer.key_step), (0, 1))
+            keys = _keys_of(frame, found)
+            part["key_frame"] = _three(covered(keys, layer.keys, layer.key_step), (0, 1))
         parts.append(part)
     return {
         "site": found.site,
@@ -201,6 +201,17 @@ def as_data(layer: Layer) -> dict[str, Any]:
         "key_cells": _three(layer.keys, 1),
         "keys": _three(layer.keys if gates else patches(layer.keys, layer.key_step), 1),
     }
+
+
+def _keys_of(frame: Frame, found: Attention) -> list[tuple[float, float]]:
+    """The intervals of the keys of a part; they lie in its frame as those of the record lie in its own."""
+    intervals = []
+    for (start, end), (own, last), keys in zip(
+        frame.intervals, found.frame.intervals, found.key_frame.intervals, strict=True
+    ):
+        scale = (end - start) / (last - own)
+        intervals.append(tuple(start + (side - own) * scale for side in keys))
+    return intervals
 
 
 def _three(axes: Any, first: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """The HTML of a page: layers and pictures as data, in a template with its style and script inside."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,13 @@ ARROWS = {"image": 5, "clip": 20}
 
 
 def write_page(
-    file: Path, recording: Recording, picture: np.ndarray, *, name: str, model: str, notes: Sequence[str] = ()
+    file: str | os.PathLike[str],
+    recording: Recording,
+    picture: np.ndarray,
+    *,
+    name: str,
+    model: str,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the page of one photograph or clip as a single file that needs no network.
 
@@ -40,7 +47,7 @@ def write_page(
     Raises:
         ValueError: no block of the network has a map for this input, or the picture has other axes.
     """
-    file.write_text(html_page(recording, picture, name=name, model=model, notes=notes), encoding="utf-8")
+    Path(file).write_text(html_page(recording, picture, name=name, model=model, notes=notes), encoding="utf-8")
 
 
 def html_page(recording: Recording, picture: np.ndarray, *, name: str, model: str, notes: Sequence[str] = ()) -> str:
