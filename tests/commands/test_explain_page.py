@@ -48,6 +48,11 @@ def test_wrong_arguments(refused, run, arguments, told):
     assert told in refused("explain", run, *arguments)
 
 
+def test_a_network_without_blocks_is_not_served(refused):
+    told = refused("explain", "r18", "--serve")
+    assert "r18 has no block to look into; give a run or a network with blocks, such as r50_gc" in told
+
+
 def test_a_bad_file(refused, run, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     told = refused("explain", run, tmp_path / "bad.jpg", "-o", tmp_path / "a.html")

@@ -10,6 +10,7 @@ import torch
 import tyro
 
 from wholeframe.commands.writable import writable
+from wholeframe.explain.attention import outer_blocks
 from wholeframe.explain.page import html_page
 from wholeframe.explain.page.server import PageServer
 from wholeframe.explain.recording import Recording
@@ -96,6 +97,10 @@ def _serve(network: Opened, read: Read, file: Path | None) -> None:
     def answer(dropped: Path, name: str) -> str:
         return _page(network, read(network, dropped), name)
 
+    if not outer_blocks(network.network):
+        raise ValueError(
+            f"{shown(network.name)} has no block to look into; give a run or a network with blocks, such as r50_gc"
+        )
     first = None if file is None else _page(network, read(network, file), file.name)
     kind, accept = ("a clip", "video/*") if network.kind == "clip" else ("a photograph", "image/*")
     with PageServer(answer, model=network.name, kind=kind, accept=accept, first=first) as server:

@@ -109,7 +109,7 @@ def test_a_bad_file_is_refused_in_one_sentence_without_the_path_of_the_server(se
     status, told = sent(served, b"bad", name='"><b>.jpg')
     assert status == 422
     assert told == {"wrong": "'\"><b>.jpg' is not an image that can be decoded (cannot identify it)"}
-    assert not list(tmp_path.iterdir()), "the file that was dropped is left behind"
+    assert not list(tmp_path.iterdir()), "the file that was dropped is still there"
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_too_many_frames():
         steps((3000, 4, 4), (3000, 2, 2), 1000)
 
 
-def test_the_middle_of_each_patch_stands_for_it():
+def test_the_middle_of_each_patch_represents_it():
     assert middles((2, 5, 4), 3) == [(t, y, x) for t in (0, 1) for y in (1, 4) for x in (1, 3)]
     assert middles((2, 2), 1) == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert len(middles((7, 9), 2)) == math.prod(patches((7, 9), 2))

@@ -37,7 +37,7 @@ def patches(grid: Grid, step: int) -> Grid:
 
 
 def middles(grid: Grid, step: int) -> list[Grid]:
-    """The middle cell of every patch of queries, whose weights stand for the patch."""
+    """The middle cell of every patch of queries, whose weights represent the patch."""
     sides = [range(side) for side in grid[:-2]]
     sides += [
         [min(at * step + step // 2, side - 1) for at in range(count)]
