@@ -55,20 +55,17 @@ def compared(views: Sequence[View], top: int | None = None) -> list[Strip]:
     for site in dict.fromkeys(found.site for view in views for records in view.found for found in records):
         for query, label in enumerate(views[0].labels):
             there = [
-                (view, found[query])
+                (view, found)
                 for view in views
                 for found in view.blocks()
                 if query in found and found[query].site == site
             ]
             if not there:
                 continue
-            strip = [
-                panel
-                for view, found in there
-                for panel in _of(
-                    view, found, f"{drawable(view.title, LETTERS)}\n{name_of(found)}", number=query, top=top
-                )
-            ]
+            strip: Strip = []
+            for view, found in there:
+                head = [drawable(view.title, LETTERS), name_of(found[query]), *([label] if view.scene.clip else [])]
+                strip += _of(view, found[query], "\n".join(filter(None, head)), number=query, top=top)
             if not views[0].scene.clip:
                 strip.insert(0, _photograph(there[0][0], label, [query]))
             strips.append(strip)
@@ -130,7 +127,13 @@ def what_of(found: Attention) -> str:
     what = {"pairwise": f"{grid} keys", "shared": f"{grid}, one map for all queries", "position": f"{grid} gates"}
     region = " of the region" if found.region else ""
     equal = ", all weights are equal" if bool((found.weights == found.weights.reshape(-1)[0]).all()) else ""
-    return "\n".join(filter(None, (what[found.kind] + region + equal, rule_of(found))))
+    return "\n".join(filter(None, (what[found.kind] + region + equal + not_finite(found), rule_of(found))))
+
+
+def not_finite(found: Attention) -> str:
+    """The end of a sentence about weights that are not numbers, which are drawn as no weight."""
+    lost = int((~found.weights.isfinite()).sum())
+    return f", {lost} of {found.weights.numel()} weights are not finite" if lost else ""
 
 
 def rule_of(found: Attention) -> str:
@@ -145,7 +148,7 @@ def name_of(found: Attention) -> str:
 
 def of_gates(found: Attention, head: str) -> Strip:
     """The panels of a block with a gate per channel."""
-    text = f"gates of {len(found.weights)} channels\n{extremes(found)}"
+    text = f"gates of {len(found.weights)} channels{not_finite(found)}\n{extremes(found)}"
     return [Panel(f"{head}\n{text}", LOWEST, partial(paint_gates, found=found)), *_of_covariance(found, head)]
 
 
