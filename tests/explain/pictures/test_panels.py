@@ -88,10 +88,17 @@ def test_two_networks_are_next_to_each_other(view, photograph, record):
     c = [record(softmax(4, 4), site="b"), record(softmax(4, 4), site="c")]
     strips = titles(compared([view(photograph, a, title="one"), view(photograph, c, title="two")]))
     assert strips == [
-        ["query 1", "one\nNonLocal at a\n4 x 4 keys"],
+        ["query 1", "one\nNonLocal at a\n4 x 4 keys", "two\nNonLocal at c\n4 x 4 keys"],
         ["query 1", "one\nNonLocal at b\n4 x 4 keys", "two\nNonLocal at b\n4 x 4 keys"],
-        ["query 1", "two\nNonLocal at c\n4 x 4 keys"],
     ]
+
+
+def test_a_network_with_more_sites(view, photograph, record):
+    few = view(photograph, [record(softmax(4, 4), site="a")], title="few")
+    many = view(photograph, [record(softmax(4, 4), site=site) for site in "xyza"], title="many")
+    for pair in ((few, many), (many, few)):
+        sites = sorted(panel.title.split("\n")[1] for strip in compared(pair) for panel in strip[1:])
+        assert sites == sorted(f"NonLocal at {site}" for site in "aaxyz")
 
 
 def test_two_networks_and_two_queries(view, clip, photograph, record):
