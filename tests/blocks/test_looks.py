@@ -18,10 +18,15 @@ MAKERS = {name: lambda name=name: BLOCKS[name].make(C, **SMALL.get(name, {})) fo
     "gc_mean": lambda: GlobalContext(C, context="mean"),
 }
 KINDS = {
-    **dict.fromkeys([name for name in BLOCKS if name.startswith(("nl", "cgnl"))], ["pairwise"]),
-    **dict.fromkeys(["snl", "gc"], ["shared"]),
-    **dict.fromkeys(["se", "ese", "eca", "gsop_channel"], ["channel"]),
-    **dict.fromkeys(["gsop_position", "gather_excite"], ["position"]),
+    **{name: ["pairwise"] for name in BLOCKS if name.startswith(("nl", "cgnl"))},
+    "snl": ["shared"],
+    "gc": ["shared"],
+    "se": ["channel"],
+    "ese": ["channel"],
+    "eca": ["channel"],
+    "gsop_channel": ["channel"],
+    "gsop_position": ["position"],
+    "gather_excite": ["position"],
     "cbam": ["channel", "position"],
     "gsop": ["channel", "position"],
     "bat": ["pairwise"],
@@ -51,7 +56,8 @@ def test_every_block_shows_maps_of_its_kinds(name):
             assert look.weights.min() >= 0
             assert torch.allclose(look.weights.flatten(-2).sum(dim=-1), torch.ones((), dtype=torch.float64))
         elif look.kind == "pairwise":
-            assert torch.allclose(look.weights.abs().flatten(-2).sum(dim=-1), torch.ones((), dtype=torch.float64))
+            totals = look.weights.abs().flatten(-2).sum(dim=-1)
+            assert totals.any() and torch.allclose(totals, (totals > 0).double())  # ReLUs of a query may all be zero.
 
 
 @pytest.mark.parametrize("name", ["se", "ese", "eca", "gsop_channel", "cbam", "gsop_position", "gather_excite"])

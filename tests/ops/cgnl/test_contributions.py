@@ -22,14 +22,13 @@ def test_the_compact_way_is_the_definition(kernel, groups):
     ours, dense = (way(*maps(), groups, kernel, **options) for way in (contributions, dense_contributions))
     assert ours.shape == (B, Q, N)
     # The sum is divided by |y|^2, whose rounding depends on what cancels in y.
-    agree(
-        ours, dense, D * N, moved=moved(lambda *given: dense_contributions(*given, groups, kernel, **options), *maps())
-    )
+    shift = moved(lambda *given: dense_contributions(*given, groups, kernel, **options), *maps())
+    agree(ours, dense, D * N, moved=shift)
 
 
 @pytest.mark.parametrize("kernel", ops.KERNELS)
 def test_a_map_sums_to_one_and_its_terms_to_the_output(kernel):
-    """y of a query with the value of one position alone is the part of that position: the sum is linear in the value."""
+    """The part of a position is y with the value of this position alone, because y is linear in the value."""
     theta, phi, value = maps(1)
     weights = contributions(theta, phi, value, GROUPS, kernel, gamma=0.3, order=2)
     assert torch.allclose(weights.sum(dim=2), torch.ones(B, Q, dtype=torch.float64), rtol=0, atol=1e-12)
