@@ -1,12 +1,14 @@
 """MODEL of the commands: runs, their checkpoints, and named networks; and how a file becomes an input."""
 
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import wholeframe as wf
 from wholeframe.commands import train
 from wholeframe.explain.recording import Recording
 from wholeframe.train.opened import open_model
@@ -49,7 +51,7 @@ def test_a_run_and_its_checkpoints(run, photo):
     assert bottom == found.frame.intervals[0][1] * 1.25
 
 
-def test_a_weights_file_takes_the_name_of_its_network(run, tmp_path):
+def test_a_weights_file_takes_the_name_of_its_network(run, photo, tmp_path):
     network = open_model("small").network
     torch.save(network.state_dict(), tmp_path / "small.pt")
     with pytest.raises(
@@ -58,6 +60,11 @@ def test_a_weights_file_takes_the_name_of_its_network(run, tmp_path):
         open_model(str(tmp_path / "small.pt"))
     opened = open_model("small", str(tmp_path / "small.pt"))
     assert same_weights(opened.network, network) and opened.untrained is None
+    wf.insert(network, partial(wf.NonLocal, init="random"), "stage2")
+    torch.save(network.state_dict(), tmp_path / "blocks.pt")
+    restored = open_model("small", str(tmp_path / "blocks.pt"))
+    assert same_weights(restored.network, network) and restored.untrained is None
+    assert Recording(restored.network, restored.read(photo).x).sites == ("stage2.5",)
     copy = shutil.copy(run / "last.ckpt", tmp_path / "copy.ckpt")
     with pytest.raises(ValueError, match=r"copy\.ckpt' holds weights and not which network"):
         open_model(str(copy))

@@ -20,11 +20,14 @@ from wholeframe.explain.found import refuse_thin
 from wholeframe.messages import did_you_mean, shown
 from wholeframe.models.build import BACKBONES, create_backbone
 from wholeframe.models.zoo import MODELS, create_model
+from wholeframe.surgery.classifier import classifier
+from wholeframe.surgery.placement import in_block
+from wholeframe.surgery.restore import restore
 from wholeframe.train.initial_weights import state_of
 from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.inputs.images import Images
 from wholeframe.train.inputs.objects import Objects
-from wholeframe.train.predict import Predictor, clips_of, of_model
+from wholeframe.train.predict import IMAGENET, Predictor, clips_of, of_model
 from wholeframe.train.predict_objects import as_input, is_detector, objects_of_model
 from wholeframe.train.run import Run
 
@@ -87,7 +90,9 @@ def open_model(text: str, weights: str | None = None) -> Opened:
         text: a run folder of `wholeframe train`, a checkpoint in one, a network of `wholeframe models`,
             torchvision/NAME or timm/NAME.
         weights: of a run, `"last"` (default) or `"best"`; of a name, a file of weights or a run folder, or `"DEFAULT"`
-            or another name for those of its library. None leaves the weights of a name random, and `untrained` says so.
+            or another name for those of its library. A file that `torch.save` made of a network with inserted blocks
+            has a record of them, and they are inserted again. None leaves the weights of a name random, and
+            `untrained` says so.
 
     Raises:
         ValueError: the path is not a run or a checkpoint of one, the name is unknown, or the weights do not fit.
@@ -107,6 +112,8 @@ def open_model(text: str, weights: str | None = None) -> Opened:
         if detects:
             found = objects_of_model(text, weights)
             return Opened(text, found.network, "detector", _reader(Objects(), found.network), found.classes)
+        if Path(weights).is_file() and (restored := _restored(text, Path(weights))) is not None:
+            return Opened(text, restored, *_input(_spec(text, restored, detects), restored))
         predictor = of_model(text, weights)
         network = predictor.network.eval()
         if Path(weights).exists():
@@ -156,17 +163,34 @@ def _named(name: str, detects: bool) -> Opened:
             f"there is neither a run folder nor a network {shown(name)!r}{did_you_mean(name, MODELS)} (`wholeframe "
             "models` lists all)"
         )
+    said = f"{name} has random weights; give a run or --weights FILE"
+    return Opened(name, network.eval(), *_input(_spec(name, network, detects), network), untrained=said)
+
+
+def _spec(name: str, network: nn.Module, detects: bool) -> Objects | Clips | Images:
+    """How a named network takes a file."""
     bare = name.rpartition("/")[2]
     if detects:
-        spec = Objects()
-    elif name in MODELS and len(MODELS[name].input) == 4:
-        spec = clips_of(name)
-    elif not name.startswith("timm/") and bare in torchvision.models.list_models(module=torchvision.models.video):
-        spec = Clips(Sampling(16, 4), size=112 if bare.endswith("_18") else 224, colours="torchvision")
-    else:
-        spec = Images(size=_config(network).get("input_size", (3, 224, 224))[-1])
-    said = f"{name} has random weights; give a run or --weights FILE"
-    return Opened(name, network.eval(), *_input(spec, network), untrained=said)
+        return Objects()
+    if name in MODELS and len(MODELS[name].input) == 4:
+        return clips_of(name)
+    if not name.startswith("timm/") and bare in torchvision.models.list_models(module=torchvision.models.video):
+        return Clips(Sampling(16, 4), size=112 if bare.endswith("_18") else 224, colours="torchvision")
+    return Images(size=_config(network).get("input_size", (3, 224, 224))[-1])
+
+
+def _restored(name: str, file: Path) -> nn.Module | None:
+    """A named backbone with the blocks that the file has a record of; None for a file without further blocks."""
+    state = state_of(file)
+    network = create_backbone(name, IMAGENET)
+    if not any(in_block(key) and key not in network.state_dict() for key in state):
+        return None
+    layer = classifier(network)
+    key = next(f"{path}.weight" for path, module in network.named_modules() if module is layer)
+    if key in state and len(state[key]) != IMAGENET:
+        network = create_backbone(name, len(state[key]))
+    restore(network, file)
+    return network.eval()
 
 
 def _input(spec: Any, network: nn.Module) -> tuple[Kind, Callable[[Path], Given]]:
