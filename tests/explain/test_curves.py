@@ -1,4 +1,4 @@
-"""Learning curves: what is drawn of each training, and in which strokes."""
+"""Learning curves: the lines of each training, and their strokes."""
 
 import numpy as np
 import pytest

@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths, from the last folder on, that tell the folders apart."""
+    """The shortest ends of the paths, from the last folder on, that distinguish the folders."""
     paths = [folder.resolve().parts for folder in folders]
     for index, path in enumerate(paths):
         if path in paths[:index]:

@@ -14,7 +14,7 @@ from wholeframe.commands.writable import writable
 from wholeframe.data.raster import is_raster
 from wholeframe.explain.figures import drawable
 from wholeframe.explain.pictures.draw import draw_strips
-from wholeframe.explain.pictures.moving import draw_moving, refuse_moving
+from wholeframe.explain.pictures.moving import SUFFIXES, draw_moving, refuse_moving
 from wholeframe.explain.pictures.panels import compared, strips_of
 from wholeframe.explain.pictures.scene import Pixel, Scene, View, spread
 from wholeframe.explain.pictures.words import at, described
@@ -23,7 +23,7 @@ from wholeframe.messages import listed, shown
 from wholeframe.train.limits import at_least
 from wholeframe.train.opened import Given, Opened, open_model
 
-PICTURE, MOVING = ".png", (".gif", ".mp4")
+PICTURE = ".png"
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class Options:
             if (value := getattr(self, name)) is not None:
                 at_least(name, value, 1, 6 if name == "queries" else 20)
         kind = self.out.suffix.lower()
-        if kind not in (PICTURE, *MOVING):
+        if kind not in (PICTURE, *SUFFIXES):
             raise ValueError(
                 f"a picture is written as PNG, and of a clip also as GIF or MP4: give -o "
                 f"{shown(self.out.with_suffix(PICTURE))}"
             )
-        if kind in MOVING and self.top is not None:
+        if kind in SUFFIXES and self.top is not None:
             raise ValueError(f"--top {self.top} draws arrows, and a moving picture has heat maps; give -o with .png")
         for file in self.files:
             if self.out.resolve() == file.resolve():
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> None:
             row.append(view)
             notes |= dict.fromkeys(said)
         views.append(row)
-    if options.out.suffix.lower() in MOVING:
+    if options.out.suffix.lower() in SUFFIXES:
         draw_moving([view for row in views for view in row], options.out)
     elif options.against is not None:
         draw_strips([strip for row in views for strip in compared(row, options.top)], options.out)
@@ -115,7 +115,7 @@ def _networks(options: Options) -> list[Opened]:
         torch.manual_seed(0)
         first = open_model(options.model, options.weights)
         others = [] if options.against is None else [open_model(options.against)]
-    moving = options.out.suffix.lower() in MOVING
+    moving = options.out.suffix.lower() in SUFFIXES
     if moving and first.kind != "clip":
         raise ValueError(
             f"{shown(first.name)} takes photographs, which do not move; give -o "
@@ -186,7 +186,7 @@ def _queries(options: Options, size: Sequence[int], file: Path) -> list[Pixel]:
 def _view(
     options: Options, network: Opened, given: Given, queries: Sequence[Pixel], file: Path
 ) -> tuple[View, list[str]]:
-    """What a network looks at in one file, and what is to be said of it."""
+    """What a network looks at in one file, and the sentences about it."""
     recording = Recording(network.network, given.x)
     found, notes = [], []
     for query in queries:

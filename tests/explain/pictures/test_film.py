@@ -60,7 +60,7 @@ def test_a_stronger_key_has_a_wider_arrow(clip, record):
     assert widths == sorted(widths, reverse=True) and len(set(widths)) == 3
 
 
-def test_the_cell_of_the_query_itself_is_a_dot(clip, planted):
+def test_the_cell_of_the_query_itself_has_no_arrow(clip, planted):
     found = planted((1, 4, 3), (4, 8, 8), cell=(1, 4, 3))
     assert arrows(Film.of(clip, found), found, strongest(found)) == ([], [])
 

@@ -5,6 +5,7 @@ import torch
 from rounding import bound
 
 from wholeframe.explain.pictures.panels import compared, difference, strips_of
+from wholeframe.explain.pictures.sheet import lay_out
 
 
 def titles(strips):
@@ -66,6 +67,16 @@ def test_equal_weights_are_said(view, photograph, record):
     assert strip[1].title.endswith("3 x 3 keys, all weights are equal")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_said(view, photograph, record, value):
+    weights = softmax(3, 3)
+    weights[0, 0] = value
+    for top in (None, 5):
+        (strip,) = strips_of(view(photograph, [record(weights)]), top)
+        assert strip[1].title.endswith("3 x 3 keys, 1 of 9 weights are not finite")
+        lay_out([strip]).figure.canvas.draw()
+
+
 def test_a_covariance_has_a_panel(view, photograph, record):
     found = record(torch.ones(8), "channel", covariance=torch.eye(4))
     (strip,) = strips_of(view(photograph, [found]))
@@ -77,10 +88,17 @@ def test_two_networks_are_next_to_each_other(view, photograph, record):
     c = [record(softmax(4, 4), site="b"), record(softmax(4, 4), site="c")]
     strips = titles(compared([view(photograph, a, title="one"), view(photograph, c, title="two")]))
     assert strips == [
-        ["query 1", "one\nNonLocal at a\n4 x 4 keys"],
+        ["query 1", "one\nNonLocal at a\n4 x 4 keys", "two\nNonLocal at c\n4 x 4 keys"],
         ["query 1", "one\nNonLocal at b\n4 x 4 keys", "two\nNonLocal at b\n4 x 4 keys"],
-        ["query 1", "two\nNonLocal at c\n4 x 4 keys"],
     ]
+
+
+def test_a_network_with_more_sites(view, photograph, record):
+    few = view(photograph, [record(softmax(4, 4), site="a")], title="few")
+    many = view(photograph, [record(softmax(4, 4), site=site) for site in "xyza"], title="many")
+    for pair in ((few, many), (many, few)):
+        sites = sorted(panel.title.split("\n")[1] for strip in compared(pair) for panel in strip[1:])
+        assert sites == sorted(f"NonLocal at {site}" for site in "aaxyz")
 
 
 def test_two_networks_and_two_queries(view, clip, photograph, record):
@@ -93,7 +111,9 @@ def test_two_networks_and_two_queries(view, clip, photograph, record):
     ]
     film = [record(softmax(4, 2, 2))]
     (strip,) = titles(compared([view(clip, film, title="one"), view(clip, film, title="two")]))
-    assert [title.split("\n")[0] for title in strip] == ["one", "two"]
+    assert [title.splitlines()[:3] for title in strip] == [
+        [n, "NonLocal at layer3.4", "query 1"] for n in ("one", "two")
+    ]
 
 
 def test_the_distance_of_maps_is_its_definition(record):

@@ -1,4 +1,4 @@
-"""What is said of every block."""
+"""The sentence about every block."""
 
 import torch
 

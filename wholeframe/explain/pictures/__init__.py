@@ -1,1 +1,1 @@
-"""Pictures of attention: what is drawn where, on one sheet."""
+"""Pictures of attention: panels on one sheet."""

@@ -24,7 +24,7 @@ ABREAST = 8
 """the most pictures in a row of a film"""
 
 POSITIVE, NEGATIVE = "#ffb000", "#4da6ff"
-"""arrows to weights above and below zero: colour-blind people tell amber from blue"""
+"""arrows to weights above and below zero: colour-blind people distinguish amber and blue"""
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,10 @@ class Film:
 def paint_arrows(axis: Axes, film: Film, found: Attention, keys: Sequence[int]) -> None:
     """Draw arrows from the query to some keys, given from the strongest on.
 
-    Width and opacity grow with the weight. A key in the cell of the query itself is a dot.
+    Width and opacity grow with the weight. A key in the cell of the query itself is a ring around it.
     """
     assert found.cell is not None
-    weights = found.weights.numpy().reshape(-1)
-    limit = float(abs(weights).max()) or 1.0
+    weights, limit = found.weights.numpy().reshape(-1), Scale.of([found]).limit
     start = _start(film, found)
     for key in reversed(keys):
         cell = np.unravel_index(key, found.weights.shape)
@@ -111,7 +110,8 @@ def paint_arrows(axis: Axes, film: Film, found: Attention, keys: Sequence[int]) 
         colour = POSITIVE if weights[key] >= 0 else NEGATIVE
         width, alpha = 0.5 + 1.7 * share, 0.3 + 0.7 * share
         if math.dist(start, end) < 1:
-            axis.plot(end[1], end[0], "o", color=colour, markersize=4 + 6 * share, alpha=alpha, zorder=3)
+            ring = {"markerfacecolor": "none", "markeredgecolor": colour, "markeredgewidth": 1 + width, "alpha": alpha}
+            axis.plot(end[1], end[0], "o", markersize=16, zorder=3, **ring)
             continue
         arrow = FancyArrowPatch(
             (start[1], start[0]),
@@ -134,14 +134,20 @@ def paint_arrows(axis: Axes, film: Film, found: Attention, keys: Sequence[int]) 
 
 def strongest(found: Attention, most: int = STRONGEST) -> list[int]:
     """The flat indices of the keys with the largest weights by magnitude, from the largest; equal ones in order."""
-    magnitude = abs(found.weights.numpy().reshape(-1).astype(np.float64))
+    magnitude = _magnitude(found)
     return [int(key) for key in np.argsort(-magnitude, kind="stable")[:most] if magnitude[key] > 0]
 
 
 def share_of(found: Attention, keys: Sequence[int]) -> float:
     """The part of all weights, by magnitude, that some keys have together."""
-    magnitude = abs(found.weights.numpy().reshape(-1).astype(np.float64))
+    magnitude = _magnitude(found)
     return float(magnitude[list(keys)].sum() / magnitude.sum()) if magnitude.any() else 0.0
+
+
+def _magnitude(found: Attention) -> np.ndarray:
+    """Of every key; 0 for a weight that is not finite."""
+    weights = found.weights.numpy().reshape(-1).astype(np.float64)
+    return np.where(np.isfinite(weights), abs(weights), 0)
 
 
 def paint_film_heat(axis: Axes, film: Film, found: Attention, scale: Scale) -> None:

@@ -34,7 +34,7 @@ def paint_covariance(axis: Axes, found: Attention) -> None:
     """Draw the covariance as a matrix: red above zero, blue below it."""
     assert found.covariance is not None
     matrix = found.covariance.numpy()
-    limit = float(abs(matrix).max()) or 1.0
+    limit = float(abs(matrix[np.isfinite(matrix)]).max(initial=0)) or 1.0
     norm = Normalize(-limit, limit)
     _with_margin(axis)
     axis.imshow(matrix, cmap="RdBu_r", norm=norm, interpolation="nearest")

@@ -33,9 +33,9 @@ class Scale:
     @classmethod
     def of(cls, found: Sequence[Attention]) -> "Scale":
         """The scale that the maps of several queries have in common."""
-        weights = [each.weights.numpy() for each in found]
-        limit = max((float(abs(each).max()) for each in weights if each.size), default=0)
-        return cls(limit or 1.0, any(bool((each < 0).any()) for each in weights))
+        weights = np.concatenate([each.weights.numpy().reshape(-1) for each in found])
+        finite = weights[np.isfinite(weights)]
+        return cls(float(abs(finite).max(initial=0)) or 1.0, bool((finite < 0).any()))
 
     @property
     def colours(self) -> str:
@@ -46,8 +46,8 @@ class Scale:
         return Normalize(-self.limit if self.signed else 0, self.limit)
 
     def alpha(self, heat: np.ndarray) -> np.ndarray:
-        """Transparent where weights are small, so that the picture stays visible there."""
-        return 0.9 * (abs(heat) / self.limit) ** 0.5
+        """Transparent where weights are small, so that the picture stays visible there, or are not finite."""
+        return 0.9 * (np.where(np.isfinite(heat), abs(heat), 0) / self.limit) ** 0.5
 
 
 def paint_heat(

@@ -23,6 +23,7 @@ RATE = 8
 """frames per second: slower than the clip, so that the maps can be followed"""
 
 SUFFIXES = (".gif", ".mp4")
+"""of the files that can be written"""
 
 
 def draw_moving(views: Sequence[View], file: Path) -> None:
@@ -59,8 +60,9 @@ def _frames(strips: Sequence[Sequence[Panel]], count: int) -> Iterator[np.ndarra
     canvas = sheet.figure.canvas
     assert isinstance(canvas, FigureCanvasAgg)
     for move in sheet.moves:
-        for artist in move(0):
-            artist.set_animated(True)
+        for frame in range(count):
+            for artist in move(frame):
+                artist.set_animated(True)
     canvas.draw()
     still = canvas.copy_from_bbox(sheet.figure.bbox)
     for frame in range(count):
@@ -116,7 +118,6 @@ def _draw_map(axis: Axes, view: View, found: Attention, query: int) -> Moves:
     cross, ring = _marks(axis, view, query) if found.cell is not None else ([], [])
     view.scene.fit(axis)
     paint_bar(axis, scale.colours, scale.norm)
-
     start, end = found.key_frame.intervals[0]
 
     def move(frame: int) -> Sequence[Artist]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
+from itertools import combinations, zip_longest
 from textwrap import fill
 
 import numpy as np
@@ -50,29 +50,32 @@ def strips_of(view: View, top: int | None = None) -> list[Strip]:
 
 
 def compared(views: Sequence[View], top: int | None = None) -> list[Strip]:
-    """The panels of the same scene in several networks: for each site and query the maps of the networks in turn."""
+    """The panels of the same scene in several networks, with the maps of the same site next to each other.
+
+    A strip has one query. Sites that not every network has are next to each other in the order in which they run.
+    """
     strips = []
-    for site in dict.fromkeys(found.site for view in views for records in view.found for found in records):
+    for sites in _paired(views):
         for query, label in enumerate(views[0].labels):
-            there = [
-                (view, found[query])
-                for view in views
-                for found in view.blocks()
-                if query in found and found[query].site == site
-            ]
-            if not there:
-                continue
-            strip = [
-                panel
-                for view, found in there
-                for panel in _of(
-                    view, found, f"{drawable(view.title, LETTERS)}\n{name_of(found)}", number=query, top=top
-                )
-            ]
-            if not views[0].scene.clip:
-                strip.insert(0, _photograph(there[0][0], label, [query]))
-            strips.append(strip)
+            maps: Strip = []
+            for view, site in zip(views, sites, strict=True):
+                for found in view.blocks():
+                    if query in found and found[query].site == site:
+                        head = [drawable(view.title, LETTERS), name_of(found[query])]
+                        head += [label] if view.scene.clip else []
+                        maps += _of(view, found[query], "\n".join(filter(None, head)), number=query, top=top)
+            if maps:
+                photograph = [] if views[0].scene.clip else [_photograph(views[0], label, [query])]
+                strips.append([*photograph, *maps])
     return strips
+
+
+def _paired(views: Sequence[View]) -> list[tuple[str | None, ...]]:
+    """A site of each network, or None for one that has no further site."""
+    sites = [list(dict.fromkeys(each.site for records in view.found for each in records)) for view in views]
+    common = set(sites[0]).intersection(*sites[1:])
+    others = iter(list(zip_longest(*([site for site in own if site not in common] for own in sites))))
+    return [*((site,) * len(views) if site in common else next(others) for site in sites[0]), *others]
 
 
 def difference(found: Sequence[Attention]) -> float:
@@ -130,7 +133,13 @@ def what_of(found: Attention) -> str:
     what = {"pairwise": f"{grid} keys", "shared": f"{grid}, one map for all queries", "position": f"{grid} gates"}
     region = " of the region" if found.region else ""
     equal = ", all weights are equal" if bool((found.weights == found.weights.reshape(-1)[0]).all()) else ""
-    return "\n".join(filter(None, (what[found.kind] + region + equal, rule_of(found))))
+    return "\n".join(filter(None, (what[found.kind] + region + equal + not_finite(found), rule_of(found))))
+
+
+def not_finite(found: Attention) -> str:
+    """The end of a sentence about weights that are not numbers, which are drawn as no weight."""
+    lost = int((~found.weights.isfinite()).sum())
+    return f", {lost} of {found.weights.numel()} weights are not finite" if lost else ""
 
 
 def rule_of(found: Attention) -> str:
@@ -145,7 +154,7 @@ def name_of(found: Attention) -> str:
 
 def of_gates(found: Attention, head: str) -> Strip:
     """The panels of a block with a gate per channel."""
-    text = f"gates of {len(found.weights)} channels\n{extremes(found)}"
+    text = f"gates of {len(found.weights)} channels{not_finite(found)}\n{extremes(found)}"
     return [Panel(f"{head}\n{text}", LOWEST, partial(paint_gates, found=found)), *_of_covariance(found, head)]
 
 

@@ -65,7 +65,7 @@ class View:
         scene: what the network looks at.
         found: the records of every query, with their frames in pixels of the scene.
         queries: in pixels of the scene, `(y, x)`, or `(t, y, x)` in a clip.
-        labels: what is written for each query.
+        labels: the title of each query.
         title: above the scene, such as the name of the photograph or the network.
     """
 

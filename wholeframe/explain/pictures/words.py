@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from wholeframe.explain.attention import Attention
-from wholeframe.explain.pictures.panels import difference
+from wholeframe.explain.pictures.panels import difference, not_finite
 from wholeframe.explain.pictures.scene import Pixel, View
 from wholeframe.explain.recording import AXES
 
@@ -29,4 +29,5 @@ def _of_block(found: Sequence[Attention], size: Sequence[int]) -> str:
     padding = max(each.on_padding(size) for each in found)
     padded = f" ({padding:.0%} of the weights on the padding of the detector)" if padding >= 0.005 else ""
     apart = f", mean cosine distance of their maps {difference(found):.2g}" if others else ""
-    return f"{first.block} at {first.site}, {where}{region}{padded}{apart}"
+    lost = next(filter(None, map(not_finite, found)), "")
+    return f"{first.block} at {first.site}, {where}{region}{padded}{apart}{lost}"
