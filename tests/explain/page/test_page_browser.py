@@ -234,6 +234,17 @@ def test_the_threshold_hides_weights_and_arrows(opened, photo_page):
     assert "below 90 % of" in page.inner_text("#threshold-row")
 
 
+def test_a_flat_map_says_how_to_see_its_differences(opened, photo_page):
+    """A query on the noise weighs all cells nearly alike; one on the marker does not."""
+    page = opened(photo_page[0])
+    assert "hide those below 95 % to see" in page.inner_text("#flat")
+    page.evaluate("part.threshold.value = 95; part.threshold.dispatchEvent(new Event('input'))")
+    assert not page.locator("#flat").is_visible()
+    page.evaluate("part.threshold.value = 0")
+    click(page, "#stage", *centre(MARK))
+    assert not page.locator("#flat").is_visible()
+
+
 def test_names_are_no_markup(opened, photo_page):
     page = opened(photo_page[0])
     assert HOSTILE in page.inner_text("header") and HOSTILE in page.title()

@@ -21,7 +21,17 @@ function pointTold(point) {
 
 const pixelOf = (point) => point.slice(1).map((side, axis) => clamped(Math.floor(side), page.size[axis]));
 
+// A flat map has one colour everywhere, until the threshold lets the colours span its differences.
+function writeFlat(layer, weights, limit) {
+  const least = weights && limit ? (100 * Math.min(...weights)) / limit : 0;
+  part.flat.hidden = !hasMap(layer) || layer.signed || least < 80 || Number(part.threshold.value) >= Math.floor(least);
+  part.flat.textContent =
+    `All weights lie between ${digits(least)} % and 100 % of the largest: ` +
+    `hide those below ${Math.floor(least)} % to see their differences.`;
+}
+
 function write(layer, weights, limit, top) {
+  writeFlat(layer, weights, limit);
   const name = `${layer.block} at ${layer.site}`;
   const pixel = `${page.clip ? `frame ${Math.floor(chosen.at[0])}, ` : ""}pixel y ${pixelOf(chosen.at).join(", x ")}`;
   part.query.textContent = !moves(layer)
