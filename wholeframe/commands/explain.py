@@ -188,7 +188,7 @@ def _view(
 ) -> tuple[View, list[str]]:
     """What a network looks at in one file, and the sentences about it."""
     recording = Recording(network.network, given.x)
-    found, notes = [], []
+    found, notes = [], [] if given.note is None else [given.note]
     for query in queries:
         maps, said = recording.look(given.query(query), options.site)
         found.append([each.scaled(given.factors) for each in maps])

@@ -137,7 +137,8 @@ def _draw_line(axis: Axes, line: Line, number: int, split: str) -> None:
         return
     epochs = range(min(line), max(line) + 1)
     values = [line.get(epoch, float("nan")) for epoch in epochs]
-    axis.plot(epochs, values, markevery=-(-len(epochs) // MARKED), **_stroke(number, split))
+    # Not cut at the edge of the panel: an error of 0 lies on it.
+    axis.plot(epochs, values, markevery=-(-len(epochs) // MARKED), clip_on=False, zorder=3, **_stroke(number, split))
 
 
 def _stroke(number: int, split: str) -> dict:
