@@ -87,10 +87,13 @@ NAMES: dict[str, dict[str, str]] = {
         "--topk": "--top N",
     },
     "explain": {
-        **_all((*BATCH, *SIZE), "nothing: the recipe of the run has it"),
-        **_all((*NETWORK, "--run"), "the run folder alone, first"),
-        **_all(("--input", "--file", "--image"), "the image alone, after the run"),
-        **_all(CHECKPOINT, "--weights last or best"),
+        **_all((*BATCH, *SIZE), "nothing: the run, or the network, has it"),
+        **_all((*NETWORK, "--run"), "the run folder, or the name of the network, alone and first"),
+        **_all(("--input", "--file", "--image", "--video", "--photo"), "the files alone, after the network"),
+        **_all(CHECKPOINT, "--weights last or best, or --weights FILE for a named network"),
+        **_all(("--layer", "--target-layer", "--block"), "--site NAME"),
+        "--pretrained": "--weights DEFAULT",
+        "--topk": "--top N",
     },
     "compare": {
         **_all(DATA, "--data DIR"),
@@ -101,6 +104,7 @@ NAMES: dict[str, dict[str, str]] = {
         "--seed": "--seeds N, the number of trainings",
         "--block": "--blocks NAME NAME ...",
     },
+    "curves": _all(("--run", "--runs", "--logdir"), "the run folders alone, first"),
     "cost": {
         **_all((*NETWORK, "--name"), "the name of the network alone, first"),
         **_all(SIZE, "--input and the sizes of a sample"),

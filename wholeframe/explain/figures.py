@@ -8,23 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.patches import Rectangle
 
-from wholeframe.explain.attention import Attention
 from wholeframe.messages import shown
 
-INK, QUERY = "#222222", "#00e5ff"
+INK = "#222222"
 OTHERS = ("#00798c", "#edae49", "#2e4057", "#8c8c8c", "#66a182")
 PALETTE = ("#8c8c8c", "#d1495b", "#edae49", "#00798c", "#66a182", "#2e4057", "#9c6ade", "#c97b63", "#5b8e7d")
-
-PANELS = 4
-"""the most panels in a row"""
 
 Scaling = Sequence[tuple[int, float, float]]
 """points of a line: (positions, ms, MiB)"""
@@ -42,82 +34,6 @@ def drawable(name: object, most: int = 60) -> str:
 def _letters() -> frozenset[int]:
     """The letters of the font that matplotlib draws with; it draws a box for any other."""
     return frozenset(get_font(findfont(FontProperties())).get_charmap())
-
-
-def draw_attention(
-    picture: np.ndarray, query: tuple[int, int], found: Sequence[Attention], file: Path, title: str | None = None
-) -> None:
-    """Draw a photograph with the query, and the attention of every block as a heat map over it, up to four in a row.
-
-    The query is marked where the map depends on it.
-
-    Args:
-        picture: the photograph `(h, w, 3)`, 0 to 255.
-        query: its pixel `(y, x)`.
-        found: the attention of each block.
-        file: the PNG to write.
-        title: above the photograph; by default the query.
-    """
-    height, width = picture.shape[:2]
-    panel = 4.2
-    tall = min(max(panel * height / width, 1.8), 8)
-    rows = -(-(1 + len(found)) // PANELS)
-    columns = -(-(1 + len(found)) // rows)
-    figure = Figure(figsize=(panel * columns, (tall + 0.7) * rows), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axis in axes:
-        axis.set_axis_off()
-    axes[0].imshow(picture, interpolation="nearest")
-    depends = any(attention.cell is not None for attention in found)
-    default = f"query y={query[0]} x={query[1]}" if depends else "the photograph"
-    axes[0].set_title(default if title is None else drawable(title), fontsize=10, color=INK, parse_math=False)
-    grey = picture.mean(axis=2) / 255
-    for axis, attention in zip(axes[1:], found, strict=False):
-        axis.imshow(grey, cmap="gray", vmin=-0.15, vmax=1.15, interpolation="nearest")
-        _draw_weights(axis, attention, (height, width))
-    for axis, shown_there in zip(axes, [depends, *(attention.cell is not None for attention in found)], strict=False):
-        if shown_there:
-            axis.plot(query[1], query[0], "+", color="black", markersize=17, markeredgewidth=4)
-            axis.plot(query[1], query[0], "+", color=QUERY, markersize=15, markeredgewidth=2)
-    figure.savefig(file, bbox_inches="tight")
-
-
-def _draw_weights(axis: Axes, attention: Attention, size: tuple[int, int]) -> None:
-    """A heat map over a photograph, with its scale in a bar as tall as the photograph.
-
-    The map is drawn over the rectangle that its keys cover, and cut at the edge of the photograph.
-    """
-    heat = attention.weights.numpy()
-    height, width = size
-    top, left, bottom, right = attention.frame or (0, 0, height, width)
-    limit = float(abs(heat).max()) or 1.0
-    signed = heat.min() < 0
-    # The heat map is transparent where weights are small, so that the photograph stays visible there.
-    drawn = axis.imshow(
-        heat,
-        cmap="RdBu_r" if signed else "plasma",
-        vmin=-limit if signed else 0,
-        vmax=limit,
-        alpha=0.9 * (abs(heat) / limit) ** 0.5,
-        extent=(left - 0.5, right - 0.5, bottom - 0.5, top - 0.5),  # The axis has the centre of the first pixel at 0.
-        interpolation="nearest",
-    )
-    if attention.region:
-        edge = Rectangle(
-            (left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor=QUERY, linewidth=1.5
-        )
-        axis.add_patch(edge)
-    axis.set_xlim(-0.5, width - 0.5)
-    axis.set_ylim(height - 0.5, -0.5)
-    bar = axis.inset_axes((1.02, 0, 0.045, 1))
-    axis.figure.colorbar(ScalarMappable(drawn.norm, drawn.cmap), cax=bar)
-    bar.tick_params(labelsize=7)
-    grid = " x ".join(map(str, attention.weights.shape))
-    which = "one map for all queries" if attention.cell is None else f"weights over {grid} keys"
-    which = f"{which} of the region" if attention.region else which
-    name = drawable(f"{attention.block} at {attention.site}")
-    axis.set_title(f"{name}\n{which}", fontsize=10, color=INK, parse_math=False)
 
 
 def draw_accuracy(

@@ -15,7 +15,7 @@ from torch import nn
 from wholeframe.data.shapes import Shapes
 from wholeframe.data.synthetic import IGNORE
 from wholeframe.explain.attention import attention, blocks_with_attention
-from wholeframe.explain.figures import draw_attention
+from wholeframe.explain.pictures.draw import draw_attention
 from wholeframe.models.cost import cost, inference_ms
 from wholeframe.surgery.placement import in_block
 from wholeframe.train.arms import Arm, Key

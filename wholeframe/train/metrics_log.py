@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 
+from wholeframe.messages import shown
 from wholeframe.train import old_runs
 
 Row = dict[str, Any]
@@ -42,9 +43,20 @@ def logged(checkpoint: dict[str, Any], file: Path) -> list[Row]:
         return _rows(record["text"])
     if not file.is_file():
         return []
-    steps, rows = checkpoint["global_step"], _rows(file.read_bytes().decode("utf-8", "replace"))
-    before = [row for row in rows if _whole(row) and int(row["step"]) < steps]
-    return [{old_runs.metric(name): value for name, value in row.items()} for row in before]
+    rows, _ = whole_rows(file)
+    return [row for row in rows if int(row["step"]) < checkpoint["global_step"]]
+
+
+def whole_rows(file: Path) -> tuple[list[Row], int]:
+    """The rows of a `metrics.csv` with the names of this version, and the number of those that are damaged."""
+    try:
+        rows = _rows(file.read_bytes().decode("utf-8", "replace"))
+    except csv.Error as error:  # A field of more than 131,072 letters
+        raise ValueError(
+            f"'{shown(file)}' is not the table of a training ({error}); put a whole copy in its place"
+        ) from error
+    whole = [row for row in rows if _whole(row)]
+    return [{old_runs.metric(name): value for name, value in row.items()} for row in whole], len(rows) - len(whole)
 
 
 def start_with(table: CSVLogger, rows: list[Row]) -> None:
@@ -58,5 +70,14 @@ def _rows(text: str) -> list[Row]:
 
 
 def _whole(row: Row) -> bool:
-    """Whether the row has a value for every column, and the number of its step."""
-    return None not in row and None not in row.values() and str(row.get("step")).isdecimal()
+    """Whether the row has a number or nothing in every column, and the numbers of its epoch and its step."""
+    counted = all(str(row.get(name)).isdecimal() for name in ("epoch", "step"))
+    return counted and None not in row and None not in row.values() and all(map(_is_number, row.values()))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text or 0)
+    except ValueError:
+        return False
+    return True

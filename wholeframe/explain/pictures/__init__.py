@@ -1,0 +1,1 @@
+"""Pictures of attention: panels on one sheet."""
