@@ -28,7 +28,8 @@ def of_clips(monkeypatch, tmp_path):
 
     def opened(text, weights=None):
         network = nn.Sequential(nn.Conv3d(3, 8, 3, stride=(2, 4, 4), padding=1), wf.NonLocal(8, init="random"))
-        frames = np.random.default_rng(0).integers(0, 256, (4, 16, 24, 3), dtype=np.uint8)
+        count = 8 if text == "longer clips" else 4
+        frames = np.random.default_rng(0).integers(0, 256, (count, 16, 24, 3), dtype=np.uint8)
         x = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 255
         return Opened(text, network.eval(), "clip", lambda file: Given(x, frames), untrained=f"{text} is untrained")
 
@@ -119,6 +120,11 @@ def test_queries_of_another_form_are_refused(refused, of_clips, run, photo, tmp_
     assert "is not a position (t, y, x)" in refused("explain", "clips", of_clips, "--query", 1, 1, *out)
     told = refused("explain", "clips", of_clips, "--query", 1, 1, 1, "--queries", 3, *out)
     assert "--query and --queries are both given" in told
+
+
+def test_networks_that_see_other_frames_are_refused(refused, of_clips, tmp_path):
+    told = refused("explain", "clips", of_clips, "--against", "longer clips", "-o", tmp_path / "a.png")
+    assert f"of '{of_clips}' clips sees 4 x 16 x 24 and longer clips 8 x 16 x 24 pixels" in told
 
 
 def test_a_query_outside_a_photograph_is_refused(refused, run, photo, tmp_path):

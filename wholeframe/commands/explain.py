@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import tyro
 
@@ -137,13 +138,14 @@ def _noun(network: Opened) -> str:
 
 
 def _inputs(networks: Sequence[Opened], file: Path) -> list[Given]:
-    """A file as the input of each network."""
+    """A file as the input of each network. ValueError if they do not see the same of it."""
     inputs = [_read(network, file) for network in networks]
-    sizes = [" x ".join(map(str, each.picture.shape[:-1])) for each in inputs]
-    if sizes[-1] != sizes[0]:
+    first, last = inputs[0].picture, inputs[-1].picture
+    if not np.array_equal(first, last):
+        one, other = (" x ".join(map(str, picture.shape[:-1])) for picture in (first, last))
         raise ValueError(
-            f"{shown(networks[0].name)} takes a clip of {sizes[0]} and {shown(networks[-1].name)} one of {sizes[-1]} "
-            "(frames, height, width), so a query is not the same in both; give networks with the same frames and size"
+            f"of '{shown(file)}' {shown(networks[0].name)} sees {one} and {shown(networks[-1].name)} {other} pixels of "
+            "other frames or another part, so a query is not the same in both; give networks with the same input"
         )
     return inputs
 
