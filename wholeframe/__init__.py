@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.blocks import SqueezeExcite as SqueezeExcite
     from wholeframe.blocks import reset_blocks as reset_blocks
     from wholeframe.explain.attention import attention as attention
+    from wholeframe.explain.collapse import collapse as collapse
     from wholeframe.explain.dependence import dependence as dependence
     from wholeframe.models.cost import cost as cost
     from wholeframe.models.inflate import inflate as inflate
@@ -98,6 +99,7 @@ _MODULES = {
     "cost": "wholeframe.models.cost",
     "attention": "wholeframe.explain.attention",
     "dependence": "wholeframe.explain.dependence",
+    "collapse": "wholeframe.explain.collapse",
     "fit": "wholeframe.train.fit",
     "evaluate": "wholeframe.train.evaluate",
     "load_run": "wholeframe.train.run",

@@ -11,6 +11,9 @@ Each is the mean of a distance over all ordered pairs of positions, including pa
 
 Where `output` is much smaller than `input`, the block adds nearly the same vector at every position. Trained networks
 show this; fresh ones do not, because their attention depends on the query.
+
+`keys_used` is the mean over the queries of exp(H(w_i)) / k, with the entropy H: the effective number of keys as a share
+of all k. It is 1 where every key weighs the same, and 1/k where one has all the weight.
 """
 
 import math
@@ -26,20 +29,24 @@ from wholeframe.explain.seen import seen_by
 from wholeframe.ops import to_positions
 from wholeframe.surgery.probe import evaluating
 
+PAIRS_TIMES_KEYS = 10_000_000
+"""of the divergence of one sample: a tenth of a second; all queries of a 14 x 14 grid, 112 of a 28 x 28 grid"""
+
 
 @dataclass(frozen=True)
 class Dependence:
-    """The four statistics of every sample, `(b,)` each, in float64.
+    """The statistics of every sample, `(b,)` each, in float64.
 
-    `attention` is None for a block without attention; `divergence` is None also where the weights of a query are not a
-    distribution, for the kinds `dot` and `concatenation`. A statistic is nan where every vector is zero, such as
-    `output` of a block that is an identity.
+    `attention` is None for a block without attention; `divergence` and `keys_used` are None also where the weights of a
+    query are not a distribution, for the kinds `dot` and `concatenation`. A statistic is nan where every vector is
+    zero, such as `output` of a block that is an identity.
     """
 
     input: Tensor
     output: Tensor
     attention: Tensor | None
     divergence: Tensor | None
+    keys_used: Tensor | None
 
 
 @torch.no_grad()
@@ -49,13 +56,14 @@ def dependence(
     """Measure how much one block depends on the query: `dependence(wf.NonLocal(64), x).output`.
 
     The cosine statistics take time linear in the positions, for `attention` as much as the attention itself. The
-    divergence takes pairs times keys: seconds for 784 positions, minutes for 3136.
+    divergence takes pairs times keys: seconds for 784 positions, minutes for 3136. `sampled_queries` chooses queries
+    that keep it below a second.
 
     Args:
         block: a block of this package; it runs in eval mode.
         x: its input `(b, c, *grid)`.
-        queries: distinct positions from which to estimate the divergence, such as `torch.randperm(3136)[:128]`; the
-            estimate is unbiased. None takes all.
+        queries: distinct positions from which to estimate what is said of the attention, such as
+            `torch.randperm(3136)[:128]`; the estimates are unbiased. None takes all.
         chunk: queries per step; memory is chunk^2 rows of weights.
 
     Returns:
@@ -70,19 +78,33 @@ def dependence(
         )
     n = math.prod(x.shape[2:])
     with evaluating(block):
-        attention = divergence = None
+        attention = divergence = keys_used = None
         if block.has_attention:
 
             def rows(index: Tensor) -> Tensor:
                 return block.attention(x, index).flatten(2).double()
 
-            positions = torch.arange(n, device=x.device)
-            attention = cosine_distance(map(rows, positions.split(chunk)))
-            if getattr(block, "kind", None) not in ("dot", "concatenation"):
-                chosen = positions if queries is None else torch.as_tensor(queries, device=x.device)
-                divergence = _unbiased(len(chosen), n) * jensen_shannon(rows, chosen, chunk)
+            chosen = torch.arange(n, device=x.device) if queries is None else torch.as_tensor(queries, device=x.device)
+            unbiased = of_pairs(len(chosen), n)
+            attention = unbiased * cosine_distance(map(rows, chosen.split(chunk)))
+            if has_distributions(block):
+                divergence = unbiased * jensen_shannon(rows, chosen, chunk)
+                keys_used = torch.cat([effective_keys(rows(part)) for part in chosen.split(chunk)], dim=1).mean(dim=1)
         added = block(x) - x
-    return Dependence(cosine_distance([to_positions(x)]), cosine_distance([to_positions(added)]), attention, divergence)
+    return Dependence(
+        cosine_distance([to_positions(x)]), cosine_distance([to_positions(added)]), attention, divergence, keys_used
+    )
+
+
+def has_distributions(block: Block) -> bool:
+    """Whether the weights of every query of this block are a distribution over the keys."""
+    return block.has_attention and getattr(block, "kind", None) not in ("dot", "concatenation")
+
+
+def sampled_queries(positions: int, keys: int, generator: torch.Generator) -> Tensor:
+    """All positions, or as many distinct random ones as keep pairs times keys at `PAIRS_TIMES_KEYS`, at least 16."""
+    affordable = max(math.isqrt(PAIRS_TIMES_KEYS // keys), 16)
+    return torch.randperm(positions, generator=generator)[:affordable].sort().values
 
 
 def dependence_of(network: nn.Module, images: Tensor | Sequence[Tensor]) -> dict[str, Dependence]:
@@ -148,12 +170,17 @@ def dense_jensen_shannon(w: Tensor) -> Tensor:
     return terms.sum(dim=-1).mean(dim=(1, 2)) / 2
 
 
+def effective_keys(w: Tensor) -> Tensor:
+    """exp(H(w)) / k of distributions `(..., k)`: the effective number of keys, as a share of them."""
+    return _entropy(w).exp() / w.shape[-1]
+
+
 def _entropy(w: Tensor) -> Tensor:
     return torch.special.entr(w).sum(dim=-1)
 
 
-def _unbiased(q: int, n: int) -> float:
-    """Corrects for pairs of a position with itself, whose divergence is 0: 1/q of the sampled pairs, 1/n of all."""
+def of_pairs(q: int, n: int) -> float:
+    """Corrects for pairs of a position with itself, whose distance is 0: 1/q of the sampled pairs, 1/n of all."""
     if q == n:
         return 1.0
     if q < 2:
