@@ -106,7 +106,7 @@ def collapse(
             images, flipped, predictions = images + len(batch), flipped + one, predictions + all_of_them
     found = gaps.result(tolerance, images, flipped / predictions if predictions else math.nan, place)
     if found.replaced:
-        place.add_module(CHILD, new)
+        place.add_module(CHILD, new.train(old.training))
     for note in found.notes():
         warnings.warn(note, stacklevel=2)
     return found

@@ -164,10 +164,10 @@ def survey(
     Raises:
         ValueError: if the network has no block (at this site), there is no input, or none of the blocks ran.
     """
-    blocks: dict[str, nn.Module] = {name: m for name, m in network.named_modules() if isinstance(m, Block)}
+    blocks = [name for name, module in network.named_modules() if isinstance(module, Block)]
     if not blocks:
         raise ValueError(f"{type(network).__name__} has no wholeframe block to measure; insert one first")
-    chosen = {name: block for name, block in blocks.items() if site in (None, name, site_of(name))}
+    chosen = [name for name in blocks if site in (None, name, site_of(name))]
     if not chosen:
         raise ValueError(f"there is no block at {site!r}; there are blocks at {', '.join(map(site_of, blocks))}")
     generator = torch.Generator().manual_seed(seed)
@@ -179,7 +179,9 @@ def survey(
             seen = seen_by(network, example, chosen)
         for name, each in seen.items():
             if len(each.x):  # The head of a detector that finds nothing sees no region.
-                tallies.setdefault(name, Tally(site_of(name), chosen[name], generator)).add(each.x)
+                if name not in tallies:
+                    tallies[name] = Tally(site_of(name), network.get_submodule(name), generator)
+                tallies[name].add(each.x)
     if not given:
         raise ValueError("there is no input to measure the blocks on; give at least one")
     idle = [site_of(name) for name in chosen if name not in tallies]
