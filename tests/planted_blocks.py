@@ -100,9 +100,12 @@ def majority(preference: float = 0.02) -> Planted:
 
 
 def coloured_images(count: int, seed: int) -> Tensor:
-    """Images for `majority`: colours that are nearly balanced."""
+    """Images for `majority`: 35 to 37 of the 64 positions have the colour of the majority."""
     generator = torch.Generator().manual_seed(seed)
-    colour = (torch.rand(count, 8, 8, generator=generator) < 0.5).double() * 2 - 1
+    many = torch.randint(35, 38, (count, 1), generator=generator)
+    major = 1.0 - 2.0 * torch.randint(2, (count, 1), generator=generator)
+    place = torch.rand(count, 64, generator=generator).argsort(dim=1)
+    colour = torch.where(place < many, major, -major).view(count, 8, 8).double()
     ones = torch.ones_like(colour)
     return torch.stack([colour, ones, 0 * ones, 0 * ones], dim=1)
 

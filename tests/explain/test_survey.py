@@ -9,7 +9,7 @@ from rounding import agree
 from torch import nn
 
 from wholeframe.blocks import CGNL, GlobalContext, NonLocal
-from wholeframe.explain.dependence import dependence_of
+from wholeframe.explain.dependence import dependence
 from wholeframe.explain.survey import survey
 from wholeframe.explain.variance import dense_variance
 from wholeframe.models.toy import ToyNet
@@ -28,13 +28,33 @@ def test_every_image_has_the_figures_of_dependence():
     images = torch.randn(5, 3, 32, 24, dtype=torch.float64)
     insert(network, partial(NonLocal, std=1.0, init="random"), ["stage2", "stage3"], images[:1])
     found, notes = survey(network, images.split(2))
-    expected = dependence_of(network, images)
-    assert [row.site for row in found] == list(expected) and notes == []
-    for row in found:
+    assert [row.site for row in found] == ["stage2.2", "stage3.2"] and notes == []
+    seen = []
+    for stage in (network.stage2, network.stage3):
+        stage[-1].wholeframe.register_forward_pre_hook(lambda block, args: seen.append((block, args[0])))
+    network.eval()(images)
+    for row, (block, x) in zip(found, list(seen), strict=True):
+        expected = dependence(block, x)
         assert row.images == 5 and row.block == "NonLocal"
         for name, values in row.values.items():
-            torch.testing.assert_close(values, getattr(expected[row.site], name), rtol=0, atol=1e-12)
+            torch.testing.assert_close(values, getattr(expected, name), rtol=0, atol=1e-12)
             assert row.mean(name) == pytest.approx(values.mean().item())
+
+
+def test_every_run_of_a_shared_block_counts():
+    torch.manual_seed(0)
+    block = NonLocal(3, init="random")
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block = block
+
+        def forward(self, x):
+            return self.block(self.block(x)[..., :4])
+
+    found, _ = only(Twice(), [torch.randn(2, 3, 5, 6)])
+    assert found.images == 4 and found.positions == 30
 
 
 def test_shares_are_those_of_the_definition():
@@ -69,7 +89,7 @@ def test_a_query_that_differs_between_images_is_named():
 def test_diffuse_attention_is_named():
     found, _ = only(majority(), [coloured_images(16, 0)])
     assert found.mean("divergence") < 2e-4 and found.mean("keys_used") > 0.99
-    assert found.mean("output") > 50 * found.mean("divergence")
+    assert found.mean("output") > 20 * found.mean("divergence")
     (note,) = found.notes()
     assert note.startswith(f"{SITE}: the attention is diffuse (a query spreads over 100% of the keys)")
 

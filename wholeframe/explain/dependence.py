@@ -24,8 +24,6 @@ import torch
 from torch import Tensor, nn
 
 from wholeframe.blocks.protocol import Block
-from wholeframe.explain.attention import site_of
-from wholeframe.explain.seen import seen_by
 from wholeframe.ops import to_positions
 from wholeframe.surgery.probe import evaluating
 
@@ -105,19 +103,6 @@ def sampled_queries(positions: int, keys: int, generator: torch.Generator) -> Te
     """All positions, or as many distinct random ones as keep pairs times keys at `PAIRS_TIMES_KEYS`, at least 16."""
     affordable = max(math.isqrt(PAIRS_TIMES_KEYS // keys), 16)
     return torch.randperm(positions, generator=generator)[:affordable].sort().values
-
-
-def dependence_of(network: nn.Module, images: Tensor | Sequence[Tensor]) -> dict[str, Dependence]:
-    """The statistics of every block of a network, by site, on its inputs in one forward pass over the images.
-
-    A detector takes a list of images; its padding counts as positions, and a block in a head has a row per region.
-    """
-    blocks = {name: block for name, block in network.named_modules() if isinstance(block, Block)}
-    if not blocks:
-        raise ValueError(f"{type(network).__name__} has no wholeframe block to measure; insert one first")
-    with torch.no_grad():
-        seen = seen_by(network, images, blocks)
-    return {site_of(name): dependence(network.get_submodule(name), each.x) for name, each in seen.items()}
 
 
 def cosine_distance(chunks: Iterable[Tensor]) -> Tensor:

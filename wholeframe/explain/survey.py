@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from wholeframe.blocks.non_local import NonLocal
 from wholeframe.blocks.protocol import Block
-from wholeframe.explain.attention import site_of
+from wholeframe.explain.attention import outer_blocks, site_of
 from wholeframe.explain.dependence import dependence, sampled_queries
-from wholeframe.explain.seen import seen_by
+from wholeframe.explain.seen import runs_of
 from wholeframe.explain.variance import Variance
 from wholeframe.messages import listed
 from wholeframe.ops import to_positions
@@ -40,7 +40,8 @@ class Statistics:
     Args:
         site, block: the name of its site and its class.
         values: the names of `STATISTICS` that the block has, each with its value for every image, `(m,)`; nan where it
-            is not defined. In the head of a detector a region counts as an image.
+            is not defined. In the head of a detector a region counts as an image, and so does each run of a block that
+            runs several times.
         shares: of `SHARES`; None where the block has no such vector, and see `Variance.share`.
         positions, keys: the largest number of an image.
         queries: the largest number that was taken of the positions of an image for what is said of the attention.
@@ -164,27 +165,26 @@ def survey(
     Raises:
         ValueError: if the network has no block (at this site), there is no input, or none of the blocks ran.
     """
-    blocks = [name for name, module in network.named_modules() if isinstance(module, Block)]
+    blocks = {name: site_of(name, network) for name in outer_blocks(network)}
     if not blocks:
         raise ValueError(f"{type(network).__name__} has no wholeframe block to measure; insert one first")
-    chosen = [name for name in blocks if site in (None, name, site_of(name))]
+    chosen = {name: place for name, place in blocks.items() if site in (None, name, place)}
     if not chosen:
-        raise ValueError(f"there is no block at {site!r}; there are blocks at {', '.join(map(site_of, blocks))}")
+        raise ValueError(f"there is no block at {site!r}; there are blocks at {', '.join(blocks.values())}")
     generator = torch.Generator().manual_seed(seed)
     tallies: dict[str, Tally] = {}
     given = False
     for example in inputs:
         given = True
-        with torch.no_grad():
-            seen = seen_by(network, example, chosen)
-        for name, each in seen.items():
-            if len(each.x):  # The head of a detector that finds nothing sees no region.
-                if name not in tallies:
-                    tallies[name] = Tally(site_of(name), network.get_submodule(name), generator)
-                tallies[name].add(each.x)
+        for name, seen in runs_of(network, example, chosen):
+            if not len(seen.x):  # The head of a detector that finds nothing sees no region.
+                continue
+            if name not in tallies:
+                tallies[name] = Tally(chosen[name], network.get_submodule(name), generator)
+            tallies[name].add(seen.x)
     if not given:
         raise ValueError("there is no input to measure the blocks on; give at least one")
-    idle = [site_of(name) for name in chosen if name not in tallies]
+    idle = [place for name, place in chosen.items() if name not in tallies]
     notes = [f"these blocks do not run for these inputs and have no figures: {listed(idle)}"] if idle else []
     if not tallies:
         raise ValueError(notes[0])
