@@ -17,6 +17,8 @@ COMMANDS = {
     "evaluate": "accuracy or mAP of a trained run on a labelled folder; per-sample predictions are saved",
     "predict": "the most probable classes of images or videos, or the objects that a detector finds",
     "explain": "draw the attention of the blocks of a trained run, from one pixel of an image",
+    "dependence": "whether what the blocks do depends on the query, over a folder of images or videos",
+    "collapse": "replace a non-local block by one with a single query, and measure what that changes",
     "bench": "time and memory of the blocks, compared with other implementations",
     "blocks": "list the blocks: equation, source, parameters, multiply-adds",
     "models": "list the named networks: paper, size, published accuracy",

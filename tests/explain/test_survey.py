@@ -122,7 +122,11 @@ def test_images_of_several_sizes():
     torch.manual_seed(0)
     network = ToyNet(2, strides=(2, 2, 2))
     insert(network, partial(NonLocal, init="random"), "stage3", torch.randn(1, 3, 32, 32))
-    found, _ = only(network, [torch.randn(1, 3, 32, 32), torch.randn(2, 3, 48, 32)])
+    found, (note,) = only(network, [torch.randn(1, 3, 32, 32), torch.randn(2, 3, 48, 32)])
+    assert note == (
+        "the images have grids of several sizes, so no weights of two images compare, and the attention has no share "
+        "between images: stage3.2"
+    )
     assert found.images == 3 and found.positions == 24
     assert found.shares["attention_between"] is None, "weights over grids of two sizes do not compare"
     assert found.shares["query_between"] is not None

@@ -79,6 +79,21 @@ def collapse(
         ValueError: for a block without an equal simplified block, images that are both in `calibration` and `check`,
             none in either, a block whose branch is zero, and outputs without predictions.
     """
+    found = collapse_or_keep(model, site, calibration, check, tolerance, decide)
+    for note in found.notes():
+        warnings.warn(note, stacklevel=2)
+    return found
+
+
+def collapse_or_keep(
+    model: nn.Module,
+    site: str,
+    calibration: Tensor | Iterable[Batch],
+    check: Tensor | Iterable[Batch],
+    tolerance: float,
+    decide: Callable[[Any], Tensor] | None = None,
+) -> Collapsed:
+    """`collapse`, without the warnings: `Collapsed.notes` has their sentences."""
     refuse_model(model)
     refuse_compiled_elsewhere(model)
     if not tolerance >= 0:
@@ -107,8 +122,6 @@ def collapse(
     found = gaps.result(tolerance, images, flipped / predictions if predictions else math.nan, place)
     if found.replaced:
         place.add_module(CHILD, new.train(old.training))
-    for note in found.notes():
-        warnings.warn(note, stacklevel=2)
     return found
 
 

@@ -17,7 +17,7 @@ of all k. It is 1 where every key weighs the same, and 1/k where one has all the
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +62,7 @@ def dependence(
         x: its input `(b, c, *grid)`.
         queries: distinct positions from which to estimate what is said of the attention, such as
             `torch.randperm(3136)[:128]`; the estimates are unbiased. None takes all.
-        chunk: queries per step; memory is chunk^2 rows of weights.
+        chunk: queries per step of the divergence; memory is chunk^2 rows of weights, and all rows of a sample.
 
     Returns:
         The statistics `(b,)` of every sample.
@@ -76,22 +76,33 @@ def dependence(
         )
     n = math.prod(x.shape[2:])
     with evaluating(block):
-        attention = divergence = keys_used = None
-        if block.has_attention:
-
-            def rows(index: Tensor) -> Tensor:
-                return block.attention(x, index).flatten(2).double()
-
-            chosen = torch.arange(n, device=x.device) if queries is None else torch.as_tensor(queries, device=x.device)
-            unbiased = of_pairs(len(chosen), n)
-            attention = unbiased * cosine_distance(map(rows, chosen.split(chunk)))
-            if has_distributions(block):
-                divergence = unbiased * jensen_shannon(rows, chosen, chunk)
-                keys_used = torch.cat([effective_keys(rows(part)) for part in chosen.split(chunk)], dim=1).mean(dim=1)
         added = block(x) - x
-    return Dependence(
-        cosine_distance([to_positions(x)]), cosine_distance([to_positions(added)]), attention, divergence, keys_used
-    )
+        of_input, of_output = (cosine_distance([to_positions(y)]) for y in (x, added))
+        if not block.has_attention:
+            return Dependence(of_input, of_output, None, None, None)
+        index = torch.arange(n, device=x.device) if queries is None else torch.as_tensor(queries, device=x.device)
+        of_samples = [
+            of_weights(block.attention(sample, index).flatten(2), n, has_distributions(block), chunk)
+            for sample in x.split(1)
+        ]
+    of_weights_of_all = (None if values[0] is None else torch.cat(values) for values in zip(*of_samples, strict=True))
+    return Dependence(of_input, of_output, *of_weights_of_all)
+
+
+def of_weights(
+    w: Tensor, positions: int, distributions: bool, chunk: int = 32
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """`attention`, `divergence` and `keys_used` of the weights `(b, q, k)` of q of the positions.
+
+    The last two are None unless the weights are distributions.
+    """
+    w = w.double()
+    unbiased = of_pairs(w.shape[1], positions)
+    attention = unbiased * cosine_distance([w])
+    if not distributions:
+        return attention, None, None
+    divergence = unbiased * jensen_shannon(w, chunk)
+    return attention, divergence, effective_keys(w).mean(dim=1)
 
 
 def has_distributions(block: Block) -> bool:
@@ -129,23 +140,21 @@ def dense_cosine_distance(v: Tensor) -> Tensor:
     return torch.stack(distances)
 
 
-def jensen_shannon(rows: Callable[[Tensor], Tensor], queries: Tensor, chunk: int) -> Tensor:
-    """The mean Jensen-Shannon divergence over all ordered pairs of queries, `(b,)`.
+def jensen_shannon(w: Tensor, chunk: int = 32) -> Tensor:
+    """The mean Jensen-Shannon divergence over all ordered pairs of the distributions `(b, q, k)`, `(b,)`.
 
         JS(u, v) = H((u + v) / 2) - (H(u) + H(v)) / 2    with the entropy H
 
-    `rows(index)` are distributions `(b, q, k)`. JS is symmetric, so each pair of different chunks is counted twice.
+    JS is symmetric, so each pair of different chunks is counted twice.
     """
-    total = torch.zeros((), dtype=torch.float64, device=queries.device)
-    chunks = queries.split(chunk)
-    for start, one in enumerate(chunks):
-        u = rows(one)
-        for other in chunks[start:]:
-            v = u if other is one else rows(other)
+    total = torch.zeros((), dtype=w.dtype, device=w.device)
+    chunks = w.split(chunk, dim=1)
+    for start, u in enumerate(chunks):
+        for v in chunks[start:]:
             half = (_entropy(u)[:, :, None] + _entropy(v)[:, None]) / 2
             pairs = _entropy((u[:, :, None] + v[:, None]) / 2) - half
-            total = total + (1 if other is one else 2) * pairs.sum(dim=(1, 2))
-    return total / len(queries) ** 2
+            total = total + (1 if v is u else 2) * pairs.sum(dim=(1, 2))
+    return total / w.shape[1] ** 2
 
 
 def dense_jensen_shannon(w: Tensor) -> Tensor:

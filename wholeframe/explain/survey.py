@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from wholeframe.blocks.non_local import NonLocal
 from wholeframe.blocks.protocol import Block
 from wholeframe.explain.attention import outer_blocks, site_of
-from wholeframe.explain.dependence import dependence, sampled_queries
+from wholeframe.explain.dependence import cosine_distance, has_distributions, of_weights, sampled_queries
 from wholeframe.explain.seen import runs_of
 from wholeframe.explain.variance import Variance
 from wholeframe.messages import listed
@@ -114,25 +114,37 @@ class Tally:
         """Add an input `(b, c, *grid)` of the block; it runs in eval mode."""
         block, n = self.block, math.prod(x.shape[2:])
         assert isinstance(block, Block)
-        queries = None
-        with evaluating(block):
-            if block.has_attention:
-                keys = block.attention(x[:1], [0])[0, 0].numel()
-                queries = sampled_queries(n, keys, self.generator)
-                self._keys, self._queries = max(self._keys, keys), max(self._queries, len(queries))
-                self._spread("attention_between", block.attention(x, queries).flatten(2), n)
-            if isinstance(block, NonLocal):
-                self._spread("query_between", block.project(x)[0], n)
-            self._spread("output_between", to_positions(block(x) - x), n)
         self._positions = max(self._positions, n)
-        found = dependence(block, x, queries=queries)
-        for name in STATISTICS:
-            if (value := getattr(found, name)) is not None:
+        with evaluating(block):
+            added = to_positions(block(x) - x)
+            self._keep(input=cosine_distance([to_positions(x)]), output=cosine_distance([added]))
+            self._spread("output_between", added, n)
+            if isinstance(block, NonLocal):
+                positions = to_positions(x)
+                self._spread("query_between", positions if block.theta is None else block.theta(positions), n)
+            if not block.has_attention:
+                return
+            keys = math.prod(block.key_grid(x.shape[2:])) if isinstance(block, NonLocal) else n
+            queries = sampled_queries(n, keys, self.generator)
+            self._keys, self._queries = max(self._keys, keys), max(self._queries, len(queries))
+            for sample in x.split(1):
+                weights = block.attention(sample, queries).flatten(2)
+                self._spread("attention_between", weights, n)
+                of_sample = of_weights(weights, n, has_distributions(block))
+                self._keep(**dict(zip(("attention", "divergence", "keys_used"), of_sample, strict=True)))
+
+    def _keep(self, **values: Tensor | None) -> None:
+        for name, value in values.items():
+            if value is not None:
                 self._values.setdefault(name, []).append(value.cpu())
 
     def _spread(self, name: str, vectors: Tensor, positions: int) -> None:
         for sample in vectors:
             self._variances[name].add(sample, positions)
+
+    def incomparable(self) -> bool:
+        """Whether the keys lie on grids of different sizes, so that the attention has no share between images."""
+        return not self._variances["attention_between"].comparable
 
     def result(self) -> Statistics:
         """The statistics of what was added."""
@@ -189,6 +201,12 @@ def survey(
     if not tallies:
         raise ValueError(notes[0])
     found = [tallies[name].result() for name in chosen if name in tallies]
+    sizes = [tallies[name].site for name in tallies if tallies[name].incomparable()]
+    if sizes:
+        notes.append(
+            "the images have grids of several sizes, so no weights of two images compare, and the attention has no "
+            f"share between images: {listed(sizes)}"
+        )
     return found, notes + _sampled(found, seed)
 
 
