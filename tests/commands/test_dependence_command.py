@@ -7,19 +7,6 @@ import torch
 from PIL import Image
 
 SIZES = {"site", "block", "samples", "positions", "keys", "queries"}
-    "site",
-    "block",
-    "samples",
-    "positions",
-    "keys",
-    "queries",
-    "input",
-    "output",
-    "attention",
-    "divergence",
-    "keys_used",
-    "query_between",
-]
 
 
 def rows_of(file):
