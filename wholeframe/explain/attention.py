@@ -57,7 +57,8 @@ class Attention:
         """The share of the weights, by magnitude, on keys whose centre lies outside an input of this size."""
         if self.kind == "channel":
             return 0.0
-        heat, total = self.weights.abs(), self.weights.abs().sum().item()
+        heat = self.weights.double().abs()
+        total = heat.sum().item()
         for axis, ((start, end), side) in enumerate(zip(self.key_frame.intervals, size, strict=True)):
             cells = heat.shape[axis]
             inside = [0 <= start + (end - start) * (cell + 0.5) / cells < side for cell in range(cells)]
@@ -68,7 +69,7 @@ class Attention:
 def attention(
     network: nn.Module,
     x: Any,
-    query: Pixel | Sequence[Pixel] | None = None,
+    query: Pixel | list[Pixel] | None = None,
     site: str | None = None,
 ) -> list[Attention]:
     """Compute what the blocks of a network look at from one position of their input, or from several.
@@ -99,7 +100,7 @@ def attention(
 
     recording = Recording(network, x)
     queries: Any = [query]
-    if isinstance(query, Sequence) and len(query) and isinstance(query[0], Sequence):
+    if isinstance(query, list) and query and not isinstance(query[0], int):
         queries = query
     found: list[Attention] = []
     notes: dict[str, None] = {}
