@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from wholeframe.data.synthetic import CELL, IGNORE, SIZE, STRIDE, TASKS, gist, recall
+from wholeframe.data.synthetic import CELL, IGNORE, SIZE, STRIDE, TASKS, gist, recall, recall_with_answers
 from wholeframe.models.build import BACKBONES
 
 QUERIES = {"recall": 6, "gist": 8}
@@ -153,3 +153,16 @@ def test_no_labelled_position_sees_a_pixel_of_another_marker(made):
             for y, x in centres:
                 if (y, x) not in own:
                     assert not fields[cell][at(y), at(x)].any(), f"{cell} sees the marker at {y, x}"
+
+
+def test_the_places_of_answers():
+    """A query and its answer have the same hue, and the core of the answer is the label of the query."""
+    images, labels, places = recall_with_answers(16, 0)
+    again = recall(16, 0)
+    assert torch.equal(images, again[0]) and torch.equal(labels, again[1])
+    assert places.shape == (16, 6, 2, 2)
+    image = torch.arange(16)[:, None]
+    (query_y, query_x), (answer_y, answer_x) = places.unbind(dim=2)[0].unbind(2), places.unbind(dim=2)[1].unbind(2)
+    assert torch.equal(images[image, :, query_y, query_x], images[image, :, answer_y, answer_x - 1])
+    core = images[image, :, answer_y, answer_x].mean(dim=2) > 0
+    assert torch.equal(labels[image, query_y // STRIDE, query_x // STRIDE], core.long())
