@@ -52,6 +52,7 @@ FUNCTIONS = [
     "evaluate",
 ]
 OTHERS = [
+    "Recording",
     "Report",
     "Site",
     "Layout",

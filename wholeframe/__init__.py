@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.explain.attention import attention as attention
     from wholeframe.explain.collapse import collapse as collapse
     from wholeframe.explain.dependence import dependence as dependence
+    from wholeframe.explain.recording import Recording as Recording
     from wholeframe.models.cost import cost as cost
     from wholeframe.models.inflate import inflate as inflate
     from wholeframe.models.zoo import MODELS as MODELS
@@ -100,6 +101,7 @@ _MODULES = {
     "attention": "wholeframe.explain.attention",
     "dependence": "wholeframe.explain.dependence",
     "collapse": "wholeframe.explain.collapse",
+    "Recording": "wholeframe.explain.recording",
     "fit": "wholeframe.train.fit",
     "evaluate": "wholeframe.train.evaluate",
     "load_run": "wholeframe.train.run",

@@ -49,7 +49,9 @@ def test_rows_are_the_weights_of_single_queries(block, monkeypatch):
 
 def test_rows_of_a_block_without_queries_and_of_cells_outside():
     recording = Recording(network(wf.GlobalContext), IMAGE)
-    with pytest.raises(ValueError, match=r"the block at stage3\.2 has no map that depends on a query; take `attention`"):
+    with pytest.raises(
+        ValueError, match=r"the block at stage3\.2 has no map that depends on a query; take `attention`"
+    ):
         recording.rows("stage3.2", [(0, 0)])
     recording = Recording(network(wf.NonLocal), IMAGE)
     with pytest.raises(ValueError, match=r"the point \(4, 0\) lies outside the grid \(4, 3\)"):
@@ -109,6 +111,9 @@ def test_networks_of_timm(name, at, size, interval):
 
 @pytest.mark.parametrize("at", ["res3.3", "res4.5", "res4.0"])
 def test_a_network_for_clips(at):
-    made, clip = wf.create_model("i3d_r50_32x2_nl5" if "i3d_r50_32x2_nl5" in wf.MODELS else "i3d_r50_nl5", 2), torch.randn(1, 3, 8, 32, 48)
+    made, clip = (
+        wf.create_model("i3d_r50_32x2_nl5" if "i3d_r50_32x2_nl5" in wf.MODELS else "i3d_r50_nl5", 2),
+        torch.randn(1, 3, 8, 32, 48),
+    )
     sites = Recording(made, clip).sites
     assert sites

@@ -4,11 +4,15 @@ With equal weights, the centre of the pixels with a gradient is the centre of wh
 cells are taken from the middle, so that no window is cut at a border.
 """
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 
+import wholeframe as wf
 from wholeframe.explain.frame import Frame
 from wholeframe.explain.places import Root, root_place
 from wholeframe.explain.tracker import Tracker
@@ -196,6 +200,45 @@ def test_the_frame_has_the_centre_of_what_each_cell_sees(name):
         *(tuple(at + (k == axis) for k, at in enumerate(first)) for axis in range(len(grid)) if grid[axis] > 2),
     ):
         assert frames[0].centre(cell, grid) == pytest.approx(seen_from(network, x, cell), abs=1e-6)
+
+
+class Until(nn.Module):
+    """A network up to one module, with positive weights, without norms, and with means in place of maxima."""
+
+    def __init__(self, network, name):
+        super().__init__()
+        self.network, self.seen = network.double().eval(), []
+        for parent in list(network.modules()):
+            for child, layer in parent.named_children():
+                if isinstance(layer, nn.MaxPool2d | nn.MaxPool3d):
+                    means = nn.AvgPool2d if isinstance(layer, nn.MaxPool2d) else nn.AvgPool3d
+                    setattr(parent, child, means(layer.kernel_size, layer.stride, layer.padding))
+                if isinstance(layer, nn.Conv2d | nn.Conv3d):
+                    nn.init.constant_(layer.weight, 1 / layer.weight[0].numel())
+        network.get_submodule(name).register_forward_hook(lambda _layer, _args, y: self.seen.append(y))
+
+    def forward(self, x):
+        self.network(x)
+        return self.seen.pop()
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "shape"),
+    [
+        (torchvision.models.resnet18, "layer2", (1, 3, 160, 128)),
+        (torchvision.models.mobilenet_v3_small, "features.3", (1, 3, 128, 160)),
+        (torchvision.models.densenet121, "features.transition1", (1, 3, 160, 160)),
+        (partial(wf.create_model, "c2d_r18"), "layer1", (1, 3, 16, 96, 96)),
+        (partial(wf.create_model, "c2d_r18"), "pool2", (1, 3, 32, 96, 64)),
+    ],
+)
+def test_the_places_of_published_networks(make, name, shape):
+    torch.manual_seed(0)
+    network, x = Until(make(), name), torch.rand(shape, dtype=torch.float64)
+    with torch.no_grad():
+        y, frames = place_in(network, x)
+    cell = tuple(n // 2 for n in y.shape[2:])
+    assert frames[0].centre(cell, y.shape[2:]) == pytest.approx(seen_from(network, x, cell), abs=1e-6)
 
 
 @pytest.mark.parametrize(

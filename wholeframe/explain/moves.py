@@ -27,7 +27,7 @@ class Call:
         schema = func._schema.arguments
         self.given = {argument.name: argument.default_value for argument in schema if argument.has_default_value()}
         self.given |= {argument.name: value for argument, value in zip(schema, args, strict=False)} | kwargs
-        self.first = args[0] if args else None
+        self.first: Any = args[0] if args else None
         self.places = places
 
     def __getitem__(self, name: str) -> Any:

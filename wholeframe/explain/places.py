@@ -278,7 +278,8 @@ def broadcast(places: Sequence[Place], shape: Sequence[int]) -> Place | None:
     fitting = [place for place in places if _fits(place, shape) and place.root == places[0].root]
     if not fitting:
         return None
-    dims, origin = [(Factor(size),) for size in shape], list(fitting[0].origin)
+    dims: list[Dimension] = [(Factor(size),) for size in shape]
+    origin = list(fitting[0].origin)
     for place in fitting[::-1]:  # The first tensor comes last and so decides.
         offset = len(shape) - len(place.dims)
         for k, dim in enumerate(place.dims):

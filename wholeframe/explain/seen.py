@@ -42,7 +42,7 @@ class Sample(NamedTuple):
 
     tensor: Tensor
     axes: tuple[int, ...]
-    count: int
+    samples: int
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -69,9 +69,9 @@ def sample_of(x: Any) -> Sample:
             "for a detector [image] with (3, h, w)"
         )
     largest = max(found, key=lambda sample: sample.tensor.numel())
-    if largest.count != 1:
+    if largest.samples != 1:
         single = ", or x[None] for one image (c, h, w)" if len(largest.axes) == 1 else ""
-        raise ValueError(f"attention is of one image or clip, and {largest.count} are given; give image[:1]{single}")
+        raise ValueError(f"attention is of one image or clip, and {largest.samples} are given; give image[:1]{single}")
     return largest
 
 
