@@ -76,7 +76,7 @@ def test_a_detector(call, capsys, photos, tmp_path):
 
 def test_refusals(refused, run, photos, tmp_path):
     told = refused("dependence", "r18_nl1", "--data", photos, "--checkpoints")
-    assert "--checkpoints applies to a run folder with checkpoints, and 'r18_nl1' is none; leave it out" in told
+    assert "--checkpoints applies to a run folder with checkpoints, and 'r18_nl1' has none; leave it out" in told
     told = refused("dependence", run, "--data", photos, "--checkpoints", "--weights", "best")
     assert "--checkpoints measures all weights of a run; leave --weights best out" in told
     assert "there is no block at 'x'; there are blocks at stage3.5" in refused(

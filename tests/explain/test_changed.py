@@ -15,6 +15,7 @@ def test_classes_of_samples_and_of_positions():
     other[0, 2, :2] = 2
     assert changed(maps, other) == (10, 40)
     assert changed({"out": maps, "aux": 0}, {"out": other, "aux": 1}) == (10, 40)
+    assert changed({"logits": before}, {"logits": after}) == (1, 3)
 
 
 def detections(*objects):
@@ -34,7 +35,7 @@ def test_objects_need_a_counterpart_of_label_and_place():
     assert changed([detections((one, 1, 0.9))], [detections((far, 1, 0.9))]) == (2, 2)
     assert changed([detections((one, 1, 0.9), (far, 2, 0.8))], [detections((one, 1, 0.9))]) == (1, 3)
     assert changed([detections((one, 1, 0.9))], [detections()]) == (1, 1)
-    assert changed([detections((one, 1, 0.4))], [detections()]) == (0, 0), "a low score is no detection"
+    assert changed([detections((one, 1, 0.4))], [detections()]) == (0, 0), "a low score does not count"
 
 
 def test_other_outputs_need_a_function():

@@ -93,7 +93,7 @@ def _kept(options: Options) -> Mapping[int | None, Mapping[str, torch.Tensor] | 
         raise ValueError(f"--checkpoints measures all weights of a run; leave --weights {shown(options.weights)} out")
     if options.checkpoints and not files:
         raise ValueError(
-            f"--checkpoints applies to a run folder with checkpoints, and '{shown(options.model)}' is none; leave it "
+            f"--checkpoints applies to a run folder with checkpoints, and '{shown(options.model)}' has none; leave it "
             "out"
         )
     if len(files) < 2 and not options.checkpoints:

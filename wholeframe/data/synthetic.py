@@ -31,17 +31,6 @@ def recall(count: int, seed: int) -> tuple[Tensor, Tensor]:
         Images `(count, 3, 32, 32)` float32, and labels `(count, 16, 16)` int64: at the queries 0 for a dark and 1 for a
         bright core.
     """
-    images, labels, _ = recall_with_answers(count, seed)
-    return images, labels
-
-
-def recall_with_answers(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The same images and labels, and where each answer is.
-
-    Returns:
-        Images and labels as of `recall`, and pixels `(count, 6, 2, 2)` int64: `(y, x)` of the centre of each query, and
-        of its answer.
-    """
     pairs = 6
     generator = torch.Generator().manual_seed(seed)
     y, x = _centres(count, 2 * pairs, generator)
@@ -53,8 +42,18 @@ def recall_with_answers(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     images = _background(count, generator)
     _paint(images, y, x, _rgb(hue.repeat(1, 2)), radius=1)
     _paint(images, y[:, pairs:], x[:, pairs:], core[..., None].expand(-1, -1, 3).float(), radius=0)
-    places = torch.stack([y, x], dim=2).unflatten(1, (2, pairs)).transpose(1, 2)
-    return images - 0.5, _labels(y[:, :pairs], x[:, :pairs], core), places
+    return images - 0.5, _labels(y[:, :pairs], x[:, :pairs], core)
+
+
+def places_of_recall(count: int, seed: int) -> Tensor:
+    """Where the queries and the answers of `recall(count, seed)` are.
+
+    Returns:
+        Pixels `(count, 6, 2, 2)` int64: `(y, x)` of the centre of each query, and of its answer.
+    """
+    pairs = 6
+    y, x = _centres(count, 2 * pairs, torch.Generator().manual_seed(seed))
+    return torch.stack([y, x], dim=2).unflatten(1, (2, pairs)).transpose(1, 2)
 
 
 def gist(count: int, seed: int) -> tuple[Tensor, Tensor]:

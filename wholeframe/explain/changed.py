@@ -17,7 +17,7 @@ def changed(before: Any, after: Any, decide: Callable[[Any], Tensor] | None = No
     |-----------------------------------|---------------------------------------------------------------|
     | `(b, classes)`                    | the largest logit of each sample                              |
     | `(b, classes, *grid)`             | the largest logit at each position                            |
-    | a dict with such a map as `"out"` | as torchvision's segmentation networks give it                |
+    | a dict with such a tensor         | as `"out"` (torchvision) or `"logits"` (transformers)         |
     | a list of dicts with `boxes`      | objects of both outputs; one without a counterpart is changed |
 
     Args:
@@ -29,8 +29,9 @@ def changed(before: Any, after: Any, decide: Callable[[Any], Tensor] | None = No
     """
     if decide is not None:
         return _unequal(decide(before), decide(after))
-    if isinstance(before, Mapping) and isinstance(before.get("out"), Tensor):
-        before, after = before["out"], after["out"]
+    for key in ("out", "logits"):
+        if isinstance(before, Mapping) and isinstance(before.get(key), Tensor):
+            before, after = before[key], after[key]
     if isinstance(before, Tensor) and before.ndim >= 2 and before.shape[1] >= 2:
         return _unequal(before.argmax(dim=1), after.argmax(dim=1))
     if isinstance(before, list) and all(isinstance(each, Mapping) and "boxes" in each for each in before):

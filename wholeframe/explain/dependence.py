@@ -60,7 +60,7 @@ def dependence(
     Args:
         block: a block of this package; it runs in eval mode.
         x: its input `(b, c, *grid)`.
-        queries: distinct positions from which to estimate what is said of the attention, such as
+        queries: distinct positions from which to estimate the figures of the attention, such as
             `torch.randperm(3136)[:128]`; the estimates are unbiased. None takes all.
         chunk: queries per step of the divergence; memory is chunk^2 rows of weights, and all rows of a sample.
 

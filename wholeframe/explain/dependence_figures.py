@@ -109,7 +109,7 @@ def draw_over_steps(found: Mapping[int, Sequence[Statistics]], file: Path, title
 
 
 def _distances(axis: Axes, which: Literal["x", "y"]) -> None:
-    """A logarithmic scale of distances whose least tick stands for zero as well."""
+    """A logarithmic scale of distances, whose lowest tick also means zero."""
     ticks = (LEAST, 1e-4, 1e-3, 1e-2, 1e-1, 1)
     names = ("≤ 0.00001", "0.0001", "0.001", "0.01", "0.1", "1")
     getattr(axis, f"set_{which}scale")("log")

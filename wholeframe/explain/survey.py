@@ -44,7 +44,7 @@ class Statistics:
             runs several times.
         shares: of `SHARES`; None where the block has no such vector, and see `Variance.share`.
         positions, keys: the largest number of an image.
-        queries: the largest number that was taken of the positions of an image for what is said of the attention.
+        queries: the largest number of queries of an image that the figures of the attention are estimated from.
     """
 
     site: str

@@ -1,4 +1,4 @@
-"""Whether the strongest key of a query lies on what the query has to find, for tasks that have the answer."""
+"""Whether the strongest key of a query of the task `recall` lies on the marker of its answer."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def strongest_on_answers(network: nn.Module, images: Tensor, places: Tensor, sit
 
     Args:
         network: with a block at `site` whose weights depend on the query; it runs once per image, in eval mode.
-        images, places: of `wholeframe.data.synthetic.recall_with_answers`.
+        images, places: of `recall` and `places_of_recall`.
         site: of the block.
 
     Returns:
