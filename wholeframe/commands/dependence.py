@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> None:
             opened.network.load_state_dict(state)
         found[step], notes = survey(opened.network, inputs, site=options.site, seed=options.seed)
     printer = console()
-    printer.width = max(printer.width, 110)
+    printer.width = max(printer.width, 132)
     for step, rows in found.items():
         printer.print(table(rows, None if step is None or len(found) == 1 else f"step {step:,}"))
     last = list(found.values())[-1]
@@ -131,7 +131,7 @@ def _number(value: float | None) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"
+    return "-" if value is None else f"{value:.0%}" if value >= 0.1 else f"{value:.1%}"
 
 
 def _save(found: Mapping[int | None, Sequence[Statistics]], out: Path, title: str) -> None:
