@@ -3,12 +3,14 @@
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
 from wholeframe.blocks import BLOCKS, GlobalContext, NonLocal, SqueezeExcite
 from wholeframe.explain.attention import attention, blocks_with_attention
 from wholeframe.explain.frame import Frame
+from wholeframe.explain.recording import Recording
 from wholeframe.models.toy import ToyNet
 from wholeframe.models.zoo import create_model
 from wholeframe.surgery.insert import insert
@@ -95,6 +97,18 @@ def test_the_network_is_left_as_it_was(network):
     assert [module.training for module in network.modules()] == flags
     assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
     assert not any(module._forward_pre_hooks for module in network.modules())
+
+
+def test_queries_as_arrays(network):
+    for one in (torch.tensor([8, 23]), np.array([8, 23]), [8, 23]):
+        assert attention(network, IMAGE, one)[0].cell == (1, 2)
+    for two in (torch.tensor([[8, 23], [0, 0]]), np.array([[8, 23], [0, 0]]), [[8, 23], [0, 0]], ((8, 23), (0, 0))):
+        assert [found.cell for found in attention(network, IMAGE, two)] == [(1, 2), (0, 0)]
+
+
+def test_a_class_is_no_network():
+    with pytest.raises(TypeError, match=r"model is the class ToyNet, .* give an nn\.Module"):
+        attention(ToyNet, IMAGE, (0, 0))
 
 
 @pytest.mark.parametrize("query", [(32, 0), (0, 24), (-1, 0), (0, -1)])
@@ -292,6 +306,8 @@ def test_frames_in_the_batch_and_frames_before_channels():
     assert of_images.region and of_images.grid == (1, 2, 3) and of_images.cell == (0, 0, 2)
     assert of_images.weights.shape == (1, 2, 3) and of_images.weights[0, 0, 2] == 1
     assert of_images.frame.intervals == ((3, 4), (0, 4), (0, 6))
+    with pytest.raises(ValueError, match=r"sees frames or windows of the input one by one; take `attention` of each"):
+        Recording(network, clip).rows("images.block", [(0, 0)])
 
 
 # --------------------------------------------------------------------------------------------------------- wrong input
@@ -312,6 +328,12 @@ def test_frames_in_the_batch_and_frames_before_channels():
         (IMAGE[0], (0, 0), r"and 3 are given; give image\[:1\], or x\[None\] for one image \(c, h, w\)"),
         (IMAGE.long(), (0, 0), r"the input holds no image \(1, c, h, w\) and no clip"),
         ({}, (0, 0), r"the input holds no image"),
+        (
+            IMAGE[:, :2],
+            (0, 0),
+            r"ToyNet does not run on this input \(RuntimeError: .*\); give x as the network takes it: ",
+        ),
+        (IMAGE, [], r"the query \[\] is not a position \(y, x\)"),
     ],
 )
 def test_wrong_input_is_refused_in_a_sentence(network, x, query, sentence):

@@ -226,7 +226,7 @@ class Until(nn.Module):
     ("make", "name", "shape"),
     [
         (torchvision.models.resnet18, "layer2", (1, 3, 160, 128)),
-        (torchvision.models.mobilenet_v3_small, "features.3", (1, 3, 128, 160)),
+        (torchvision.models.shufflenet_v2_x0_5, "stage2.1", (1, 3, 160, 192)),
         (torchvision.models.densenet121, "features.transition1", (1, 3, 160, 160)),
         (partial(wf.create_model, "c2d_r18"), "layer1", (1, 3, 16, 96, 96)),
         (partial(wf.create_model, "c2d_r18"), "pool2", (1, 3, 32, 96, 64)),

@@ -99,9 +99,7 @@ def attention(
     from wholeframe.explain.recording import Recording  # It makes the records of this module.
 
     recording = Recording(network, x)
-    queries: Any = [query]
-    if isinstance(query, list) and query and not isinstance(query[0], int):
-        queries = query
+    queries: Any = query if several(query) else [query]
     found: list[Attention] = []
     notes: dict[str, None] = {}
     for each in queries:
@@ -111,6 +109,13 @@ def attention(
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return found
+
+
+def several(query: Any) -> bool:
+    """Whether these are several queries: a list of positions, or an array of two axes."""
+    if hasattr(query, "ndim"):
+        return query.ndim == 2
+    return isinstance(query, Sequence) and len(query) > 0 and isinstance(query[0], list | tuple)
 
 
 def outer_blocks(network: nn.Module) -> dict[str, Block]:

@@ -16,7 +16,7 @@ from wholeframe.explain.attention import Attention, Pixel, outer_blocks, site_of
 from wholeframe.explain.frame import Frame
 from wholeframe.explain.seen import Seen, runs_of, sample_of
 from wholeframe.messages import did_you_mean, listed
-from wholeframe.surgery.placement import grid_text
+from wholeframe.surgery.placement import grid_text, refuse_other
 from wholeframe.surgery.probe import evaluating
 
 NUMBERS = 2**24
@@ -60,10 +60,12 @@ class Recording:
         x: one sample, see `wholeframe.attention`.
 
     Raises:
-        ValueError: for more than one sample, and for a network without blocks.
+        ValueError: for more than one sample, for a network without blocks, and for an input that it does not take.
+        TypeError: for anything but a network that is built.
     """
 
     def __init__(self, network: nn.Module, x: Any):
+        refuse_other(network)
         blocks = outer_blocks(network)
         if not blocks:
             raise ValueError(
@@ -72,7 +74,14 @@ class Recording:
             )
         self.size = sample_of(x).size
         """sizes of the input: `(h, w)`, or `(t, h, w)` of a clip"""
-        passed = runs_of(network, x, blocks)
+        try:
+            passed = runs_of(network, x, blocks)
+        except Exception as error:  # Networks raise anything for an input that they do not take.
+            first = (str(error).splitlines() or [""])[0]
+            raise ValueError(
+                f"{type(network).__name__} does not run on this input ({type(error).__name__}: {first}); give x as the "
+                "network takes it: a tensor, [image] for a detector, a tuple or a dict of arguments"
+            ) from error
         counts = {name: sum(name == other for other, _ in passed) for name in blocks}
         numbers = dict.fromkeys(blocks, 0)
         self.runs: list[Run] = []
@@ -133,9 +142,14 @@ class Recording:
             `(q, *key_grid)`, float32 on the CPU.
 
         Raises:
-            ValueError: for an unknown site, a cell outside the grid, and a block whose map depends on no query.
+            ValueError: for an unknown site, a cell outside the grid, a block whose map depends on no query, and one that
+            sees parts of the input one by one.
         """
         (run, *_) = self._chosen(site)
+        if run.seen.parts:
+            raise ValueError(
+                f"the block at {run.site} sees frames or windows of the input one by one; take `attention` of each query"
+            )
         grid = run.seen.x.shape[2:]
         index = [ops.flat_index(tuple(map(int, cell)), grid) for cell in cells]
         step = max(NUMBERS // math.prod(run.seen.x.shape[1:]), 1)
