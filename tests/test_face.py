@@ -46,6 +46,7 @@ FUNCTIONS = [
     "inflate",
     "attention",
     "dependence",
+    "collapse",
     "cost",
     "fit",
     "evaluate",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.blocks import SqueezeExcite as SqueezeExcite
     from wholeframe.blocks import reset_blocks as reset_blocks
     from wholeframe.explain.attention import attention as attention
+    from wholeframe.explain.collapse import collapse as collapse
     from wholeframe.explain.dependence import dependence as dependence
     from wholeframe.explain.recording import Recording as Recording
     from wholeframe.models.cost import cost as cost
@@ -99,6 +100,7 @@ _MODULES = {
     "cost": "wholeframe.models.cost",
     "attention": "wholeframe.explain.attention",
     "dependence": "wholeframe.explain.dependence",
+    "collapse": "wholeframe.explain.collapse",
     "Recording": "wholeframe.explain.recording",
     "fit": "wholeframe.train.fit",
     "evaluate": "wholeframe.train.evaluate",

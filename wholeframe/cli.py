@@ -18,6 +18,8 @@ COMMANDS = {
     "predict": "the most probable classes of images or videos, or the objects that a detector finds",
     "explain": "draw what the blocks of a network look at, from chosen positions of a photograph or a clip",
     "curves": "draw the learning curves of runs over each other: error and loss by epoch",
+    "dependence": "whether what the blocks do depends on the query, over a folder of images or videos",
+    "collapse": "replace a non-local block by one with a single query, and measure what that changes",
     "bench": "time and memory of the blocks, compared with other implementations",
     "blocks": "list the blocks: equation, source, parameters, multiply-adds",
     "models": "list the named networks: paper, size, published accuracy",

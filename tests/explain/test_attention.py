@@ -10,6 +10,7 @@ import torch
 from wholeframe.blocks import BLOCKS, GlobalContext, NonLocal, SqueezeExcite
 from wholeframe.explain.attention import attention, blocks_with_attention
 from wholeframe.explain.frame import Frame
+from wholeframe.explain.recording import Recording
 from wholeframe.models.toy import ToyNet
 from wholeframe.models.zoo import create_model
 from wholeframe.surgery.insert import insert
@@ -305,6 +306,8 @@ def test_frames_in_the_batch_and_frames_before_channels():
     assert of_images.region and of_images.grid == (1, 2, 3) and of_images.cell == (0, 0, 2)
     assert of_images.weights.shape == (1, 2, 3) and of_images.weights[0, 0, 2] == 1
     assert of_images.frame.intervals == ((3, 4), (0, 4), (0, 6))
+    with pytest.raises(ValueError, match=r"sees frames or windows of the input one by one; take `attention` of each"):
+        Recording(network, clip).rows("images.block", [(0, 0)])
 
 
 # --------------------------------------------------------------------------------------------------------- wrong input

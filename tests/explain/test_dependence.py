@@ -18,12 +18,10 @@ from wholeframe.explain.dependence import (
     dense_cosine_distance,
     dense_jensen_shannon,
     dependence,
-    dependence_of,
+    effective_keys,
     jensen_shannon,
+    sampled_queries,
 )
-from wholeframe.models.toy import ToyNet
-from wholeframe.models.zoo import create_model
-from wholeframe.surgery.insert import insert
 
 GOLDEN = Path(__file__).parents[1] / "goldens/gcnet/spec_query_independence_stats.safetensors"
 KINDS = ("gaussian", "embedded_gaussian", "dot_product", "concatenation")
@@ -39,7 +37,7 @@ def alive(kind="embedded_gaussian", **options):
 
 
 def of_rows(w, chunk=3):
-    return jensen_shannon(lambda index: w[:, index], torch.arange(w.shape[1]), chunk)
+    return jensen_shannon(w.double(), chunk)
 
 
 def close(actual, expected):
@@ -80,6 +78,8 @@ def test_the_ends_of_the_scales():
     assert cosine_distance([same]).item() == pytest.approx(0, abs=1e-15)
     assert of_rows(same.double()).item() == pytest.approx(0, abs=1e-15)
     assert cosine_distance([torch.tensor([[[1.0], [-1.0]]])]).item() == 0.5
+    assert effective_keys(one_hot.double()).tolist() == [[0.25] * 4]
+    assert effective_keys(same.double()).mean().item() == pytest.approx(1)
 
 
 def test_vectors_that_are_nearly_alike_keep_their_digits():
@@ -99,10 +99,11 @@ def test_statistics_are_those_of_what_a_block_adds(kind):
     close(found.output, dense_cosine_distance(added))
     close(found.attention, dense_cosine_distance(rows))
     if kind in ("dot", "concatenation"):
-        assert found.divergence is None
+        assert found.divergence is None and found.keys_used is None
     else:
         close(found.divergence, dense_jensen_shannon(rows))
         assert found.divergence.min() > 1e-3
+        close(found.keys_used, (rows**-rows).prod(dim=-1).mean(dim=1) / 20)  # exp(-sum w ln w) as a product
 
 
 def test_pooled_keys_and_restricted_spans():
@@ -134,9 +135,21 @@ def test_blocks_without_attention_have_the_other_statistics(name):
 def test_a_sample_of_queries_is_right_on_average():
     block, x = alive(), torch.randn(1, 8, 3, 3, dtype=torch.float64)
     pairs = [[i, j] for i in range(9) for j in range(i)]
-    estimates = torch.cat([dependence(block, x, queries=pair).divergence for pair in pairs])
-    close(estimates.mean(), dependence(block, x).divergence[0])
-    assert estimates.std() > 1e-3
+    of_pairs, of_all = [dependence(block, x, queries=pair) for pair in pairs], dependence(block, x)
+    for name in ("attention", "divergence", "keys_used"):
+        estimates = torch.cat([getattr(pair, name) for pair in of_pairs])
+        close(estimates.mean(), getattr(of_all, name)[0])
+        assert estimates.std() > 1e-3, name
+
+
+def test_queries_are_sampled_where_a_grid_is_large():
+    def chosen(positions, keys):
+        return sampled_queries(positions, keys, torch.Generator().manual_seed(0))
+
+    assert torch.equal(chosen(196, 196), torch.arange(196))
+    assert len(chosen(784, 784)) == 112 and len(chosen(784, 784).unique()) == 112
+    assert len(chosen(100_352, 100_352)) == 16 and chosen(100_352, 100_352).max() < 100_352
+    assert not torch.equal(chosen(784, 784), torch.arange(112))
 
 
 def test_statistics_are_of_a_block_that_does_not_train():
@@ -146,34 +159,9 @@ def test_statistics_are_of_a_block_that_does_not_train():
     assert block.training and torch.equal(block.norm.running_mean, before)
 
 
-def test_blocks_of_a_network():
-    network = ToyNet(2, strides=(2, 2, 2))
-    images = torch.randn(2, 3, 32, 24)
-    insert(network, partial(NonLocal, std=1.0, init="random"), ["stage2", "stage3"], images[:1])
-    found = dependence_of(network, images)
-    assert list(found) == ["stage2.2", "stage3.2"]
-    seen = []
-    network.stage3[-1].wholeframe.register_forward_pre_hook(lambda _module, args: seen.append(args[0]))
-    with torch.no_grad():  # with a gradient another backend may run
-        network.eval()(images)
-    expected = dependence(network.stage3[-1].wholeframe, seen[0])
-    assert torch.equal(found["stage3.2"].divergence, expected.divergence)
-
-
 def test_refusals():
     x = torch.randn(1, 8, 3, 3)
     with pytest.raises(ValueError, match="Conv2d is not a wholeframe block; give one, such as"):
         dependence(nn.Conv2d(8, 8, 1), x)
     with pytest.raises(ValueError, match="queries must have at least two of the 9 positions, got 1"):
         dependence(NonLocal(8), x, queries=[4])
-    with pytest.raises(ValueError, match="Conv2d has no wholeframe block to measure; insert one first"):
-        dependence_of(nn.Conv2d(8, 8, 1), x)
-
-
-def test_blocks_of_a_detector():
-    torch.manual_seed(0)
-    found = dependence_of(
-        create_model("maskrcnn_tiny_nl1", num_classes=2), [torch.rand(3, 40, 60), torch.rand(3, 50, 40)]
-    )
-    assert list(found) == ["backbone.body.layer3.0"] and found["backbone.body.layer3.0"].input.shape == (2,)
-    assert found["backbone.body.layer3.0"].divergence.isfinite().all()

@@ -95,6 +95,21 @@ NAMES: dict[str, dict[str, str]] = {
         "--pretrained": "--weights DEFAULT",
         "--topk": "--top N",
     },
+    "dependence": {
+        **_all(DATA, "--data DIR"),
+        **_all((*BATCH, *SIZE), "nothing: the run, or the weights, have it"),
+        **_all((*NETWORK, "--run"), "the run folder, or the name of the network, alone and first"),
+        **_all(CHECKPOINT, "--weights last or best, or --checkpoints for each of a run"),
+        **_all(OUT, "--out DIR"),
+        **_all(("--samples", "--count"), "--images N"),
+    },
+    "collapse": {
+        **_all((*DATA, "--data"), "--calibration DIR and --check DIR, with different images"),
+        **_all((*BATCH, *SIZE), "nothing: the run, or the weights, have it"),
+        **_all((*NETWORK, "--run"), "the run folder, or the name of the network, alone and first"),
+        **_all(CHECKPOINT, "--weights last or best"),
+        "--threshold": "--tolerance SHARE",
+    },
     "compare": {
         **_all(DATA, "--data DIR"),
         **_all(EPOCHS, "--epochs N"),

@@ -44,6 +44,17 @@ def recall(count: int, seed: int) -> tuple[Tensor, Tensor]:
     return images - 0.5, _labels(y[:, :pairs], x[:, :pairs], core)
 
 
+def places_of_recall(count: int, seed: int) -> Tensor:
+    """Where the queries and the answers of `recall(count, seed)` are.
+
+    Returns:
+        Pixels `(count, 6, 2, 2)` int64: `(y, x)` of the centre of each query, and of its answer.
+    """
+    pairs = 6
+    y, x = _centres(count, 2 * pairs, torch.Generator().manual_seed(seed))
+    return torch.stack([y, x], dim=2).unflatten(1, (2, pairs)).transpose(1, 2)
+
+
 def gist(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Images with eight grey markers.
 

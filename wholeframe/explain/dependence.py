@@ -11,35 +11,40 @@ Each is the mean of a distance over all ordered pairs of positions, including pa
 
 Where `output` is much smaller than `input`, the block adds nearly the same vector at every position. Trained networks
 show this; fresh ones do not, because their attention depends on the query.
+
+`keys_used` is the mean over the queries of exp(H(w_i)) / k, with the entropy H: the effective number of keys as a share
+of all k. It is 1 where every key weighs the same, and 1/k where one has all the weight.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from wholeframe.blocks.protocol import Block
-from wholeframe.explain.attention import site_of
-from wholeframe.explain.seen import seen_by
 from wholeframe.ops import to_positions
 from wholeframe.surgery.probe import evaluating
+
+PAIRS_TIMES_KEYS = 10_000_000
+"""of the divergence of one sample: a tenth of a second; all queries of a 14 x 14 grid, 112 of a 28 x 28 grid"""
 
 
 @dataclass(frozen=True)
 class Dependence:
-    """The four statistics of every sample, `(b,)` each, in float64.
+    """The statistics of every sample, `(b,)` each, in float64.
 
-    `attention` is None for a block without attention; `divergence` is None also where the weights of a query are not a
-    distribution, for the kinds `dot` and `concatenation`. A statistic is nan where every vector is zero, such as
-    `output` of a block that is an identity.
+    `attention` is None for a block without attention; `divergence` and `keys_used` are None also where the weights of a
+    query are not a distribution, for the kinds `dot` and `concatenation`. A statistic is nan where every vector is
+    zero, such as `output` of a block that is an identity.
     """
 
     input: Tensor
     output: Tensor
     attention: Tensor | None
     divergence: Tensor | None
+    keys_used: Tensor | None
 
 
 @torch.no_grad()
@@ -49,14 +54,15 @@ def dependence(
     """Measure how much one block depends on the query: `dependence(wf.NonLocal(64), x).output`.
 
     The cosine statistics take time linear in the positions, for `attention` as much as the attention itself. The
-    divergence takes pairs times keys: seconds for 784 positions, minutes for 3136.
+    divergence takes pairs times keys: seconds for 784 positions, minutes for 3136. `sampled_queries` chooses queries
+    that keep it below a second.
 
     Args:
         block: a block of this package; it runs in eval mode.
         x: its input `(b, c, *grid)`.
-        queries: distinct positions from which to estimate the divergence, such as `torch.randperm(3136)[:128]`; the
-            estimate is unbiased. None takes all.
-        chunk: queries per step; memory is chunk^2 rows of weights.
+        queries: distinct positions from which to estimate the figures of the attention, such as
+            `torch.randperm(3136)[:128]`; the estimates are unbiased. None takes all.
+        chunk: queries per step of the divergence; memory is chunk^2 rows of weights, and all rows of a sample.
 
     Returns:
         The statistics `(b,)` of every sample.
@@ -70,32 +76,44 @@ def dependence(
         )
     n = math.prod(x.shape[2:])
     with evaluating(block):
-        attention = divergence = None
-        if block.has_attention:
-
-            def rows(index: Tensor) -> Tensor:
-                return block.attention(x, index).flatten(2).double()
-
-            positions = torch.arange(n, device=x.device)
-            attention = cosine_distance(map(rows, positions.split(chunk)))
-            if getattr(block, "kind", None) not in ("dot", "concatenation"):
-                chosen = positions if queries is None else torch.as_tensor(queries, device=x.device)
-                divergence = _unbiased(len(chosen), n) * jensen_shannon(rows, chosen, chunk)
         added = block(x) - x
-    return Dependence(cosine_distance([to_positions(x)]), cosine_distance([to_positions(added)]), attention, divergence)
+        of_input, of_output = (cosine_distance([to_positions(y)]) for y in (x, added))
+        if not block.has_attention:
+            return Dependence(of_input, of_output, None, None, None)
+        index = torch.arange(n, device=x.device) if queries is None else torch.as_tensor(queries, device=x.device)
+        of_samples = [
+            of_weights(block.attention(sample, index).flatten(2), n, has_distributions(block), chunk)
+            for sample in x.split(1)
+        ]
+    of_weights_of_all = (None if values[0] is None else torch.cat(values) for values in zip(*of_samples, strict=True))
+    return Dependence(of_input, of_output, *of_weights_of_all)
 
 
-def dependence_of(network: nn.Module, images: Tensor | Sequence[Tensor]) -> dict[str, Dependence]:
-    """The statistics of every block of a network, by site, on its inputs in one forward pass over the images.
+def of_weights(
+    w: Tensor, positions: int, distributions: bool, chunk: int = 32
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """`attention`, `divergence` and `keys_used` of the weights `(b, q, k)` of q of the positions.
 
-    A detector takes a list of images; its padding counts as positions, and a block in a head has a row per region.
+    The last two are None unless the weights are distributions.
     """
-    blocks = {name: block for name, block in network.named_modules() if isinstance(block, Block)}
-    if not blocks:
-        raise ValueError(f"{type(network).__name__} has no wholeframe block to measure; insert one first")
-    with torch.no_grad():
-        seen = seen_by(network, images, blocks)
-    return {site_of(name): dependence(network.get_submodule(name), each.x) for name, each in seen.items()}
+    w = w.double()
+    unbiased = of_pairs(w.shape[1], positions)
+    attention = unbiased * cosine_distance([w])
+    if not distributions:
+        return attention, None, None
+    divergence = unbiased * jensen_shannon(w, chunk)
+    return attention, divergence, effective_keys(w).mean(dim=1)
+
+
+def has_distributions(block: Block) -> bool:
+    """Whether the weights of every query of this block are a distribution over the keys."""
+    return block.has_attention and getattr(block, "kind", None) not in ("dot", "concatenation")
+
+
+def sampled_queries(positions: int, keys: int, generator: torch.Generator) -> Tensor:
+    """All positions, or as many distinct random ones as keep pairs times keys at `PAIRS_TIMES_KEYS`, at least 16."""
+    affordable = max(math.isqrt(PAIRS_TIMES_KEYS // keys), 16)
+    return torch.randperm(positions, generator=generator)[:affordable].sort().values
 
 
 def cosine_distance(chunks: Iterable[Tensor]) -> Tensor:
@@ -122,23 +140,21 @@ def dense_cosine_distance(v: Tensor) -> Tensor:
     return torch.stack(distances)
 
 
-def jensen_shannon(rows: Callable[[Tensor], Tensor], queries: Tensor, chunk: int) -> Tensor:
-    """The mean Jensen-Shannon divergence over all ordered pairs of queries, `(b,)`.
+def jensen_shannon(w: Tensor, chunk: int = 32) -> Tensor:
+    """The mean Jensen-Shannon divergence over all ordered pairs of the distributions `(b, q, k)`, `(b,)`.
 
         JS(u, v) = H((u + v) / 2) - (H(u) + H(v)) / 2    with the entropy H
 
-    `rows(index)` are distributions `(b, q, k)`. JS is symmetric, so each pair of different chunks is counted twice.
+    JS is symmetric, so each pair of different chunks is counted twice.
     """
-    total = torch.zeros((), dtype=torch.float64, device=queries.device)
-    chunks = queries.split(chunk)
-    for start, one in enumerate(chunks):
-        u = rows(one)
-        for other in chunks[start:]:
-            v = u if other is one else rows(other)
+    total = torch.zeros((), dtype=w.dtype, device=w.device)
+    chunks = w.split(chunk, dim=1)
+    for start, u in enumerate(chunks):
+        for v in chunks[start:]:
             half = (_entropy(u)[:, :, None] + _entropy(v)[:, None]) / 2
             pairs = _entropy((u[:, :, None] + v[:, None]) / 2) - half
-            total = total + (1 if other is one else 2) * pairs.sum(dim=(1, 2))
-    return total / len(queries) ** 2
+            total = total + (1 if v is u else 2) * pairs.sum(dim=(1, 2))
+    return total / w.shape[1] ** 2
 
 
 def dense_jensen_shannon(w: Tensor) -> Tensor:
@@ -148,12 +164,17 @@ def dense_jensen_shannon(w: Tensor) -> Tensor:
     return terms.sum(dim=-1).mean(dim=(1, 2)) / 2
 
 
+def effective_keys(w: Tensor) -> Tensor:
+    """exp(H(w)) / k of distributions `(..., k)`: the effective number of keys, as a share of them."""
+    return _entropy(w).exp() / w.shape[-1]
+
+
 def _entropy(w: Tensor) -> Tensor:
     return torch.special.entr(w).sum(dim=-1)
 
 
-def _unbiased(q: int, n: int) -> float:
-    """Corrects for pairs of a position with itself, whose divergence is 0: 1/q of the sampled pairs, 1/n of all."""
+def of_pairs(q: int, n: int) -> float:
+    """Corrects for pairs of a position with itself, whose distance is 0: 1/q of the sampled pairs, 1/n of all."""
     if q == n:
         return 1.0
     if q < 2:

@@ -114,6 +114,10 @@ def root_place(root: Root, shape: Sequence[int], axes: Sequence[int]) -> Place:
     return Place(root, tuple(dims), (0.5,) * len(axes))
 
 
+def length(dim: Sequence[Factor]) -> int:
+    return math.prod(factor.size for factor in dim)
+
+
 def single(dim: Dimension) -> Factor | None:
     """The one factor of a dimension that is one axis of the input."""
     factors = [f for f in dim if f.size > 1 or f.placed]
@@ -127,7 +131,7 @@ def resampled(place: Place, dim: int, size: int, ratio: float, shift: float) -> 
     """
     factor = single(place.dims[dim])
     if factor is None:
-        unchanged = size == math.prod(f.size for f in place.dims[dim]) and ratio == 1 and shift == 0
+        unchanged = size == length(place.dims[dim]) and ratio == 1 and shift == 0
         return place if unchanged else place.with_dim(dim, (Factor(size),))
     return place.moved(factor.axis, shift * factor.step).with_dim(
         dim, (Factor(size, factor.axis, factor.step * ratio),)
@@ -139,12 +143,12 @@ def cut_out(place: Place, dim: int, start: int, size: int, step: int = 1) -> Pla
     row = [f for f in place.dims[dim] if f.size > 1 or f.placed]
     if len(row) == 1 and row[0].inner and step == 1:
         inner, before = row[0].inner, row[0].before
-        count = math.prod(f.size for f in inner)
+        count = length(inner)
         if start <= before and start + size >= before + count:
             rest = before - start
             whole = rest == 0 and size == count
             return place.with_dim(dim, inner if whole else (Factor(size, inner=inner, before=rest),))
-    if start == 0 and step == 1 and size == math.prod(f.size for f in place.dims[dim]):
+    if start == 0 and step == 1 and size == length(place.dims[dim]):
         return place
     return resampled(place, dim, size, step, start)
 
@@ -185,7 +189,7 @@ def regrouped(place: Place, shape: Sequence[int]) -> Place | None:
     dims: list[Dimension] = []
     for size in shape:
         taken: list[Factor] = []
-        while (missing := size // math.prod(f.size for f in taken)) > 1:
+        while (missing := size // length(taken)) > 1:
             if not queue:
                 return None
             factor = queue.pop()
@@ -283,7 +287,7 @@ def broadcast(places: Sequence[Place], shape: Sequence[int]) -> Place | None:
     for place in fitting[::-1]:  # The first tensor comes last and so decides.
         offset = len(shape) - len(place.dims)
         for k, dim in enumerate(place.dims):
-            if any(f.placed for f in dim) and math.prod(f.size for f in dim) == shape[offset + k]:
+            if any(f.placed for f in dim) and length(dim) == shape[offset + k]:
                 dims[offset + k] = dim
                 for axis in axes_of(dim):
                     origin[axis] = place.origin[axis]
@@ -299,6 +303,4 @@ def axes_of(dim: Dimension) -> set[int]:
 def _fits(place: Place, shape: Sequence[int]) -> bool:
     """Whether a tensor broadcasts to this shape."""
     offset = len(shape) - len(place.dims)
-    return offset >= 0 and all(
-        math.prod(f.size for f in dim) in (1, shape[offset + k]) for k, dim in enumerate(place.dims)
-    )
+    return offset >= 0 and all(length(dim) in (1, shape[offset + k]) for k, dim in enumerate(place.dims))
