@@ -153,6 +153,10 @@ NETWORKS = {
     "class token": (IMAGE, lambda: nn.Sequential(conv(2, kernel_size=4, stride=4), Function(with_class_token))),
     "self attention": (IMAGE, lambda: nn.Sequential(conv(2, kernel_size=8, stride=8), Function(self_attention))),
     "shifted windows": (IMAGE, lambda: nn.Sequential(conv(2, kernel_size=4, stride=4), Function(shifted))),
+    "rolled": (
+        IMAGE,
+        lambda: nn.Sequential(Function(lambda x: x.roll((-3, 2), dims=(2, 3))), conv(2, kernel_size=4, stride=2)),
+    ),
     "patch merging": (IMAGE, lambda: nn.Sequential(conv(2, kernel_size=4, stride=4), Function(merged))),
     "patch merging by a view": (
         IMAGE,

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
+from wholeframe.explain.joins import joined
 from wholeframe.explain.places import (
     Factor,
     Place,
     cut_out,
-    joined,
     mixed,
     permuted,
     regrouped,

@@ -142,13 +142,14 @@ class Recording:
             `(q, *key_grid)`, float32 on the CPU.
 
         Raises:
-            ValueError: for an unknown site, a cell outside the grid, a block whose map depends on no query, and one that
-            sees parts of the input one by one.
+            ValueError: for an unknown site, a cell outside the grid, a block whose map depends on no query, and one
+                that sees parts of the input one by one.
         """
         (run, *_) = self._chosen(site)
         if run.seen.parts:
             raise ValueError(
-                f"the block at {run.site} sees frames or windows of the input one by one; take `attention` of each query"
+                f"the block at {run.site} sees frames or windows of the input one by one; take `attention` of each "
+                "query"
             )
         grid = run.seen.x.shape[2:]
         index = [ops.flat_index(tuple(map(int, cell)), grid) for cell in cells]

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from wholeframe.explain.joins import broadcast
 from wholeframe.explain.moves import Call, rule_of
-from wholeframe.explain.places import Place, broadcast, reduced
+from wholeframe.explain.places import Place, reduced
 
 
 class Tracker(TorchDispatchMode):
