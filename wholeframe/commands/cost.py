@@ -1,63 +1,65 @@
-"""`wholeframe cost NAME`: parameters and multiply-adds of a network, next to the published figures."""
+"""`wholeframe cost MODEL`: what every module of a network costs, next to the published figures."""
 
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import torch
 import tyro
-from rich.console import Console
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from wholeframe.commands.cost_table import (
+    MIB,
+    blocks_add,
+    blocks_cost,
+    kinds,
+    module_table,
+    place,
+    turns_table,
+    write_modules,
+    write_turns,
+)
 from wholeframe.commands.models import table
+from wholeframe.commands.plain import console
+from wholeframe.commands.writable import writable
+from wholeframe.explain.costs import Bar, draw_cost
+from wholeframe.messages import counted, shown
 from wholeframe.models.build import create_backbone
-from wholeframe.models.cost import count, measure_passes
+from wholeframe.models.cost import Cost, cost, first_line, parameters
+from wholeframe.models.turns import in_turns, interval
 from wholeframe.models.zoo import MODELS
 from wholeframe.models.zoo.published import SIZE_UNITS, compare_figures
+from wholeframe.surgery.insert import remove
+from wholeframe.surgery.record import blocks_of
+from wholeframe.train.limits import at_least
+
+MODULES, PICTURE, TURNS = "cost.csv", "cost.png", "turns.csv"
+MOST_BARS = 40
 
 
 @dataclass(frozen=True)
 class Options:
-    """Print parameters and multiply-adds of a network next to the published ones; --measure adds time and memory."""
+    """Print what every module of a network costs, next to published figures; --measure adds time and memory."""
 
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """a run folder, or a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
     input: tuple[int, ...] = ()
-    """shape of one sample, such as 3 224 224 or 3 32 224 224; by default the published one"""
+    """shape of one sample, such as 3 224 224 or 3 32 224 224; by default the published one, or that of the run"""
+    batch: int = 1
+    """samples in the input: multiply-adds, time and memory are those of the whole batch"""
+    depth: int = 1
+    """rows of the table: 1 for the modules of the network, 2 for the modules in these, and so on; a block always has a
+    row of its own"""
     measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """also run it on this machine, one sample at a time: time and peak memory"""
+    """also run it on this machine: time and peak memory, in turns with the same network without its blocks"""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
+    """folder for cost.csv (every module), cost.png and, with --measure, turns.csv"""
 
-
-def main(arguments: list[str]) -> None:
-    options = tyro.cli(Options, args=arguments, prog="wholeframe cost")
-    named = MODELS.get(options.name)
-    classes, sample = (named.num_classes, named.input) if named else (1000, (3, 224, 224))
-    sample = options.input or sample
-    shape = " x ".join(map(str, sample))
-    part = named.counted if named else ""
-    if part and options.measure:
-        raise ValueError(
-            f"--measure does not run {options.name}, whose time depends on the objects in an image; leave it out"
-        )
-    build = (lambda: named.make(classes)) if named else (lambda: create_backbone(options.name, classes))
-    try:
-        cost = count(build, sample, part)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{options.name} does not run on {shape} ({str(error).splitlines()[0]}); "
-            "for an image give --input 3 224 224, for a clip --input 3 32 224 224"
-        ) from error
-    console = Console()
-    console.width = max(console.width, 132)
-    print(f"{options.name} on {shape}, {classes} classes")
-    counted = f" of its {part}" if part else ""
-    print(
-        f"  {cost.params:,} parameters, {cost.macs:,} multiply-adds{counted} (convolutions, matrix products, attention)"
-    )
-    if named:
-        sizes = [row for row in compare_figures(options.name) if row.published.unit in SIZE_UNITS]
-        console.print(table(sizes) if sizes else "  no published size is known")
-    if options.measure:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network, example = build().to(device), torch.randn(1, *sample, device=device)
-        for what, run in measure_passes(network, example).items():
-            print(f"  {what}: {run.ms:,.0f} ms, {run.mib:,.0f} MiB above the weights")
-        print(f"  one sample, {device.type}, {torch.get_num_threads()} threads, float32")
+    def __post_init__(self):
+        at_least("batch", self.batch, 1, 1)
+        at_least("depth", self.depth, 1, 1)
+        if any(size < 1 for size in self.input):
+            raise ValueError(f"--input {_text(self.input)} has a side below 1; for an image give --input 3 224 224")
