@@ -7,7 +7,7 @@ from PIL import Image
 
 from wholeframe.explain.attention import Attention
 from wholeframe.explain.figures import draw_accuracy, draw_attention, drawable
-from wholeframe.explain.seen import Frame
+from wholeframe.explain.frame import Frame
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
@@ -22,7 +22,8 @@ def drawn(file):
 
 
 def attention(weights, site="layer3.4", cell=(1, 1)):
-    return Attention(site, "NonLocal", cell, weights)
+    frame, kind = Frame.whole(PHOTO.shape[:2]), "shared" if cell is None else "pairwise"
+    return Attention(site, "NonLocal", kind, cell, tuple(weights.shape), frame, weights, frame)
 
 
 def softmax(rows=6, columns=8, seed=0):
@@ -71,17 +72,17 @@ def test_a_query_is_marked_only_where_the_map_depends_on_it(tmp_path):
 @pytest.mark.parametrize(
     ("frame", "region", "expected"),
     [
-        (None, False, (1 / 3, 2 / 3, 0.25, 0.5)),
-        (Frame(0, 0, 150, 200), False, (0.5, 1, 0.25, 0.5)),  # 50 rows of padding
-        (Frame(0, 0, 100, 320), False, (1 / 3, 2 / 3, 0.4, 0.8)),  # 120 columns of padding
-        (Frame(20, 40, 80, 120), True, (0.4, 0.6, 0.3, 0.4)),  # a region
+        (Frame.whole((100, 200)), False, (1 / 3, 2 / 3, 0.25, 0.5)),
+        (Frame(((0, 150), (0, 200))), False, (0.5, 1, 0.25, 0.5)),  # 50 rows of padding
+        (Frame(((0, 100), (0, 320))), False, (1 / 3, 2 / 3, 0.4, 0.8)),  # 120 columns of padding
+        (Frame(((20, 80), (40, 120))), True, (0.4, 0.6, 0.3, 0.4)),  # a region
     ],
 )
 def test_a_map_lies_over_the_rectangle_of_its_keys(tmp_path, frame, region, expected):
     """One cell of 3 x 4 has all the weight, over a black photograph of 100 x 200."""
     weights = torch.zeros(3, 4)
     weights[1, 1] = 1
-    found = Attention("layer3", "GlobalContext", None, weights, frame, region)
+    found = Attention("layer3", "GlobalContext", "shared", None, (3, 4), frame, weights, frame, region=region)
     draw_attention(np.zeros((100, 200, 3), dtype=np.uint8), (0, 0), [found], tmp_path / "a.png")
     pixels = drawn(tmp_path / "a.png")
     panel = abs(pixels - round(255 * 0.15 / 1.3)).max(axis=2) <= 2  # Letters have few pixels of this grey.

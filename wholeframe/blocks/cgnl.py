@@ -12,15 +12,23 @@ from torch.fx import Proxy
 
 from wholeframe import ops
 from wholeframe.blocks import arguments
-from wholeframe.blocks.arguments import divides, integer, not_negative, positive
+from wholeframe.blocks.arguments import divides, flat_positions, integer, not_negative, positive
 from wholeframe.blocks.grouped import GroupedLinear
 from wholeframe.blocks.init import init_weight
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.looks import Look, of_magnitude_one
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
+from wholeframe.ops.cgnl.contributions import contributions
 from wholeframe.ops.layout import as_given
+
+DISPLAYED = (
+    "parts of each position in the sum that the query takes, with the sign of support or of opposition, divided by the "
+    "sum of their magnitudes"
+)
+"""what the map of a query is"""
 
 
 class CGNL(Recorded):
@@ -221,6 +229,15 @@ class CGNL(Recorded):
             "CGNL compares channels of positions and reduces them to a few numbers per group: "
             "there is no map over the grid to show; NonLocal has one"
         )
+
+    def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
+        """The part of every position in y of chosen queries, with its sign: see `wholeframe.ops.cgnl.contributions`."""
+        theta, phi, g = self.project(x)
+        options = self._kernel_options()
+        options = {name: options[name] for name in ("gamma", "order")}
+        queries = theta[:, :, flat_positions(query, x.device)]
+        weights = contributions(queries, phi, g, self.groups, self.kernel, **options).unflatten(2, x.shape[2:])
+        return (Look("pairwise", of_magnitude_one(weights), DISPLAYED),)
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         """Multiply-adds of one sample: the projections, the products of the kernel (`ops.compact_gnl_macs`), and W_z.

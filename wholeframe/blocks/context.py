@@ -14,6 +14,7 @@ from wholeframe.blocks.arguments import flat_positions, integer, part
 from wholeframe.blocks.contexts import AttentionContext, Context, MeanContext, MeanMaxContext
 from wholeframe.blocks.init import Init, check_init
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.looks import FACTORS, Look
 from wholeframe.blocks.plain import plain
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.transforms import Activation, Bottleneck, ChannelConv, LinearTransform, Transform
@@ -149,6 +150,18 @@ class ContextBlock(Recorded):
             )
         count = len(flat_positions(query, x.device))
         return self.context.weights(x)[:, None].expand(-1, count, -1).unflatten(2, x.shape[2:])
+
+    def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
+        """The one map of the context, if it has attention, and the factor of every channel, if the block multiplies."""
+        shared = (Look("shared", self.attention(x, [0])[:, 0]),) if self.has_attention else ()
+        gates = () if self.multiply is None else (Look("channel", self.gates(x), FACTORS["channel"]),)
+        return shared + gates
+
+    def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
+        """The factor of every channel of x (of GSoP, `Bottleneck.chan_att`). ValueError for a block that only adds."""
+        if self.multiply is None:
+            raise ValueError(f"fusion={self.fusion!r} multiplies no channel, so there is no factor to show")
+        return GATES[self.gate](self.multiply(self.context(x)))
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         """Multiply-adds of one sample: the context's products and the transforms, without broadcasting."""

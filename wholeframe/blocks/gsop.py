@@ -15,6 +15,7 @@ from wholeframe.blocks.context import GATES, ContextBlock, Gate, halving
 from wholeframe.blocks.conv_norm import ConvNorm
 from wholeframe.blocks.init import Init, check_init, init_kaiming
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.looks import FACTORS, Look
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
@@ -166,9 +167,10 @@ class GSoPChannel(ContextBlock):
         """Spatial subsampling step of the covariance's samples."""
         return self.context.stride
 
-    def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
-        """The factor of every channel of x: `Bottleneck.chan_att` of the reference."""
-        return GATES[self.gate](self.multiply(self.context(x)))
+    def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
+        """The factor of every channel, with the covariance that it is computed from."""
+        s = self.context(x)
+        return (Look("channel", GATES[self.gate](self.multiply(s)), FACTORS["channel"], s),)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, inner={self.context.inner}, stride={self.stride}"
@@ -283,6 +285,10 @@ class GSoPPosition(Recorded):
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b 1 *grid"]:
         """The factor of every position of x: `Bottleneck.pos_att` of the reference."""
+        return self._gates_of(self.covariance(x), x.shape[2:])
+
+    def covariance(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b k k"]:
+        """S, whose variables are the k cells of the coarse grid."""
         if x.ndim - 2 != len(self.size):
             raise ValueError(
                 f"size={self.size} is a grid of {len(self.size)} axes, but the map {tuple(x.shape)} has {x.ndim - 2}; "
@@ -290,9 +296,16 @@ class GSoPPosition(Recorded):
             )
         kept = strided(F.relu(x), self.stride)
         v = self.reduce(ops.to_positions(kept)).unflatten(2, kept.shape[2:])
-        s = ops.position_covariance(ops.adaptive_mean(v, self.size).flatten(2), self.centring)
+        return ops.position_covariance(ops.adaptive_mean(v, self.size).flatten(2), self.centring)
+
+    def _gates_of(self, s: Float[Tensor, "b k k"], grid: Sequence[int]) -> Float[Tensor, "b 1 *grid"]:
         gates = GATES[self.gate](self.transform(s)).unflatten(1, (1, *self.size))
-        return ops.adaptive_mean(gates, x.shape[2:])
+        return ops.adaptive_mean(gates, grid)
+
+    def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
+        """The factor of every position, with the covariance that it is computed from."""
+        s = self.covariance(x)
+        return (Look("position", self._gates_of(s, x.shape[2:])[:, 0], FACTORS["position"], s),)
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]

@@ -14,6 +14,7 @@ from wholeframe.blocks.arguments import divides, integer, odd, part
 from wholeframe.blocks.gsop import GSoPChannel, GSoPPosition
 from wholeframe.blocks.init import init_kaiming
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.looks import Look
 from wholeframe.blocks.plain import refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
@@ -129,6 +130,10 @@ class GSoP(Recorded):
             "GSoP multiplies channels and positions by numbers and sums over none, so there is no attention to show; "
             "block.channel.gates(x) and block.position.gates(x) are these numbers"
         )
+
+    def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
+        """Those of the channel block and of the position block."""
+        return self.channel.looks(x, query) + self.position.looks(x, query)
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         """Multiply-adds of one sample: both blocks and the convolutions of `"concat"`, padding included."""

@@ -17,11 +17,18 @@ from wholeframe.blocks.conventions import Convention
 from wholeframe.blocks.frozen_norm import Affine
 from wholeframe.blocks.init import init_weight
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.looks import Look, of_magnitude_one
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
 from wholeframe.ops.non_local.dense import pool_positions
+
+DISPLAYED = {
+    "dot": "dot products, which have a sign, divided by the sum of their magnitudes over the keys of the query",
+    "concatenation": "values of a ReLU, divided by their sum over the keys of the query",
+}
+"""how the weights of the kinds that are not a distribution are shown"""
 
 
 class NonLocal(Recorded):
@@ -304,6 +311,11 @@ class NonLocal(Recorded):
         theta, phi, _ = self.project(x)
         weights = self._weights(theta[:, index], phi)
         return weights.unflatten(2, self.key_grid(x.shape[2:]))
+
+    def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
+        """The weights of chosen queries; of the kinds that are no distribution, divided by their sum of magnitudes."""
+        weights, rule = self.attention(x, query), DISPLAYED.get(self.kind)
+        return (Look("pairwise", weights if rule is None else of_magnitude_one(weights), rule),)
 
     def _attention_in_parts(self, x, index):
         """Weights of each query over the keys of its own part, placed in the grid of all keys."""

@@ -9,9 +9,10 @@ import tyro
 
 from wholeframe.commands.writable import writable
 from wholeframe.data.images import read_image, whole_image
-from wholeframe.explain.attention import Attention, check_query, look
+from wholeframe.explain.attention import Attention
 from wholeframe.explain.figures import draw_attention
 from wholeframe.explain.found import refuse_thin
+from wholeframe.explain.recording import Recording, check_query
 from wholeframe.messages import shown
 from wholeframe.train.inputs.images import Images
 from wholeframe.train.inputs.objects import Objects
@@ -59,7 +60,8 @@ def main(arguments: list[str]) -> None:
         scaled = zip(options.query, size, image.shape[2:], strict=True)
         query = tuple((2 * pixel + 1) * now // (2 * side) for pixel, side, now in scaled)
     writable(options.out)
-    found, notes = look(network, image, query, options.site)
+    found, notes = Recording(network, image).look(query, options.site)
+    found = [each.scaled([side / now for side, now in zip(size, image.shape[2:], strict=True)]) for each in found]
     draw_attention(np.asarray(photo), options.query, found, options.out)
     print(f"{shown(options.out)}: {', '.join(described(each, size) for each in found)}")
     for note in notes:

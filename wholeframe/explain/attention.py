@@ -1,158 +1,132 @@
-"""The attention of the blocks of a network for one pixel, recomputed for that query alone."""
+"""What every block of a network looks at, for chosen queries: one record per block and query."""
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from wholeframe import ops
-from wholeframe.blocks.context import ContextBlock
+from wholeframe.blocks.looks import Kind
 from wholeframe.blocks.protocol import Block
-from wholeframe.explain.seen import Cell, Frame, Seen, seen_by
-from wholeframe.messages import listed
+from wholeframe.explain.frame import Frame
+from wholeframe.surgery.baked import baked_names, old_name
 from wholeframe.surgery.placement import CHILD
+
+Pixel = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Attention:
-    """Weights `(h, w)` over the keys of one block for one query; `cell` is the query's position on the block's grid.
+    """The weights of one block: over the keys for one query, or one map, or a factor per channel or position.
 
-    A block with one map for all queries, such as `GlobalContext`, has no query: `cell` is None. The keys cover the
-    rectangle `frame` of the image, in pixels: None for the whole image; it reaches beyond the image where a detector
-    has padded it; and it is a part of the image for a block that sees regions (`region`).
+    Args:
+        site: of the block, such as `"layer3.4"`; a block that runs several times has a record for each run, such as
+            `"head.0 (run 2 of 5)"`.
+        block: the name of its class.
+        kind: `"pairwise"`, `"shared"`, `"channel"` or `"position"`, see `wholeframe.blocks.looks.Kind`.
+        cell: the query on `grid`; None unless the weights depend on the query.
+        grid: the sizes of the grid of queries, that of the block's input: `(h, w)`, or `(t, h, w)` for a clip.
+        frame: where `grid` lies in the input.
+        weights: `(*key_grid)`, or `(c,)` for `"channel"`; float32 on the CPU.
+        key_frame: where the grid of the keys lies in the input.
+        rule: what the weights are, in a sentence, where they are not probabilities; None where they are.
+        region: whether the frame is a part of the image, one that the head of a detector looks at.
+        covariance: of GSoP, the matrix `(c', c')` that the factors are computed from.
+        query: the pixel that was given; None unless the weights depend on the query.
     """
 
     site: str
     block: str
+    kind: Kind
     cell: tuple[int, ...] | None
+    grid: tuple[int, ...]
+    frame: Frame
     weights: Tensor
-    frame: Frame | None = None
+    key_frame: Frame
+    rule: str | None = None
     region: bool = False
+    covariance: Tensor | None = None
+    query: Pixel | None = None
 
-    def on_padding(self, size: Cell) -> float:
-        """The share of the weights, by magnitude, that lies outside an image of `(height, width)` pixels."""
-        if self.frame is None:
+    def scaled(self, factors: Sequence[float]) -> "Attention":
+        """The same record with its frames in other pixels, such as those of the photograph that was scaled."""
+        return replace(self, frame=self.frame.scaled(factors), key_frame=self.key_frame.scaled(factors))
+
+    def on_padding(self, size: Sequence[int]) -> float:
+        """The share of the weights, by magnitude, on keys whose centre lies outside an input of this size."""
+        if self.kind == "channel":
             return 0.0
-        top, left, bottom, right = self.frame
-        rows, columns = self.weights.shape
-        within = torch.outer(_within(top, bottom, rows, size[0]), _within(left, right, columns, size[1]))
-        total = self.weights.abs().sum().item()
-        return 1 - (self.weights.abs() * within).sum().item() / total if total else 0.0
-
-
-def _within(start: float, end: float, cells: int, side: int) -> Tensor:
-    """The share of each cell, `cells` from `start` to `end`, between 0 and `side`."""
-    edges = torch.linspace(start, end, cells + 1, dtype=torch.float64)
-    return edges.clamp(0, side).diff() / edges.diff()
-
-
-def blocks_with_attention(network: nn.Module) -> dict[str, Block]:
-    """The blocks of a network that have attention maps, by module name."""
-    return {name: block for name, block in network.named_modules() if isinstance(block, Block) and block.has_attention}
+        heat, total = self.weights.abs(), self.weights.abs().sum().item()
+        for axis, ((start, end), side) in enumerate(zip(self.key_frame.intervals, size, strict=True)):
+            cells = heat.shape[axis]
+            inside = [0 <= start + (end - start) * (cell + 0.5) / cells < side for cell in range(cells)]
+            heat = heat[(slice(None),) * axis + (inside,)]
+        return 1 - heat.sum().item() / total if total else 0.0
 
 
 def attention(
-    network: nn.Module, image: Tensor | Sequence[Tensor], query: tuple[int, int], site: str | None = None
+    network: nn.Module,
+    x: Any,
+    query: Pixel | Sequence[Pixel] | None = None,
+    site: str | None = None,
 ) -> list[Attention]:
-    """Compute the attention map of one pixel in the blocks of a network.
+    """Compute what the blocks of a network look at from one position of their input, or from several.
 
-    The query of a block is the cell of its grid that contains the centre of the pixel. Only the rows of the attention
-    matrix that belong to the query are computed, never the n x n matrix.
-
-    A detector of torchvision scales and pads the image itself: the query and `Attention.frame` are in pixels of the
-    image that is given. A block in one of its heads sees a grid per region, and its map is that of the first region
-    that contains the query; in a keypoint or mask head this is the object with the highest score.
+    The network runs once, in eval mode. Only the rows of the attention matrix that belong to the queries are computed,
+    never the n x n matrix. `Recording` keeps the pass and answers further queries.
 
     Args:
-        network: a network with inserted blocks; it runs once, in eval mode.
-        image: one image as the network takes it, `(1, 3, h, w)`, or for a detector `[image]` with `(3, h, w)`.
-        query: the pixel `(y, x)`: row from the top, column from the left.
-        site: the site of one block, such as `"layer3.4"`; None for every block with attention.
+        network: a network with blocks.
+        x: one sample as the network takes it: an image `(1, c, h, w)`, a clip `(1, c, t, h, w)` or `(1, t, c, h, w)`;
+            a list, such as `[image]` with `(3, h, w)` for a detector; a tuple of positional or a dict of keyword
+            arguments.
+        query: a pixel `(y, x)`, row from the top and column from the left, or `(t, y, x)` with the frame of a clip; a
+            list of them; None for the maps that need no query, where all other blocks take the centre of the input.
+        site: the site of one block, such as `"layer3.4"`; None for every block.
 
     Returns:
-        One `Attention` per block, with weights `(h', w')` on the CPU, in the order in which the blocks run. A warning
-        names the blocks without a map: those that do not run, and those of which no region contains the query.
+        One `Attention` per block and query: the records of the first query, in the order in which the blocks run, then
+        those of the second. A block that gates channels and positions has one of each. A map that depends on no query
+        is there once per query. A warning says what was chosen or left out: blocks without a map, blocks that do not
+        run, the centre in place of a query, a place in the input that is not known.
 
     Raises:
-        ValueError: if there is more than one image, the query lies outside the image, no block (at this site) has
-            attention, or none of them has a map.
+        ValueError: for more than one sample, a query outside the input or of another number of axes, a site without a
+            block, and a network none of whose blocks has a map.
     """
-    found, notes = look(network, image, query, site)
+    from wholeframe.explain.recording import Recording  # It makes the records of this module.
+
+    recording = Recording(network, x)
+    queries: Any = [query]
+    if isinstance(query, Sequence) and len(query) and isinstance(query[0], Sequence):
+        queries = query
+    found: list[Attention] = []
+    notes: dict[str, None] = {}
+    for each in queries:
+        maps, said = recording.look(each, site)
+        found += maps
+        notes |= dict.fromkeys(said)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return found
 
 
-@torch.no_grad()
-def look(
-    network: nn.Module, image: Tensor | Sequence[Tensor], query: tuple[int, int], site: str | None = None
-) -> tuple[list[Attention], list[str]]:
-    """`attention`, with sentences about the blocks without a map in place of the warnings."""
-    if len(image) != 1:
-        raise ValueError(f"attention is drawn on one image, and {len(image)} are given; give image[:1]")
-    size = (image[0].shape[-2], image[0].shape[-1])
-    check_query(query, size)
-    blocks = _chosen(blocks_with_attention(network), site)
-    seen = seen_by(network, image, blocks)
-    found = {name: _map(name, blocks[name], seen[name], query, size) for name in seen}
-    idle = [site_of(name) for name in blocks if name not in seen]
-    elsewhere = [site_of(name) for name, attention in found.items() if attention is None]
-    notes = []
-    if elsewhere:
-        notes.append(
-            f"no region that the head of the detector looks at contains the query y={query[0]} x={query[1]}, so these "
-            f"blocks have no map: {listed(elsewhere)}; give a pixel on an object that is found"
-        )
-    if idle:
-        notes.append(f"these blocks do not run for this image and have no map: {listed(idle)}")
-    maps = [attention for attention in found.values() if attention is not None]
-    if not maps:
-        raise ValueError("; ".join(notes))
-    return maps, notes
+def outer_blocks(network: nn.Module) -> dict[str, Block]:
+    """The blocks of a network by module name, without those that are a part of another block."""
+    found: dict[str, Block] = {}
+    for name, module in network.named_modules():
+        inside = any(name.startswith(f"{outer}.") for outer in found)
+        if isinstance(module, Block) and not inside:
+            found[name] = module
+    return found
 
 
-def _map(name: str, block: Block, seen: Seen, query: Cell, size: Cell) -> Attention | None:
-    """The map of one block; None if none of its regions contains the query."""
-    grid = seen.x.shape[2:]
-    if len(grid) != 2:
-        raise ValueError(
-            f"the block at {site_of(name)} sees a grid of {' x '.join(map(str, grid))}, and only one of rows and "
-            "columns is drawn on an image; call `block.attention(x, query)` with the input of the block instead"
-        )
-    for sample, frame in enumerate(seen.frames):
-        cell = frame.cell(query, grid)
-        if cell is not None:
-            weights = block.attention(seen.x[sample : sample + 1], [ops.flat_index(cell, grid)])[0, 0].float().cpu()
-            own = None if isinstance(block, ContextBlock) else cell
-            reached = None if frame == Frame(0, 0, *size) else frame
-            return Attention(site_of(name), type(block).__name__, own, weights, reached, seen.regions)
-    return None
+def blocks_with_attention(network: nn.Module) -> dict[str, Block]:
+    """The blocks of a network that weigh positions, by module name."""
+    return {name: block for name, block in outer_blocks(network).items() if block.has_attention}
 
 
-def check_query(query: tuple[int, int], size: tuple[int, int]) -> None:
-    """Refuse a pixel `(y, x)` outside an image of `(height, width)`."""
-    if not all(0 <= pixel < side for pixel, side in zip(query, size, strict=True)):
-        raise ValueError(
-            f"the query y={query[0]} x={query[1]} lies outside the image of {size[0]} x {size[1]} pixels: y counts "
-            f"rows from the top, 0 to {size[0] - 1}, x columns from the left, 0 to {size[1] - 1}"
-        )
-
-
-def _chosen(blocks: dict[str, Block], site: str | None) -> dict[str, Block]:
-    if not blocks:
-        raise ValueError(
-            "no block of this network has attention; blocks with attention are, for example, nl, gc and snl"
-        )
-    if site is None:
-        return blocks
-    chosen = {name: block for name, block in blocks.items() if site in (name, site_of(name))}
-    if not chosen:
-        raise ValueError(f"there is no block with attention at {site!r}; there are {', '.join(map(site_of, blocks))}")
-    return chosen
-
-
-def site_of(name: str) -> str:
-    """The site of the block with this module name."""
-    return name.removesuffix(f".{CHILD}")
+def site_of(name: str, network: nn.Module | None = None) -> str:
+    """The site of the block with this module name; in a baked network, its name before `bake`."""
+    return old_name(name, baked_names(network) if network is not None else ()).removesuffix(f".{CHILD}")

@@ -90,7 +90,7 @@ def _draw_weights(axis: Axes, attention: Attention, size: tuple[int, int]) -> No
     """
     heat = attention.weights.numpy()
     height, width = size
-    top, left, bottom, right = attention.frame or (0, 0, height, width)
+    (top, bottom), (left, right) = attention.key_frame.intervals
     limit = float(abs(heat).max()) or 1.0
     signed = heat.min() < 0
     # The heat map is transparent where weights are small, so that the photograph stays visible there.

@@ -14,6 +14,7 @@ from wholeframe import ops
 from wholeframe.blocks.arguments import divides, flat_positions, integer, not_negative
 from wholeframe.blocks.conv_norm import ConvNorm
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.looks import Look
 from wholeframe.blocks.plain import refuse_changed
 from wholeframe.blocks.recipe import Recorded
 
@@ -133,6 +134,10 @@ class BAT(Recorded):
         pairs = (p[:, :, i, :, None] * q[:, :, :, k].transpose(-2, -1)[:, :, :, None]).mean(dim=1)
         weights[:, torch.arange(len(row), device=x.device), :, a, :, c] = pairs.transpose(0, 1)
         return weights.flatten(4, 5).flatten(2, 3)
+
+    def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
+        """The weights of chosen queries, which sum to one."""
+        return (Look("pairwise", self.attention(x, query)),)
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         """Multiply-adds of one sample: four projections, the two matrices and the products with them."""

@@ -15,6 +15,7 @@ from wholeframe.blocks.context import GATES, ContextBlock, Gate, halving
 from wholeframe.blocks.contexts import MeanAndMaxContext
 from wholeframe.blocks.init import Init, check_init, init_weight
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.looks import FACTORS, Look
 from wholeframe.blocks.plain import refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.transforms import Activation, SharedBottleneck
@@ -112,6 +113,11 @@ class CBAM(Recorded):
             "CBAM multiplies channels and positions by numbers and sums over none, so there is no attention to show; "
             "block.spatial.gates(block.channel(x)) is the map of the positions' numbers"
         )
+
+    def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
+        """The factor of every channel, then that of every position of the gated map."""
+        gates = self.spatial.gates(self.channel(x))[:, 0]
+        return (*self.channel.looks(x, query), Look("position", gates, FACTORS["position"]))
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         """Multiply-adds of one sample: M twice, and the convolution, padding included."""

@@ -12,6 +12,7 @@ from wholeframe import ops
 from wholeframe.blocks.arguments import integer
 from wholeframe.blocks.context import GATES, Gate
 from wholeframe.blocks.inputs import leaf_or_refuse
+from wholeframe.blocks.looks import Look
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 
@@ -82,7 +83,15 @@ class GatherExcite(Recorded):
             or 0 in x.shape[2:]
         ):
             return leaf_or_refuse(self, x)
-        return x * GATES[self.gate](ops.over_space(self._windows, x))
+        return x * self.gates(x)
+
+    def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        """The factor of every channel and position of x."""
+        return GATES[self.gate](ops.over_space(self._windows, x))
+
+    def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
+        """The factors, averaged over channels to one map."""
+        return (Look("position", self.gates(x).mean(dim=1), "factors of each position, averaged over its channels"),)
 
     def _windows(self, image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         width, step, border = 2 * self.extent - 1, self.extent, self.extent - 1

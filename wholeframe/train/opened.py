@@ -1,0 +1,191 @@
+"""A network from whatever a command is given as MODEL, and how a file becomes its input.
+
+MODEL is a run folder, a checkpoint in a run folder, or the name of a network; a name takes its weights from a file.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torchvision
+from torch import Tensor, nn
+
+from wholeframe.data.images import read_image, whole_image
+from wholeframe.data.video.crops import fixed_crops, normalised
+from wholeframe.explain.found import refuse_thin
+from wholeframe.messages import did_you_mean, shown
+from wholeframe.models.build import BACKBONES, create_backbone
+from wholeframe.models.zoo import MODELS, create_model
+from wholeframe.train.initial_weights import state_of
+from wholeframe.train.inputs.clips import Clips
+from wholeframe.train.inputs.images import Images
+from wholeframe.train.inputs.objects import Objects
+from wholeframe.train.predict import clips_of, of_model
+from wholeframe.train.predict_objects import as_input, is_detector, objects_of_model
+from wholeframe.train.run import Run
+
+Kind = Literal["image", "clip", "detector"]
+
+
+class Given(NamedTuple):
+    """A file as the input of a network.
+
+    `x` is the argument of the network: `(1, 3, h, w)`, `(1, 3, t, h, w)`, or `[image]` for a detector. `picture` is
+    what a reader looks at, 8-bit: the whole photograph `(h', w', 3)`, or the frames `(t, h, w, 3)` of the clip.
+    """
+
+    x: Any
+    picture: np.ndarray
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Pixels of `picture` per pixel of the input along every axis, for `Attention.scaled`."""
+        tensor: Tensor = self.x[0]
+        return tuple(old / new for old, new in zip(self.picture.shape[:-1], tensor.shape[1:], strict=True))
+
+    def query(self, pixel: Sequence[int]) -> tuple[int, ...]:
+        """The pixel of the input at a pixel of `picture`."""
+        return tuple(int((at + 0.5) / factor) for at, factor in zip(pixel, self.factors, strict=True))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network in eval mode, on the CPU, and how it takes a file.
+
+    Args:
+        name: what was given.
+        network: the network.
+        kind: of its input.
+        read: from a file to its input; ValueError for one that does not decode.
+        classes: the names of its classes, where they are known.
+        untrained: a sentence if the weights are random; None if they are trained.
+    """
+
+    name: str
+    network: nn.Module
+    kind: Kind
+    read: Callable[[Path], Given]
+    classes: Sequence[str] | None = None
+    untrained: str | None = None
+
+
+def open_model(text: str, weights: str | None = None) -> Opened:
+    """Open what a command is given as MODEL.
+
+        open_model("runs/digits").network
+
+    Args:
+        text: a run folder of `wholeframe train`, a checkpoint in one, a network of `wholeframe models`,
+            torchvision/NAME or timm/NAME.
+        weights: of a run, `"last"` (default) or `"best"`; of a name, a file of weights or a run folder, or `"DEFAULT"`
+            or another name for those of its library. None leaves the weights of a name random, and `untrained` says so.
+
+    Raises:
+        ValueError: the path is not a run or a checkpoint of one, the name is unknown, or the weights do not fit.
+    """
+    path = Path(text)
+    if path.is_dir():
+        return _of_run(Run(path), text, weights or "last")
+    if path.is_file():
+        return _of_file(path, text, weights)
+    if _looks_like_path(text):
+        raise ValueError(
+            f"there is no '{shown(text)}'; give a run folder, a checkpoint in one, or the name of a network, such as "
+            "r50_gc"
+        )
+    detects = is_detector(text)
+    if weights is not None:
+        if detects:
+            found = objects_of_model(text, weights)
+            return Opened(text, found.network, "detector", _reader(Objects(), found.network), found.classes)
+        predictor = of_model(text, weights)
+        return Opened(text, predictor.network.eval(), *_input(predictor.spec, predictor.network), predictor.classes)
+    return _named(text, detects)
+
+
+def _of_run(run: Run, text: str, weights: str) -> Opened:
+    if weights not in ("last", "best"):
+        raise ValueError(f"weights={weights!r} does not exist: the run '{shown(text)}' has the weights last and best")
+    if not run.recipe_file.is_file():
+        raise ValueError(
+            f"'{shown(text)}' is not a run folder: it has no recipe.json; give the folder that `wholeframe train "
+            "--out` wrote"
+        )
+    recipe = run.recipe()
+    network = run.network("best" if weights == "best" else "last")
+    return Opened(text, network, *_input(recipe.data, network), run.classes())
+
+
+def _of_file(path: Path, text: str, weights: str | None) -> Opened:
+    """A checkpoint whose folder says which network it belongs to."""
+    run = Run(path.parent)
+    if weights is not None:
+        raise ValueError(f"'{shown(text)}' holds weights itself; leave weights={weights!r} out")
+    for chosen, file in (("last", run.last), ("best", run.best)):
+        if path.resolve() == file.resolve() and run.recipe_file.is_file():
+            return _of_run(run, text, chosen)
+    state_of(path)  # It says what is wrong with a file that holds no weights.
+    raise ValueError(
+        f"'{shown(text)}' holds weights and not which network they belong to; give the name of the network, and the "
+        "file as --weights"
+    )
+
+
+def _named(name: str, detects: bool) -> Opened:
+    """A named network with random weights."""
+    if name in MODELS:
+        network = create_model(name)
+    elif detects:
+        network = torchvision.models.get_model(name.rpartition("/")[2], weights=None, weights_backbone=None)
+    elif name in BACKBONES or "/" in name or name in torchvision.models.list_models():
+        network = create_backbone(name, 1000)
+    else:
+        raise ValueError(
+            f"there is neither a run folder nor a network {shown(name)!r}{did_you_mean(name, MODELS)} (`wholeframe "
+            "models` lists all)"
+        )
+    clips = name in MODELS and len(MODELS[name].input) == 4
+    spec = Objects() if detects else clips_of(name) if clips else Images(size=224, shorter=256)
+    said = f"{name} has random weights; give a run or --weights FILE"
+    return Opened(name, network.eval(), *_input(spec, network), untrained=said)
+
+
+def _input(spec: Any, network: nn.Module) -> tuple[Kind, Callable[[Path], Given]]:
+    kind = "detector" if isinstance(spec, Objects) else "clip" if isinstance(spec, Clips) else "image"
+    return kind, _reader(spec, network)
+
+
+def _reader(spec: Any, network: nn.Module) -> Callable[[Path], Given]:
+    """The function from a file to an input of this kind."""
+
+    def image(file: Path) -> Given:
+        photo = read_image(file)
+        return Given(whole_image(spec.size)(photo)[None], np.asarray(photo))
+
+    def objects(file: Path) -> Given:
+        photo = read_image(file)
+        refuse_thin(network, (photo.height, photo.width))
+        return Given([as_input(photo)], np.asarray(photo))
+
+    def clip(file: Path) -> Given:
+        from wholeframe.data.video.file import read_frames, video_info  # PyAV is an optional extra.
+
+        info = video_info(file)
+        crop = fixed_crops(spec.size)
+        (frames,) = spec.sampling.evenly(1, info.frames)
+        (view,) = crop.views(read_frames(file, frames, region=crop.draw(info.height, info.width), info=info))
+        return Given(normalised(view, spec.colours)[None], view.permute(1, 2, 3, 0).numpy())
+
+    return objects if isinstance(spec, Objects) else clip if isinstance(spec, Clips) else image
+
+
+def _looks_like_path(text: str) -> bool:
+    """Whether a text that is no file can only be meant as one: a library is the one folder that a name can have."""
+    folder, slash, _ = text.rpartition("/")
+    return (
+        text.startswith((".", "/", "~"))
+        or (bool(slash) and folder not in ("torchvision", "timm"))
+        or (not slash and Path(text).suffix in (".ckpt", ".pt", ".pth", ".safetensors"))
+    )
