@@ -1,14 +1,15 @@
 """`wholeframe cost MODEL`: what every module of a network costs, next to the published figures."""
 
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import tyro
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from wholeframe.commands.cost_table import (
@@ -17,7 +18,6 @@ from wholeframe.commands.cost_table import (
     blocks_cost,
     kinds,
     module_table,
-    place,
     turns_table,
     write_modules,
     write_turns,
@@ -27,17 +27,19 @@ from wholeframe.commands.plain import console
 from wholeframe.commands.writable import writable
 from wholeframe.explain.costs import Bar, draw_cost
 from wholeframe.messages import counted, shown
-from wholeframe.models.build import create_backbone
-from wholeframe.models.cost import Cost, cost, first_line, parameters
+from wholeframe.models.cost import Cost, Row, cost, first_line, parameters
 from wholeframe.models.turns import in_turns, interval
 from wholeframe.models.zoo import MODELS
 from wholeframe.models.zoo.published import SIZE_UNITS, compare_figures
 from wholeframe.surgery.insert import remove
 from wholeframe.surgery.record import blocks_of
 from wholeframe.train.limits import at_least
+from wholeframe.train.opened import Opened, open_model
+from wholeframe.train.run import Run
 
 MODULES, PICTURE, TURNS = "cost.csv", "cost.png", "turns.csv"
-MOST_BARS = 40
+DETECTED = 3, 800, 1344
+"""the size to which torchvision's detectors scale and pad a photograph"""
 
 
 @dataclass(frozen=True)
@@ -62,4 +64,162 @@ class Options:
         at_least("batch", self.batch, 1, 1)
         at_least("depth", self.depth, 1, 1)
         if any(size < 1 for size in self.input):
-            raise ValueError(f"--input {_text(self.input)} has a side below 1; for an image give --input 3 224 224")
+            given = " ".join(map(str, self.input))
+            raise ValueError(f"--input {given} has a side below 1; for an image give --input 3 224 224")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The network whose cost is counted, or the part of it, with one of its inputs."""
+
+    opened: Opened
+    sample: tuple[int, ...]
+    part: str
+
+    @property
+    def network(self) -> nn.Module:
+        """The counted part."""
+        return self.opened.network.get_submodule(self.part)
+
+
+def main(arguments: list[str]) -> None:
+    """Run `wholeframe cost`."""
+    options = tyro.cli(Options, args=arguments, prog="wholeframe cost")
+    for name in (MODULES, PICTURE, *([TURNS] if options.measure else [])):
+        if options.out is not None:
+            writable(options.out / name)
+    printer = console()
+    printer.width = max(printer.width, 132)  # The tables are also read in files and logs, which have no width.
+    subject, found = _found(options)
+    what = f"{shown(options.model)} on {_text(subject.sample)}{_classes(options.model, subject.opened)}"
+    print(what + (f", a batch of {options.batch}" if options.batch > 1 else ""))
+    of_part = f" of its {subject.part}" if subject.part else ""
+    whole = parameters(subject.opened.network)
+    print(f"  {whole:,} parameters, {found.macs:,} multiply-adds{of_part} (convolutions, matrix products, attention)")
+    if options.model in MODELS:
+        published = [row for row in compare_figures(options.model) if row.published.unit in SIZE_UNITS]
+        printer.print(table(published) if published else "  no published size is known")
+    rows = found.at(options.depth)
+    printer.print(module_table(rows, found.total))
+    if subject.part:
+        print(f"the table is that of the {subject.part}; the cost of the other parts depends on what is in an image")
+    if found.blocks:
+        print(blocks_add(found, subject.part or "network"))
+    for note in found.notes:
+        print(note)
+    if options.out is not None:
+        write_modules(found.rows, options.out / MODULES)
+        _draw(rows, found, what, options.depth, options.out / PICTURE)
+    if options.measure:
+        _measure(_subject(options), options)
+    if options.out is not None:
+        print(f"every module and the picture are in {shown(options.out)}")
+
+
+def _subject(options: Options) -> Subject:
+    """Open the network, and choose its input: the given one, the published one, or that of the run."""
+    opened = open_model(options.model)
+    part = "backbone" if opened.kind == "detector" else ""
+    if options.input:
+        return Subject(opened, options.input, part)
+    if options.model in MODELS:
+        return Subject(opened, MODELS[options.model].input, MODELS[options.model].counted)
+    if part:
+        return Subject(opened, DETECTED, part)
+    path = Path(options.model)
+    if path.exists():
+        example = Run(path if path.is_dir() else path.parent).recipe().data.example()
+        assert isinstance(example, Tensor)  # A detector takes another form, and is returned above.
+        return Subject(opened, tuple(example.shape[1:]), part)
+    settings = getattr(opened.network, "default_cfg", None)  # of timm
+    return Subject(opened, tuple(settings["input_size"]) if settings else (3, 224, 224), part)
+
+
+def _found(options: Options) -> tuple[Subject, Cost]:
+    """The network of the options, and its cost.
+
+    The weights of a name are random, so the network is built without values where its constructor needs none: nothing
+    is drawn, and no memory is taken.
+    """
+    if not Path(options.model).exists():
+        with contextlib.suppress(Exception), FakeTensorMode():  # What is wrong with the options is raised again below.
+            return _counted(options)
+    return _counted(options)
+
+
+def _counted(options: Options) -> tuple[Subject, Cost]:
+    subject = _subject(options)
+    try:
+        return subject, cost(subject.network, torch.empty(options.batch, *subject.sample))
+    except Exception as error:  # of any kind: the network's own code says what is wrong with the input
+        raise ValueError(
+            f"{shown(options.model)} does not run on {_text(subject.sample)} ({first_line(error)}); "
+            "for an image give --input 3 224 224, for a clip --input 3 32 224 224"
+        ) from error
+
+
+def _measure(subject: Subject, options: Options) -> None:
+    """Time the network in turns with the same one without its blocks, and print what the blocks cost."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = subject.network.to(device)
+    networks = {"the network": network}
+    inserted = [block for block in blocks_of(network) if block.attached]
+    if inserted:
+        bare = copy.deepcopy(network)
+        remove(bare)
+        networks = {"with its blocks": network, "without": bare}
+    example = torch.randn(options.batch, *subject.sample, device=device)
+    try:
+        measured = in_turns(networks, example)
+    except Exception as error:  # of any kind, memory that is not there included
+        raise ValueError(
+            f"{shown(options.model)} cannot be measured on {_text(subject.sample)} with --batch {options.batch} "
+            f"({first_line(error)}); a batch norm of one position needs a larger batch, too little memory a smaller one"
+        ) from error
+    printer = console()
+    printer.width = max(printer.width, 132)
+    printer.print(turns_table(measured))
+    if inserted:
+        blocks = kinds(block.block for block in inserted)
+        for line in blocks_cost(blocks, shown(options.model), *measured.values()):
+            print(line)
+    else:
+        print(f"{shown(options.model)} has no inserted blocks, so there is nothing to compare it with")
+    times = measured[next(iter(networks))]["inference"].ms
+    print(
+        f"a batch of {options.batch}, {device.type}, {counted(torch.get_num_threads(), 'thread')}, float32, "
+        f"{len(times)} turns after one to warm up; a range encloses the median with a probability of "
+        f"{interval(times).probability:.2f}; a training step is forward and backward; memory is above weights, their "
+        "gradients and the input"
+    )
+    if options.out is not None:
+        write_turns(measured, options.out / TURNS)
+
+
+def _draw(rows: Sequence[Row], found: Cost, title: str, depth: int, file: Path) -> None:
+    """Bars for the modules at this depth; a block is a part of the module that it is in."""
+    quantities = {
+        "M parameters": lambda row: row.params / 1e6,
+        "G multiply-adds": lambda row: row.macs / 1e9,
+        "MiB kept in training": lambda row: (row.kept or 0) / MIB,
+    }
+    if found.total.kept is None:
+        del quantities["MiB kept in training"]
+    panels: dict[str, dict[str, Bar]] = {quantity: {} for quantity in quantities}
+    for row in rows:
+        module = ".".join(row.name.split(".")[:depth]) or "the network"
+        for quantity, value in quantities.items():
+            bar = panels[quantity].get(module, Bar(0, 0))
+            added = Bar(0, value(row)) if row.block else Bar(value(row), 0)
+            panels[quantity][module] = Bar(bar.rest + added.rest, bar.blocks + added.blocks)
+    blocks = kinds(row.kind for row in found.blocks) if found.blocks else ""
+    draw_cost(panels, file, title, blocks)
+
+
+def _classes(model: str, opened: Opened) -> str:
+    number = MODELS[model].num_classes if model in MODELS else len(opened.classes or ())
+    return f", {number} classes" if number else ""
+
+
+def _text(sample: Sequence[int]) -> str:
+    return " x ".join(map(str, sample))

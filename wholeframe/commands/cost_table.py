@@ -11,6 +11,7 @@ from rich.table import Table
 from wholeframe.messages import counted
 from wholeframe.models.cost import Cost, Row
 from wholeframe.models.turns import KINDS, Kind, Measured, interval
+from wholeframe.surgery.placement import CHILD
 
 MIB = 2**20
 
@@ -35,24 +36,28 @@ def module_table(rows: Sequence[Row], total: Row) -> Table:
 
 
 def place(name: str, rows: Sequence[Row]) -> str:
-    """The name of a row, with "rest of" where other rows have parts of its module."""
+    """The name of a row, with "rest of" where other rows have parts of its module; a block has that of its site."""
     inside = f"{name}." if name else ""
     shares = any(row.name != name and row.name.startswith(inside) for row in rows)
-    return f"rest of {name or 'the network'}" if shares else name or "the network"
+    name = name.removesuffix(f".{CHILD}") or "the network"
+    return f"rest of {name}" if shares else name
 
 
-def blocks_add(found: Cost) -> str:
-    """What the blocks add to the network without them, as a sentence; "" where nothing is known to divide by."""
+def blocks_add(found: Cost, whole: str) -> str:
+    """What the blocks add to the same network without them (to `whole`), as a sentence."""
     blocks, total = found.blocks, found.total
     parts = {
         "parameters": (sum(row.params for row in blocks), total.params),
         "multiply-adds": (sum(row.macs for row in blocks), total.macs),
-        "of the memory that training keeps": (sum(row.kept or 0 for row in blocks), total.kept or 0),
     }
-    told = [f"{_percent(part / (whole - part))} {what}" for what, (part, whole) in parts.items() if 0 < part < whole]
-    if not told:
-        return ""
-    return f"{kinds(row.kind for row in blocks)} add{'s' * (len(blocks) == 1)} {_in_a_row(told)}"
+    if total.kept is not None:
+        parts["of the memory that training keeps"] = sum(row.kept or 0 for row in blocks), total.kept
+    told = [
+        f"all {what}" if part == everything else f"{_percent(part / (everything - part))} {what}"
+        for what, (part, everything) in parts.items()
+    ]
+    added = f"{kinds(row.kind for row in blocks)} add{'s' * (len(blocks) == 1)} to the {whole} without"
+    return f"{added} {'it' if len(blocks) == 1 else 'them'}: {', '.join(told)}"
 
 
 def blocks_cost(blocks: str, name: str, full: Mapping[Kind, Measured], bare: Mapping[Kind, Measured]) -> list[str]:
