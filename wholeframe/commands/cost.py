@@ -5,9 +5,10 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
+import torchvision
 import tyro
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -16,6 +17,7 @@ from wholeframe.commands.cost_table import (
     MIB,
     blocks_add,
     blocks_cost,
+    costs,
     kinds,
     module_table,
     turns_table,
@@ -38,6 +40,9 @@ from wholeframe.train.opened import Opened, open_model
 from wholeframe.train.run import Run
 
 MODULES, PICTURE, TURNS = "cost.csv", "cost.png", "turns.csv"
+IMAGE = 3, 224, 224
+FRAMES = 16
+"""in a clip of torchvision's networks for videos"""
 DETECTED = 3, 800, 1344
 """the size to which torchvision's detectors scale and pad a photograph"""
 
@@ -131,8 +136,23 @@ def _subject(options: Options) -> Subject:
         example = Run(path if path.is_dir() else path.parent).recipe().data.example()
         assert isinstance(example, Tensor)  # A detector takes another form, and is returned above.
         return Subject(opened, tuple(example.shape[1:]), part)
-    settings = getattr(opened.network, "default_cfg", None)  # of timm
-    return Subject(opened, tuple(settings["input_size"]) if settings else (3, 224, 224), part)
+    return Subject(opened, _of_library(opened.network, options.model), part)
+
+
+def _of_library(network: nn.Module, name: str) -> tuple[int, ...]:
+    """The input that timm or torchvision trained a network on; a 224 x 224 image where they do not say."""
+    settings, bare = getattr(network, "default_cfg", None), name.rpartition("/")[2]
+    if settings:  # of timm
+        return tuple(settings["input_size"])
+    side: Any = getattr(network, "image_size", None)
+    if side:  # A vision transformer is built for one size, and its default weights may be for another.
+        return 3, side, side
+    if bare not in torchvision.models.list_models():
+        return IMAGE
+    crop = torchvision.models.get_model_weights(bare)["DEFAULT"].transforms.keywords.get("crop_size")
+    if crop is None:
+        return IMAGE
+    return (3, crop, crop) if isinstance(crop, int) else (3, FRAMES, *crop)
 
 
 def _found(options: Options) -> tuple[Subject, Cost]:
@@ -206,7 +226,7 @@ def _draw(rows: Sequence[Row], found: Cost, title: str, depth: int, file: Path) 
     if found.total.kept is None:
         del quantities["MiB kept in training"]
     panels: dict[str, dict[str, Bar]] = {quantity: {} for quantity in quantities}
-    for row in rows:
+    for row in filter(costs, rows):
         module = ".".join(row.name.split(".")[:depth]) or "the network"
         for quantity, value in quantities.items():
             bar = panels[quantity].get(module, Bar(0, 0))

@@ -27,12 +27,16 @@ def module_table(rows: Sequence[Row], total: Row) -> Table:
     table.add_column("class", overflow="fold")
     for name in ("parameters", "multiply-adds", "torch's counter", "kept in training", "peak in inference"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        if row.params or row.macs or row.torch_macs or row.kept:
-            table.add_row(place(row.name, rows), row.kind, *_numbers(row))
+    for row in filter(costs, rows):
+        table.add_row(place(row.name, rows), row.kind, *_numbers(row))
     table.add_section()
     table.add_row("total", "", *_numbers(total))
     return table
+
+
+def costs(row: Row) -> bool:
+    """Whether a row has anything that adds to the total."""
+    return bool(row.params or row.macs or row.torch_macs or row.kept)
 
 
 def place(name: str, rows: Sequence[Row]) -> str:

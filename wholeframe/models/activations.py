@@ -2,7 +2,8 @@
 
 A storage counts once, with all of its bytes, however many views of it are kept. Parameters, buffers and the input
 are not counted: they are there before and after the pass. Space that a kernel takes and gives back within one operation
-is not seen; `wholeframe.models.turns` measures it.
+is not seen; `wholeframe.models.turns` measures it. On tensors without values, CGNL's RBF takes its largest number of
+features, which values that are near each other do not need.
 """
 
 import weakref

@@ -24,11 +24,12 @@ class Valueless:
 
     def __init__(self, network: nn.Module, call: Call):
         self.network, self.call = network, call
+        self.has_values = True
         self.shadow: tuple[nn.Module, Call] | None = None
         self.mode: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         tensors = [*network.parameters(), *network.buffers(), *pytree.tree_leaves(tuple(call))]
         if any(isinstance(t, FakeTensor) or (isinstance(t, Tensor) and t.is_meta) for t in tensors):
-            self.shadow = network, call  # It has no values as it is.
+            self.has_values = False
             return
         with contextlib.suppress(Exception):  # of any kind: anything may be an attribute of a module
             mode = FakeTensorMode()
@@ -47,7 +48,7 @@ class Valueless:
         if self.shadow is not None:
             with contextlib.suppress(Exception), self.mode:  # What is wrong with the input is raised again below.
                 return measure(*self.shadow)
-        if not changes:
+        if not changes or not self.has_values:
             return measure(self.network, self.call)
         devices = {parameter.device for parameter in self.network.parameters() if parameter.is_cuda}
         with torch.random.fork_rng(list(devices)):
