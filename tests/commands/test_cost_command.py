@@ -37,11 +37,11 @@ def test_other_networks(capsys, name):
 @pytest.mark.parametrize(
     ("name", "sample"),
     [
-        ("torchvision/inception_v3", "3 x 299 x 299"),
-        ("torchvision/r3d_18", "3 x 16 x 112 x 112"),
-        ("torchvision/vit_b_32", "3 x 224 x 224"),
+        pytest.param("torchvision/inception_v3", "3 x 299 x 299", marks=pytest.mark.slow),
+        pytest.param("torchvision/r3d_18", "3 x 16 x 112 x 112", marks=pytest.mark.slow),
+        pytest.param("torchvision/vit_b_32", "3 x 224 x 224", marks=pytest.mark.slow),
         ("timm/test_vit", "3 x 160 x 160"),
-        ("i3d_r50_nl5", "3 x 32 x 224 x 224"),
+        pytest.param("i3d_r50_nl5", "3 x 32 x 224 x 224", marks=pytest.mark.slow),
         ("maskrcnn_tiny_gc", "3 x 256 x 384"),
         ("small", "3 x 224 x 224"),
     ],

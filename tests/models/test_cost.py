@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.checkpoint import checkpoint
 
 import wholeframe as wf
 from wholeframe.models.build import ModelConfig, build
@@ -168,3 +170,50 @@ def test_a_batch_norm_stays_as_it_was(network):
     cost(network, torch.randn(2, 3, 8, 8))
     assert network[1].num_batches_tracked.item() == before
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("compiled", ["around", "in place"])
+def test_compiled_networks_are_counted_as_written(network, compiled):
+    expected = list(map(quantities, cost(network, torch.zeros(2, 3, 8, 8)).rows))
+    if compiled == "around":
+        rows = cost(torch.compile(network), torch.zeros(2, 3, 8, 8)).rows
+        assert rows[0].kind == "OptimizedModule"
+        rows = rows[1:]
+    else:
+        network.compile()
+        rows = cost(network, torch.zeros(2, 3, 8, 8)).rows
+    assert list(map(quantities, rows)) == expected
+
+
+def test_recomputed_layers_keep_their_input_alone():
+    class Recomputed(nn.Sequential):
+        def forward(self, x):
+            return checkpoint(super().forward, self[0](x), use_reentrant=False)
+
+    layers = nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.Tanh()
+    x = torch.zeros(1, 4, 16, 16)
+    assert cost(Recomputed(*layers), x).total.kept == 4 * 16 * 16 * 4
+    assert cost(nn.Sequential(*layers), x).total.kept == 2 * 4 * 16 * 16 * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "vit_b_32",
+        "swin_t",
+        "swin_v2_t",
+        "convnext_tiny",
+        "mobilenet_v3_small",
+        "shufflenet_v2_x1_0",
+        "maxvit_t",
+    ],
+)
+def test_the_counts_that_torchvision_publishes(name):
+    """Its own files say G multiply-adds to three decimals and parameters, of the default weights."""
+    published = torchvision.models.get_model_weights(name)["DEFAULT"].meta
+    found = sizes(torchvision.models.get_model(name), torch.zeros(1, 3, 224, 224))
+    assert found.params == published["num_params"]
+    assert round(found.macs / 1e9, 3) == published["_ops"]

@@ -6,6 +6,7 @@ runs, by torch's `FlopCounterMode` with formulas for the operations that it does
 
 import contextlib
 import math
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -89,6 +90,8 @@ FORMULAS: dict[Any, Callable[..., int]] = {
 }
 """operation -> floating-point operations from the shapes of its arguments, two for each multiply-add"""
 
+OF_TORCH = ("aten", "prim", "prims", "profiler")
+
 # They select or interpolate, which is not counted anywhere.
 WITHOUT_PRODUCTS = {"nms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool"}
 
@@ -132,10 +135,13 @@ def products(network: nn.Module, call: Call) -> Products:
         evaluating(network),
         torch.no_grad(),
         _layer_by_layer(),
+        warnings.catch_warnings(),
         FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter,
         _Unknown(found.unknown),
         running(network, lambda _name: charge(now.innermost), leave) as now,
     ):
+        # The counter has hooks on all modules, which would count those around a compiled network twice; ours do not.
+        warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
         network(*call.args, **call.kwargs)
         charge("")
     return found
@@ -168,6 +174,6 @@ class _Unknown(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         packet = func._overloadpacket
         known = packet in FORMULAS or packet in flop_registry or packet.__name__ in WITHOUT_PRODUCTS
-        if func.namespace not in ("aten", "prim", "prims") and not known:
+        if func.namespace not in OF_TORCH and not known:
             self.names.add(f"{func.namespace}.{packet.__name__}")
         return func(*args, **(kwargs or {}))

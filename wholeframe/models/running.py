@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
 from wholeframe.blocks import Block
@@ -42,7 +43,7 @@ def running(
     enter: Callable[[str], None] = lambda _name: None,
     leave: Callable[[str, nn.Module, tuple[Any, ...]], None] = lambda _name, _module, _args: None,
 ) -> Iterator[Running]:
-    """Within this context, follow which module runs.
+    """Within this context, follow which module runs. Compiled modules run eagerly, so that theirs can be told apart.
 
     Args:
         network: hooks are put on its modules, and taken away afterwards.
@@ -62,7 +63,7 @@ def running(
 
         return before, after
 
-    with contextlib.ExitStack() as hooks:
+    with contextlib.ExitStack() as hooks, torch.compiler.set_stance("force_eager"):
         for name, module in places(network).items():
             before, after = hooks_of(name)
             hooks.enter_context(module.register_forward_pre_hook(before, prepend=True))
