@@ -89,10 +89,12 @@ def test_depth(capsys):
     assert re.search(r"^ total +11,689,512 ", told, re.MULTILINE)
 
 
-def test_a_run(capsys, run):
-    cost.main([str(run)])
+@pytest.mark.parametrize("file", ["", "last.ckpt"])
+def test_a_run(capsys, run, file):
+    given = run / file
+    cost.main([str(given)])
     told = capsys.readouterr().out
-    assert f"{run} on 3 x 16 x 16, 2 classes" in told and "1 NonLocal block adds to the network without it: " in told
+    assert f"{given} on 3 x 16 x 16, 2 classes" in told and "1 NonLocal block adds to the network without it: " in told
 
 
 def test_files(capsys, tmp_path):

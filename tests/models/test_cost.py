@@ -213,7 +213,8 @@ def test_recomputed_layers_keep_their_input_alone():
 )
 def test_the_counts_that_torchvision_publishes(name):
     """Its own files say G multiply-adds to three decimals and parameters, of the default weights."""
-    published = torchvision.models.get_model_weights(name)["DEFAULT"].meta
-    found = sizes(torchvision.models.get_model(name), torch.zeros(1, 3, 224, 224))
-    assert found.params == published["num_params"]
-    assert round(found.macs / 1e9, 3) == published["_ops"]
+    weights = torchvision.models.get_model_weights(name)["DEFAULT"]
+    side = weights.transforms.keywords["crop_size"]
+    found = sizes(torchvision.models.get_model(name), torch.zeros(1, 3, side, side))
+    assert found.params == weights.meta["num_params"]
+    assert round(found.macs / 1e9, 3) == weights.meta["_ops"]
