@@ -59,7 +59,7 @@ def test_a_network_for_segmentation_fetches_nothing(capsys, monkeypatch):
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", fetch)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fetch)
     assert create_backbone("torchvision/lraspp_mobilenet_v3_large", 21)
-    cost.main(["torchvision/lraspp_mobilenet_v3_large", "--batch", "2"])
+    cost.main(["torchvision/lraspp_mobilenet_v3_large", "--input", "3", "64", "64", "--batch", "2"])
     assert "classifier" in capsys.readouterr().out
 
 

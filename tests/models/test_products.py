@@ -104,7 +104,7 @@ def test_each_module_has_its_own_and_the_rest_belongs_to_its_caller():
 
 @pytest.mark.parametrize("name", ["nl", "nl_dot", "gc", "cgnl_taylor"])
 def test_the_column_of_torch_is_its_counter(name):
-    """A block counts as its definition beside it, whichever way it takes."""
+    """A block counts as its definition, whichever way it takes."""
     network = nn.Sequential(nn.Conv2d(3, 64, 1), wf.BLOCKS[name].make(64)).eval()
     x = torch.zeros(2, 3, 12, 12)
     found = products(network, as_call(network, x))

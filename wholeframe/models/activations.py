@@ -92,5 +92,5 @@ def _storages(tensors: Iterable[Tensor]) -> set[int]:
 
 
 def _key(tensor: Tensor) -> int | None:
-    """What tells a storage from others; None for a tensor without one, such as a sparse one."""
+    """The identity of a storage; None for a tensor without one, such as a sparse one."""
     return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else None

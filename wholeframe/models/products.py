@@ -100,7 +100,7 @@ WITHOUT_PRODUCTS = {"nms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool
 class Products:
     """Multiply-adds of every module without those of its parts, by the definition (`ours`) and by torch's counter.
 
-    `unknown` names the operations of other packages that nobody has a formula for.
+    `unknown` names the operations of other packages that have no formula.
     """
 
     ours: Counter[str] = field(default_factory=Counter)

@@ -43,7 +43,7 @@ def running(
     enter: Callable[[str], None] = lambda _name: None,
     leave: Callable[[str, nn.Module, tuple[Any, ...]], None] = lambda _name, _module, _args: None,
 ) -> Iterator[Running]:
-    """Within this context, follow which module runs. Compiled modules run eagerly, so that theirs can be told apart.
+    """Within this context, follow which module runs. Compiled modules run eagerly, with their parts.
 
     Args:
         network: hooks are put on its modules, and taken away afterwards.
