@@ -51,6 +51,7 @@ FUNCTIONS = [
     "evaluate",
 ]
 OTHERS = [
+    "Recording",
     "Report",
     "Site",
     "Layout",

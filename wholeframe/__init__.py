@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.blocks import reset_blocks as reset_blocks
     from wholeframe.explain.attention import attention as attention
     from wholeframe.explain.dependence import dependence as dependence
+    from wholeframe.explain.recording import Recording as Recording
     from wholeframe.models.cost import cost as cost
     from wholeframe.models.inflate import inflate as inflate
     from wholeframe.models.zoo import MODELS as MODELS
@@ -98,6 +99,7 @@ _MODULES = {
     "cost": "wholeframe.models.cost",
     "attention": "wholeframe.explain.attention",
     "dependence": "wholeframe.explain.dependence",
+    "Recording": "wholeframe.explain.recording",
     "fit": "wholeframe.train.fit",
     "evaluate": "wholeframe.train.evaluate",
     "load_run": "wholeframe.train.run",

@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 
+import wholeframe as wf
 from wholeframe.commands import cost
 from wholeframe.models.build import create_backbone
 
@@ -95,6 +96,16 @@ def test_a_run(capsys, run, file):
     cost.main([str(given)])
     told = capsys.readouterr().out
     assert f"{given} on 3 x 16 x 16, 2 classes" in told and "1 NonLocal block adds to the network without it: " in told
+
+
+def test_a_saved_network_with_blocks(capsys, tmp_path):
+    network = create_backbone("torchvision/resnet18", 1000)
+    wf.insert(network, wf.SqueezeExcite, at="layer[34].1", example=torch.zeros(1, 3, 64, 64))
+    torch.save(network.state_dict(), tmp_path / "mine.pt")
+    cost.main(["torchvision/resnet18", "--weights", str(tmp_path / "mine.pt"), "--input", "3", "64", "64"])
+    told = capsys.readouterr().out
+    assert f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters" in told
+    assert "2 SqueezeExcite blocks add to the network without them: " in told
 
 
 def test_files(capsys, tmp_path):

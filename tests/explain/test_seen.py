@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wholeframe as wf
-from wholeframe.explain.seen import Frame, seen_by
+from wholeframe.explain.seen import seen_by
 
 SITE = "backbone.body.layer3.0.wholeframe"
 SIZES = [(200, 90), (90, 200), (30, 40), (300, 301), (256, 384), (700, 180)]
@@ -36,17 +36,21 @@ def test_a_query_is_in_the_cell_where_the_detector_has_its_pixel(detector, size)
     checked = 0
     for pixel in itertools.product(*(range(3, side - 3, side // 6) for side in size)):
         light, padded = light_at(detector, size, pixel)
-        places = [float(at) * cells / side for at, cells, side in zip(light, grid, padded, strict=True)]
+        # Cells are 16 pixels apart, and the centre of the first one is that of the first pixel.
+        steps = [side / cells for side, cells in zip(padded, grid, strict=True)]
+        places = [float((at - 0.5) / step + 0.5) for at, step in zip(light, steps, strict=True)]
+        places = [min(place, cells - 0.5) for place, cells in zip(places, grid, strict=True)]  # the outermost cell
         if all(0.1 < place % 1 < 0.9 for place in places):
             assert frame.cell(pixel, grid) == tuple(int(place) for place in places), pixel
             checked += 1
     assert checked >= 6
 
 
-def test_the_rectangle_reaches_beyond_the_image_where_it_is_padded(detector):
-    # 90 x 200 is scaled by 384 / 200 to 172 x 384, and padded to 192 x 384.
+def test_the_frame_reaches_beyond_the_image_where_it_is_padded(detector):
+    # 90 x 200 is scaled by 384 / 200 to 172 x 384, and padded to 192 x 384; cells are 16 pixels apart, from pixel 0 on.
     (frame,) = seen_by(detector, [torch.rand(3, 90, 200)], [SITE])[SITE].frames
-    assert frame == pytest.approx(Frame(0, 0, 90 * 192 / 172, 200))
+    for interval, cells, factor in zip(frame.intervals, (12, 24), (90 / 172, 200 / 384), strict=True):
+        assert interval == pytest.approx((-7.5 * factor, (16 * cells - 7.5) * factor))
 
 
 def test_the_rectangles_of_a_head_are_the_boxes_of_the_detections():
@@ -57,17 +61,8 @@ def test_the_rectangles_of_a_head_are_the_boxes_of_the_detections():
     with torch.no_grad():
         boxes = detector([image])[0]["boxes"]
     assert seen.regions and len(seen.frames) == len(seen.x) == len(boxes) > 1
-    found = torch.tensor(seen.frames)[:, [1, 0, 3, 2]]
-    assert torch.allclose(found, boxes, atol=1e-3)
-
-
-def test_the_cell_of_a_pixel_in_a_rectangle():
-    frame = Frame(10, 20, 30, 60)
-    assert frame.cell((10, 20), (2, 4)) == (0, 0) and frame.cell((29, 59), (2, 4)) == (1, 3)
-    assert frame.cell((19, 49), (2, 4)) == (0, 2) and frame.cell((20, 50), (2, 4)) == (1, 3)
-    for outside in ((9, 30), (30, 30), (20, 19), (20, 60)):
-        assert frame.cell(outside, (2, 4)) is None
-    assert Frame(5, 5, 5, 9).cell((5, 6), (2, 2)) is None
+    found = torch.tensor([[frame.intervals[1], frame.intervals[0]] for frame in seen.frames])  # x, then y
+    assert torch.allclose(found.transpose(1, 2).flatten(1), boxes, atol=1e-3)
 
 
 def test_a_network_is_left_without_hooks_and_in_its_mode(detector):

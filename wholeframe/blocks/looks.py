@@ -22,13 +22,15 @@ class Look(NamedTuple):
 
     The weights are `(b, q, *key_grid)` for `"pairwise"`, `(b, *grid)` for `"shared"` and `"position"`, and `(b, c)` for
     `"channel"`. `rule` says in a sentence what they are where they are not probabilities; `covariance` is the matrix
-    `(b, c', c')` that gates were computed from.
+    `(b, c', c')` that gates are computed from; `window` has the cells that a key covers along every axis, where the
+    sizes of the two grids do not say it.
     """
 
     kind: Kind
     weights: Float[Tensor, "b *map"]
     rule: str | None = None
     covariance: Float[Tensor, "b k k"] | None = None
+    window: tuple[int, ...] | None = None
 
 
 def looks_of(block: Any, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:

@@ -308,14 +308,24 @@ class NonLocal(Recorded):
         index = flat_positions(query, x.device)
         if self.restricted:
             return self._attention_in_parts(x, index)
-        theta, phi, _ = self.project(x)
-        weights = self._weights(theta[:, index], phi)
+        weights = self._weights(*self._queries_and_keys(x, index))
         return weights.unflatten(2, self.key_grid(x.shape[2:]))
+
+    def _queries_and_keys(
+        self, x: Float[Tensor, "b c *grid"], index: Int[Tensor, "q"]
+    ) -> tuple[Float[Tensor, "b q d"], Float[Tensor, "b k d"]]:
+        """Theta of the chosen queries alone, and phi of all keys; g has no part in the weights."""
+        positions, pooled = ops.to_positions(x), self.keys.pooled
+        keys = ops.to_positions(ops.pool_keys(x, self.pool)) if pooled == "before" else positions
+        sources = ((self.theta, positions[:, index]), (self.phi, keys))
+        theta, phi = (y if layer is None else layer(y) for layer, y in sources)
+        return theta, pool_positions(phi, x, self.keys) if pooled == "after" else phi
 
     def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
         """The weights of chosen queries; of the kinds that are no distribution, divided by their sum of magnitudes."""
         weights, rule = self.attention(x, query), DISPLAYED.get(self.kind)
-        return (Look("pairwise", weights if rule is None else of_magnitude_one(weights), rule),)
+        shown = weights if rule is None else of_magnitude_one(weights)
+        return (Look("pairwise", shown, rule, window=ops.pool_window(self.pool, x.ndim - 2)),)
 
     def _attention_in_parts(self, x, index):
         """Weights of each query over the keys of its own part, placed in the grid of all keys."""

@@ -53,6 +53,9 @@ class Options:
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """a run folder, or a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
+    weights: str | None = None
+    """of a name: a file that was saved of the network with inserted blocks, which are then inserted again; of a run:
+    last or best"""
     input: tuple[int, ...] = ()
     """shape of one sample, such as 3 224 224 or 3 32 224 224; by default the published one, or that of the run"""
     batch: int = 1
@@ -123,7 +126,7 @@ def main(arguments: list[str]) -> None:
 
 def _subject(options: Options) -> Subject:
     """Open the network, and choose its input: the given one, the published one, or that of the run."""
-    opened = open_model(options.model)
+    opened = open_model(options.model, options.weights)
     part = "backbone" if opened.kind == "detector" else ""
     if options.input:
         return Subject(opened, options.input, part)
@@ -161,7 +164,7 @@ def _found(options: Options) -> tuple[Subject, Cost]:
     The weights of a name are random, so the network is built without values where its constructor needs none: nothing
     is drawn, and no memory is taken.
     """
-    if not Path(options.model).exists():
+    if options.weights is None and not Path(options.model).exists():
         with contextlib.suppress(Exception), FakeTensorMode():  # What is wrong with the options is raised again below.
             return _counted(options)
     return _counted(options)

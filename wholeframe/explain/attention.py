@@ -57,7 +57,8 @@ class Attention:
         """The share of the weights, by magnitude, on keys whose centre lies outside an input of this size."""
         if self.kind == "channel":
             return 0.0
-        heat, total = self.weights.abs(), self.weights.abs().sum().item()
+        heat = self.weights.double().abs()
+        total = heat.sum().item()
         for axis, ((start, end), side) in enumerate(zip(self.key_frame.intervals, size, strict=True)):
             cells = heat.shape[axis]
             inside = [0 <= start + (end - start) * (cell + 0.5) / cells < side for cell in range(cells)]
@@ -68,7 +69,7 @@ class Attention:
 def attention(
     network: nn.Module,
     x: Any,
-    query: Pixel | Sequence[Pixel] | None = None,
+    query: Pixel | list[Pixel] | None = None,
     site: str | None = None,
 ) -> list[Attention]:
     """Compute what the blocks of a network look at from one position of their input, or from several.
@@ -98,9 +99,7 @@ def attention(
     from wholeframe.explain.recording import Recording  # It makes the records of this module.
 
     recording = Recording(network, x)
-    queries: Any = [query]
-    if isinstance(query, Sequence) and len(query) and isinstance(query[0], Sequence):
-        queries = query
+    queries: Any = query if several(query) else [query]
     found: list[Attention] = []
     notes: dict[str, None] = {}
     for each in queries:
@@ -110,6 +109,13 @@ def attention(
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return found
+
+
+def several(query: Any) -> bool:
+    """Whether these are several queries: a list of positions, or an array of two axes."""
+    if hasattr(query, "ndim"):
+        return query.ndim == 2
+    return isinstance(query, Sequence) and len(query) > 0 and isinstance(query[0], list | tuple)
 
 
 def outer_blocks(network: nn.Module) -> dict[str, Block]:

@@ -16,11 +16,23 @@ from wholeframe.explain.attention import Attention, Pixel, outer_blocks, site_of
 from wholeframe.explain.frame import Frame
 from wholeframe.explain.seen import Seen, runs_of, sample_of
 from wholeframe.messages import did_you_mean, listed
-from wholeframe.surgery.placement import grid_text
+from wholeframe.surgery.placement import grid_text, refuse_other
 from wholeframe.surgery.probe import evaluating
 
-ROWS = 2**24
-"""weights that `rows` computes at a time: 64 MiB of them"""
+NUMBERS = 2**24
+"""of `rows`: queries times keys times channels at a time, which a Euclidean distance holds: 64 MiB of them"""
+
+REASONS = {
+    "elsewhere": "no region that the head of the detector looks at contains the query {at}, so these blocks have no "
+    "map: {sites}; give a pixel on an object that is found",
+    "nothing": "the detector finds no object, so these blocks of its heads have no map: {sites}",
+    "alike": "these blocks weigh all positions alike and have no map: {sites}",
+    "unordered": "it is not known where in the input these blocks have their positions, so they have no map: {sites}",
+    "covering": "an operation before these blocks has lost the place of their grid, which is taken to cover the input "
+    "evenly: {sites}",
+    "idle": "these blocks do not run for this input and have no map: {sites}",
+}
+"""what is said about blocks without a map, or without a known place"""
 
 AXES = {1: ("x",), 2: ("y", "x"), 3: ("t", "y", "x")}
 
@@ -48,10 +60,12 @@ class Recording:
         x: one sample, see `wholeframe.attention`.
 
     Raises:
-        ValueError: for more than one sample, and for a network without blocks.
+        ValueError: for more than one sample, for a network without blocks, and for an input that it does not take.
+        TypeError: for anything but a network that is built.
     """
 
     def __init__(self, network: nn.Module, x: Any):
+        refuse_other(network)
         blocks = outer_blocks(network)
         if not blocks:
             raise ValueError(
@@ -60,7 +74,14 @@ class Recording:
             )
         self.size = sample_of(x).size
         """sizes of the input: `(h, w)`, or `(t, h, w)` of a clip"""
-        passed = runs_of(network, x, blocks)
+        try:
+            passed = runs_of(network, x, blocks)
+        except Exception as error:  # Networks raise anything for an input that they do not take.
+            first = (str(error).splitlines() or [""])[0]
+            raise ValueError(
+                f"{type(network).__name__} does not run on this input ({type(error).__name__}: {first}); give x as the "
+                "network takes it: a tensor, [image] for a detector, a tuple or a dict of arguments"
+            ) from error
         counts = {name: sum(name == other for other, _ in passed) for name in blocks}
         numbers = dict.fromkeys(blocks, 0)
         self.runs: list[Run] = []
@@ -89,30 +110,23 @@ class Recording:
         if query is not None:
             query = check_query(query, self.size)
         chosen = self._chosen(site)
-        found, without, elsewhere = [], [], []
+        found: list[Attention] = []
+        reasons: dict[str, list[str]] = {}
         for run in chosen:
-            maps = self._records(run, query)
-            found += maps or []
-            (elsewhere if maps is None else without if not maps else []).append(run.site)
-        notes = []
-        if query is None and any(record.cell is not None for record in found):
-            notes.append("no query is given, so the blocks that need one look from the centre of the input")
-        if elsewhere and query is not None:
-            at = " ".join(f"{axis}={value}" for axis, value in zip(AXES[len(query)], query, strict=True))
-            notes.append(
-                f"no region that the head of the detector looks at contains the query {at}, so these blocks have no "
-                f"map: {listed(elsewhere)}; give a pixel on an object that is found"
-            )
-        elif elsewhere:
-            notes.append(
-                f"the detector finds nothing here, so these blocks of its heads have no map: {listed(elsewhere)}"
-            )
-        if without:
-            notes.append(f"these blocks weigh all positions alike and have no map: {listed(without)}")
+            records, reason = self._answer(run, query)
+            found += records
+            if reason is not None:
+                reasons.setdefault(reason, []).append(run.site)
         if self.idle and site is None:
-            notes.append(f"these blocks do not run for this input and have no map: {listed(self.idle)}")
+            reasons["idle"] = self.idle
+        notes = [REASONS[reason].format(at=_named(query), sites=listed(sites)) for reason, sites in reasons.items()]
         if not found:
             raise ValueError("; ".join(notes))
+        if query is None and any(record.cell is not None for record in found):
+            notes.append(
+                "no query is given, so the blocks that need one look from the centre of the input, or of the first "
+                "region of a detector's head"
+            )
         return found, notes
 
     @torch.no_grad()
@@ -120,7 +134,8 @@ class Recording:
         """The weights of many queries of one block, as `Attention.weights` has them.
 
         Args:
-            site: of a block whose map depends on the query; one of `sites`.
+            site: of a block whose map depends on the query; one of `sites`. Of a block in the head of a detector, the
+                first region is taken.
             cells: positions on the block's grid, `(q, rank)`.
 
         Returns:
@@ -132,41 +147,65 @@ class Recording:
         (run, *_) = self._chosen(site)
         grid = run.seen.x.shape[2:]
         index = [ops.flat_index(tuple(map(int, cell)), grid) for cell in cells]
-        step = max(ROWS // math.prod(grid), 1)
+        step = max(NUMBERS // math.prod(run.seen.x.shape[1:]), 1)
         parts = []
         with evaluating(run.block):
             for start in range(0, len(index), step):
                 looks = looks_of(run.block, run.seen.x[:1], index[start : start + step])
                 pairwise = [look for look in looks if look.kind == "pairwise"]
                 if not pairwise:
-                    raise ValueError(f"the block at {run.site} has the same map for every query; take `attention`")
+                    raise ValueError(f"the block at {run.site} has no map that depends on a query; take `attention`")
                 parts.append(pairwise[0].weights[0].float().cpu())
-        return torch.cat(parts)
+        return torch.cat(parts) if parts else torch.zeros(0, *grid)
 
-    def _records(self, run: Run, query: Pixel | None) -> list[Attention] | None:
-        """The records of one run; None if none of its regions contains the query."""
-        x, grid = run.seen.x, tuple(run.seen.x.shape[2:])
-        pixel = tuple(side // 2 for side in self.size) if query is None else query
-        for sample, frame in enumerate(run.seen.frames):
-            if run.seen.regions and query is not None and not frame.contains(pixel):
-                continue
-            if len(grid) != len(self.size):
-                raise ValueError(
-                    f"the block at {run.site} sees a grid of {grid_text(grid)} and the input has {len(self.size)} "
-                    "axes, so no position of one is known in the other; call `block.attention(x, query)` with the "
-                    "input of the block instead"
-                )
-            cell = frame.cell(pixel, grid)
-            with evaluating(run.block):
-                looks = looks_of(run.block, x[sample : sample + 1], [ops.flat_index(cell, grid)])
-            return [self._record(run, look, frame, cell, grid, pixel) for look in looks]
-        return None
+    def _answer(self, run: Run, query: Pixel | None) -> tuple[list[Attention], str | None]:
+        """The records of one run, and the key in `REASONS` of what is to be said about it."""
+        seen, own = run.seen, tuple(run.seen.x.shape[2:])
+        sample = 0
+        if query is not None:
+            holding = [k for k, frame in enumerate(seen.frames) if frame.contains(query)]
+            if seen.regions:
+                sample = holding[0] if holding else -1
+            elif seen.parts:
+                sample = holding[0] if holding else _nearest(seen.frames, query)
+        if not seen.frames or sample < 0:
+            return [], "elsewhere" if seen.frames else "nothing"
+        axes = tuple(range(len(self.size))) if seen.axes is None else seen.axes
+        placed = len(axes) == len(own) and len(seen.frames) == len(seen.x)
+        sizes = dict(zip(axes, own, strict=False))
+        grid = tuple(sizes.get(axis, 1) if placed else 1 for axis in range(len(self.size)))
+        frame = seen.frames[sample]
+        pixel = query
+        if pixel is None:
+            middle = frame if seen.regions or seen.parts else Frame.whole(self.size)
+            pixel = tuple(map(int, middle.centre((0,) * len(grid), (1,) * len(grid))))
+        cell = frame.cell(pixel, grid)
+        with evaluating(run.block):
+            looks = looks_of(run.block, seen.x[sample : sample + 1], [ops.flat_index(cell, grid)])
+        if not looks:
+            return [], "alike"
+        if not placed:
+            looks = tuple(look for look in looks if look.kind == "channel" and len(seen.x) == 1)
+        records = [self._record(run, look, frame, cell, grid, pixel) for look in looks]
+        if not placed and not records:
+            return [], "unordered"
+        lost = seen.axes is None and any(look.kind != "channel" for look in looks)
+        return records, "covering" if lost else None
 
     def _record(
         self, run: Run, look: Look, frame: Frame, cell: tuple[int, ...], grid: tuple[int, ...], pixel: Pixel
     ) -> Attention:
-        weights = (look.weights[0, 0] if look.kind == "pairwise" else look.weights[0]).float().cpu()
         depends = look.kind == "pairwise"
+        weights = (look.weights[0, 0] if depends else look.weights[0]).float().cpu()
+        key_frame = frame
+        if look.kind != "channel":
+            for axis, size in enumerate(grid):
+                if weights.ndim < len(grid) and size == 1:  # An axis that the batch of the block has.
+                    weights = weights.unsqueeze(axis)
+            window = look.window
+            if window is None or len(window) != len(grid):
+                window = tuple(cells // count for cells, count in zip(grid, weights.shape, strict=True))
+            key_frame = keys_of(frame, grid, weights.shape, window)
         return Attention(
             site=run.site,
             block=type(run.block).__name__,
@@ -175,9 +214,9 @@ class Recording:
             grid=grid,
             frame=frame,
             weights=weights,
-            key_frame=frame if look.kind == "channel" else keys_of(frame, grid, weights.shape),
+            key_frame=key_frame,
             rule=look.rule,
-            region=run.seen.regions,
+            region=run.seen.regions or run.seen.parts,
             covariance=None if look.covariance is None else look.covariance[0].float().cpu(),
             query=pixel if depends else None,
         )
@@ -192,36 +231,52 @@ class Recording:
         return chosen
 
 
-def keys_of(frame: Frame, grid: Sequence[int], keys: Sequence[int]) -> Frame:
+def _named(query: Pixel | None) -> str:
+    """`y=3 x=4`."""
+    return "" if query is None else " ".join(f"{name}={at}" for name, at in zip(_axes(len(query)), query, strict=True))
+
+
+def _axes(rank: int) -> Sequence[str]:
+    return AXES.get(rank, [f"axis{k}" for k in range(rank)])
+
+
+def _nearest(frames: Sequence[Frame], pixel: Pixel) -> int:
+    """The frame whose centre is nearest to a pixel."""
+
+    def distance(frame: Frame) -> float:
+        ones = (1,) * len(pixel)
+        return math.dist(frame.centre((0,) * len(pixel), ones), [at + 0.5 for at in pixel])
+
+    return min(range(len(frames)), key=lambda k: distance(frames[k]))
+
+
+def keys_of(frame: Frame, grid: Sequence[int], keys: Sequence[int], window: Sequence[int]) -> Frame:
     """The frame of pooled keys: each has a window of whole cells, and the last cells have no key if they fill none."""
     intervals = []
-    for (start, end), cells, count in zip(frame.intervals, grid, keys, strict=True):
-        covered = cells // count * count
+    for (start, end), cells, count, width in zip(frame.intervals, grid, keys, window, strict=True):
+        covered = width * count
         intervals.append((start, end if covered == cells else start + (end - start) * covered / cells))
     return Frame(tuple(intervals))
 
 
 def check_query(query: Any, size: Sequence[int]) -> Pixel:
     """The query as whole numbers; ValueError for one that is no pixel of an input of this size."""
-    names = AXES.get(len(size), tuple(f"axis {k}" for k in range(len(size))))
+    names = _axes(len(size))
     form = f"({', '.join(names)})"
     if isinstance(query, str) or not hasattr(query, "__len__") or len(query) != len(size):
-        raise ValueError(f"the query {query!r} is not a position {form} of an input of {grid_text(size)}; give {form}")
+        raise ValueError(f"the query {query!r} is not a position {form} in an input of {grid_text(size)}; give {form}")
     try:
         pixel = tuple(operator.index(at) for at in query)
     except TypeError:
         raise ValueError(
-            f"the query {tuple(query)!r} has parts that are not whole numbers, and pixels are counted; give whole "
-            f"numbers {form}, each from 0"
+            f"the query {tuple(query)!r} has a part that is not a whole number; pixels are counted from 0, so give "
+            f"whole numbers {form}"
         ) from None
     if not all(0 <= at < side for at, side in zip(pixel, size, strict=True)):
-        at = " ".join(f"{name}={value}" for name, value in zip(names, pixel, strict=True))
-        what, counts = "image", "y counts rows from the top, {}, x columns from the left, {}"
-        if len(size) == 3:
-            what, counts = "clip", f"t counts frames, {{}}, {counts}"
-        elif len(size) != 2:
-            what, counts = "input", ", ".join(f"{name} is {{}}" for name in names)
-        ranges = counts.format(*(f"0 to {side - 1}" for side in size))
+        what = {2: "image", 3: "clip"}.get(len(size), "input")
+        last = [f"0 to {side - 1}" for side in size]
+        counts = {"t": "t counts frames", "y": "y counts rows from the top", "x": "x columns from the left"}
+        ranges = ", ".join(f"{counts.get(name, name)}, {span}" for name, span in zip(names, last, strict=True))
         unit = " pixels" if len(size) == 2 else ""
-        raise ValueError(f"the query {at} lies outside the {what} of {grid_text(size)}{unit}: {ranges}")
+        raise ValueError(f"the query {_named(pixel)} lies outside the {what} of {grid_text(size)}{unit}: {ranges}")
     return pixel

@@ -1,7 +1,8 @@
 """What every block of a network sees in one forward pass: its input, and where the input's grid lies in the image.
 
-torchvision's detectors scale an image and pad it at the right and at the bottom, so that there the grid reaches beyond
-the image; and the blocks of their heads see regions, each cut out of the image by a box and scaled to the same grid.
+Most places are followed through the operations (`tracker`). torchvision's detectors scale an image and pad it at the
+right and at the bottom, so that there the grid reaches beyond the image; and the blocks of their heads see regions,
+each cut out of the image by a box and scaled to the same grid. Both are read where they happen.
 """
 
 import contextlib
@@ -16,25 +17,32 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
 from wholeframe.explain.frame import Frame
+from wholeframe.explain.places import Root, root_place
+from wholeframe.explain.tracker import Tracker
 from wholeframe.surgery.probe import evaluating
 
 
 class Seen(NamedTuple):
     """The input of a block, and the frames of its samples in the image.
 
-    `regions` says whether a sample is a region of the image; otherwise there is one frame, that of the whole image.
+    `regions` says whether a sample is a region of the image that a detector has chosen, and `parts` whether it is a
+    frame of a clip or a window; otherwise there is one frame. The grid of the block has the `axes` of the input; None
+    where an operation has lost its place, and the frame covers the input evenly.
     """
 
     x: Tensor
     frames: tuple[Frame, ...]
     regions: bool
+    axes: tuple[int, ...] | None = None
+    parts: bool = False
 
 
 class Sample(NamedTuple):
-    """The tensor of the input that queries are positions of, and its axes that have a grid: rows and columns, ..."""
+    """A tensor of the input, its dimensions that have a grid (rows and columns, ...), and the number of samples."""
 
     tensor: Tensor
     axes: tuple[int, ...]
+    samples: int
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -54,33 +62,40 @@ def sample_of(x: Any) -> Sample:
     Raises:
         ValueError: there is none, or it has more than one sample.
     """
-    args, kwargs = arguments_of(x)
-    leaves = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-    leaves = [leaf for leaf in leaves if leaf.is_floating_point() and leaf.ndim >= 3]
-    if not leaves:
+    found = samples_in(x)
+    if not found:
         raise ValueError(
             "the input holds no image (1, c, h, w) and no clip (1, c, t, h, w) of floating-point numbers; give one, or "
             "for a detector [image] with (3, h, w)"
         )
-    listed = isinstance(x, list) and all(isinstance(each, Tensor) and each.ndim == 3 for each in x)
-    count = len(x) if listed else leaves[0].shape[0]
-    if count != 1:
-        single = ", or x[None] for a single image (c, h, w)" if leaves[0].ndim == 3 and not listed else ""
-        raise ValueError(f"attention is of one image or clip, and {count} are given; give image[:1]{single}")
-    largest = max(leaves, key=Tensor.numel)
-    first = 1 if listed else 2
-    axes = tuple(range(first, largest.ndim))
-    if not listed and largest.ndim == 5 and largest.shape[2] in (1, 3) and largest.shape[1] not in (1, 3):
-        axes = (1, 3, 4)  # (b, t, c, h, w), as transformers have clips
-    return Sample(largest, axes)
+    largest = max(found, key=lambda sample: sample.tensor.numel())
+    if largest.samples != 1:
+        single = ", or x[None] for one image (c, h, w)" if len(largest.axes) == 1 else ""
+        raise ValueError(f"attention is of one image or clip, and {largest.samples} are given; give image[:1]{single}")
+    return largest
 
 
-def seen_by(network: nn.Module, image: Tensor | Sequence[Tensor], names: Iterable[str]) -> dict[str, Seen]:
+def samples_in(x: Any) -> list[Sample]:
+    """All tensors of the input that have a grid."""
+    leaves = [leaf for leaf in pytree.tree_leaves(arguments_of(x)) if isinstance(leaf, Tensor)]
+    images = isinstance(x, list) and all(isinstance(each, Tensor) and each.ndim == 3 for each in x)
+    found = []
+    for leaf in leaves:
+        if not leaf.is_floating_point() or leaf.ndim < 3:
+            continue
+        axes = tuple(range(1 if images else 2, leaf.ndim))
+        if leaf.ndim == 5 and leaf.shape[2] in (1, 3) and leaf.shape[1] not in (1, 3):
+            axes = (1, 3, 4)  # (b, t, c, h, w), as transformers take clips
+        found.append(Sample(leaf, axes, len(x) if images else leaf.shape[0]))
+    return found
+
+
+def seen_by(network: nn.Module, image: Any, names: Iterable[str]) -> dict[str, Seen]:
     """The input of the modules of these names in one forward pass in eval mode, in the order in which they run.
 
     Args:
         network: it runs once.
-        image: a batch of images `(b, 3, h, w)`, or a list of images `(3, h, w)` for detectors.
+        image: a batch of images or clips, or a list of images `(3, h, w)` for detectors.
         names: of blocks. One that does not run is not in the result; of one that runs several times it has the last.
 
     Returns:
@@ -99,30 +114,43 @@ def runs_of(network: nn.Module, x: Any, names: Iterable[str]) -> list[tuple[str,
         names: of blocks.
     """
     args, kwargs = arguments_of(x)
-    leaf = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))
-    size = tuple(leaf.shape[1:] if isinstance(x, list) and leaf.ndim == 3 else leaf.shape[2:])
+    samples, tracker = samples_in(x), Tracker()
+    size = max(samples, key=lambda sample: sample.tensor.numel()).size
+    now = Root((Frame.whole(size),), size)
+    for sample in samples:
+        if len(sample.size) == len(size):
+            root = Root(now.frames, sample.size)
+            tracker.mark(sample.tensor, root_place(root, sample.tensor.shape, sample.axes))
     runs: list[tuple[str, Seen]] = []
-    now = (Frame.whole(size),), False
 
     def scaled(_transform: nn.Module, _args: Any, output: tuple[Any, Any]) -> None:
         nonlocal now
         images = output[0]
-        now = (_padded(size, images.image_sizes[0], images.tensors.shape[-2:]),), False
+        padded = tuple(images.tensors.shape[-2:])
+        now = Root((_padded(size, images.image_sizes[0], padded),), padded)
+        tracker.mark(images.tensors, root_place(now, images.tensors.shape, (2, 3)))
 
-    def pooled(_pool: nn.Module, args: tuple[Mapping[str, Tensor], list[Tensor], list[tuple[int, int]]]) -> None:
+    def pooled(
+        _pool: nn.Module, args: tuple[Mapping[str, Tensor], list[Tensor], list[tuple[int, int]]], output: Tensor
+    ) -> None:
         nonlocal now
-        boxes, scaled_sizes = args[1], args[2]
-        now = _regions(size, scaled_sizes[0], boxes[0]), True
+        now = Root(_regions(size, args[2][0], args[1][0]), tuple(output.shape[2:]), regions=True)
+        tracker.mark(output, root_place(now, output.shape, (2, 3)))
 
     def keep(name: str, _block: nn.Module, args: tuple[Tensor, ...]) -> None:
-        runs.append((name, Seen(args[0], *now)))
+        place = tracker.place(args[0])
+        root, located = (now, None) if place is None else (place.root, place.located())
+        if located is None:
+            runs.append((name, Seen(args[0], root.frames, root.regions)))
+        else:
+            runs.append((name, Seen(args[0], located.frames, root.regions, located.axes, located.parts)))
 
-    with evaluating(network), contextlib.ExitStack() as hooks:
+    with evaluating(network), contextlib.ExitStack() as hooks, tracker:
         for module in network.modules():
             if isinstance(module, GeneralizedRCNNTransform):
                 hooks.enter_context(module.register_forward_hook(scaled))
             if isinstance(module, MultiScaleRoIAlign):
-                hooks.enter_context(module.register_forward_pre_hook(pooled))
+                hooks.enter_context(module.register_forward_hook(pooled))
         for name in names:
             hooks.enter_context(network.get_submodule(name).register_forward_pre_hook(functools.partial(keep, name)))
         network(*args, **kwargs)
