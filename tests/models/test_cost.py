@@ -218,3 +218,10 @@ def test_the_counts_that_torchvision_publishes(name):
     found = sizes(torchvision.models.get_model(name), torch.zeros(1, 3, side, side))
     assert found.params == weights.meta["num_params"]
     assert round(found.macs / 1e9, 3) == weights.meta["_ops"]
+
+
+def test_tied_weights_belong_to_the_first_module_that_has_them():
+    network = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4))
+    network[1].weight = network[0].weight
+    found = cost(network, torch.zeros(1, 4))
+    assert [row.params for row in found.rows] == [0, 16, 4] and found.params == found.total.params == 20
