@@ -23,7 +23,7 @@ COMMANDS = {
     "bench": "time and memory of the blocks, compared with other implementations",
     "blocks": "list the blocks: equation, source, parameters, multiply-adds",
     "models": "list the named networks: paper, size, published accuracy",
-    "cost": "parameters and multiply-adds of a network next to published ones; --measure adds time and memory",
+    "cost": "parameters, multiply-adds and memory of every module of a network; --measure adds time",
 }
 
 

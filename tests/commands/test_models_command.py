@@ -1,11 +1,11 @@
-"""`wholeframe models` and `wholeframe cost`, as a person calls them."""
+"""`wholeframe models`, as a person calls it."""
 
 import re
 import shlex
 
 import pytest
 
-from wholeframe.commands import cost, models, train
+from wholeframe.commands import models, train
 from wholeframe.models.zoo import MODELS
 from wholeframe.models.zoo.sizes import SIZES
 
@@ -49,31 +49,6 @@ def test_what_is_unverified_is_labelled(capsys):
     assert len(rows) == 2 and all("unverified" in row for row in rows)
 
 
-@pytest.mark.parametrize("command", ["models", "cost"])
-def test_wrong_names(refused, command):
-    assert "'r50_gcc'" in refused(command, "r50_gcc") and "r50_gc" in refused(command, "r50_gcc")
-
-
-def test_cost_of_a_named_network(capsys):
-    cost.main(["r50_gc", "--input", "3", "64", "64"])
-    told = capsys.readouterr().out
-    assert told.startswith("r50_gc on 3 x 64 x 64, 1000 classes\n  28,078,773 parameters, ")
-    assert re.search(r"3\.87 +3\.87 +G multiply-adds", told) and "top-1" not in told
-
-
-@pytest.mark.parametrize("name", ["torchvision/resnet18", "timm/resnet18", "resnet18"])
-def test_cost_of_other_networks(capsys, name):
-    cost.main([name])
-    assert "11,689,512 parameters, 1,814,073,344 multiply-adds" in capsys.readouterr().out
-
-
-def test_measured(capsys):
-    cost.main(["torchvision/resnet18", "--input", "3", "64", "64", "--measure"])
-    told = capsys.readouterr().out
-    assert re.search(r"^  forward: [\d,]+ ms, [1-9][\d,]* MiB above the weights$", told, re.MULTILINE)
-    assert re.search(r"^  forward and backward: [\d,]+ ms, [1-9][\d,]* MiB above the weights$", told, re.MULTILINE)
-    assert "one sample, cpu, 1 threads, float32" in told
-
-
-def test_an_input_that_does_not_fit(refused):
-    assert "does not run on 3 x 64" in refused("cost", "r18", "--input", "3", "64")
+def test_wrong_names(refused):
+    told = refused("models", "r50_gcc")
+    assert "'r50_gcc'" in told and "r50_gc" in told.replace("'r50_gcc'", "")

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from wholeframe.blocks import BLOCKS
-from wholeframe.models.cost import ON_CPU
+from wholeframe.models.products import ON_CPU
 
 C, D, P, G = 8, 4, 4, 2  # channels, inner width, hidden width and groups of the blocks below
 CELLS = 4  # of the coarse grid of GSoP's position block

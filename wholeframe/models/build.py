@@ -1,6 +1,7 @@
 """A model from a configuration: a backbone by name, a block, and the sites where it is inserted."""
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -141,7 +142,15 @@ def _named(name: str, num_classes: int, weights: str | None) -> nn.Module:
 
 def _torchvision(name: str, num_classes: int, weights: str | None) -> nn.Module:
     if weights is None:
-        return torchvision.models.get_model(name, num_classes=num_classes)
+        # A network for segmentation would otherwise fetch the weights of its backbone.
+        takes = inspect.signature(torchvision.models.get_model_builder(name)).parameters
+        backbone = {"weights_backbone": None} if "weights_backbone" in takes else {}
+        try:
+            return torchvision.models.get_model(name, num_classes=num_classes, **backbone)
+        except TypeError as error:  # optical flow
+            raise ValueError(
+                f"{name!r} has no classes ({error}); take a classifier, such as torchvision/resnet50"
+            ) from error
     one_of("weights", weights, list(torchvision.models.get_model_weights(name).__members__))
     with reachable(name, weights):
         network = torchvision.models.get_model(name, weights=weights)

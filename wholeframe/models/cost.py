@@ -1,71 +1,142 @@
-"""What a network costs: parameters, multiply-adds, time and memory of a pass."""
+"""What a network costs: parameters, multiply-adds and memory of a pass, module by module."""
 
-import contextlib
+import functools
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from wholeframe.blocks import Block
-from wholeframe.models.measure import peak_bytes, seconds
+from wholeframe.models.activations import kept, peaks
+from wholeframe.models.measure import seconds
+from wholeframe.models.products import Products, products
+from wholeframe.models.running import places
+from wholeframe.models.valueless import Valueless
 from wholeframe.surgery.probe import Example, as_call, evaluating
 from wholeframe.surgery.verify import refuse_lost
 
 
-def _attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: object, **__: object) -> int:
-    return sdpa_flop_count(query, key, value)
+@dataclass(frozen=True)
+class Row:
+    """What one module costs without the modules in it that have rows of their own.
 
+    Args:
+        name: of the module; "" for the network itself.
+        kind: its class.
+        block: whether it is a block of this package (or has its interface), which has one row with all of its parts.
+        params: parameters; a shared one belongs to the first module that has it.
+        macs: multiply-adds by the definition; a module that runs twice counts twice.
+        torch_macs: those that torch's `FlopCounterMode` sees in the same pass.
+        kept: bytes that training keeps for the backward pass; None where that is not known.
+        peak: the most bytes that exist at one time in inference while the module's own operations run, those that
+            others hold included.
+    """
 
-# torch counts fused attention, but on a CPU only from 2.15 on.
-ON_CPU = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+    name: str
+    kind: str
+    block: bool
+    params: int
+    macs: int
+    torch_macs: int
+    kept: int | None
+    peak: int
+
+    def plus(self, other: "Row") -> "Row":
+        """This row with the costs of another one added; peaks do not add up, so the larger one stays."""
+        return replace(
+            self,
+            params=self.params + other.params,
+            macs=self.macs + other.macs,
+            torch_macs=self.torch_macs + other.torch_macs,
+            kept=None if self.kept is None or other.kept is None else self.kept + other.kept,
+            peak=max(self.peak, other.peak),
+        )
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters, and multiply-adds of one sample."""
+    """Parameters, and the multiply-adds of the example.
+
+    `rows` has a `Row` for every module, and their sum is the cost of the network; it is empty where `count` or `sizes`
+    counts these two numbers alone. `notes` says in sentences what is not counted.
+    """
 
     params: int
     macs: int
+    rows: tuple[Row, ...] = field(default=(), compare=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def blocks(self) -> tuple[Row, ...]:
+        """The rows of the blocks."""
+        return tuple(row for row in self.rows if row.block)
+
+    @property
+    def total(self) -> Row:
+        """The sum of all rows, and the largest peak."""
+        return _sum("", self.rows)
+
+    def at(self, depth: int) -> tuple[Row, ...]:
+        """The same cost in fewer rows: one per block, and one per module down to a depth, 1 for the network's children.
+
+        A row has all that is in its module except what has a row of its own: these rows, too, add up to the total.
+        """
+        groups: dict[str, list[Row]] = {}
+        for row in self.rows:
+            name = row.name if row.block else ".".join(row.name.split(".")[:depth])
+            groups.setdefault(name, []).append(row)
+        return tuple(_sum(name, group) for name, group in groups.items())
 
 
 def cost(network: nn.Module, example: Example) -> Cost:
-    """Count the parameters of a network and the multiply-adds of a forward pass.
+    """Count what a network costs: parameters, multiply-adds and memory of a pass, module by module.
 
     A block counts as its definition (`Block.multiply_adds`), whichever backend runs it, so that the number depends
     on neither dtype nor machine. Everything else is counted while it runs: convolutions, matrix products and attention.
-    Elementwise operations and pooling outside the blocks are not counted, as in the papers.
+    Elementwise operations, interpolation and pooling outside the blocks are not counted, as in the papers.
+
+    The network is copied to tensors that have shapes and no values, and the copy runs in almost no time and memory.
+    Where the forward pass needs values, the network itself runs in eval mode, and a copy of it in training mode.
 
     Args:
         network: stays unchanged, with its training flags.
-        example: the input with a batch of one, as in `wf.insert`: a tensor, a tuple of positional or a dict of keyword
+        example: the input with its batch, as in `wf.insert`: a tensor, a tuple of positional or a dict of keyword
             arguments, or None for one 224 x 224 image.
 
     Returns:
-        All parameters, trainable or not, and the multiply-adds of the example.
+        All parameters, trainable or not, the multiply-adds of the example, and a row for every module.
 
     Raises:
         ValueError: if a tool has dropped an inserted block, see `wf.verify`.
     """
     refuse_lost(network)
-    call = as_call(network, example)
-    with (
-        evaluating(network),
-        torch.no_grad(),
-        FlopCounterMode(display=False, custom_mapping=ON_CPU) as counter,
-        _definitions(network, counter) as differences,
-    ):
-        network(*call.args, **call.kwargs)
-    macs = counter.get_total_flops() // 2 + sum(differences)
-    return Cost(sum(p.numel() for p in network.parameters()), macs)
+    passes = Valueless(network, as_call(network, example))
+    multiplied, highest = passes.run(products, changes=False), passes.run(peaks, changes=False)
+    notes = _unknown(multiplied)
+    try:
+        trained = passes.run(kept, changes=True)
+    except Exception as error:  # of any kind: the network's own code says whether it trains on this input
+        trained = None
+        notes += (
+            "what training keeps is not counted, because the network does not run in training mode on this input "
+            f"({first_line(error)}); a batch norm of one position needs a larger batch, a detector its targets",
+        )
+    rows = _rows(network, multiplied, trained, highest)
+    return Cost(parameters(network), sum(row.macs for row in rows), rows, notes)
+
+
+def sizes(network: nn.Module, example: Example) -> Cost:
+    """Parameters and multiply-adds alone, in one pass over the network itself: `cost` without rows."""
+    refuse_lost(network)
+    multiplied = products(network, as_call(network, example))
+    return Cost(parameters(network), sum(multiplied.ours.values()), notes=_unknown(multiplied))
 
 
 def count(make: Callable[[], nn.Module], sample: Sequence[int], part: str = "") -> Cost:
-    """`cost` without computing: tensors have shapes but no values, so a clip takes a second and almost no memory.
+    """`sizes` without computing: tensors have shapes but no values, so a clip takes a second and almost no memory.
 
     Args:
         make: builds the network.
@@ -75,8 +146,8 @@ def count(make: Callable[[], nn.Module], sample: Sequence[int], part: str = "") 
     """
     with FakeTensorMode():
         network = make()
-        macs = cost(network.get_submodule(part), torch.empty(1, *sample)).macs
-        return Cost(sum(p.numel() for p in network.parameters()), macs)
+        counted = sizes(network.get_submodule(part), torch.empty(1, *sample))
+        return replace(counted, params=parameters(network))
 
 
 def inference_ms(network: nn.Module, example: Tensor | list[Tensor], repeats: int = 20) -> float:
@@ -87,73 +158,48 @@ def inference_ms(network: nn.Module, example: Tensor | list[Tensor], repeats: in
     return 1000 * statistics.median(times[3:])
 
 
-@dataclass(frozen=True)
-class Pass:
-    """Median milliseconds, and the peak memory in MiB above weights, their gradients and the input."""
-
-    ms: float
-    mib: float
+def parameters(network: nn.Module) -> int:
+    """The number of parameters, trainable or not; a shared one counts once."""
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
-def measure_passes(network: nn.Module, example: Tensor, repeats: int = 3) -> dict[str, Pass]:
-    """Time and peak memory of a forward pass in eval mode, and of forward and backward in training mode.
-
-    Training mode moves running statistics. Each is run once to warm up, `repeats` times for the time and once for the
-    memory.
-
-    Args:
-        network: on the device of the example.
-        example: one batch; the measurement runs on its device.
-        repeats: timed runs, of which the median is returned.
-
-    Returns:
-        A `Pass` under "forward" and one under "forward and backward".
-    """
-
-    def forward() -> None:
-        with evaluating(network), torch.no_grad():
-            network(example)
-
-    def both() -> None:
-        network.train()(example).sum().backward()
-
-    return {
-        "forward": _pass(forward, example.device, repeats),
-        "forward and backward": _pass(both, example.device, repeats),
-    }
+def first_line(error: Exception) -> str:
+    """The first line of an error's message; its class where there is none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _pass(run: Callable[[], None], device: torch.device, repeats: int) -> Pass:
-    run()
-    times = [seconds(run, device) for _ in range(repeats)]
-    return Pass(1000 * statistics.median(times), peak_bytes(run, device) / 2**20)
+def _rows(
+    network: nn.Module, multiplied: Products, trained: Mapping[str, int] | None, highest: Mapping[str, int]
+) -> tuple[Row, ...]:
+    """A row for every module."""
+    counted: set[nn.Parameter] = set()
+    rows = []
+    for name, module in places(network).items():
+        block = isinstance(module, Block)
+        new = set(module.parameters(recurse=block)) - counted
+        counted |= new
+        rows.append(
+            Row(
+                name=name,
+                kind=type(module).__name__,
+                block=block,
+                params=sum(parameter.numel() for parameter in new),
+                macs=multiplied.ours[name],
+                torch_macs=multiplied.torchs[name],
+                kept=None if trained is None else trained.get(name, 0),
+                peak=highest.get(name, 0),
+            )
+        )
+    return tuple(rows)
 
 
-@contextlib.contextmanager
-def _definitions(network: nn.Module, counter: FlopCounterMode) -> Iterator[list[int]]:
-    """Within this context, the multiply-adds of every block's definition less those that the counter sees in it."""
-    differences: list[int] = []
-    starts: list[int] = []
-
-    def enter(_block: nn.Module, _args: Any) -> None:
-        starts.append(counter.get_total_flops())
-
-    def leave(block: Any, args: tuple[Tensor, ...], _output: Any) -> None:
-        seen = (counter.get_total_flops() - starts.pop()) // 2
-        batch, _, *grid = args[0].shape
-        differences.append(batch * block.multiply_adds(grid) - seen)
-
-    with contextlib.ExitStack() as hooks:
-        for block in dict.fromkeys(_outermost_blocks(network)):
-            hooks.enter_context(block.register_forward_pre_hook(enter))
-            hooks.enter_context(block.register_forward_hook(leave))
-        yield differences
+def _sum(name: str, rows: Sequence[Row]) -> Row:
+    """The rows as one, under the name and the kind of the first."""
+    return replace(functools.reduce(Row.plus, rows), name=name)
 
 
-def _outermost_blocks(module: nn.Module) -> Iterator[nn.Module]:
-    """Blocks that are not parts of other blocks, whose own count includes them."""
-    if isinstance(module, Block):
-        yield module
-    else:
-        for child in module.children():
-            yield from _outermost_blocks(child)
+def _unknown(multiplied: Products) -> tuple[str, ...]:
+    return tuple(
+        f"{name} is an operation of another package without a formula: its multiply-adds are not counted"
+        for name in sorted(multiplied.unknown)
+    )

@@ -8,7 +8,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import wholeframe as wf
-from wholeframe.models.cost import cost
+from wholeframe.models.cost import sizes
 from wholeframe.models.zoo import create_model
 from wholeframe.models.zoo.published import SIZE_UNITS, cost_of
 from wholeframe.models.zoo.video import VIDEO_MODELS
@@ -50,7 +50,7 @@ def counted_as_references_do(name):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 # A block calls its norm, which it would otherwise merge with W_z, because the norm has a hook.
                 module.register_forward_hook(lambda _module, _args, y: normed.append(y.numel()))
-        return cost(network, torch.empty(1, *VIDEO_MODELS[name].input)).macs + 2 * sum(normed)
+        return sizes(network, torch.empty(1, *VIDEO_MODELS[name].input)).macs + 2 * sum(normed)
 
 
 # Counted independently of this code from our own specification; every printed digit is asserted.
