@@ -66,8 +66,8 @@ class Options:
     prints them"""
     seeds: int = 1
     """number of trainings of every network, with seeds 0, 1, ..."""
-    steps: int = 300
-    """training steps on an embedded task"""
+    steps: int | None = None
+    """training steps on an embedded task; by default 300, and 600 for shapes"""
     epochs: int = 12
     """passes over the images of --data"""
     jobs: int | None = None
@@ -78,8 +78,9 @@ class Options:
 
     def __post_init__(self):
         at_least("seeds", self.seeds, 1, 3)
-        at_least("steps", self.steps, 1, 300)
         at_least("epochs", self.epochs, 1, 12)
+        if self.steps is not None:
+            at_least("steps", self.steps, 1, 300)
         if self.jobs is not None:
             at_least("jobs", self.jobs, 1, cores())
 
