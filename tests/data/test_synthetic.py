@@ -14,6 +14,7 @@ from wholeframe.explain.frame import Frame
 from wholeframe.explain.survey import survey
 from wholeframe.models.build import BACKBONES
 from wholeframe.recipes import synthetic
+from wholeframe.train.arms import Arm
 from wholeframe.train.compare import train_one
 from wholeframe.train.loaders import marker_splits
 
@@ -203,7 +204,9 @@ def test_a_key_lies_on_the_marker_that_its_cell_overlaps(cell, answer, on):
 def trained(block, seed, steps):
     recipe = synthetic.small_dense(seed)
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, block=block))
-    _, network = train_one("recall", recipe, marker_splits("recall", synthetic.DATA, seed, steps=steps, test=64))
+    _, network = train_one(
+        Arm("recall", block, recipe.model), recipe, marker_splits("recall", synthetic.DATA, seed, steps=steps, test=64)
+    )
     return network
 
 
