@@ -208,7 +208,12 @@ def _tables(options: Options) -> dict[str, Table]:
 
 
 def _refuse(compared: Compared, trainings: list[Training]) -> None:
-    """ValueError for a block or a site that does not fit the network of its task, before anything is trained."""
+    """ValueError for images that are too few, and for a block or a site that does not fit the network of its task.
+
+    It comes before anything is trained.
+    """
+    if compared.folder is not None:
+        compared.splits(trainings[0])
     for training in trainings:
         if training.seed == 0:
             build(training.arm.model, 2, compared.recipe(training).data.example())
