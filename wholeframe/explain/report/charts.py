@@ -96,8 +96,8 @@ def against(cost: str, score: str, arms: Sequence[Arm]) -> Chart:
 
 
 def of_cost(value: float) -> str:
-    """A cost with a prefix, such as `16.9 M`."""
-    return EngFormatter()(float(f"{value:.3g}")).replace("−", "-").strip()
+    """A cost with three digits, and a prefix if it is large: `16.9 M`."""
+    return f"{value:.3g}" if value < 1000 else EngFormatter()(float(f"{value:.3g}"))
 
 
 def _axis(values: Sequence[float], start: float, end: float) -> tuple[Callable[[float], float], list[Tick]]:
@@ -116,7 +116,7 @@ def _axis(values: Sequence[float], start: float, end: float) -> tuple[Callable[[
 def _label(tick: float, span: float) -> str:
     """The number at a tick, with the digits that tell it from its neighbours."""
     if span >= 1000:
-        return EngFormatter()(tick).replace("−", "-").strip()
+        return EngFormatter()(tick)
     return f"{tick:.10g}" if abs(tick) > 1e-12 else "0"
 
 
