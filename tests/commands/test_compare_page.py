@@ -44,7 +44,7 @@ def test_means_over_seeds(tmp_path):
     ]
     content = made(tmp_path, arms(), results)
     (group,) = content.groups
-    bare, block, _ = group.arms
+    bare, *_ = group.arms
     assert bare.score == pytest.approx(0.65) and bare.losses == pytest.approx([0.7, 0.5 - 0.065])
     assert bare.steps == 300 and bare.costs == {"parameters": 12345, "multiply-adds": 99, "inference, ms": 1.0}
     assert group.columns[-1] == "on answer" and [row[-1] for row in group.rows] == ["", "90.0%", ""]

@@ -44,6 +44,17 @@ def test_the_picture_asks_where_a_label_is_asked(tmp_path, splits, monkeypatch):
     assert label[query[0] // 2, query[1] // 2] >= 0
 
 
+def test_the_picture_asks_the_cell_of_the_label(tmp_path, splits, monkeypatch):
+    """The cell of the network that has the logits of the label, and not its neighbour."""
+    found = []
+    monkeypatch.setattr("wholeframe.train.attention_picture.draw_attention", lambda *given: found.append(given[2]))
+    network = build(ModelConfig(backbone="small_dense", block="nl"), 2, torch.zeros(1, 3, 32, 32))
+    picture(network, splits, tmp_path / "a.png")
+    ((record,),) = found
+    _, label = splits.val[0]
+    assert record.cell == tuple((label >= 0).nonzero()[0].tolist())
+
+
 def test_the_picture_asks_the_centre_where_the_label_is_the_images(tmp_path, make_photos, monkeypatch):
     asked = []
     monkeypatch.setattr(
@@ -84,7 +95,7 @@ def drawn(each, tmp_path):
     return samples
 
 
-@pytest.mark.parametrize("task", ["recall_clips", "recall_cut", "recall_long"])
+@pytest.mark.parametrize("task", ["recall_clips", "recall_cut"])
 def test_clips_are_drawn_frame_by_frame(tmp_path, monkeypatch, task):
     """The query is a labelled cell, and every frame of the clip is in the scene."""
     views = []
@@ -101,12 +112,14 @@ def test_clips_are_drawn_frame_by_frame(tmp_path, monkeypatch, task):
         assert image.format == "PNG" and image.width > 2 * image.height
 
 
-@pytest.mark.parametrize("block", ["nl", "gc", "cbam"])
-def test_an_image_in_a_network_for_clips_is_drawn_as_an_image(tmp_path, monkeypatch, block):
+@pytest.mark.parametrize(
+    ("block", "options"), [("nl", {}), ("gc", {"fusion": "multiply", "init": "random"})], ids=["nl", "gc"]
+)
+def test_an_image_in_a_network_for_clips_is_drawn_as_an_image(tmp_path, monkeypatch, block, options):
     found = []
     real = attention_picture.draw_attention
     monkeypatch.setattr(attention_picture, "draw_attention", lambda *given: [found.append(given), real(*given)][1])
-    samples = drawn(arm(block, task="gist"), tmp_path)
+    samples = drawn(arm(block, task="gist", **options), tmp_path)
     ((scene, (y, x), records, _),) = found
     _, label = samples.val[0]
     assert scene.shape == (32, 32, 3) and label[y // 2, x // 2] >= 0

@@ -35,11 +35,13 @@ def picture(network: nn.Module, splits: Splits, file: Path) -> None:
         label = " ".join(f"{name}={at}" for name, at in zip("tyx", query, strict=True))
         view = View(Scene(sample.permute(1, 2, 3, 0).numpy(), clip=True), [found], [query], [f"query {label}"])
         draw_strips(strips_of(view), file)
-    elif any(isinstance(module, nn.Conv3d) for module in network.modules()):
-        found = attention(network, sample[None, :, None], (0, *query))
-        draw_attention(splits.picture(sample), query, [_of_image(each) for each in found], file)
+        return
+    y, x = query
+    if any(isinstance(module, nn.Conv3d) for module in network.modules()):
+        found = [_of_image(each) for each in attention(network, sample[None, :, None], (0, y, x))]
     else:
-        draw_attention(splits.picture(sample), query, attention(network, sample[None], query), file)
+        found = attention(network, sample[None], (y, x))
+    draw_attention(splits.picture(sample), (y, x), found, file)
 
 
 def picture_name(arm: Arm) -> str:
@@ -68,7 +70,6 @@ def _query(sample: Tensor, label: Any) -> tuple[int, ...]:
         return int(y1 + y2) // 2, int(x1 + x2) // 2
     if torch.is_tensor(label) and label.ndim == len(size):
         cell = (label != IGNORE).nonzero()[0].tolist()
-        return tuple(
-            (2 * at + 1) * side // (2 * cells) for at, side, cells in zip(cell, size, label.shape, strict=True)
-        )
+        # The first pixel: the last one of a cell may be nearer to the next cell of a convolution with a stride.
+        return tuple(at * side // cells for at, side, cells in zip(cell, size, label.shape, strict=True))
     return tuple(side // 2 for side in size)

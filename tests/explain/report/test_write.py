@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_it_reads_without_sight(tmp_path):
     assert all(each["scope"] in ("col", "row") for each in page.all("th"))
     headings = [int(tag[1]) for tag, _ in page.found if re.fullmatch("h[1-6]", tag)]
     assert headings[0] == 1 and headings.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(headings, headings[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(headings))
     text = " ".join(page.texts)
     assert (
         "Pareto front of accuracy against parameters, from the lowest cost: none (1 k, 0.510), nl (2 k, 0.520)" in text

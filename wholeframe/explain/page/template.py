@@ -9,7 +9,12 @@ import jinja2
 
 
 def rendered(
-    template: str, style: str, scripts: Sequence[str], allowed: str, folder: str = __package__, **values: object
+    template: str,
+    style: str,
+    scripts: Sequence[str],
+    allowed: str,
+    folder: str = "wholeframe.explain.page",
+    **values: object,
 ) -> str:
     """The HTML of a template; all values are escaped, and the style, the scripts and the policy are as they are.
 

@@ -23,7 +23,7 @@ def html_report(content: Content) -> str:
         "report.css",
         (),
         "img-src data:",
-        folder=__package__,
+        folder="wholeframe.explain.report",
         content=content,
         groups=[(group, _panels(group)) for group in content.groups],
         pictures=thumbnails(content.pictures),
