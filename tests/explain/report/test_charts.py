@@ -43,6 +43,17 @@ def test_equal_values_have_an_axis_too(points):
     assert all(inside(mark.x, mark.y) for mark in chart.marks) and chart.x_ticks and chart.y_ticks
 
 
+def test_differences_of_nothing_look_like_nothing():
+    """Scores that differ by 1e-5 are in the same height, and no label is longer than the margin."""
+    chart = against("parameters", "accuracy", [arm(1, 0.50536, 1000), arm(2, 0.50537, 3000)])
+    assert abs(chart.marks[0].y - chart.marks[1].y) < 1 and all(len(tick.label) <= 6 for tick in chart.y_ticks)
+
+
+def test_steps_and_epochs_are_whole():
+    chart = curves("loss", "step", "loss", [(arm(1, 0, 1), [(0.5, 0.9), (3.5, 0.3)])])
+    assert [tick.label for tick in chart.x_ticks] == ["1", "2", "3"]
+
+
 def test_lines_say_where_they_start_and_end():
     lines = [(arm(1, 0, 1), [(0.5, 0.9), (1.5, 0.3)]), (arm(9, 0, 1), [(0.5, 0.8), (1.5, 0.4)])]
     chart = curves("training loss", "training step", "loss", lines)

@@ -24,22 +24,22 @@ def size_of(address):
 
 
 def test_a_small_picture_keeps_its_size(tmp_path):
-    ((_, address),) = thumbnails([noise(tmp_path / "a.png", 40)])
-    assert address.startswith("data:image/jpeg;base64,") and size_of(address) == (80, 40)
+    ((_, address, wide),) = thumbnails([noise(tmp_path / "a.png", 40)])
+    assert address.startswith("data:image/jpeg;base64,") and size_of(address) == (80, 40) and not wide
 
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_all_pictures_together_are_bounded(tmp_path, count):
     """Noise is the worst case of a JPEG."""
     found = thumbnails([noise(tmp_path / f"{n}.png", 300) for n in range(count)])
-    lengths = [len(address) for _, address in found]
+    lengths = [len(each.address) for each in found]
     assert all(0 < length <= EACH for length in lengths) and sum(lengths) <= ALL
     assert size_of(found[0][1])[0] < 600
 
 
 def test_a_picture_that_fits_in_no_size_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "EACH", 100)
-    assert [address for _, address in thumbnails([noise(tmp_path / "a.png", 300)])] == [""]
+    assert [each.address for each in thumbnails([noise(tmp_path / "a.png", 300)])] == [""]
 
 
 def test_a_picture_that_changed_is_read_again(tmp_path):
@@ -47,3 +47,8 @@ def test_a_picture_that_changed_is_read_again(tmp_path):
     before = thumbnails([picture])
     noise(tmp_path / "a.png", 60)
     assert size_of(thumbnails([picture])[0][1]) == (120, 60) != size_of(before[0][1])
+
+
+def test_a_film_has_a_row_of_its_own(tmp_path):
+    Image.new("RGB", (400, 100)).save(tmp_path / "film.png")
+    assert thumbnails([Picture("film", tmp_path / "film.png", "frames")])[0].wide

@@ -15,6 +15,9 @@ WIDTH, HEIGHT = 440, 300
 LEFT, RIGHT, TOP, BOTTOM = 50, 24, 14, 42
 """margins: numbers of the vertical axis, numbers at the ends of lines, and the horizontal axis"""
 
+NARROWEST = 0.01
+"""the shortest span of a score or a loss: a smaller difference looks small"""
+
 COLOURS, DASHES = 7, 4
 """colours and dashes in the style of the page: line n has colour n modulo 7, and the next dash after every 7 lines"""
 
@@ -68,8 +71,8 @@ Line = tuple[Arm, Sequence[tuple[float, float]]]
 
 def curves(title: str, x: str, y: str, lines: Sequence[Line]) -> Chart:
     """A chart of lines over each other."""
-    place_x, x_ticks = _axis([at for _, line in lines for at, _ in line], LEFT, WIDTH - RIGHT)
-    place_y, y_ticks = _axis([value for _, line in lines for _, value in line], HEIGHT - BOTTOM, TOP)
+    place_x, x_ticks = _axis([at for _, line in lines for at, _ in line], LEFT, WIDTH - RIGHT, whole=True)
+    place_y, y_ticks = _axis([value for _, line in lines for _, value in line], HEIGHT - BOTTOM, TOP, NARROWEST)
     marks, ends = [], []
     for arm, line in lines:
         points = [(place_x(at), place_y(value)) for at, value in line]
@@ -82,7 +85,7 @@ def against(cost: str, score: str, arms: Sequence[Arm]) -> Chart:
     """A chart of the scores of arms over one of their costs, with the Pareto front."""
     points = [(arm.costs[cost], arm.score) for arm in arms]
     place_x, x_ticks = _axis([at for at, _ in points], LEFT, WIDTH - RIGHT)
-    place_y, y_ticks = _axis([value for _, value in points], HEIGHT - BOTTOM, TOP)
+    place_y, y_ticks = _axis([value for _, value in points], HEIGHT - BOTTOM, TOP, NARROWEST)
     best = pareto_front(points)
     marks = [
         Mark(arm.number, f"{arm.name}: {of_cost(at)}, {value:.3f}", place_x(at), place_y(value), front=k in best)
@@ -100,16 +103,25 @@ def of_cost(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else EngFormatter()(float(f"{value:.3g}"))
 
 
-def _axis(values: Sequence[float], start: float, end: float) -> tuple[Callable[[float], float], list[Tick]]:
-    """From values to places, with the ticks between both ends."""
+def _axis(
+    values: Sequence[float], start: float, end: float, least: float = 0.0, whole: bool = False
+) -> tuple[Callable[[float], float], list[Tick]]:
+    """From values to places, with the ticks between both ends.
+
+    Args:
+        values: all that the axis shows.
+        start, end: places of the ends of the axis.
+        least: the shortest span of the axis.
+        whole: only whole numbers have a tick.
+    """
     low, high = min(values), max(values)
-    margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    margin = max(0.06 * (high - low), (least - (high - low)) / 2) or 0.05 * abs(high) or 1.0
     low, high = low - margin, high + margin
 
     def place(value: float) -> float:
         return round(start + (end - start) * (value - low) / (high - low), 1)
 
-    ticks = [float(tick) for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
+    ticks = [float(tick) for tick in MaxNLocator(5, integer=whole).tick_values(low, high) if low <= tick <= high]
     return place, [Tick(place(tick), _label(tick, high - low)) for tick in ticks]
 
 

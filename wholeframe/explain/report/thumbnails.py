@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -16,15 +17,27 @@ LONGEST = (1600, 1200, 900, 700, 500, 350, 250)
 """Pixels of the longer side: the first that is small enough."""
 
 
-def thumbnails(pictures: Sequence[Picture]) -> list[tuple[Picture, str]]:
-    """Every picture with its `data:` address, which is empty for one that is too large in any of the sizes."""
+WIDE = 2.5
+"""Width over height from which on a picture has a row of its own."""
+
+
+class Thumbnail(NamedTuple):
+    """A picture with its `data:` address, which is empty if the picture is too large in any of the sizes."""
+
+    picture: Picture
+    address: str
+    wide: bool
+
+
+def thumbnails(pictures: Sequence[Picture]) -> list[Thumbnail]:
+    """The pictures as small as they have to be."""
     most = min(EACH, ALL // max(len(pictures), 1))
-    return [(picture, _thumbnail(picture.file, picture.file.stat().st_mtime_ns, most)) for picture in pictures]
+    return [Thumbnail(each, *_thumbnail(each.file, each.file.stat().st_mtime_ns, most)) for each in pictures]
 
 
 @lru_cache(maxsize=1024)
-def _thumbnail(file: Path, _written: int, most: int) -> str:
+def _thumbnail(file: Path, _written: int, most: int) -> tuple[str, bool]:
     """A report is written after every training, and its pictures stay the same."""
     with Image.open(file) as image:
-        image.load()
-        return next((text for side in LONGEST if len(text := as_text(image, side)) <= most), "")
+        address = next((text for side in LONGEST if len(text := as_text(image, side)) <= most), "")
+        return address, image.width > WIDE * image.height
