@@ -118,7 +118,8 @@ def _arm(number: int, name: str, row: Summary, results: Sequence[Result]) -> Arm
 
 
 def _means(curves: Sequence[Sequence[float]]) -> list[float]:
-    return [statistics.fmean(values) for values in zip(*curves, strict=True)]
+    """The mean curve, up to the end of the shortest: the images of one seed may fill a batch more."""
+    return [statistics.fmean(values) for values in zip(*curves, strict=False)]
 
 
 def _short(rows: Sequence[Summary], baselines: Baselines) -> Iterator[str]:
