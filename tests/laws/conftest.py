@@ -2,8 +2,8 @@
 
 A test with an argument `name` runs for every block (for the NAMES of its module, if there are any, or for the names of
 its own `parametrize`), a test with `rank` or `x` on a map of every rank. What is true of images and clips is
-rarely false of sequences, and a graph of torch takes seconds to make: the tests of sequences, and the graphs of clips,
-are slow.
+rarely false of sequences, and a graph of torch or finite differences take seconds: the tests of sequences, and these of
+clips, are slow.
 """
 
 import pytest
@@ -15,6 +15,7 @@ from wholeframe.blocks import BLOCKS
 CHANNELS = 8
 GRIDS = {1: (7,), 2: (5, 4), 3: (3, 5, 2)}
 GRAPHS = ("test_compile", "test_export_with_dynamic_batch_and_grid")
+DIFFERENCES = ("test_gradcheck", "test_gradgradcheck")
 CGNL = ("cgnl", "cgnl_taylor", "cgnl_rbf")
 # The published ratio of 1/16 leaves nothing of so few channels, and the published eight groups do not divide them.
 SMALL = {
@@ -33,7 +34,7 @@ def pytest_generate_tests(metafunc):
     if "name" in metafunc.fixturenames and "name" not in own:
         metafunc.parametrize("name", getattr(metafunc.module, "NAMES", list(BLOCKS)))
     if "rank" in metafunc.fixturenames:
-        slow = (1, 3) if metafunc.function.__name__ in GRAPHS else (1,)
+        slow = (1, 3) if metafunc.function.__name__ in (*GRAPHS, *DIFFERENCES) else (1,)
         marks = {rank: [pytest.mark.slow] if rank in slow else [] for rank in GRIDS}
         metafunc.parametrize("rank", [pytest.param(rank, marks=marks[rank], id=f"{rank}d") for rank in GRIDS])
 

@@ -19,12 +19,13 @@ def test_a_recipe_for_every_embedded_task(task):
     arm = arm_of(host, task, "gc", host.at, "gc")
     recipe = SMALL.recipe(Training(arm, 3))
     assert recipe.seed == 3 and recipe.model.block == "gc" and host.block is None
-    assert SMALL.train_steps(Training(arm, 3)) == 1 and SMALL.described() == {"steps": 1}
+    assert SMALL.train_steps(Training(arm, 3)) == 1 and SMALL.described()["steps"][task] == 1
 
 
 def test_blocks_of_a_detector_start_at_random():
     shapes, gist = SMALL.host("shapes"), SMALL.host("gist")
     assert options_of(shapes, "nl") == {"init": "random"} and options_of(gist, "nl") == {}
+    assert Compared().steps_on("shapes") > Compared().steps_on("gist")
     assert options_of(shapes, "gc") == {"ratio": 0.25, "init": "random"} and options_of(gist, "cbam") == {"ratio": 0.25}
 
 

@@ -65,8 +65,8 @@ class Options:
     prints them"""
     seeds: int = 1
     """number of trainings of every network, with seeds 0, 1, ..."""
-    steps: int = 300
-    """training steps on an embedded task"""
+    steps: int | None = None
+    """training steps on an embedded task; by default 300, and 600 for shapes"""
     epochs: int = 12
     """passes over the images of --data"""
     jobs: int | None = None
@@ -77,8 +77,9 @@ class Options:
 
     def __post_init__(self):
         at_least("seeds", self.seeds, 1, 3)
-        at_least("steps", self.steps, 1, 300)
         at_least("epochs", self.epochs, 1, 12)
+        if self.steps is not None:
+            at_least("steps", self.steps, 1, 300)
         if self.jobs is not None:
             at_least("jobs", self.jobs, 1, cores())
 
@@ -206,7 +207,12 @@ def _tables(options: Options) -> dict[str, Table]:
 
 
 def _refuse(compared: Compared, trainings: list[Training]) -> None:
-    """ValueError for a block or a site that does not fit the network of its task, before anything is trained."""
+    """ValueError for images that are too few, and for a block or a site that does not fit the network of its task.
+
+    It comes before anything is trained.
+    """
+    if compared.folder is not None:
+        compared.splits(trainings[0])
     for training in trainings:
         if training.seed == 0:
             build(training.arm.model, 2, compared.recipe(training).data.example())

@@ -57,26 +57,6 @@ class Options:
     """of a run: last (default) or best; of a named network: a file of weights, a run, or DEFAULT for those of its
     library; without them its weights are random"""
 
-    def __post_init__(self):
-        if not self.files:
-            raise ValueError("no photograph and no clip is given; give a file after the network")
-        if self.query and self.queries is not None:
-            raise ValueError("--query and --queries are both given; give pixels, or their number")
-        for name in ("queries", "top"):
-            if (value := getattr(self, name)) is not None:
-                at_least(name, value, 1, 6 if name == "queries" else 20)
-        kind = self.out.suffix.lower()
-        if kind not in (PICTURE, *SUFFIXES):
-            raise ValueError(
-                f"a picture is written as PNG, and of a clip also as GIF or MP4: give -o "
-                f"{shown(self.out.with_suffix(PICTURE))}"
-            )
-        if kind in SUFFIXES and self.top is not None:
-            raise ValueError(f"--top {self.top} draws arrows, and a moving picture has heat maps; give -o with .png")
-        for file in self.files:
-            if self.out.resolve() == file.resolve():
-                raise ValueError(f"the picture would replace the photograph '{shown(file)}'; give -o another file")
-
 
 def main(arguments: list[str]) -> None:
     """Run `wholeframe explain`."""
@@ -84,6 +64,7 @@ def main(arguments: list[str]) -> None:
         explain_page.main(arguments, _read)
         return
     options = tyro.cli(Options, args=arguments, prog="wholeframe explain")
+    _refuse(options)
     networks = _networks(options)
     notes = dict.fromkeys(network.untrained for network in networks if network.untrained)
     given = [_inputs(networks, file) for file in options.files]
@@ -108,6 +89,28 @@ def main(arguments: list[str]) -> None:
     _print(options, networks, views)
     for note in notes:
         print(note)
+
+
+def _refuse(options: Options) -> None:
+    """Refuse options that do not go together, before anything is read."""
+    if not options.files:
+        raise ValueError("no photograph and no clip is given; give a file after the network")
+    if options.query and options.queries is not None:
+        raise ValueError("--query and --queries are both given; give pixels, or their number")
+    for name in ("queries", "top"):
+        if (value := getattr(options, name)) is not None:
+            at_least(name, value, 1, 6 if name == "queries" else 20)
+    kind = options.out.suffix.lower()
+    if kind not in (PICTURE, *SUFFIXES):
+        raise ValueError(
+            f"a picture is written as PNG, and of a clip also as GIF or MP4: give -o "
+            f"{shown(options.out.with_suffix(PICTURE))}"
+        )
+    if kind in SUFFIXES and options.top is not None:
+        raise ValueError(f"--top {options.top} draws arrows, and a moving picture has heat maps; give -o with .png")
+    for file in options.files:
+        if options.out.resolve() == file.resolve():
+            raise ValueError(f"the picture would replace the photograph '{shown(file)}'; give -o another file")
 
 
 def _networks(options: Options) -> list[Opened]:

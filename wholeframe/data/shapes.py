@@ -78,8 +78,7 @@ class Scene:
 
     def _offsets(self) -> np.ndarray:
         """y and x of every pixel from the centre of every shape, `(2, 2 pairs, size, size)`."""
-        pixels = np.stack(np.mgrid[:SIZE, :SIZE])
-        return pixels[:, None] - self.centres.T[:, :, None, None]
+        return np.indices((SIZE, SIZE))[:, None] - self.centres.T[:, :, None, None]
 
     def keypoints(self) -> np.ndarray:
         """The middle of the highest, the leftmost and the rightmost row or column: x, y, 2 (visible), float32.

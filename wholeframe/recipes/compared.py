@@ -46,13 +46,13 @@ class Compared:
     """The data that a comparison trains on, as a value that another process can receive.
 
     Args:
-        steps: training steps on an embedded task.
+        steps: training steps on an embedded task; None for 300, and 600 for a detector.
         folder: images in class folders; None for the embedded tasks.
         epochs: passes over the images of the folder.
         strict: raise an error for an image that does not decode.
     """
 
-    steps: int = 300
+    steps: int | None = None
     folder: Path | None = None
     epochs: int = 12
     strict: bool = False
@@ -75,8 +75,12 @@ class Compared:
         """The steps of a training."""
         recipe = self.recipe(training)
         if self.folder is None:
-            return self.steps
+            return self.steps_on(training.arm.task)
         return recipe.schedule.epochs * (len(self.images().train) // recipe.data.batch)
+
+    def steps_on(self, task: str) -> int:
+        """The training steps on an embedded task."""
+        return self.steps or (600 if task == DETECTED else 300)
 
     def images(self) -> ImageFolder:
         """The images of the folder."""
@@ -86,7 +90,7 @@ class Compared:
     def described(self) -> dict[str, object]:
         """What identifies the data, in types that JSON has."""
         if self.folder is None:
-            return {"steps": self.steps}
+            return {"steps": {task: self.steps_on(task) for task in EMBEDDED}}
         names = [(path.name, str(label), str(path.stat().st_size)) for path, label in self.images().all]
         return {"epochs": self.epochs, "images": len(names), "names_and_sizes": samples_checksum(sorted(names))}
 
@@ -116,5 +120,5 @@ def _splits(compared: Compared, task: str, data: Any, seed: int) -> Splits:
     if compared.folder is not None:
         return folder_splits(compared.images(), data, seed)
     if task == DETECTED:
-        return shapes_splits(data, seed, steps=compared.steps)
-    return marker_splits(task, data, seed, steps=compared.steps)
+        return shapes_splits(data, seed, steps=compared.steps_on(task))
+    return marker_splits(task, data, seed, steps=compared.steps_on(task))
