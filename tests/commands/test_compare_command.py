@@ -14,7 +14,7 @@ from wholeframe.recipes import compared as recipes
 
 COLUMNS = ["task", "block", "seed", "params", "macs", "accuracy", "train_s", "infer_ms"]
 STATISTICS = ["cos_input", "cos_output", "cos_attention", "divergence"]
-MORE = ["network_params", *STATISTICS, "difference"]
+MORE = ["network_params", *STATISTICS, "on_answer", "steps", "difference"]
 
 
 def rows_of(folder):
@@ -96,6 +96,7 @@ def test_files(compared):
     assert {file.name for file in folder.iterdir()} == {
         "results.csv",
         "results.md",
+        "report.html",
         "recipe.json",
         "run.lock",
         "trainings.jsonl",
@@ -104,6 +105,21 @@ def test_files(compared):
         "attention-gist-gc.png",
     }
     assert all(is_picture(file) for file in folder.glob("*.png"))
+
+
+def test_the_page(compared):
+    folder, _ = compared
+    page = (folder / "report.html").read_text()
+    assert "6 of 6 trainings are done." in page and page.count("data:image/jpeg") == 2
+    assert page.count('class="line"') == 6, "three curves, and their key"
+    assert f"--out {folder}</code>" in page and str(folder) not in page.replace(f"--out {folder}</code>", "")
+    lines = [json.loads(line) for line in (folder / "trainings.jsonl").read_text().splitlines()]
+    assert all(line["steps"] == len(line["losses"]) == 4 and line["scores"] == [line["accuracy"]] for line in lines)
+
+
+def test_the_share_of_answers_is_told_for_recall(compared):
+    folder, printed = compared
+    assert all(row["on_answer"] == "" for row in rows_of(folder)) and "On recall" not in printed
 
 
 def test_the_record_tells_how_it_was_made(compared):
@@ -153,6 +169,7 @@ def test_blocks_that_do_not_attend_have_no_picture(tmp_path, capsys):
     )
     assert [row["block"] for row in rows_of(tmp_path)] == ["se", "snl"], "what is named twice is trained once"
     assert [file.name for file in tmp_path.glob("attention*")] == ["attention-recall-snl.png"]
+    assert "file is gone: recall: se.</p>" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.slow

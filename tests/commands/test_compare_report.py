@@ -21,7 +21,7 @@ def result(training, accuracy, **more):
 def report(tmp_path):
     tables = {name: TABLES[name] for name in NAMES}
     arms = [row.arm for table in tables.values() for row in table.rows]
-    return Report(tmp_path, "wholeframe compare --table ...", baselines(arms), tables)
+    return Report(tmp_path, "wholeframe compare --table ...", baselines(arms), tables, grid(arms, 2), {"torch": "2"})
 
 
 @pytest.fixture
@@ -44,6 +44,8 @@ def test_early_figures(report, trainings):
     assert rows[-1] == "| concatenation |  |  |  |  |  | 72.8 / 90.5 |"
     with Image.open(report.files()[2]) as image:
         assert image.format == "PNG"
+    page = report.files()[3].read_text()
+    assert f"3 of {len(trainings)} trainings are done." in page and "published, not ours" in page
 
 
 def test_published_figures_are_marked(report, trainings, capsys):

@@ -7,7 +7,18 @@ import pytest
 from wholeframe.train.compare import Result, ShapesResult
 from wholeframe.train.finished import FILE, read_finished, refuse_other_record, write_finished
 
-ONE = Result("gist", "nl", 0, params=9, macs=99, accuracy=0.1 + 0.2, train_s=2.0, infer_ms=1.0, batches="ab")
+ONE = Result(
+    "gist",
+    "nl",
+    0,
+    params=9,
+    macs=99,
+    accuracy=0.1 + 0.2,
+    train_s=2.0,
+    infer_ms=1.0,
+    batches="ab",
+    losses=[0.1 + 0.2, 1.0],
+)
 TWO = ShapesResult("shapes", "gc", 1, 9, 99, 0.5, 2.0, 1.0, own_form=0.25)
 KEYS = [ONE.key, TWO.key, ("gist", "nl", 1)]
 
@@ -30,6 +41,8 @@ def test_results_come_back_to_the_bit(tmp_path):
         json.dumps({"task": "gist"}),
         json.dumps({**ONE.__dict__, "accuracy": "high"}),
         json.dumps({**ONE.__dict__, "seed": True}),
+        json.dumps({**ONE.__dict__, "losses": ["<b>"]}),
+        json.dumps({**ONE.__dict__, "losses": 0.5}),
         json.dumps({**ONE.__dict__, "more": 1}),
         json.dumps({**ONE.__dict__, "block": "gc"}),
         json.dumps(TWO.__dict__),

@@ -1,7 +1,6 @@
 """`wholeframe compare`: which block helps, on embedded tasks or on your own images, or a published table."""
 
 import dataclasses
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,9 +24,9 @@ from wholeframe.models.toy_detector import ToyDetectorConfig
 from wholeframe.recipes.compared import DETECTED, EMBEDDED, OPTIONS, Compared, arm_of, options_of
 from wholeframe.recipes.tables import TABLES, Table
 from wholeframe.train.arms import Arm, Key, Training, baselines, grid
-from wholeframe.train.compare import Result, picture, train_one
+from wholeframe.train.attention_picture import picture, picture_name
+from wholeframe.train.compare import Result, train_one
 from wholeframe.train.environment import environment
-from wholeframe.train.evaluations import name_of
 from wholeframe.train.finished import read_finished, refuse_other_record, write_finished
 from wholeframe.train.folder_kinds import refuse_other
 from wholeframe.train.jobs import cores, in_processes
@@ -50,7 +49,7 @@ class Options:
     folder: Annotated[Path | None, tyro.conf.arg(name="data", metavar="DIR")] = None
     """images, one folder per class; by default the embedded tasks"""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("runs/compare")
-    """folder for tables, plot, pictures and recipe"""
+    """folder for report.html, tables, plot, pictures and recipe"""
     blocks: tuple[str, ...] = ()
     """names of `wholeframe blocks`, `none` for the bare network, or `all`; by default none nl nl_dot snl gc se, and for
     shapes alone, whose trainings are longer, none nl gc se"""
@@ -112,7 +111,8 @@ def main(arguments: list[str]) -> None:
     trainings = grid(arms, options.seeds)
     _refuse(compared, trainings)
     record = _record(options, compared, trainings)
-    report = Report(options.out, shlex.join(["wholeframe", "compare", *arguments]), baselines(arms), tables)
+    command = shlex.join(["wholeframe", "compare", *arguments])
+    report = Report(options.out, command, baselines(arms), tables, trainings, environment())
     for file in report.files():
         writable(file)
     with locked(options.out):
@@ -126,7 +126,7 @@ def main(arguments: list[str]) -> None:
             write_finished(results, options.out)
             report.write(results)
     results = [finished[training.key] for training in trainings]
-    print(f"tables, plot, pictures and recipe are in {shown(options.out)}")
+    print(f"report.html, tables, plot, pictures and recipe are in {shown(options.out)}")
     if len(report.baselines) < len({arm.task for arm in arms}):
         print("there are no differences, because the bare network is not compared; give --blocks none ...")
     print_report(report, results)
@@ -157,8 +157,7 @@ def trained(compared: Compared, out: Path, callbacks: Sequence[Callback], traini
     splits = compared.splits(training)
     result, network = train_one(training.arm, compared.recipe(training), splits, callbacks)
     if training.seed == 0 and not training.arm.bare:
-        parts = re.split(" at |, ", training.arm.name)
-        picture(network, splits, out / f"{name_of('attention', training.arm.task, *parts)}.png")
+        picture(network, splits, out / picture_name(training.arm))
     return result
 
 

@@ -6,17 +6,30 @@ from pathlib import Path
 
 from rich.table import Table as Grid
 
+from wholeframe.commands.compare_cells import PUBLISHED, cells_of, columns_of, of_row
+from wholeframe.commands.compare_page import content_of
 from wholeframe.commands.plain import console
 from wholeframe.explain.figures import draw_accuracy
+from wholeframe.explain.report import html_report
 from wholeframe.messages import shown
-from wholeframe.recipes.tables import Row, Table
+from wholeframe.recipes.tables import Table
+from wholeframe.train.arms import Training
 from wholeframe.train.compare import Result
-from wholeframe.train.summaries import Baselines, Summary, cells, header, markdown, summarise, table, write, write_csv
+from wholeframe.train.summaries import (
+    Baselines,
+    Summary,
+    cells,
+    header,
+    markdown,
+    on_answers_said,
+    summarise,
+    table,
+    write,
+    write_csv,
+)
 
-RESULTS, MARKDOWN, ACCURACY = "results.csv", "results.md", "accuracy.png"
+RESULTS, MARKDOWN, ACCURACY, PAGE = "results.csv", "results.md", "accuracy.png", "report.html"
 WIDTH = 132
-PUBLISHED = "published, not ours"
-STATISTICS = ("cos in", "cos out", "cos att", "JSD")
 
 
 @dataclass(frozen=True)
@@ -28,30 +41,36 @@ class Report:
         command: that makes the comparison.
         baselines: of every task, see `wholeframe.train.arms.baselines`.
         tables: the published tables of `--table` by name; empty for a comparison of blocks.
+        trainings: all of the comparison.
+        environment: versions and device.
     """
 
     out: Path
     command: str
     baselines: Baselines
     tables: Mapping[str, Table]
+    trainings: Sequence[Training]
+    environment: Mapping[str, str]
 
     def files(self) -> list[Path]:
-        return [self.out / name for name in (RESULTS, MARKDOWN, ACCURACY)]
+        return [self.out / name for name in (RESULTS, MARKDOWN, ACCURACY, PAGE)]
 
     def write(self, results: Sequence[Result]) -> None:
-        """Write the tables and the plot of the trainings that are finished."""
+        """Write the tables, the plot and the page of the trainings that are finished."""
         rows = summarise(results, self.baselines)
         write_csv(results, self.out / RESULTS, self.baselines)
         sections = [line for name, each in self.tables.items() for line in self._section(name, each, rows)]
         write(markdown(rows, self.command) + "".join(f"{line}\n" for line in sections), self.out / MARKDOWN)
         figures = {row.task: "AP50 of shapes that a partner names" for row in rows if row.own_forms}
         draw_accuracy(self._accuracies(rows), self.out / ACCURACY, figures)
+        given = (self.trainings, results, self.baselines, self.tables, self.command, self.environment, self.out)
+        write(html_report(content_of(*given)), self.out / PAGE)
 
     def _accuracies(self, rows: Sequence[Summary]) -> dict[str, dict[str, tuple[float, ...]]]:
         """Panels of the plot: published tables, or tasks."""
         panels: dict[str, dict[str, tuple[float, ...]]] = {}
         for name, each in self.tables.items():
-            done = [(row.label, found.accuracies) for row in each.rows if (found := _of(row, rows))]
+            done = [(row.label, found.accuracies) for row in each.rows if (found := of_row(row, rows))]
             panels |= {name: dict(done)} if done else {}
         if not self.tables:
             for row in rows:
@@ -66,31 +85,8 @@ class Report:
             "",
             f"Rows of {each.source}. Published, not ours: {each.figures}. {each.note}".rstrip(),
             "",
-            *table(_columns(each), [_cells(each, row, rows) for row in each.rows], names=1),
+            *table(columns_of(each), [cells_of(each, row, rows) for row in each.rows], names=1),
         ]
-
-
-def _of(row: Row, rows: Sequence[Summary]) -> Summary | None:
-    """The trainings of a row of a published table; None if none is finished."""
-    return next((found for found in rows if (found.task, found.block) == (row.arm.task, row.arm.name)), None)
-
-
-def _columns(each: Table) -> tuple[str, ...]:
-    if each.statistics:
-        return ("row", "seeds", "accuracy", "difference", *STATISTICS, PUBLISHED)
-    return ("row", "params", "mult-adds", "seeds", "accuracy", "difference", PUBLISHED)
-
-
-def _cells(each: Table, row: Row, rows: Sequence[Summary]) -> tuple[str, ...]:
-    """The cells of a row; empty but for its name and the published figure if no training of it is finished."""
-    found = _of(row, rows)
-    if found is None:
-        return row.label, *[""] * (len(_columns(each)) - 2), row.published
-    measured = str(len(found.accuracies)), found.accuracy(), found.difference()
-    if each.statistics:
-        distances = ["" if figure is None else f"{figure:.3f}" for figure in found.statistics]
-        return row.label, *measured, *distances, row.published
-    return row.label, f"{found.network_params:,}", f"{found.macs:,}", *measured, row.published
 
 
 def print_report(report: Report, results: Sequence[Result]) -> None:
@@ -98,11 +94,13 @@ def print_report(report: Report, results: Sequence[Result]) -> None:
     rows = summarise(results, report.baselines)
     printer = console()
     printer.width = max(printer.width, WIDTH)  # The table is also read in files and logs, which have no width.
+    for sentence in on_answers_said(rows):
+        print(sentence)
     for name, each in report.tables.items():
         print(f"\n{name}: {each.title}\n{each.source}; {PUBLISHED}: {each.figures}")
         if each.note:
             print(each.note)
-        printer.print(_grid(_columns(each), [_cells(each, row, rows) for row in each.rows], names=1))
+        printer.print(_grid(columns_of(each), [cells_of(each, row, rows) for row in each.rows], names=1))
     if not report.tables:
         columns = header(rows)
         grid = _grid(columns, [], names=2)

@@ -2,9 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,14 +12,13 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import nn
 
 from wholeframe.data.shapes import Shapes
-from wholeframe.data.synthetic import IGNORE
-from wholeframe.explain.attention import attention, blocks_with_attention
-from wholeframe.explain.pictures.draw import draw_attention
 from wholeframe.models.cost import cost, inference_ms
 from wholeframe.surgery.placement import in_block
 from wholeframe.train.arms import Arm, Key
 from wholeframe.train.fit import final_score, fit, network_for
 from wholeframe.train.loaders import Splits
+from wholeframe.train.loss_curve import LossCurve
+from wholeframe.train.on_answer import on_answer
 from wholeframe.train.query_statistics import query_statistics
 from wholeframe.train.recipe import Recipe
 from wholeframe.train.shapes import partner_and_own
@@ -36,8 +34,10 @@ class Result:
     `params` is the number of parameters that the block adds, `network_params` that of the whole network, and `macs` the
     number of its multiply-adds for one image. `accuracy` is measured on the held-out images after the last step, and
     `infer_ms` is the median time of a forward pass of one image. `batches` is the checksum of the training batches in
-    their order; the trainings of one task and seed have the same. The other figures are those of
-    `wholeframe.train.query_statistics`, on eight held-out samples.
+    their order; the trainings of one task and seed have the same. `on_answer` is the share of queries of the task
+    `recall` whose strongest key lies on the answer, see `wholeframe.train.on_answer`. `steps` is the number of training
+    steps, `losses` the means of the training loss over equal spans of them, and `scores` the accuracy after every
+    epoch. The other figures are those of `wholeframe.train.query_statistics`, on eight held-out samples.
     """
 
     task: str
@@ -53,7 +53,11 @@ class Result:
     cos_output: float | None = field(default=None, kw_only=True)
     cos_attention: float | None = field(default=None, kw_only=True)
     divergence: float | None = field(default=None, kw_only=True)
+    on_answer: float | None = field(default=None, kw_only=True)
     batches: str = field(default="", kw_only=True)
+    steps: int = field(default=0, kw_only=True)
+    losses: list[float] = field(default_factory=list, kw_only=True)
+    scores: list[float] = field(default_factory=list, kw_only=True)
 
     @property
     def key(self) -> Key:
@@ -99,9 +103,9 @@ def train_one(arm: Arm, recipe: Recipe, splits: Splits, callbacks: Sequence[Call
         The row of the table, and the trained network.
     """
     network = network_for(recipe, len(splits.classes))
-    order = Order()
+    order, curve = Order(), LossCurve(f"val/{recipe.task.score}")
     start = time.perf_counter()
-    trainer = fit(recipe, network, splits, callbacks=[order, *callbacks])
+    trainer = fit(recipe, network, splits, callbacks=[order, curve, *callbacks])
     train_s = time.perf_counter() - start
     samples = next(iter(splits.val_dataloader()))[0][:STATISTICS_OF]
     example = splits.data.to_input(samples[:1])
@@ -118,33 +122,13 @@ def train_one(arm: Arm, recipe: Recipe, splits: Splits, callbacks: Sequence[Call
         "train_s": train_s,
         "infer_ms": inference_ms(network, example),
         "batches": order.sum.hexdigest(),
+        "steps": len(curve.steps),
+        "losses": curve.losses(),
+        "scores": curve.scores,
     }
     if isinstance(splits.val, Shapes):
         partner, own_form = partner_and_own(network, splits.val)
         return ShapesResult(**row, accuracy=partner, own_form=own_form), network
     dependent = query_statistics(network, splits.data.to_input(samples))
-    return Result(**row, **dependent, accuracy=final_score(trainer, recipe)), network
-
-
-def picture(network: nn.Module, splits: Splits, file: Path) -> None:
-    """Draw the attention of each block for one position of the first held-out image, if a block has attention.
-
-    There is no picture of a clip.
-
-    The position is the first with a label, the middle of the first object, which in `shapes` is a disc, or the centre
-    if the whole image has one label.
-    """
-    if not blocks_with_attention(network):
-        return
-    image, label = splits.val[0]
-    if image.ndim != 3 or any(isinstance(module, nn.Conv3d) for module in network.modules()):
-        return
-    height, width = image.shape[1:]
-    query = (height // 2, width // 2)
-    if torch.is_tensor(label) and label.ndim == 2:
-        y, x = (label != IGNORE).nonzero()[0].tolist()
-        query = ((2 * y + 1) * height // (2 * label.shape[0]), (2 * x + 1) * width // (2 * label.shape[1]))
-    if isinstance(label, Mapping):
-        x1, y1, x2, y2 = label["boxes"][0].tolist()
-        query = (int(y1 + y2) // 2, int(x1 + x2) // 2)
-    draw_attention(splits.picture(image), query, attention(network, image[None], query), file)
+    found = on_answer(network, 2 * recipe.seed + 1) if arm.task == "recall" else None
+    return Result(**row, **dependent, on_answer=found, accuracy=final_score(trainer, recipe)), network

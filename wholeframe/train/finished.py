@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from wholeframe.messages import shown
 from wholeframe.train.arms import Key
@@ -65,6 +65,8 @@ def _result(line: str) -> Result | None:
 
 def _is(value: object, kinds: Any) -> bool:
     """Whether a value of JSON has one of the types of a field."""
+    if get_origin(kinds) is list:
+        return isinstance(value, list) and all(_is(each, *get_args(kinds)) for each in value)
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 

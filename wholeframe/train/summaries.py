@@ -21,6 +21,9 @@ Baselines = Mapping[str, str]
 
 NONE: Baselines = {}
 
+NOT_IN_CSV = ("batches", "losses", "scores")
+"""Fields of a result that `results.csv` leaves out; `trainings.jsonl` has them."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -28,7 +31,8 @@ class Summary:
 
     `statistics` are the means of `wholeframe.train.query_statistics`, None where there is none.
     `paired` has the differences to the baseline under the same seeds; it is None for the baseline itself, for a task
-    without one, and as long as no seed has both.
+    without one, and as long as no seed has both. `on_answers` are the shares of `wholeframe.train.on_answer`, empty
+    where there is none.
     """
 
     task: str
@@ -42,6 +46,7 @@ class Summary:
     network_params: int = 0
     statistics: tuple[float | None, ...] = ()
     paired: Paired | None = None
+    on_answers: tuple[float, ...] = ()
 
     def accuracy(self) -> str:
         """The mean, with the standard deviation if there are several seeds."""
@@ -54,6 +59,10 @@ class Summary:
     def difference(self) -> str:
         """The mean difference to the baseline with its interval; empty without one."""
         return "" if self.paired is None else str(self.paired)
+
+    def on_answer(self) -> str:
+        """The mean share of queries whose strongest key lies on the answer; empty without one."""
+        return f"{statistics.mean(self.on_answers):.1%}" if self.on_answers else ""
 
 
 def with_spread(values: Sequence[float]) -> str:
@@ -111,6 +120,7 @@ def summarise(results: Sequence[Result], baselines: Baselines = NONE) -> list[Su
                 network_params=group[0].network_params,
                 statistics=tuple(_mean([getattr(r, name) for r in group]) for name in FIGURES),
                 paired=Paired(apart) if apart else None,
+                on_answers=tuple(r.on_answer for r in group if r.on_answer is not None),
             )
         )
     return rows
@@ -149,13 +159,23 @@ def cells(row: Summary, columns: Sequence[str] = HEADER) -> tuple[str, ...]:
     )
 
 
+def on_answers_said(rows: Sequence[Summary]) -> list[str]:
+    """One sentence on the arms that have the figure `on_answer`, or none."""
+    found = [f"{row.on_answer()} ({shown(row.block, 60)})" for row in rows if row.on_answers]
+    if not found:
+        return []
+    return [f"On recall, the strongest key of a query lies on its answer in {', '.join(found)} of queries."]
+
+
 def write_csv(results: Sequence[Result], file: Path, baselines: Baselines = NONE) -> None:
     """Write `results.csv`: a row per training. The column `own_form` is there if a task has it.
+
+    Curves and checksums are left out.
 
     `difference` is the accuracy less that of the baseline under the same seed; empty without one.
     """
     of_shapes = any(isinstance(result, ShapesResult) for result in results)
-    names = [f.name for f in dataclasses.fields(ShapesResult if of_shapes else Result) if f.name != "batches"]
+    names = [f.name for f in dataclasses.fields(ShapesResult if of_shapes else Result) if f.name not in NOT_IN_CSV]
     apart = differences(results, baselines)
     stream = StringIO(newline="")
     writer = csv.DictWriter(stream, [*names, "difference"], extrasaction="ignore")
@@ -182,6 +202,7 @@ def markdown(rows: Sequence[Summary], command: str) -> str:
         "on the machine that trained the network.",
         *([OF_DIFFERENCES] if any(row.paired for row in rows) else []),
         *([OF_SHAPES] if columns is OBJECTS_HEADER else []),
+        *map(in_markdown, on_answers_said(rows)),
         "",
         *table(columns, [cells(row, columns) for row in rows], names=2),
     ]

@@ -1,4 +1,4 @@
-"""A template of this folder with its style and its scripts inside, and a policy that lets no other script run."""
+"""A template of a package with its style and its scripts inside, and a policy that lets no other script run."""
 
 import base64
 import hashlib
@@ -8,7 +8,14 @@ from importlib import resources
 import jinja2
 
 
-def rendered(template: str, style: str, scripts: Sequence[str], allowed: str, **values: object) -> str:
+def rendered(
+    template: str,
+    style: str,
+    scripts: Sequence[str],
+    allowed: str,
+    folder: str = "wholeframe.explain.page",
+    **values: object,
+) -> str:
     """The HTML of a template; all values are escaped, and the style, the scripts and the policy are as they are.
 
     Args:
@@ -17,20 +24,21 @@ def rendered(template: str, style: str, scripts: Sequence[str], allowed: str, **
         scripts: the names of the files of its scripts, joined in this order.
         allowed: what the page may load besides this style and these scripts, as directives of a content security
             policy.
+        folder: the package that has these files.
         values: of the template.
     """
-    css, code = _text(style), "\n".join(map(_text, scripts))
+    css, code = _text(folder, style), "\n".join(_text(folder, name) for name in scripts)
     policy = (
         f"default-src 'none'; {allowed}; style-src {_hash(css)}; script-src {_hash(code)}; base-uri 'none'; "
         "form-action 'none'"
     )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    page = environment.from_string(_text(template))
+    page = environment.from_string(_text(folder, template))
     return page.render(values, style=css, script=code, policy=policy)
 
 
-def _text(name: str) -> str:
-    return resources.files("wholeframe.explain.page").joinpath(name).read_text(encoding="utf-8")
+def _text(folder: str, name: str) -> str:
+    return resources.files(folder).joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
