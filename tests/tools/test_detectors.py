@@ -54,7 +54,7 @@ def test_a_block_in_detr_changes_nothing_at_first(detr):
     x = torch.rand(1, 3, 96, 160)
     with torch.no_grad():
         after = detector(x)
-        (found,) = wf.attention(detector, x, (40, 80))
+        (found,) = wf.attention(detector, x, (40, 70))
         assert found.weights.shape == (3, 5) and found.cell == (1, 2)
         wf.remove(detector)
         before = detector(x)
