@@ -111,5 +111,9 @@ def main(arguments: list[str]) -> None:
         for rung in search.rungs(halving):
             rungs.append(rung)
             report.write(rungs, Cost(search.steps, search.all_steps(), spent.seconds, options.budget))
+    if min(spent.parts) == 1:
+        print(
+            "every rung has full trainings, and the budget allows longer ones; give more --steps, --epochs or --seeds"
+        )
     print(f"tables, trainings and recipe are in {shown(options.out)}")
     print_report(rungs, Cost(search.steps, search.all_steps(), spent.seconds, options.budget))

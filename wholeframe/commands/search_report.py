@@ -65,10 +65,10 @@ class Report:
             f"{in_markdown(verdict(ranks))}.",
             "",
             f"Made by {as_code(self.command)}: {cost}. Score is the mean accuracy over the tasks, and over the "
-            "seeds of the rung. Training is the part of a full training; each has the whole schedule. The winner is chosen by "
-            "these figures, so that its own are slightly too high.",
+            "seeds of the rung. Training is the part of a full training; each has the whole schedule. The winner is "
+            "chosen by these figures, so that its own are slightly too high.",
             "",
-            *table(_columns(ranks), [_cells(each) for each in ranks], names=1),
+            *table([in_markdown(name) for name in _columns(ranks)], [_cells(each) for each in ranks], names=1),
         ]
         write("\n".join(lines) + "\n", self.out / MARKDOWN)
 
