@@ -1,12 +1,12 @@
 """The rungs of a search: their lengths from a budget of time, what is not repeated, and a budget that is used up."""
 
 import pytest
+from untrained import untrained
 
-from wholeframe.commands import compare, search_rungs
+from wholeframe.commands import search_rungs
 from wholeframe.commands.search_rungs import PROBE, Search
 from wholeframe.recipes.compared import Compared, arm_of
 from wholeframe.train.budget import budget_of
-from wholeframe.train.compare import Result
 from wholeframe.train.halving import Halving
 from wholeframe.train.pace import Pace
 from wholeframe.train.spent import Spent
@@ -16,18 +16,16 @@ TASKS = ("recall", "gist")
 
 
 @pytest.fixture
-def trained(monkeypatch):
-    """Trainings without training: nl is the best, se the second; the list has (task, name, seed, steps) of each."""
-    seen = []
+def trained():
+    """(task, name, seed, steps) of every training; nl is the best, se the second."""
+    with untrained() as seen:
+        yield seen
 
-    def train_one(arm, recipe, splits, callbacks=()):
-        seen.append((arm.task, arm.name, recipe.seed, len(splits.train) // recipe.data.batch))
-        accuracy = {"nl": 0.9, "se": 0.8}.get(arm.name, 0.5)
-        return Result(arm.task, arm.name, recipe.seed, 0, 0, accuracy, 0.0, 0.0), None
 
-    monkeypatch.setattr(compare, "train_one", train_one)
-    monkeypatch.setattr(compare, "picture", lambda *_: None)
-    return seen
+@pytest.fixture
+def paces(monkeypatch):
+    """Every candidate has the same pace."""
+    monkeypatch.setattr(search_rungs, "in_processes", lambda _, items, __: ((each, Pace(2.0, 1.0)) for each in items))
 
 
 def of(folder, budget, *, steps=100, seeds=1, first=0, jobs=1, spent=None):
@@ -62,23 +60,24 @@ def test_tasks_and_seeds_are_those_of_a_rung(tmp_path, trained):
     assert len(trained) == 10 + 4
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_time_is_shared_by_the_pace(tmp_path, trained, monkeypatch, jobs):
-    monkeypatch.setattr(search_rungs, "in_processes", lambda _, items, __: ((each, Pace(2.0, 1.0)) for each in items))
-    search = of(tmp_path, "320s", jobs=jobs)
+def test_a_time_is_shared_by_the_pace(tmp_path, trained, paces):
+    search = of(tmp_path, "320s")
     search.begin()
     (part,) = search.spent.parts
-    assert 10 * (2 + 100 * part) / jobs == pytest.approx(160, rel=1e-3), "half of the time"
-    search.spent.seconds = 200  # The first rung is slower than its measure.
-    monkeypatch.setattr(compare, "cores", lambda: 1)
-    _, last = search.rungs(Halving(NAMES)) if jobs == 1 else (None, None)
-    if last is not None:
-        assert 4 * (2 + 100 * last.part) == pytest.approx(120, rel=0.05), "what is left"
-    assert search.steps >= 10 * PROBE
+    assert 10 * (2 + 100 * part) == pytest.approx(160, rel=1e-3), "half of the time"
+    search.spent.seconds = 200  # The first rung took longer.
+    _, last = search.rungs(Halving(NAMES))
+    assert 4 * (2 + 100 * last.part) == pytest.approx(120, rel=0.05), "what is left"
+    assert search.steps == 10 * PROBE + sum(steps for *_, steps in trained)
 
 
-def test_a_time_that_is_used_up_leaves_the_last_rung_out(tmp_path, trained, monkeypatch, capsys):
-    monkeypatch.setattr(search_rungs, "in_processes", lambda _, items, __: ((each, Pace(2.0, 1.0)) for each in items))
+def test_two_jobs_have_twice_the_time(tmp_path, paces):
+    search = of(tmp_path, "320s", jobs=2)
+    search.begin()
+    assert 10 * (2 + 100 * search.spent.parts[0]) == pytest.approx(320, rel=1e-3)
+
+
+def test_a_time_that_is_used_up_leaves_the_last_rung_out(tmp_path, trained, paces, capsys):
     search = of(tmp_path, "320s")
     search.begin()
     search.spent.seconds = 315
@@ -87,8 +86,7 @@ def test_a_time_that_is_used_up_leaves_the_last_rung_out(tmp_path, trained, monk
     assert "the budget is used up, so that rung 2 of 2 is left out" in capsys.readouterr().out
 
 
-def test_a_time_too_short(tmp_path, monkeypatch):
-    monkeypatch.setattr(search_rungs, "in_processes", lambda _, items, __: ((each, Pace(2.0, 1.0)) for each in items))
+def test_a_time_too_short(tmp_path, paces):
     with pytest.raises(ValueError, match=r"each of the 10 trainings of the first rung less than one step; give --bud"):
         of(tmp_path, "59s").begin()
     of(tmp_path, "61s").begin()

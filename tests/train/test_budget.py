@@ -24,7 +24,9 @@ def test_forms(text, budget):
     assert budget_of(text) == budget
 
 
-@pytest.mark.parametrize("text", ["", "2", "h", "2 h", "-2h", "2d", "1.2.3h", "5000", "1.5steps", "nan%", "1e9s", "2h%"])
+@pytest.mark.parametrize(
+    "text", ["", "2", "h", "2 h", "-2h", "2d", "1.2.3h", "5000", "1.5steps", "nan%", "1e9s", "2h%"]
+)
 def test_other_forms_are_refused(text):
     with pytest.raises(ValueError, match="has no unit that is known here; give a budget such as 2h"):
         budget_of(text)

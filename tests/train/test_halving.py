@@ -54,5 +54,5 @@ def test_nothing_is_printed_and_the_verbosity_stays(capfd):
 
 def test_without_optuna(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(ValueError, match="a search needs Optuna, .* install it with `uv sync --extra search`"):
+    with pytest.raises(ValueError, match=r"a search needs Optuna, .* install it with `uv sync --extra search`"):
         Halving(names(2))
