@@ -66,7 +66,7 @@ def test_files(searched):
     text = (folder / "search.md").read_text()
     assert f"Made by `wholeframe search {' '.join(COMMAND)} {folder}`" in text and "| candidate | rung |" in text
     record = json.loads((folder / "recipe.json").read_text())
-    assert record["search"] == {"budget": "60%", "seed": 0, "seeds": 2, "factor": 3}
+    assert record["search"] == {"budget": "60%", "seed": 0, "factor": 3} and record["options"]["seeds"] == "2"
 
 
 def test_the_same_command_trains_nothing_again(searched, capsys):
@@ -119,6 +119,21 @@ def test_a_full_rung_is_a_comparison(tmp_path):
 def test_refusals(refused, tmp_path, arguments, sentence):
     assert sentence in refused("search", "--out", tmp_path / "out", *arguments)
     assert not (tmp_path / "out").exists(), "nothing is left behind"
+
+
+def test_a_task_that_is_named_twice_counts_once(tmp_path, call, capsys):
+    given = ("--tasks", "gist", "gist", "--blocks", "nl", "se", "nl", "--seeds", 1, "--steps", 4, "--jobs", 1)
+    with untrained() as seen:
+        call("search", *given, "--out", tmp_path)
+    assert seen == [("gist", "nl", 0, 1), ("gist", "se", 0, 1)]
+    assert "the winner is nl with 0.900, +0.100 more than se; one seed has no interval" in capsys.readouterr().out
+
+
+def test_full_trainings_leave_a_budget(tmp_path, call, capsys):
+    given = ("--tasks", "gist", "--blocks", "nl", "se", "--seeds", 1, "--steps", 4, "--jobs", 1, "--budget", "100%")
+    with untrained():
+        call("search", *given, "--out", tmp_path)
+    assert "every rung has full trainings, and the budget allows longer ones" in capsys.readouterr().out
 
 
 def test_the_folder_of_a_comparison_is_refused(refused, tmp_path):

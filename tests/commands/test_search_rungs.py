@@ -96,4 +96,5 @@ def test_a_later_call_keeps_what_was_decided(tmp_path, trained):
     spent = Spent(tmp_path, parts=[0.5])
     first, last = run(of(tmp_path, "60%", spent=spent))
     assert first.part == 0.5 and last.part == 0.25, "the rest of 600 steps"
+    (tmp_path / "recipe.json").write_text("{}")
     assert spent.parts == [0.5, 0.25] == Spent.read(tmp_path).parts

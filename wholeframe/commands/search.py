@@ -84,18 +84,18 @@ def main(arguments: list[str]) -> None:
     compared = Compared(options.steps, options.folder, options.epochs, options.strict)
     if options.folder is not None:
         print(compared.images().describe())
-    named = ("folder", "blocks", "sites", "tasks", "steps", "epochs", "strict")
+    named = ("folder", "blocks", "sites", "tasks", "seeds", "steps", "epochs", "strict")
     same = compare.Options(**{name: getattr(options, name) for name in named})
+    once = grid(arms_of(same, compared), 1)
     candidates: dict[str, list[Arm]] = {}
-    for arm in arms_of(same, compared):
-        candidates.setdefault(arm.name, []).append(arm)
+    for training in once:
+        candidates.setdefault(training.arm.name, []).append(training.arm)
     if len(candidates) < 2:
         raise ValueError(f"a search needs two candidates or more, and {next(iter(candidates))!r} is one; add --blocks")
     halving = Halving(list(candidates))
-    once = grid([arm for arms in candidates.values() for arm in arms], 1)
     refuse_unbuildable(compared, once)
-    given = {name: getattr(options, name) for name in ("budget", "seed", "seeds")}
-    record = {**record_of(same, compared, once), "search": {**given, "factor": FACTOR}}
+    given = {"budget": options.budget, "seed": options.seed, "factor": FACTOR}
+    record = {**record_of(same, compared, once), "search": given}
     report = Report(options.out, shlex.join(["wholeframe", "search", *arguments]))
     for file in report.files():
         writable(file)

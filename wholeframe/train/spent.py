@@ -29,9 +29,13 @@ class Spent:
 
     @classmethod
     def read(cls, folder: Path) -> "Spent":
-        """That of a folder; nothing spent if it has no such file. ValueError for a damaged one."""
-        file = folder / FILE
-        if not file.exists():
+        """That of a folder; nothing spent in a new one. ValueError for a damaged file, or one that is gone."""
+        file, record = folder / FILE, folder / "recipe.json"
+        begun = file.exists() or any(folder.glob("rung-*/trainings.jsonl"))
+        for needed in (file, record) if begun else ():
+            if not needed.exists():
+                raise ValueError(f"'{needed}' is gone, without which this search cannot continue; give another --out")
+        if not begun:
             return cls(folder)
         try:
             there = json.loads(file.read_text(encoding="utf-8"))
