@@ -97,14 +97,14 @@ def main(arguments: list[str]) -> None:
     given = {"budget": options.budget, "seed": options.seed, "factor": FACTOR}
     record = {**record_of(same, compared, once), "search": given}
     report = Report(options.out, shlex.join(["wholeframe", "search", *arguments]))
-    for file in report.files():
-        writable(file)
     with locked(options.out):
         refuse_other_record(options.out, record)
         spent = Spent.read(options.out)
         seeds = range(options.seed, options.seed + options.seeds)
         search = Search(compared, candidates, budget_of(options.budget), seeds, options.jobs or cores(), spent)
         search.begin()
+        for file in report.files():
+            writable(file)
         write_json(options.out / "recipe.json", record)
         spent.write()
         rungs: list[Rung] = []
