@@ -24,7 +24,9 @@ LOCK = ROOT / "uv.lock"
 LIST = re.compile(r"^constraint-dependencies = \[\n(.*?)^\]\n", re.MULTILINE | re.DOTALL)
 TOOLS = re.compile(r"^tools = \[.*?^\]\n", re.MULTILINE | re.DOTALL)
 EVERYTHING = ("--all-extras", "--all-groups")
-TESTED_LOWEST = ("--extra", "timm", "--extra", "video", "--extra", "detect", "--no-default-groups", "--group", "test")
+EXTRAS = ("timm", "video", "detect", "search")
+"""The extras of which the lowest versions are tested."""
+TESTED_LOWEST = (*(word for extra in EXTRAS for word in ("--extra", extra)), "--no-default-groups", "--group", "test")
 
 
 def resolved(text: str, resolution: str, *parts: str) -> list[str]:
@@ -76,9 +78,8 @@ def differences() -> list[str]:
 
     lowest = here(LOWEST.read_text().splitlines())
     extras = project["project"]["optional-dependencies"]
-    for promise in map(
-        Requirement, project["project"]["dependencies"] + extras["timm"] + extras["video"] + extras["detect"]
-    ):
+    promised = [*project["project"]["dependencies"], *(line for extra in EXTRAS for line in extras[extra])]
+    for promise in map(Requirement, promised):
         floors = [bound.version for bound in promise.specifier if bound.operator == ">="]
         pin = lowest.get(canonicalize_name(promise.name))
         if pin is None or not all(pin.specifier.contains(floor, prereleases=True) for floor in floors):

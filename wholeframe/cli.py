@@ -13,6 +13,7 @@ from wholeframe.messages import did_you_mean, shown
 
 COMMANDS = {
     "compare": "train the same small network without and with each block, and print a table",
+    "search": "find the best block and place by successive halving, within a budget of time or steps",
     "train": "train a recipe on a folder of images or videos, into a run folder",
     "evaluate": "accuracy or mAP of a trained run on a labelled folder; per-sample predictions are saved",
     "predict": "the most probable classes of images or videos, or the objects that a detector finds",

@@ -63,3 +63,14 @@ def test_a_folder_is_identified_by_its_files(tmp_path, make_photos):
     next(photos.rglob("*.png"), next(photos.rglob("*.jpg"), None)).unlink()
     again = dataclasses.replace(compared, strict=True)  # Another value, because folders are opened once.
     assert again.described() != before
+
+
+def test_a_part_of_the_training(tmp_path):
+    """A rung of a search: fewer steps or passes over the images, and the whole schedule."""
+    training = Training(Arm("gist", "none", SMALL.host("gist")), 0)
+    assert Compared(part=1 / 3).train_steps(training) == 100 and Compared(part=1 / 3).whole("gist") == 300
+    assert Compared(part=0.5).steps_on("shapes") == 300
+    photos = Compared(folder=tmp_path, epochs=8, part=0.3)
+    assert photos.recipe(training).schedule.epochs == 2 and photos.whole("photos") == 8
+    with pytest.raises(ValueError, match=r"part=0\.1 of 8 is less than one; give a larger part"):
+        dataclasses.replace(photos, part=0.1).recipe(training)

@@ -9,9 +9,10 @@ from wholeframe.train.recipe import Recipe, described
 
 TRAINING = {"recipe.json": json.dumps(described(Recipe())), "environment.json": "{}"}
 COMPARISON = {"recipe.json": '{"blocks": {}, "recipes": {}, "options": {}}', "results.csv": ""}
+SEARCH = {"recipe.json": '{"blocks": {}, "recipes": {}, "options": {}, "search": {}}', "search.csv": ""}
 BENCHMARK = {"20260101-000000.jsonl": ""}
 STRANGE = {"recipe.json": '{"eggs": 2}'}
-KINDS = {"training": TRAINING, "comparison": COMPARISON, "benchmark": BENCHMARK}
+KINDS = {"training": TRAINING, "comparison": COMPARISON, "search": SEARCH, "benchmark": BENCHMARK}
 
 
 def fill(folder, files):

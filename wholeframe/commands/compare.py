@@ -107,10 +107,10 @@ def main(arguments: list[str]) -> None:
     compared = Compared(options.steps, options.folder, options.epochs, options.strict)
     if options.folder is not None:
         print(compared.images().describe())
-    arms = [row.arm for table in tables.values() for row in table.rows] or list(_arms(options, compared))
+    arms = [row.arm for table in tables.values() for row in table.rows] or list(arms_of(options, compared))
     trainings = grid(arms, options.seeds)
-    _refuse(compared, trainings)
-    record = _record(options, compared, trainings)
+    refuse_unbuildable(compared, trainings)
+    record = record_of(options, compared, trainings)
     command = shlex.join(["wholeframe", "compare", *arguments])
     report = Report(options.out, command, baselines(arms), tables, trainings, environment())
     for file in report.files():
@@ -122,7 +122,7 @@ def main(arguments: list[str]) -> None:
         if finished:
             print(f"{len(finished)} of {counted(len(trainings), 'training')} are in {shown(options.out)} already")
             report.write([finished[training.key] for training in trainings if training.key in finished])
-        for results in _train_all(compared, trainings, finished, options.jobs or cores(), options.out):
+        for results in train_all(compared, trainings, finished, options.jobs or cores(), options.out):
             write_finished(results, options.out)
             report.write(results)
     results = [finished[training.key] for training in trainings]
@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> None:
     print_report(report, results)
 
 
-def _train_all(
+def train_all(
     compared: Compared, trainings: list[Training], finished: dict[Key, Result], jobs: int, out: Path
 ) -> Iterator[list[Result]]:
     """All results so far, in the order of the grid, after every training."""
@@ -161,7 +161,7 @@ def trained(compared: Compared, out: Path, callbacks: Sequence[Callback], traini
     return result
 
 
-def _arms(options: Options, compared: Compared) -> Iterator[Arm]:
+def arms_of(options: Options, compared: Compared) -> Iterator[Arm]:
     """Every block at every choice of sites, on every task."""
     alone = options.folder is None and set(options.tasks) == {DETECTED}
     blocks = _blocks(options.blocks or (BLOCKS_OF_SHAPES if alone else BLOCKS_BY_DEFAULT))
@@ -206,7 +206,7 @@ def _tables(options: Options) -> dict[str, Table]:
     return {name: TABLES[name] for name in options.table}
 
 
-def _refuse(compared: Compared, trainings: list[Training]) -> None:
+def refuse_unbuildable(compared: Compared, trainings: list[Training]) -> None:
     """ValueError for images that are too few, and for a block or a site that does not fit the network of its task.
 
     It comes before anything is trained.
@@ -218,7 +218,7 @@ def _refuse(compared: Compared, trainings: list[Training]) -> None:
             build(training.arm.model, 2, compared.recipe(training).data.example())
 
 
-def _record(options: Options, compared: Compared, trainings: list[Training]) -> dict[str, object]:
+def record_of(options: Options, compared: Compared, trainings: list[Training]) -> dict[str, object]:
     """What `recipe.json` holds: all that decides the results, so that only the same comparison continues."""
     given = {key: str(value) for key, value in dataclasses.asdict(options).items() if key not in ("out", "jobs")}
     arms = [training.arm for training in trainings]

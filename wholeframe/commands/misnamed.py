@@ -119,6 +119,15 @@ NAMES: dict[str, dict[str, str]] = {
         "--seed": "--seeds N, the number of trainings",
         "--block": "--blocks NAME NAME ...",
     },
+    "search": {
+        **_all(DATA, "--data DIR"),
+        **_all(EPOCHS, "--epochs N"),
+        **_all(OUT, "--out DIR"),
+        **_all((*BATCH, *SIZE), "nothing: search has the size and batch of compare"),
+        **_all(NETWORK, "nothing: search has one small network; `wholeframe train` takes others"),
+        **_all(("--timeout", "--time", "--n-trials", "--trials"), "--budget 2h, 5000steps or 25%"),
+        "--block": "--blocks NAME NAME ...",
+    },
     "curves": _all(("--run", "--runs", "--logdir"), "the run folders alone, first"),
     "cost": {
         **_all((*NETWORK, "--name"), "the name of the network alone, first"),

@@ -50,12 +50,14 @@ class Compared:
         folder: images in class folders; None for the embedded tasks.
         epochs: passes over the images of the folder.
         strict: raise an error for an image that does not decode.
+        part: of the steps or epochs, in (0, 1]; a rung of a search trains for a part of them, with the whole schedule.
     """
 
     steps: int | None = None
     folder: Path | None = None
     epochs: int = 12
     strict: bool = False
+    part: float = 1.0
 
     def host(self, task: str) -> ModelConfig:
         """The bare network of a task, with the site that blocks have by default."""
@@ -80,7 +82,18 @@ class Compared:
 
     def steps_on(self, task: str) -> int:
         """The training steps on an embedded task."""
-        return self.steps or (600 if task == DETECTED else 300)
+        return self._short(task)
+
+    def whole(self, task: str) -> int:
+        """The steps on an embedded task, or the epochs of the folder, of which a `part` is trained."""
+        return self.epochs if self.folder is not None else self.steps or (600 if task == DETECTED else 300)
+
+    def _short(self, task: str) -> int:
+        """The part of `whole`, rounded down. ValueError if that is none."""
+        found = int(self.part * self.whole(task) + 1e-9)  # A third of 300 is 100, in floats as well.
+        if found < 1:
+            raise ValueError(f"part={self.part:.2g} of {self.whole(task)} is less than one; give a larger part")
+        return found
 
     def images(self) -> ImageFolder:
         """The images of the folder."""
@@ -96,7 +109,7 @@ class Compared:
 
     def _bare(self, task: str, seed: int, clips: bool = False) -> Recipe:
         if self.folder is not None:
-            return folder.small(seed, self.epochs)
+            return folder.small(seed, self._short(task))
         if task == DETECTED:
             return shapes.small_detector(seed)
         return synthetic.small_clips(task, seed) if clips or task in CLIP_TASKS else synthetic.small_dense(seed)

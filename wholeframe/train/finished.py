@@ -89,8 +89,9 @@ def refuse_other_record(folder: Path, record: Mapping[str, Any]) -> None:
     changed = _changed(there, json.loads(json.dumps(record)))
     if changed is not None:
         name, before, now = changed
+        kind = "search" if "search" in record else "comparison"
         raise ValueError(
-            f"'{folder}' holds another comparison ({name} was {_short(before)} there and is {_short(now)} here); give "
+            f"'{folder}' holds another {kind} ({name} was {_short(before)} there and is {_short(now)} here); give "
             "another --out, or repeat its command to continue it"
         )
 

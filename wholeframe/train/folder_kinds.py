@@ -5,17 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["training", "comparison", "benchmark"]
+Kind = Literal["training", "comparison", "search", "benchmark"]
 
 _MARKS = {
     "training": ("environment.json", "samples.csv", "last.ckpt", "best.ckpt"),
     "comparison": ("results.csv", "results.md"),
+    "search": ("search.csv", "search.md"),
 }
 """Files that only one kind of folder has."""
 
 _RECIPES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "training": lambda content: content.get("type") == "Recipe",
-    "comparison": lambda content: {"blocks", "recipes"} <= content.keys(),
+    "comparison": lambda content: {"blocks", "recipes"} <= content.keys() and "search" not in content,
+    "search": lambda content: {"blocks", "recipes", "search"} <= content.keys(),
 }
 """Whether a `recipe.json` is that of a kind."""
 
