@@ -38,23 +38,31 @@ def finish(folder, jobs):
     return told.decode()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("jobs", "after"), [(1, 2), (2, 6)], ids=["first rung", "last rung"])
-def test_killed_and_continued(tmp_path, jobs, after):
-    killed = tmp_path / "killed"
-    process = start(killed, jobs)
+def kill(folder, jobs, after):
+    """Kill a search once this number of trainings is finished, and return them."""
+    process = start(folder, jobs)
     end = time.monotonic() + WAIT
-    while len(lines(killed)) < after and process.poll() is None and time.monotonic() < end:
+    while len(lines(folder)) < after and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     told, _ = process.communicate()
     assert process.returncode == -signal.SIGKILL, told.decode()
-    done = lines(killed)
+    done = lines(folder)
     assert after <= len(done) < 9
+    return done
 
-    assert "already" in finish(killed, jobs)
-    assert [line for line in lines(killed) if line in done] == done, "none is trained a second time"
-    told = finish(tmp_path / "whole", 3 - jobs)
+
+@pytest.mark.slow
+def test_killed_twice_and_continued(tmp_path):
+    """In the first rung, and in the last one with another number of jobs."""
+    killed = tmp_path / "killed"
+    first = kill(killed, jobs=1, after=2)
+    second = kill(killed, jobs=2, after=6)
+    assert [line for line in second if line in first] == first, "none is trained a second time"
+
+    assert "already" in finish(killed, jobs=2)
+    assert [line for line in lines(killed) if line in second] == second, "none is trained a second time"
+    told = finish(tmp_path / "whole", jobs=1)
     assert without_times(killed) == without_times(tmp_path / "whole") and len(lines(killed)) == 9
     verdict = told.splitlines()[-1]
-    assert verdict.startswith("the winner is") and verdict == finish(killed, jobs).splitlines()[-1]
+    assert verdict.startswith("the winner is") and verdict == finish(killed, jobs=2).splitlines()[-1]
