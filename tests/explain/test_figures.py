@@ -1,19 +1,9 @@
 """Figures are written as PNG and are not blank."""
 
-import numpy as np
 import pytest
-from PIL import Image
+from pictures import drawn
 
 from wholeframe.explain.figures import draw_accuracy, drawable
-
-
-def drawn(file):
-    """The pixels of a picture that is a PNG and not blank."""
-    with Image.open(file) as image:
-        assert image.format == "PNG"
-        pixels = np.asarray(image.convert("RGB")).astype(float)
-    assert pixels.std() > 10, "the picture is blank"
-    return pixels
 
 
 def test_names_from_outside_start_no_formula(tmp_path):

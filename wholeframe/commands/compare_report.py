@@ -92,8 +92,7 @@ class Report:
 def print_report(report: Report, results: Sequence[Result]) -> None:
     """Print the comparison: the published tables, or a row per task and block."""
     rows = summarise(results, report.baselines)
-    printer = console()
-    printer.width = max(printer.width, WIDTH)  # The table is also read in files and logs, which have no width.
+    printer = console(WIDTH)
     for sentence in on_answers_said(rows):
         print(sentence)
     for name, each in report.tables.items():
@@ -114,8 +113,7 @@ def print_report(report: Report, results: Sequence[Result]) -> None:
 def print_tables(tables: Mapping[str, Table]) -> None:
     """Print the published tables by name: what they compare, and how many networks they train."""
     rows = [(name, each.title, str(len(each.rows)), each.source) for name, each in tables.items()]
-    printer = console()
-    printer.width = max(printer.width, WIDTH)
+    printer = console(WIDTH)
     printer.print(_grid(("table", "compares", "rows", "source"), rows, names=4))
 
 

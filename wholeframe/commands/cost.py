@@ -96,8 +96,7 @@ def main(arguments: list[str]) -> None:
     for name in (MODULES, PICTURE, *([TURNS] if options.measure else [])):
         if options.out is not None:
             writable(options.out / name)
-    printer = console()
-    printer.width = max(printer.width, 132)  # The tables are also read in files and logs, which have no width.
+    printer = console(132)
     subject, found = _found(options)
     what = f"{shown(options.model)} on {_text(subject.sample)}{_classes(options.model, subject.opened)}"
     print(what + (f", a batch of {options.batch}" if options.batch > 1 else ""))
@@ -199,8 +198,7 @@ def _measure(subject: Subject, options: Options) -> None:
             f"{shown(options.model)} cannot be measured on {_text(subject.sample)} with --batch {options.batch} "
             f"({first_line(error)}); a batch norm of one position needs a larger batch, too little memory a smaller one"
         ) from error
-    printer = console()
-    printer.width = max(printer.width, 132)
+    printer = console(132)
     printer.print(turns_table(measured))
     if inserted:
         blocks = kinds(block.block for block in inserted)

@@ -74,8 +74,7 @@ def main(arguments: list[str]) -> None:
         if state is not None:
             opened.network.load_state_dict(state)
         found[step], notes = survey(opened.network, inputs, site=options.site, seed=options.seed)
-    printer = console()
-    printer.width = max(printer.width, 132)
+    printer = console(132)
     for step, rows in found.items():
         printer.print(table(rows, None if step is None or len(found) == 1 else f"step {step:,}"))
     last = list(found.values())[-1]

@@ -3,6 +3,12 @@
 from rich.console import Console
 
 
-def console() -> Console:
-    """A console on which `[bold]` and `:cat:` in a name are letters."""
-    return Console(markup=False, emoji=False, highlight=False)
+def console(least: int = 0) -> Console:
+    """A console on which `[bold]` and `:cat:` in a name are letters.
+
+    Args:
+        least: the width that a table needs. It is also read in files and logs, which have no width.
+    """
+    printer = Console(markup=False, emoji=False, highlight=False)
+    printer.width = max(printer.width, least)
+    return printer

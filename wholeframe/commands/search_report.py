@@ -120,8 +120,7 @@ def print_report(rungs: Sequence[Rung], cost: Cost) -> None:
         if before is not None and before.rung != each.rung:
             grid.add_section()
         grid.add_row(*(shown(cell, 40) for cell in _cells(each)))
-    printer = console()
-    printer.width = max(printer.width, WIDTH)  # The table is also read in files and logs, which have no width.
+    printer = console(WIDTH)
     printer.print(grid)
     print(cost)
     print(shown(verdict(ranks), 400))

@@ -3,22 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from pictures import drawn
 
 from wholeframe.explain.attention import Attention
 from wholeframe.explain.frame import Frame
 from wholeframe.explain.pictures.draw import draw_attention
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-
-
-def drawn(file):
-    """The pixels of a picture that is a PNG and not blank."""
-    with Image.open(file) as image:
-        assert image.format == "PNG"
-        pixels = np.asarray(image.convert("RGB")).astype(float)
-    assert pixels.std() > 10, "the picture is blank"
-    return pixels
 
 
 def attention(weights, site="layer3.4", cell=(1, 1)):

@@ -7,13 +7,16 @@ from importlib import resources
 
 import jinja2
 
+BASE = "wholeframe.explain.page"
+"""the package with `base.html`, the head that all pages have"""
+
 
 def rendered(
     template: str,
     style: str,
     scripts: Sequence[str],
     allowed: str,
-    folder: str = "wholeframe.explain.page",
+    folder: str = BASE,
     **values: object,
 ) -> str:
     """The HTML of a template; all values are escaped, and the style, the scripts and the policy are as they are.
@@ -32,9 +35,9 @@ def rendered(
         f"default-src 'none'; {allowed}; style-src {_hash(css)}; script-src {_hash(code)}; base-uri 'none'; "
         "form-action 'none'"
     )
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    page = environment.from_string(_text(folder, template))
-    return page.render(values, style=css, script=code, policy=policy)
+    loader = jinja2.ChoiceLoader([jinja2.PackageLoader(package, "") for package in (folder, BASE)])
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, loader=loader)
+    return environment.get_template(template).render(values, style=css, script=code, policy=policy)
 
 
 def _text(folder: str, name: str) -> str:
