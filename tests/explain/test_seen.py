@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wholeframe as wf
-from wholeframe.explain.seen import seen_by
+from wholeframe.explain.seen import runs_of
 
 SITE = "backbone.body.layer3.0.wholeframe"
 SIZES = [(200, 90), (90, 200), (30, 40), (300, 301), (256, 384), (700, 180)]
@@ -31,7 +31,7 @@ def light_at(detector, size, pixel):
 @pytest.mark.parametrize("size", SIZES)
 def test_a_query_is_in_the_cell_where_the_detector_has_its_pixel(detector, size):
     """Scaling and padding differ in both axes."""
-    seen = seen_by(detector, [torch.rand(3, *size)], [SITE])[SITE]
+    seen = dict(runs_of(detector, [torch.rand(3, *size)], [SITE]))[SITE]
     (frame,), grid = seen.frames, seen.x.shape[2:]
     checked = 0
     for pixel in itertools.product(*(range(3, side - 3, side // 6) for side in size)):
@@ -48,7 +48,7 @@ def test_a_query_is_in_the_cell_where_the_detector_has_its_pixel(detector, size)
 
 def test_the_frame_reaches_beyond_the_image_where_it_is_padded(detector):
     # 90 x 200 is scaled by 384 / 200 to 172 x 384, and padded to 192 x 384; cells are 16 pixels apart, from pixel 0 on.
-    (frame,) = seen_by(detector, [torch.rand(3, 90, 200)], [SITE])[SITE].frames
+    (frame,) = dict(runs_of(detector, [torch.rand(3, 90, 200)], [SITE]))[SITE].frames
     for interval, cells, factor in zip(frame.intervals, (12, 24), (90 / 172, 200 / 384), strict=True):
         assert interval == pytest.approx((-7.5 * factor, (16 * cells - 7.5) * factor))
 
@@ -57,7 +57,7 @@ def test_the_rectangles_of_a_head_are_the_boxes_of_the_detections():
     torch.manual_seed(0)
     detector = wf.create_model("keypointrcnn_tiny_nl4").eval()
     name, image = "roi_heads.keypoint_head.7.wholeframe", torch.rand(3, 100, 170)
-    seen = seen_by(detector, [image], [name])[name]
+    seen = dict(runs_of(detector, [image], [name]))[name]
     with torch.no_grad():
         boxes = detector([image])[0]["boxes"]
     assert seen.regions and len(seen.frames) == len(seen.x) == len(boxes) > 1
@@ -67,6 +67,6 @@ def test_the_rectangles_of_a_head_are_the_boxes_of_the_detections():
 
 def test_a_network_is_left_without_hooks_and_in_its_mode(detector):
     detector.train()
-    seen_by(detector, [torch.rand(3, 40, 40)], [SITE])
+    runs_of(detector, [torch.rand(3, 40, 40)], [SITE])
     assert detector.training and not any(m._forward_hooks for m in (detector.transform, detector.roi_heads))
     detector.eval()

@@ -90,20 +90,6 @@ def samples_in(x: Any) -> list[Sample]:
     return found
 
 
-def seen_by(network: nn.Module, image: Any, names: Iterable[str]) -> dict[str, Seen]:
-    """The input of the modules of these names in one forward pass in eval mode, in the order in which they run.
-
-    Args:
-        network: it runs once.
-        image: a batch of images or clips, or a list of images `(3, h, w)` for detectors.
-        names: of blocks. One that does not run is not in the result; of one that runs several times it has the last.
-
-    Returns:
-        What each block saw. The frames are those of the first image.
-    """
-    return dict(runs_of(network, image, names))
-
-
 @torch.no_grad()
 def runs_of(network: nn.Module, x: Any, names: Iterable[str]) -> list[tuple[str, Seen]]:
     """What the modules of these names see in every run within one forward pass in eval mode, in the order of the runs.

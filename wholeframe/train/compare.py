@@ -76,6 +76,15 @@ class ShapesResult(Result):
     own_form: float
 
 
+def refuse_unpaired(one: Result, other: Result, kind: str) -> None:
+    """ValueError if two arms did not train on the same batches under one seed; `kind` is what is to be repeated."""
+    if one.batches != other.batches:
+        raise ValueError(
+            f"{one.block!r} and {other.block!r} on {one.task!r} did not train on the same batches under seed "
+            f"{one.seed}, so that their difference is not paired; repeat the {kind} with another --out"
+        )
+
+
 class Order(Callback):
     """The SHA-256 of all training batches in their order, so that paired trainings can show that theirs are equal."""
 

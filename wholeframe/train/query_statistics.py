@@ -1,6 +1,5 @@
 """How much the non-local blocks of a trained network depend on the query, for table 1 of GCNet at toy scale."""
 
-import contextlib
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from wholeframe.blocks import NonLocal
 from wholeframe.explain.dependence import dependence
-from wholeframe.surgery.probe import evaluating
+from wholeframe.explain.seen import runs_of
 
 FIGURES = ("cos_input", "cos_output", "cos_attention", "divergence")
 """Names of the statistics in `results.csv`, in the order of `wholeframe.explain.dependence.Dependence`."""
@@ -26,23 +25,15 @@ def query_statistics(network: nn.Module, samples: Tensor) -> dict[str, Any]:
     Source: Cao et al., GCNet, 2019 (arXiv 1904.11492), section 3.1; see `wholeframe.explain.dependence`.
 
     Args:
-        network: runs once, in eval mode.
+        network: runs once, in eval mode, if it has a non-local block.
         samples: a batch as the network takes it.
 
     Returns:
         A figure for each of `FIGURES`; None for all without a non-local block, and for the divergence of weights that
         are not a distribution.
     """
-    seen: list[tuple[nn.Module, Tensor]] = []
-
-    def note(block: nn.Module, args: Any) -> None:
-        seen.append((block, args[0]))
-
-    with contextlib.ExitStack() as hooks, evaluating(network):
-        for module in network.modules():
-            if isinstance(module, NonLocal):
-                hooks.enter_context(module.register_forward_pre_hook(note))
-        network(samples)
+    blocks = {name: block for name, block in network.named_modules() if isinstance(block, NonLocal)}
+    seen = [(blocks[name], each.x) for name, each in runs_of(network, samples, blocks)] if blocks else []
     found = [dependence(block, x, queries=_queries(x)) for block, x in seen]
     columns = zip(*((each.input, each.output, each.attention, each.divergence) for each in found), strict=True)
     return dict.fromkeys(FIGURES) | {name: _mean(column) for name, column in zip(FIGURES, columns, strict=False)}

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wholeframe.train.compare import Result
+from wholeframe.train.compare import Result, refuse_unpaired
 from wholeframe.train.paired import Paired
 
 
@@ -35,12 +35,7 @@ class Rung:
         """ValueError if two candidates did not train on the same batches under one seed."""
         first: dict[tuple[str, int], Result] = {}
         for result in self.results:
-            other = first.setdefault((result.task, result.seed), result)
-            if other.batches != result.batches:
-                raise ValueError(
-                    f"{result.block!r} and {other.block!r} on {result.task!r} did not train on the same batches under "
-                    f"seed {result.seed}, so that their difference is not paired; repeat the search with another --out"
-                )
+            refuse_unpaired(result, first.setdefault((result.task, result.seed), result), "search")
 
 
 def _by_seed(seeds: dict[int, dict[str, float]]) -> tuple[float, ...]:

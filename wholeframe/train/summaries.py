@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wholeframe.messages import shown
 from wholeframe.train.arms import Key
-from wholeframe.train.compare import Result, ShapesResult
+from wholeframe.train.compare import Result, ShapesResult, refuse_unpaired
 from wholeframe.train.paired import LEVEL, Paired
 from wholeframe.train.query_statistics import FIGURES
 from wholeframe.train.whole_files import replaced
@@ -89,11 +89,7 @@ def differences(results: Sequence[Result], baselines: Baselines) -> dict[Key, fl
         base = known.get((result.task, name, result.seed)) if name is not None else None
         if base is None or base is result:
             continue
-        if base.batches != result.batches:
-            raise ValueError(
-                f"{result.block!r} and {base.block!r} on {result.task!r} did not train on the same batches under seed "
-                f"{result.seed}, so that their difference is not paired; repeat the comparison with another --out"
-            )
+        refuse_unpaired(result, base, "comparison")
         found[key] = result.accuracy - base.accuracy
     return found
 
