@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from wholeframe.messages import did_you_mean, nearest
+from wholeframe.models.origin import Origin, with_origin
 from wholeframe.models.zoo.card import Card
 from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.models.zoo.image import IMAGE_MODELS
@@ -57,7 +58,10 @@ def create_model(
     _refuse_options(name, options, ("num_classes", "backbone", *card.options))
     _refuse_types(num_classes, backbone)
     if backbone is None:
-        return card.make(card.num_classes if num_classes is None else num_classes, **options)
+        classes = card.num_classes if num_classes is None else num_classes
+        return with_origin(
+            card.make(classes, **options), Origin("wholeframe", name, {"num_classes": classes, **options})
+        )
     if num_classes is not None or options:
         given = ", ".join([*(["num_classes"] if num_classes is not None else []), *options])
         raise ValueError(

@@ -1,0 +1,1 @@
+"""Networks for other programs: ONNX, torch.export, AOTInductor, OpenVINO, and integers."""
