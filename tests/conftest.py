@@ -1,5 +1,6 @@
 """For all tests: one thread, folders of tiny images, and tiny videos."""
 
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +11,18 @@ from PIL import Image
 
 def pytest_addoption(parser):
     parser.addoption("--threads", type=int, default=1, help="threads of torch in every test")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` leaves tests out
+def pytest_collection_modifyitems(items):
+    """`slow_beyond(n)`: the cases of a test after its first n are slow."""
+    seen = Counter()
+    for item in items:
+        if beyond := item.get_closest_marker("slow_beyond"):
+            test = item.nodeid.partition("[")[0]
+            seen[test] += 1
+            if seen[test] > beyond.args[0]:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="session")

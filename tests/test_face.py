@@ -108,6 +108,7 @@ def test_every_public_name_resolves_and_has_a_docstring(name):
         assert value.__doc__ and len(value.__doc__) > 20 and not value.__doc__.startswith(f"{name}(")
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize(
     ("source", "allowed"),
     [

@@ -26,6 +26,7 @@ def network(name):
     return model
 
 
+@pytest.mark.slow_beyond(6)
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_block_is_one_call_of_a_traced_network(name):
@@ -46,6 +47,7 @@ def test_hooks_of_a_block_run_in_the_traced_network():
     assert fired
 
 
+@pytest.mark.slow_beyond(6)
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_feature_extractor_stops_at_a_block(name):

@@ -112,6 +112,7 @@ def test_copies():
     assert torch.equal(pickle.loads(pickle.dumps(head))(x), head(x))
 
 
+@pytest.mark.slow
 def test_export_with_a_dynamic_batch_and_grid():
     head = ISqrtCov(8, inner=4).eval()
     dynamic = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height"), 3: torch.export.Dim("width")}

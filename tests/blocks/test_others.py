@@ -55,6 +55,7 @@ def close(actual, expected):
 # ----------------------------------------------------------------------------------------------------------- laws
 
 
+@pytest.mark.slow_beyond(4)
 @every
 def test_gradients_are_those_of_finite_differences(name, rank):
     block, x = alive(name), sample(rank, 1)[..., :2].contiguous().requires_grad_()
@@ -118,6 +119,7 @@ def test_compile(name):
     close(x.grad, z.grad)
 
 
+@pytest.mark.slow_beyond(5)
 @every
 def test_what_a_block_promises(name, rank):
     block, x = alive(name), sample(rank)

@@ -128,6 +128,7 @@ def test_an_empty_batch(x):
         assert alive(**options).eval()(x[:0]).shape == x[:0].shape
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 def test_export_with_dynamic_sizes(x):
     """Sizes are symbols then, which the shape checker does not take for ints."""

@@ -75,6 +75,7 @@ def test_a_peer_that_is_not_installed_is_named_once(told, tmp_path, monkeypatch)
     assert told("--out", tmp_path).count("left out, because mmcv is not installed") == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_tells_the_worst_and_draws_both_passes(told, tmp_path, monkeypatch):
     shapes = [(2, 4, side, side) for side in (2, 4, 8)]
     cases = [dataclasses.replace(passes(3), shape=shape) for shape in shapes]

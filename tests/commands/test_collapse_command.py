@@ -29,6 +29,7 @@ def constant(run, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_a_block_that_has_an_equal_one(call, capsys, constant, halves, tmp_path):
     one, other = halves
     file = tmp_path / "snl.pt"

@@ -142,6 +142,7 @@ def test_the_table_comes_last(compared):
     assert all("±" in line for line in table[3:-1])
 
 
+@pytest.mark.slow
 def test_shapes(tmp_path, call, capsys, monkeypatch):
     """The detector of the embedded detection task, without and with a block, from data to tables and pictures."""
     monkeypatch.setattr(recipes, "shapes_splits", partial(recipes.shapes_splits, test=4))

@@ -16,6 +16,7 @@ def test_wrong_names(refused):
     assert "'r50_gcc'" in told and "r50_gc" in told.replace("'r50_gcc'", "")
 
 
+@pytest.mark.slow
 def test_a_named_network(capsys):
     cost.main(["r50_gc", "--input", "3", "64", "64"])
     told = capsys.readouterr().out
@@ -35,6 +36,7 @@ def test_other_networks(capsys, name):
     assert "11,689,512 parameters, 1,814,073,344 multiply-adds" in told and "blocks add" not in told
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("name", "sample"),
     [
@@ -53,6 +55,7 @@ def test_every_network_gets_an_input_that_it_takes(capsys, name, sample):
     assert capsys.readouterr().out.startswith(f"{name} on {sample}")
 
 
+@pytest.mark.slow
 def test_a_network_for_segmentation_fetches_nothing(capsys, monkeypatch):
     def fetch(*_args, **_options):
         raise AssertionError("no weights were asked for")
@@ -98,6 +101,7 @@ def test_a_run(capsys, run, file):
     assert f"{given} on 3 x 16 x 16, 2 classes" in told and "1 NonLocal block adds to the network without it: " in told
 
 
+@pytest.mark.slow
 def test_a_saved_network_with_blocks(capsys, tmp_path):
     network = create_backbone("torchvision/resnet18", 1000)
     wf.insert(network, wf.SqueezeExcite, at="layer[34].1", example=torch.zeros(1, 3, 64, 64))
@@ -108,6 +112,7 @@ def test_a_saved_network_with_blocks(capsys, tmp_path):
     assert "2 SqueezeExcite blocks add to the network without them: " in told
 
 
+@pytest.mark.slow
 def test_files(capsys, tmp_path):
     cost.main(["r18_gc", "--input", "3", "64", "64", "-o", str(tmp_path / "out")])
     told = capsys.readouterr().out
@@ -121,6 +126,7 @@ def test_files(capsys, tmp_path):
     assert [file.name for file in sorted((tmp_path / "out").iterdir())] == ["cost.csv", "cost.png"]
 
 
+@pytest.mark.slow
 def test_measured_in_turns_with_the_network_without_its_blocks(capsys, tmp_path):
     cost.main(["r18_gc", "--input", "3", "64", "64", "--measure", "-o", str(tmp_path)])
     told = capsys.readouterr().out
@@ -145,6 +151,7 @@ def test_measured_without_blocks(capsys):
     assert "small has no inserted blocks, so there is nothing to compare it with" in told
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

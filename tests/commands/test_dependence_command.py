@@ -3,6 +3,7 @@
 import csv
 import shutil
 
+import pytest
 import torch
 from PIL import Image
 
@@ -28,6 +29,7 @@ def test_a_run(call, capsys, run, photos, tmp_path):
         assert figure.width > 800
 
 
+@pytest.mark.slow
 def test_the_same_seed_takes_the_same_images(call, run, photos, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         call("dependence", run, "--data", photos, "--images", 4, "--seed", seed, "-o", tmp_path / name)
@@ -58,6 +60,7 @@ def test_every_checkpoint_of_a_run(call, capsys, run, photos, tmp_path):
         assert figure.width > 300
 
 
+@pytest.mark.slow
 def test_a_name_has_random_weights_and_a_broken_file_is_named(call, capsys, photos, tmp_path):
     folder = shutil.copytree(photos, tmp_path / "photos")
     (folder / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -74,6 +77,7 @@ def test_a_detector(call, capsys, photos, tmp_path):
     assert (row["site"], row["samples"]) == ("backbone.body.layer3.0", "2")
 
 
+@pytest.mark.slow
 def test_refusals(refused, run, photos, tmp_path):
     told = refused("dependence", "r18_nl1", "--data", photos, "--checkpoints")
     assert "--checkpoints applies to a run folder with checkpoints, and 'r18_nl1' has none; leave it out" in told

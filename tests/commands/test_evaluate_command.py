@@ -29,6 +29,7 @@ def evaluations(run):
     return sorted(folder.name for folder in (run / "evaluations").iterdir())
 
 
+@pytest.mark.slow
 def test_every_way_to_evaluate_has_its_own_folder(call, own, photos):
     call("evaluate", own, "--data", photos)
     before = (own / "evaluations" / "last-val" / "scores.csv").read_bytes()
@@ -40,6 +41,7 @@ def test_every_way_to_evaluate_has_its_own_folder(call, own, photos):
     assert settings["precise_bn"] == 2 and settings["data"] == str(photos) and len(settings["weights_sha256"]) == 64
 
 
+@pytest.mark.slow
 def test_the_same_evaluation_again_and_after_more_training(call, own, photos):
     for _ in range(2):
         call("evaluate", own, "--data", photos)
@@ -60,6 +62,7 @@ def test_another_folder_is_evaluated_as_a_whole(call, capsys, own, tmp_path, mak
     assert "on 2 val images" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_classes_in_part_are_matched_by_name(call, capsys, tmp_path, make_photos):
     photos = make_photos(tmp_path / "three", ("ant", "bee", "cat"))
     options = ["--size", "16", "--batch", "8", "--workers", "0", "--epochs", "1"]

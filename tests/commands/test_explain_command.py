@@ -57,6 +57,7 @@ def test_without_a_query_the_centre_is_taken_and_said(call, capsys, run, photo, 
     assert second == "no --query is given, so the queries are at the centre: y=10 x=20"
 
 
+@pytest.mark.slow
 def test_several_queries_in_both_forms(call, capsys, run, photo, tmp_path):
     call("explain", run, photo, "--query", 1, 1, "--query", 18, 30, "-o", tmp_path / "a.png")
     assert "mean cosine distance of their maps" in capsys.readouterr().out
@@ -75,6 +76,7 @@ def test_several_photographs_are_rows(call, capsys, run, photo, photos, tmp_path
     assert size_of(tmp_path / "two.png")[1] > 1.5 * size_of(tmp_path / "one.png")[1]
 
 
+@pytest.mark.slow
 def test_two_networks_next_to_each_other(call, capsys, run, context_run, photo, tmp_path):
     call("explain", run, photo, "--query", 1, 1, "--against", run / "best.ckpt", "-o", tmp_path / "a.png")
     _, first, second = capsys.readouterr().out.splitlines()

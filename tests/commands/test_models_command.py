@@ -43,6 +43,7 @@ def test_the_commands_train_the_networks():
             assert words[:2] == ["wholeframe", "train"] and (model.backbone, model.block) == (name, None)
 
 
+@pytest.mark.slow
 def test_what_is_unverified_is_labelled(capsys):
     models.main(["gsop1_r50"])
     rows = [line for line in capsys.readouterr().out.splitlines() if re.match(r" +(28\.05|6\.18) ", line)]

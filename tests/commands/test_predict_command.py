@@ -22,6 +22,7 @@ def test_predict_with_a_run(call, capsys, run, photo, photos, tmp_path):
     assert np.load(tmp_path / "f.npy").shape == (2, 48)
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_evaluate(call, capsys, run, photos):
     call("evaluate", run, "--data", photos)
     capsys.readouterr()

@@ -106,6 +106,7 @@ def test_a_photograph_of_one_pixel(predict, tmp_path):
     assert "400 times as large" in predict(tmp_path / "a.png", "-o", tmp_path / "p.png", "--score", "0.2")
 
 
+@pytest.mark.slow
 def test_several_photographs_have_a_picture_each(predict, photos, tmp_path):
     files = (photos / "cat" / "00.png", photos / "dog" / "00.png")
     predict(*files, "-o", tmp_path / "p.png")

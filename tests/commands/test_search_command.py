@@ -30,6 +30,7 @@ def searched(tmp_path_factory):
     return folder, printed.getvalue()
 
 
+@pytest.mark.slow
 def test_the_best_go_on(searched):
     folder, _ = searched
     found = {(row["rung"], row["candidate"], row["seed"]) for row in rows_of(folder)}
@@ -87,6 +88,7 @@ def test_other_commands_are_refused(searched, refused):
     assert f"'{folder}' holds a search" in refused("compare", "--out", folder)
 
 
+@pytest.mark.slow
 def test_a_full_rung_is_a_comparison(tmp_path):
     """Rungs are whole trainings, so that the last one of a large budget has the figures of `compare`."""
     options = ["--steps", "3", "--tasks", "gist", "--blocks", "none", "gc", "--seeds", "1", "--jobs", "1", "--out"]

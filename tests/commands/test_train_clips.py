@@ -59,6 +59,7 @@ def test_evaluate_in_views(call, capsys, clip_run, actions):
     assert f"top-1 {right:.4f} on" in told
 
 
+@pytest.mark.slow
 def test_evaluate_what_was_trained_on_with_statistics_of_its_own(call, capsys, clip_run, actions):
     call("evaluate", clip_run, "--data", actions, "--views", "1x1", "--split", "train", "--precise-bn", 3)
     told = capsys.readouterr().out
@@ -154,6 +155,7 @@ def test_views_that_are_none(refused, clip_run, actions, views):
     assert f"--views '{views}' is not CLIPSxCROPS: 10x3 takes ten clips" in told
 
 
+@pytest.mark.slow
 def test_files_that_are_no_videos(refused, clip_run, tmp_path):
     (tmp_path / "text.mkv").write_text("no video")
     for name in ("text.mkv", "none.mkv"):

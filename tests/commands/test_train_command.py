@@ -55,6 +55,7 @@ def split_photos(tmp_path, make_photos):
     return tmp_path / "split"
 
 
+@pytest.mark.slow
 def test_evaluate_on_each_split(call, capsys, refused, run, photos, split_photos):
     for split, count in (("train", 20), ("val", 6), ("test", 4)):
         call("evaluate", run, "--data", split_photos, "--split", split)
@@ -267,6 +268,7 @@ def test_a_folder_that_is_no_run(refused, photos, photo, tmp_path):
     assert "'nowhere' is not a run folder" in refused("evaluate", "nowhere", "--data", photos)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("content", [b"hello world", b""])
 def test_a_damaged_checkpoint(refused, run, photos, photo, small, tmp_path, content):
     damaged = tmp_path / "r"

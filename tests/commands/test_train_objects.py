@@ -50,6 +50,7 @@ def test_the_losses_and_the_figures_have_names(detector_run):
     assert {"best.ckpt", "last.ckpt", "samples.csv"} <= {file.name for file in detector_run.iterdir()}
 
 
+@pytest.mark.slow
 def test_evaluate(call, capsys, objects, detector_run):
     call("evaluate", detector_run, "--data", objects)
     told = capsys.readouterr().out
@@ -74,6 +75,7 @@ def test_evaluate(call, capsys, objects, detector_run):
     assert network.classes == ("cat", "dog") and network.transform.min_size == (64,)
 
 
+@pytest.mark.slow
 def test_classes_in_another_order_and_fewer(call, capsys, tmp_path, refused, detector_run):
     """Labels are matched by name, and detections of a class that the data lacks are counted."""
     call("evaluate", detector_run, "--data", coco_folder(tmp_path / "other", classes=("dog",), train=0))
@@ -108,6 +110,7 @@ def test_what_cannot_be_trained(refused, objects, tmp_path, given, sentence):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_used_are_named(call, capsys, refused, tmp_path):
     run = tmp_path / "run"
     root = coco_folder(tmp_path / "objects", train=6)

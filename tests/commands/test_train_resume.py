@@ -32,6 +32,7 @@ def same(first, second):
     return all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
+@pytest.mark.slow
 def test_the_folder_is_enough(call, capsys, run, stopped):
     call("train", "--resume", stopped, "--accelerator", "cpu")
     assert "val accuracy" in capsys.readouterr().out
@@ -59,6 +60,7 @@ def test_fewer_epochs_than_are_trained(refused, copy):
     assert Run(copy).recipe().schedule.epochs == 2
 
 
+@pytest.mark.slow
 def test_the_workers_may_differ(call, run, stopped):
     call("train", "--resume", stopped, "--workers", 1, "--accelerator", "cpu")
     assert same(run, stopped)
@@ -172,6 +174,7 @@ def started(call, run, photos, small, tmp_path, monkeypatch):
     return tmp_path / "r", source, options
 
 
+@pytest.mark.slow
 def test_initial_weights_are_loaded_once_more(call, capsys, started, tmp_path, monkeypatch):
     folder, source, options = started
     monkeypatch.setattr("sys.argv", ["wholeframe", "train", "--resume", str(folder), "--accelerator", "cpu"])

@@ -194,6 +194,7 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "count"), [(0, 4), *(pytest.param(seed, 250, marks=pytest.mark.slow) for seed in range(1, 3))]
 )

@@ -184,6 +184,7 @@ def detector():
     return network
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize("size", [(200, 90), (90, 200), (40, 30), (700, 180)])
 @pytest.mark.parametrize("query", [(0, 0), (0.5, 0.5), (0.999, 0.999), (0.2, 0.9)])
 def test_a_detector_looks_where_the_photograph_is(detector, size, query):
@@ -222,6 +223,7 @@ def test_one_photograph_in_every_form(detector):
         attention(detector, [photo, photo], (30, 40))
 
 
+@pytest.mark.slow
 def test_a_head_looks_at_the_region_that_contains_the_query():
     torch.manual_seed(0)
     network, photo = create_model("keypointrcnn_tiny_nl4").eval(), torch.rand(3, 100, 170)
@@ -313,6 +315,7 @@ def test_frames_in_the_batch_and_frames_before_channels():
 # --------------------------------------------------------------------------------------------------------- wrong input
 
 
+@pytest.mark.slow_beyond(5)
 @pytest.mark.parametrize(
     ("x", "query", "sentence"),
     [

@@ -198,6 +198,7 @@ def test_an_infinite_tolerance_replaces_whatever_changes():
     assert found.replaced and found.branch > 0.5
 
 
+@pytest.mark.slow
 def test_detectors():
     torch.manual_seed(0)
     network = create_model("maskrcnn_tiny_nl1", num_classes=2).eval()
@@ -216,6 +217,7 @@ def test_detectors():
     assert "the non-local block stays, because no prediction shows what the change does" in str(found)
 
 
+@pytest.mark.slow
 def test_refusals():
     network, images = colours()
     with pytest.raises(ValueError, match="there is no block at 'head'; there are blocks at 'stem'"):

@@ -27,6 +27,7 @@ def coloured(file, colour):
     return int((abs(pixels(file) - wanted).sum(axis=2) < 6).sum())
 
 
+@pytest.mark.slow
 def test_every_statistic_has_its_points(tmp_path):
     draw_dependence([statistics("layer3.1"), statistics("layer3.3", 0.0)], tmp_path / "a.png", "a $run$ of 8 images")
     draw_dependence([statistics("layer3.1", attention=False, shares=None)], tmp_path / "b.png", "b")

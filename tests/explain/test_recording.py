@@ -91,6 +91,7 @@ def test_every_run_of_a_block_has_its_records():
     assert len(attention(Shared(), IMAGE, (31, 0), "head")) == 2
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("name", "at", "size", "interval"),
     [
@@ -109,6 +110,7 @@ def test_networks_of_timm(name, at, size, interval):
     assert found.frame.intervals == (pytest.approx(interval), pytest.approx(interval))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("at", ["res3.3", "res4.5", "res4.0"])
 def test_a_network_for_clips(at):
     made, clip = (

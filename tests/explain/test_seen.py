@@ -28,6 +28,7 @@ def light_at(detector, size, pixel):
     return ((light.sum(1) @ rows) / light.sum(), (light.sum(0) @ columns) / light.sum()), light.shape
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("size", SIZES)
 def test_a_query_is_in_the_cell_where_the_detector_has_its_pixel(detector, size):
     """Scaling and padding differ in both axes."""

@@ -226,6 +226,7 @@ class Until(nn.Module):
         return self.seen.pop()
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     ("make", "name", "shape"),
     [

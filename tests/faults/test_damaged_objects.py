@@ -4,6 +4,7 @@ import pytest
 from faults.damaged_objects import faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "last"), [(0, 40), pytest.param(40, 200, marks=pytest.mark.slow)])
 def test_damaged_objects(first, last):
     pytest.importorskip("faster_coco_eval", reason="masks need faster-coco-eval")

@@ -35,6 +35,7 @@ def test_a_forward_leaves_nothing_behind(alive, x):
     assert all(torch.equal(tensor, before[1][key]) for key, tensor in block.state_dict().items())
 
 
+@pytest.mark.slow_beyond(3)
 def test_export_with_dynamic_batch_and_grid(alive, rank):
     block = alive().eval()
     sizes = (4, 5, 6)[:rank]
@@ -50,6 +51,7 @@ def gradient(block, x):
     return {"x": torch.autograd.grad(block(x).square().sum(), x)[0]}
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.compiled
 def test_compile(alive, x):
     torch._dynamo.reset()

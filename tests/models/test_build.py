@@ -89,6 +89,7 @@ def test_timm_may_be_missing(monkeypatch):
     assert create_backbone("resnet18", 2).fc.out_features == 2
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", ["r18_gc", "r34_cgnl1"])
 def test_networks_of_the_zoo_are_backbones(name):
     network = create_backbone(name, 7)
@@ -184,6 +185,7 @@ def test_a_network_without_a_linear_head_is_refused(monkeypatch):
 # ----------------------------------------------------------------------------------------------------- blocks
 
 
+@pytest.mark.slow_beyond(6)
 @pytest.mark.parametrize("name", BLOCKS)
 def test_blocks_are_at_their_sites(name):
     bare = {key for key, _ in build(ModelConfig(backbone="small", block=None), 3).named_parameters()}

@@ -31,6 +31,7 @@ def test_by_hand(network):
     assert found.macs == 4 * 3 * 9 * 16 + 64 * 5
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize("name", ["nl", "nl_gaussian", "nl_dot", "gc", "cgnl_taylor", "gsop_position"])
 def test_a_block_adds_its_definition(name):
     """However it runs: the law of multiply-adds compares definitions with counters."""
@@ -71,6 +72,7 @@ def test_time_is_a_median(network, monkeypatch):
     assert inference_ms(network, torch.zeros(1, 3, 8, 8), repeats=3) == pytest.approx(2)
 
 
+@pytest.mark.slow
 def test_counting_without_values_is_counting():
     example = torch.zeros(1, 3, 32, 32)
     for block in ("nl", "gc", "cgnl", "gsop_channel"):

@@ -36,6 +36,7 @@ def test_the_weights_of_torchvision_fit(kind):
     assert {name: value.shape for name, value in ours.items()} == {name: v.shape for name, v in theirs.items()}
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("kind", TORCHVISION)
 def test_every_tiny_detector_detects(kind):
     detector = DetectorPlan(kind, "tiny", wf.GlobalContext, branches(18, 4))(3).eval()
@@ -51,6 +52,7 @@ def test_a_frozen_norm_has_no_parameters():
         DetectorPlan("maskrcnn", "tiny")(5, norm="group")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("block", [wf.GlobalContext, wf.NonLocal])
 def test_blocks_in_a_detector_that_is_already_built(block):
     """Outputs, and with them boxes and masks, are equal to the bit."""

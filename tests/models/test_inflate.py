@@ -55,6 +55,7 @@ def close(a, b):
     return bool((a - b).abs().max() <= bound(512 * 27, float(b.abs().max())))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("convention", ["slowfast", "mmaction2", "nopool"])
 def test_c2d_on_a_still_clip_is_its_parent(convention):
     image, child = torch.randn(1, 3, 64, 64), VideoResNet.like(convention, "c2d", 18, 7).eval()
@@ -82,6 +83,7 @@ def test_i3d_on_a_still_clip_is_its_parent_away_from_the_border(backbone, depth)
     assert not close(features[:, :, -1], expected)
 
 
+@pytest.mark.slow
 def test_a_block_of_the_parent_is_inflated():
     """A non-local block over eight copies of a frame gives the same average as over one."""
 

@@ -100,6 +100,7 @@ def test_the_stride_is_an_argument():
     assert (se.params, se.macs) == (legacy["params"], legacy["macs_224"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [16, pytest.param(4, marks=pytest.mark.slow)])
 def test_global_context_costs_what_the_reference_counts(ratio):
     recorded = RECORDED["gcnet_reference_resnet50"]["variants"][f"caffe_r{ratio}"]
@@ -141,6 +142,7 @@ def test_second_order_networks_cost_what_the_released_code_does(name, params, ma
     assert f"{(cost.macs + sum(d * side**4 for d, side in centred)) / 1e9:.3f}" == macs
 
 
+@pytest.mark.slow
 def test_the_stride_of_res5_and_the_steps_of_the_root():
     plain, kept = ResNetPlan(18), ResNetPlan(18, last_stride=1)
     sides = []
@@ -174,6 +176,7 @@ def test_the_same_in_a_timm_backbone(name):
     assert blocks_of(backbone) == blocks_of(wf.create_model(name, 5))
 
 
+@pytest.mark.slow
 def test_the_same_cost_in_a_timm_backbone():
     theirs = count(lambda: wf.create_model("gsop2_r50", backbone=timm.create_model("resnet50")), (3, 224, 224))
     assert theirs == cost_of("gsop2_r50")

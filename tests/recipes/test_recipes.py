@@ -65,6 +65,7 @@ def test_its_network_can_be_built(recipe):
         assert list(blocks_with_attention(network)) == places
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", ["clips", "imagenet", "cub_r50"])
 def test_its_network_takes_its_samples(recipe):
     bare = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, weights=None))

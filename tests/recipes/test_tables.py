@@ -32,6 +32,7 @@ def test_published_figures_are_two_percentages(table):
     assert all(len(figure) == 2 and 30 < figure[0] < 100 and 30 < figure[1] < 100 for figure in figures)
 
 
+@pytest.mark.slow_beyond(6)
 @pytest.mark.parametrize(("task", "name"), ARMS)
 def test_its_networks_can_be_built(task, name):
     arm = ARMS[task, name]

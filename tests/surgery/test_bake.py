@@ -114,6 +114,7 @@ def test_layouts_and_outputs():
     assert torch.equal(give(bake(model), x), give(model, x))
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("at", ["layer1.0", "layer1.0.bn2", "layer1.0.site.bn2", "*", None])
 def test_removing_gives_the_site_back(net, at):
     keys, expected = list(net.state_dict()), give(net, IMAGE)

@@ -48,6 +48,7 @@ def seen_by(detector, name="backbone"):
     return seen
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.__name__)
 @pytest.mark.parametrize("block", [wf.GlobalContext, pytest.param(wf.NonLocal, marks=pytest.mark.slow)])
 def test_a_detector_takes_a_block_as_it_is(host, block):
@@ -65,6 +66,7 @@ def test_a_detector_takes_a_block_as_it_is(host, block):
     assert wf.remove(detector) == [HOSTS[host]] and list(detector.state_dict()) == keys
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.__name__)
 def test_what_a_detector_finds_stays_equal_to_the_bit(host):
     torch.manual_seed(0)

@@ -59,6 +59,7 @@ def assert_repeats(model, inserted: SimpleNamespace) -> None:
         assert torch.equal(model(PHOTO), inserted.output)
 
 
+@pytest.mark.slow_beyond(2)
 def test_output_is_bit_equal_at_initialisation(inserted: SimpleNamespace):
     assert inserted.report.unchanged and len(inserted.report.rows) >= 4
     assert_repeats(inserted.model, inserted)
@@ -77,6 +78,7 @@ def test_takes_pretrained_weights(inserted: SimpleNamespace):
     assert not result.unexpected_keys
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     "clone", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deepcopy", "pickle"]
 )
@@ -94,6 +96,7 @@ def test_can_be_copied(inserted: SimpleNamespace, clone):
     assert all(has_block(inserted.model.get_submodule(row.site)) for row in inserted.report.rows)
 
 
+@pytest.mark.slow_beyond(1)
 def test_can_be_exported(inserted: SimpleNamespace):
     exported = torch.export.export(inserted.model, (PHOTO,))
     assert set(inserted.report.parameter_names) <= set(exported.state_dict)

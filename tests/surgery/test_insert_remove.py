@@ -34,6 +34,7 @@ def test_keeps_other_hooks(net: Net):
     assert runs == [1, 2]
 
 
+@pytest.mark.slow
 def test_refuses(net: Net):
     with pytest.raises(ValueError, match="the model has no blocks to remove"):
         remove(net)

@@ -249,6 +249,7 @@ REAL = {
 }
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize("name", REAL)
 def test_networks_of_torchvision_and_timm(name: str):
     build, at, (channels, grid, axes, extra) = REAL[name]

@@ -29,6 +29,7 @@ def test_a_dense_block_is_not_a_site_and_every_listed_site_takes_a_block():
     assert insert(model, wf.SimplifiedNonLocal, at=names, example=IMAGE).unchanged
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("at", ["unused", "layer1.0.relu", "fc", "empty"])
 def test_what_an_error_names_as_possible_is(at: str):
     with pytest.raises(ValueError, match="no block was inserted") as error:

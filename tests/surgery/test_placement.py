@@ -133,6 +133,7 @@ def test_an_item_is_replaced_in_a_copy(given, key):
     assert not given[key].any()
 
 
+@pytest.mark.slow
 def test_the_only_map_of_a_tuple_is_taken_and_one_of_several_has_to_be_chosen():
     class Hidden(Mlp):
         def forward(self, x: Tensor):

@@ -42,6 +42,7 @@ def wrapped(state, prefix):
     return copied
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("prefix", ["", "module.", "model._orig_mod."])
 def test_the_same_network_from_the_state_dict(trained, prefix):
     fresh = Net()
@@ -52,6 +53,7 @@ def test_the_same_network_from_the_state_dict(trained, prefix):
     wf.verify(fresh, IMAGE)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("prefix", ["", "model."])
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_checkpoint_of_the_baked_network(trained, prefix, recorded):
@@ -82,6 +84,7 @@ def test_a_part_of_the_host_called_site_keeps_its_name():
     assert torch.equal(give(fresh, IMAGE), give(model, IMAGE))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     "block",
     [
@@ -223,6 +226,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_changes_nothing(trained, 
     assert_same(fresh, before)
 
 
+@pytest.mark.slow
 def test_other_refusals(trained, tmp_path):
     state = trained.state_dict()
     with pytest.raises(ValueError, match=r"'layer1.0.bn2' already has a block; `wf.remove\(model\)`"):

@@ -23,6 +23,7 @@ def recipe(block):
     )
 
 
+@pytest.mark.slow
 def test_what_a_training_is_measured_by(splits):
     bare, _ = train_one(Arm("recall", "none", recipe(None).model), recipe(None), splits)
     result, network = train_one(Arm("recall", "nl", recipe("nl").model), recipe("nl"), splits)
@@ -33,6 +34,7 @@ def test_what_a_training_is_measured_by(splits):
     assert 0 <= result.accuracy <= 1 and result.train_s > 0 and result.infer_ms > 0
 
 
+@pytest.mark.slow
 def test_the_checksum_is_that_of_the_batches_in_their_order(splits):
     def batches(block, seed):
         data = Images(size=32, batch=8, workers=0)
@@ -43,6 +45,7 @@ def test_the_checksum_is_that_of_the_batches_in_their_order(splits):
     assert batches(None, 0) == batches("nl", 0) == batches("gc", 0) != batches("nl", 1)
 
 
+@pytest.mark.slow
 def test_the_curve_of_a_training(splits):
     """The losses are those of its steps, and the last score is the accuracy."""
     result, _ = train_one(Arm("recall", "nl", recipe("nl").model), recipe("nl"), splits)
@@ -52,6 +55,7 @@ def test_the_curve_of_a_training(splits):
     assert again.losses == result.losses, "to the bit, as a comparison that continues needs them"
 
 
+@pytest.mark.slow
 def test_the_figure_of_recall_is_that_of_recall_alone(splits):
     on_recall, _ = train_one(Arm("recall", "nl", recipe("nl").model), recipe("nl"), splits)
     elsewhere, _ = train_one(Arm("gist", "nl", recipe("nl").model), recipe("nl"), splits)

@@ -71,6 +71,7 @@ class Cut(Callback):
             raise Power
 
 
+@pytest.mark.slow
 def test_all_options_together_resume_to_the_bit(tmp_path):
     def trained(name, resume=False, callbacks=()):
         run = Run(tmp_path / name)

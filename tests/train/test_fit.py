@@ -46,6 +46,7 @@ def splits():
     return Splits(images(64), images(32), ("dark", "bright"), DATA, seed=0)
 
 
+@pytest.mark.slow
 def test_a_run_is_written_and_comes_back(tmp_path, splits):
     run = Run(tmp_path / "run")
     run.write(RECIPE, splits.classes, "none")
@@ -89,6 +90,7 @@ class Wreck(Callback):
                 nn.init.zeros_(parameter)
 
 
+@pytest.mark.slow
 def test_best_is_the_best_epoch_and_last_the_last(tmp_path, splits):
     run = Run(tmp_path / "run")
     run.write(RECIPE, splits.classes, "none")
@@ -155,6 +157,7 @@ def test_without_a_run_nothing_is_written(tmp_path, splits, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(splits):
     def weights(seed):
         recipe = dataclasses.replace(RECIPE, seed=seed)
@@ -166,6 +169,7 @@ def test_the_same_seed_gives_the_same_weights(splits):
     assert torch.equal(weights(0), weights(0)) and not torch.equal(weights(0), weights(1))
 
 
+@pytest.mark.slow
 def test_untrained_networks_depend_on_the_seed_alone():
     def weights(seed):
         return nn.utils.parameters_to_vector(network_for(dataclasses.replace(RECIPE, seed=seed), 2).parameters())
@@ -188,6 +192,7 @@ def test_labels_at_every_position():
     assert fitting.final_score(trainer, RECIPE) == pytest.approx(float(expected))
 
 
+@pytest.mark.slow
 def test_half_precision_is_finite(splits):
     recipe = dataclasses.replace(RECIPE, precision="bf16-mixed", model=ModelConfig(backbone="small", block="nl"))
     trainer = fit(recipe, network := network_for(recipe, 2), splits)
@@ -238,6 +243,7 @@ def test_checkpoints_of_a_training_are_saved_that_way(tmp_path, splits, monkeypa
     assert set(saved) == {"last.ckpt.part", "best.ckpt.part"}
 
 
+@pytest.mark.slow
 def test_a_clip_network_of_torchvision_with_a_block():
     recipe = Recipe(
         model=ModelConfig(backbone="torchvision/r3d_18", block="gc", at=("layer3.1",)),

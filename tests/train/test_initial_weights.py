@@ -35,6 +35,7 @@ def parent(tmp_path):
     return made, tmp_path / "p.ckpt"
 
 
+@pytest.mark.slow
 def test_the_same_network(parent):
     made, file = parent
     child = network(seed=1)
@@ -88,6 +89,7 @@ def test_what_holds_no_weights(tmp_path):
         state_of(tmp_path)
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize(
     ("name", "fresh"),
     [

@@ -89,6 +89,7 @@ def network(kind, classes, norm):
     return DetectorPlan(kind, "resnet18", wf.GlobalContext, branches(18, 3, 4, 5))(classes, norm=norm)
 
 
+@pytest.mark.slow
 def test_a_detector_with_blocks_finds_what_the_published_one_finds(file):
     """To the bit with frozen norms, whose arithmetic is the same."""
     kind, detector, path = file
@@ -113,6 +114,7 @@ def test_frozen_norms_load_into_batch_norms(file):
         torch.testing.assert_close(maps[name], y, rtol=1e-4, atol=1e-4 * float(y.abs().max()))
 
 
+@pytest.mark.slow
 def test_layers_of_another_number_of_classes_are_left_out_and_named(file):
     kind, _, path = file
     ours = network(kind, 5, "frozen")

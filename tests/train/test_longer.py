@@ -30,6 +30,7 @@ def state(run):
     return content["optimizer_states"][0]["param_groups"][0]["lr"], content["state_dict"]["network.1.weight"]
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("optimizer", [SGD(), AdamW()], ids=["SGD", "AdamW"])
 def test_the_rate_is_that_of_the_longer_schedule(tmp_path, rate, optimizer):

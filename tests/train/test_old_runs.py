@@ -57,6 +57,7 @@ def test_the_recipe_in_the_words_of_today(run):
     assert run.classes() == ("cat", "dog") and run.epochs() == 2
 
 
+@pytest.mark.slow
 def test_resume_ends_with_the_weights_of_the_old_version(run):
     best = read_checkpoint(run.best)["epoch"]
     train.main(["small_nl", "--data", str(OLD / "photos"), "--out", str(run.folder), *COMMAND, *OPTIONS, "--resume"])
@@ -93,6 +94,7 @@ def test_evaluate(whole, capsys):
                 assert float(row[name]) == pytest.approx(float(old[name]), abs=1e-5)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("weights", ["last", "best"])
 def test_predict_explain_and_load(run, tmp_path, capsys, weights):
     predict.main([str(run.folder), str(PHOTO), "--weights", weights])

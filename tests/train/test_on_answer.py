@@ -68,6 +68,7 @@ def test_queries_of_recall_look_at_their_answers():
         assert gc.mean(name) < 1e-6, "a block with one map adds the same everywhere"
 
 
+@pytest.mark.slow
 def test_an_untrained_block_does_not():
     torch.manual_seed(0)
     images, places = recall(4, 999)[0], places_of_recall(4, 999)

@@ -15,6 +15,7 @@ def test_parts_and_seconds():
     assert part_for_seconds(1e6, COSTS) == 1 and part_for_seconds(2, COSTS) < 0
 
 
+@pytest.mark.slow
 def test_measured(monkeypatch):
     clocks = []
     real = Clock.__init__

@@ -27,6 +27,7 @@ def test_a_network_for_videos_has_the_classes_of_its_weights(tmp_path, count):
     assert prediction.probabilities.shape == (count,) and prediction.features.shape == (512,)
 
 
+@pytest.mark.slow
 def test_a_network_for_images_has_the_names_of_imagenet_only_with_1000_classes(tmp_path):
     small = of_model("resnet18", weights_of(tmp_path / "s.pt", "resnet18", 5))
     assert list(small.classes) == [f"class {k}" for k in range(5)] and isinstance(small.spec, Images)

@@ -21,6 +21,7 @@ def seeded(name, classes, **options):
     return wf.create_model(name, num_classes=classes, **options).eval()
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("name", "classes", "names"),
     [

@@ -120,6 +120,7 @@ def test_a_file_that_breaks_before_evaluation_is_not_scored(actions, workers):
         assert "it was left out of the score" in dataset.failures()
 
 
+@pytest.mark.slow
 def test_an_epoch_is_reproducible_with_worker_processes(actions):
     folder = open_clips(actions)
 

@@ -60,6 +60,7 @@ def test_the_same_bytes_twice(tmp_path, one, suffix):
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
+@pytest.mark.slow
 def test_gates_stay_and_every_query_has_a_strip(tmp_path, view, clip, record):
     found = [record(torch.ones(4, 2, 2)), record(torch.rand(8), "channel", site="b")]
     draw_moving([view(clip, found, found)], tmp_path / "a.gif")

@@ -28,6 +28,7 @@ def test_a_small_picture_keeps_its_size(tmp_path):
     assert address.startswith("data:image/jpeg;base64,") and size_of(address) == (80, 40) and not wide
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("count", [1, 40])
 def test_all_pictures_together_are_bounded(tmp_path, count):
     """Noise is the worst case of a JPEG."""

@@ -152,6 +152,7 @@ def test_before_the_first_training_ends(tmp_path):
     assert not page.all("svg") and len(page.all("table")) == 1
 
 
+@pytest.mark.slow
 def test_twenty_arms_are_less_than_three_megabytes(tmp_path):
     names = [f"arm {n}" for n in range(21)]
     given = content(tmp_path, names)

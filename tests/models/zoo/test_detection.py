@@ -29,6 +29,7 @@ def test_parameters_with_the_heads_of_the_authors(name):
     assert "4,357" in BACKGROUND and round(without_background / 1e6, 1) == PRINTED[name]
 
 
+@pytest.mark.slow
 def test_the_multiply_adds_are_those_of_the_backbone():
     detector = wf.create_model("maskrcnn_tiny_gc")
     image = torch.zeros(1, *DETECTION_MODELS["maskrcnn_tiny_gc"].input)
@@ -36,6 +37,7 @@ def test_the_multiply_adds_are_those_of_the_backbone():
     assert cost_of("maskrcnn_tiny_gc").params == sum(p.numel() for p in detector.parameters())
 
 
+@pytest.mark.slow
 def test_the_small_ones_are_small():
     assert all(cost_of(name).params < 1.5e6 for name in DETECTION_MODELS if "tiny" in name)
 

@@ -70,12 +70,14 @@ RELEASED = {
 }
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", mostly_slow(RELEASED))
 def test_counts_of_the_released_geometry(name):
     found = cost_of(name)
     assert (round(found.params / 1e6, 3), round(found.macs / 1e9, 2)) == RELEASED[name]
 
 
+@pytest.mark.slow
 def test_the_paper_counts_without_norms_and_with_the_stride_in_the_1x1():
     """C2D ResNet-101: 43.2 M parameters and 34.2 G multiply-adds."""
     norms = [module for module in without_values("c2d_r101").modules() if isinstance(module, nn.BatchNorm3d)]
@@ -97,6 +99,7 @@ def test_relations_that_the_paper_prints():
     assert (round(shallow.params / deep.params, 1), round(shallow.macs / deep.macs, 1)) == (0.7, 0.8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", mostly_slow(n for n in SIZED if n.endswith("_mmaction2") and n != "c2d_r50_mmaction2"))
 def test_mmaction2_counts_norms_too(name):
     """Every digit of its tables except one: C2D's 19 G is 19.49 without norms and 19.62 with them."""

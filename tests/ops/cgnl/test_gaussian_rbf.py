@@ -118,6 +118,7 @@ def test_few_features_for_a_small_span_and_few_waves_for_a_large_one():
     assert features == sorted(features) and features[-1] < 160
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("gamma", [0.1, 30.0])
 def test_gradcheck_and_gradgradcheck(gamma):
     theta, phi, value, _ = tokens(1.5, i=4, j=3)
@@ -239,6 +240,7 @@ class Rbf(nn.Module):
         return ops.gauss_transform(theta, phi, value, self.gamma, max_span=self.max_span)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_span", [*(pytest.param(span, marks=pytest.mark.slow) for span in (1.0, 30.0)), None])
 def test_an_exported_graph_takes_any_number_of_tokens_and_raises_beyond_its_span(max_span):
     tokens_dim, within = Dim("tokens"), 0.9 * (max_span or 8.0)

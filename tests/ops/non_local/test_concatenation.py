@@ -76,6 +76,7 @@ def test_vmap_over_some_of_the_inputs_is_a_loop():
     torch.testing.assert_close(found, torch.stack(expected), rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_gradients_of_every_order():
     inputs = [x.requires_grad_() for x in scores(5, 40, v=2)]
 
@@ -109,6 +110,7 @@ def test_nothing_finite_at_all():
     assert torch.equal(y, torch.zeros_like(y))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("offset", [0, 30])
 def test_float32_errs_no_more_than_the_definition_does(offset):
     """Interpolating between knots adds up nothing large, so many positions or an offset cost no digits."""

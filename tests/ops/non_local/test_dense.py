@@ -78,6 +78,7 @@ def test_pairwise_is_the_weighted_sum_of_the_values(inputs, w_f, kind, scale):
         close(ops.non_local_operation(theta, phi, value, kind, backend=backend, **options), expected)
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("backend", ["symmetric", "gram"])
 @pytest.mark.parametrize("scale", [None, 0.7])
 def test_one_tensor_as_queries_and_keys(inputs, backend, scale, monkeypatch):

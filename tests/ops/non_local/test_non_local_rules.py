@@ -138,6 +138,7 @@ def test_one_compiled_graph_serves_maps_of_all_sizes(kind):
         torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("kind", ops.KINDS)
 def test_an_exported_graph_serves_maps_of_all_sizes(kind):
     block = NonLocal(8, kind=kind, init="random").double().eval()
