@@ -130,15 +130,17 @@ class Own(nn.Module):
     def __init__(self, stride=1):
         super().__init__()
         self.body = nn.Conv2d(3, 8, 3, stride)
+        self.factor = 1
         self.register_buffer("scale", torch.ones(8, 1, 1), persistent=False)
 
     def forward(self, x):
-        return (self.body(x) * self.scale).mean((2, 3))
+        return self.factor * (self.body(x) * self.scale).mean((2, 3))
 
 
 def test_a_backbone_without_a_name_is_given_when_the_file_is_read(tmp_path):
     network, file = Own(), tmp_path / "own.safetensors"
     network.scale *= 2
+    network.factor = 3
     wf.insert(network, wf.GlobalContext, at="body", example=image())
     with pytest.raises(ValueError, match=r"no name is known that builds this Own .*origin='given'"):
         wf.save(network, file)

@@ -17,7 +17,7 @@ from wholeframe.surgery.record import Placement
 
 FORMAT = 1
 KEY, DIGEST = "wholeframe", "sha256"
-LARGEST = 4096
+LARGEST = 65536
 """Numbers up to this one are taken as arguments whatever the tensors are."""
 
 Kind = Literal["image", "clip", "detector", "other"]
@@ -115,7 +115,7 @@ def refuse_large(header: Header, largest: int) -> None:
     limit = max(largest, LARGEST)
     origin = [header.origin.arguments] if header.origin else []
     recipes = [[placement.recipe, placement.channels] for placement in header.placements]
-    for number in _numbers([origin, recipes, list(header.input or ())]):
+    for number in _numbers([origin, recipes]):
         if abs(number) > limit:
             raise ValueError(
                 f"its header has the argument {number:g}, and the largest side of its tensors is {largest}, so no "

@@ -17,7 +17,7 @@ from wholeframe.messages import counted, listed
 from wholeframe.models.origin import Origin
 from wholeframe.store.built import bare, built, complete, installed, refuse_fetched
 from wholeframe.store.example import kind_of, small_call, usual_colours, usual_size
-from wholeframe.store.header import DIGEST, KEY, Header, Kind
+from wholeframe.store.header import DIGEST, KEY, Header, Kind, refuse_large
 from wholeframe.store.origins import ADVICE, fitted, found_origin, widths
 from wholeframe.store.plain import as_plain
 from wholeframe.store.read import header_of
@@ -126,10 +126,14 @@ def save(
         **_facts(before, usual_colours(network, source), size, mean, std, licence, notes),
     )
     again = _rebuilt(network, header)
-    different = _different_buffers(network, again if source else nn.Module())
-    header = replace(header, settings=settings(network, again), buffers=tuple(different))
+    usual = again if source else None  # what a backbone of the caller's own is like is not known
+    different = _different_buffers(network, usual)
+    header = replace(header, settings=settings(network, usual), buffers=tuple(different))
     tensors = {**tensors, **different}
+    refuse_large(header, max((side for value in tensors.values() for side in value.shape), default=1))
     complete(again, header, tensors)
+    if tensors:
+        again.to(next(iter(tensors.values())).device)
     gap, unproved = prove(network, again, call, given)
     write(path, header, tensors)
     return Saved(path, header, gap, unproved)
@@ -233,9 +237,9 @@ def _rebuilt(network: nn.Module, header: Header) -> nn.Module:
     return built(header, bare(backbone))
 
 
-def _different_buffers(network: nn.Module, again: nn.Module) -> dict[str, Tensor]:
-    """The buffers outside the state dict that are not as the network's constructor makes them."""
-    usual = unsaved_buffers(again)
+def _different_buffers(network: nn.Module, again: nn.Module | None) -> dict[str, Tensor]:
+    """The buffers outside the state dict that are not as the network's constructor makes them; all without one."""
+    usual = {} if again is None else unsaved_buffers(again)
     return {
         name: value.detach()
         for name, value in unsaved_buffers(network).items()

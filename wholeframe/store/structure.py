@@ -45,16 +45,17 @@ def difference(here: Mapping[str, str], there: Mapping[str, str], where: str) ->
     return None
 
 
-def settings(network: nn.Module, other: nn.Module) -> dict[str, dict[str, Any]]:
-    """The plain attributes of the network that have another value in a network of the same modules."""
+def settings(network: nn.Module, other: nn.Module | None = None) -> dict[str, dict[str, Any]]:
+    """The plain attributes of the network that have another value in a network of the same modules; all without one."""
     found: dict[str, dict[str, Any]] = {}
-    theirs = dict(other.named_modules())
+    theirs = {} if other is None else dict(other.named_modules())
     for name, module in network.named_modules():
-        if name in theirs:
-            mine, built = dict(_plain(module)), dict(_plain(theirs[name]))
-            differing = {key: mine[key] for key in mine.keys() & built.keys() if repr(mine[key]) != repr(built[key])}
-            if differing:
-                found[name] = dict(sorted(differing.items()))
+        mine = dict(_plain(module))
+        if other is not None:
+            built = dict(_plain(theirs[name])) if name in theirs else {}
+            mine = {key: mine[key] for key in mine.keys() & built.keys() if repr(mine[key]) != repr(built[key])}
+        if mine:
+            found[name] = dict(sorted(mine.items()))
     return found
 
 
