@@ -16,7 +16,7 @@ def header():
     network = create_backbone("small", 3)
     wf.insert(network, wf.NonLocal, at="stage2", example=torch.randn(1, 3, 16, 16))
     return Header(
-        Origin("wholeframe", "small", {"num_classes": 3}, ("head",)),
+        Origin("wholeframe", "small", {"num_classes": 3, "sizes": ((1, 2), (3,))}, ("head",)),
         "ToyNet",
         placements=wf.blocks_of(network),
         norms={"stage1.1": "frozen"},

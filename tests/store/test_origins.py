@@ -27,7 +27,7 @@ def test_a_network_of_wholeframe_remembers_its_origin():
 def test_timm_by_name_and_tag():
     network = timm.create_model("test_vit.r160_in1k", num_classes=3, img_size=96)
     origin = found(network)
-    assert origin == Origin("timm", "test_vit.r160_in1k", {"num_classes": 3, "img_size": [96, 96]})
+    assert origin == Origin("timm", "test_vit.r160_in1k", {"num_classes": 3, "img_size": (96, 96)})
     assert str(rebuild(origin)) == str(network)
     one = timm.create_model("test_resnet", in_chans=1, num_classes=0)
     assert found(one).arguments == {"num_classes": 0, "in_chans": 1}

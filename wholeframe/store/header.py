@@ -164,7 +164,13 @@ def _origin(data: Mapping[str, Any]) -> Origin:
     one_of("library", data["library"], get_args(Library))
     if not isinstance(data["name"], str) or not isinstance(data["arguments"], dict) or not _all(data["replaced"], str):
         raise ValueError("the origin in its header is not a name with arguments")
-    return Origin(data["library"], data["name"], data["arguments"], tuple(data["replaced"]))
+    arguments = {key: _tuples(value) for key, value in data["arguments"].items()}
+    return Origin(data["library"], data["name"], arguments, tuple(data["replaced"]))
+
+
+def _tuples(value: Any) -> Any:
+    """JSON has lists alone, and constructors are given tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _numbers(data: Any) -> Sequence[float]:

@@ -117,7 +117,7 @@ def of_timm(network: nn.Module, counts: Iterable[int]) -> Iterator[Origin]:
     channels = {} if stem is None or stem.in_channels == 3 else {"in_chans": stem.in_channels}
     size = getattr(getattr(network, "patch_embed", None), "img_size", None)
     usual = tuple(config.get("input_size", ()))[1:]
-    sizes: list[dict[str, Any]] = [{"img_size": list(size)}] if size and tuple(size) != usual else []
+    sizes: list[dict[str, Any]] = [{"img_size": tuple(size)}] if size and tuple(size) != usual else []
     for count in dict.fromkeys([getattr(network, "num_classes", 1000), *counts]):
         for further in [{}, *sizes]:
             yield Origin("timm", f"{name}.{tag}" if tag else name, {"num_classes": count, **channels, **further})

@@ -17,7 +17,7 @@ from wholeframe.messages import counted, listed
 from wholeframe.models.origin import Origin
 from wholeframe.store.built import bare, built, complete, installed, refuse_fetched
 from wholeframe.store.example import kind_of, small_call, usual_colours, usual_size
-from wholeframe.store.header import DIGEST, KEY, Header, Kind, refuse_large
+from wholeframe.store.header import DIGEST, KEY, Header, Kind, from_text, refuse_large
 from wholeframe.store.origins import ADVICE, fitted, found_origin, widths
 from wholeframe.store.plain import as_plain
 from wholeframe.store.read import header_of
@@ -125,7 +125,7 @@ def save(
         versions={name: installed(name) for name in ("wholeframe", "torch", *_library(source))},
         **_facts(before, usual_colours(network, source), size, mean, std, licence, notes),
     )
-    again = _rebuilt(network, header)
+    again = _rebuilt(network, from_text(header.text()))  # as a reader of the file builds it
     usual = again if source else None  # what a backbone of the caller's own is like is not known
     different = _different_buffers(network, usual)
     header = replace(header, settings=settings(network, usual), buffers=tuple(different))
