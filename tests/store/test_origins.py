@@ -31,6 +31,8 @@ def test_timm_by_name_and_tag():
     assert str(rebuild(origin)) == str(network)
     one = timm.create_model("test_resnet", in_chans=1, num_classes=0)
     assert found(one).arguments == {"num_classes": 0, "in_chans": 1}
+    tuned = timm.create_model("test_resnet", num_classes=3, drop_path_rate=0.1, drop_rate=0.2, global_pool="max")
+    assert found(tuned).arguments == {"num_classes": 3, "drop_path_rate": 0.1, "global_pool": "max"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One file has a network: what is written, what is proved, and what is refused in a sentence."""
+"""One file has a network: `save` writes it, proves it, and refuses in a sentence what a file cannot hold."""
 
 import copy
 from functools import partial

@@ -45,7 +45,7 @@ def built(header: Header, backbone: nn.Module | None = None) -> nn.Module:
     """
     network = backbone
     if network is None:
-        assert header.origin is not None  # `load` asks the caller for a backbone.
+        assert header.origin is not None  # `load` refuses to go on without a backbone.
         network = untrained(header.origin)
     dress(network, header.placements, header.norms)
     return network.eval()

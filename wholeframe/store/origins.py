@@ -114,13 +114,19 @@ def of_timm(network: nn.Module, counts: Iterable[int]) -> Iterator[Origin]:
     if not name:
         return
     stem = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
-    channels = {} if stem is None or stem.in_channels == 3 else {"in_chans": stem.in_channels}
+    fixed: dict[str, Any] = {} if stem is None or stem.in_channels == 3 else {"in_chans": stem.in_channels}
+    dropped = [getattr(module, "drop_prob", None) or 0.0 for module in network.modules()]
+    if max(dropped) > 0:
+        fixed["drop_path_rate"] = round(max(dropped), 9)  # the rates are spaced with rounding
     size = getattr(getattr(network, "patch_embed", None), "img_size", None)
-    usual = tuple(config.get("input_size", ()))[1:]
-    sizes: list[dict[str, Any]] = [{"img_size": tuple(size)}] if size and tuple(size) != usual else []
+    if size and tuple(size) != tuple(config.get("input_size", ()))[1:]:
+        fixed["img_size"] = tuple(size)
+    pool = getattr(network, "global_pool", None)
+    pool = getattr(pool, "pool_type", pool)
+    options: list[dict[str, Any]] = [{}, *([{"global_pool": pool}] if isinstance(pool, str) and pool else [])]
     for count in dict.fromkeys([getattr(network, "num_classes", 1000), *counts]):
-        for further in [{}, *sizes]:
-            yield Origin("timm", f"{name}.{tag}" if tag else name, {"num_classes": count, **channels, **further})
+        for option in options:
+            yield Origin("timm", f"{name}.{tag}" if tag else name, {"num_classes": count, **fixed, **option})
 
 
 def of_torchvision(network: nn.Module, counts: Iterable[int]) -> Iterator[Origin]:

@@ -13,24 +13,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wholeframe.blocks.recipe import recipe
-from wholeframe.messages import counted, listed
+from wholeframe.messages import counted
 from wholeframe.models.origin import Origin
 from wholeframe.store.built import bare, built, complete, installed, refuse_fetched
 from wholeframe.store.example import kind_of, small_call, usual_colours, usual_size
 from wholeframe.store.header import DIGEST, KEY, Header, Kind, from_text, refuse_large
 from wholeframe.store.origins import ADVICE, fitted, found_origin, widths
 from wholeframe.store.plain import as_plain
+from wholeframe.store.prove import prove
 from wholeframe.store.read import header_of
 from wholeframe.store.replaced import replaced
 from wholeframe.store.structure import described, settings
 from wholeframe.store.tensors import Tensors, channels_last_names, digest_of, shared_groups, tensors_of, unsaved_buffers
 from wholeframe.surgery.norm_kinds import norm_kinds
-from wholeframe.surgery.placement import CHILD, NamelessHook
-from wholeframe.surgery.probe import Call, cannot_show_a_change, deviation, outputs
+from wholeframe.surgery.placement import CHILD
 from wholeframe.surgery.record import Placement, blocks_of, located
-
-TOLERANCE = 1e-5
-"""The largest error of the rebuilt network's output, relative to the largest output, that kernels may round by."""
 
 
 @dataclass(frozen=True)
@@ -245,37 +242,6 @@ def _different_buffers(network: nn.Module, again: nn.Module | None) -> dict[str,
         for name, value in unsaved_buffers(network).items()
         if name not in usual or value.dtype != usual[name].dtype or not torch.equal(value.cpu(), usual[name].cpu())
     }
-
-
-def prove(network: nn.Module, again: nn.Module, call: Call, before: list[Tensor]) -> tuple[float, str | None]:
-    """The largest difference of the output between the network and the one that a file describes.
-
-    Raises:
-        ValueError: for one that is larger than rounding.
-    """
-    after = outputs(again, call)
-    gap = deviation(before, after)
-    largest = max((t.detach().double().abs().nan_to_num(0, 0, 0).max().item() for t in before if t.numel()), default=0)
-    if gap > TOLERANCE * max(largest, 1e-12):
-        hooks = [name for name, m in network.named_modules() if _other_hooks(m)]
-        cause = (
-            f"the hooks at {listed(map(repr, hooks))} are not part of a file; remove them"
-            if hooks
-            else (
-                "an attribute or a method that was changed once the network was built is not part of a file; undo it, "
-                f"or {ADVICE}"
-            )
-        )
-        raise ValueError(
-            f"the network that the file describes has another output (difference {gap:.2g}, largest output "
-            f"{largest:.2g}): {cause}"
-        )
-    return gap, cannot_show_a_change(before)
-
-
-def _other_hooks(module: nn.Module) -> bool:
-    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
-    return any(not isinstance(hook, NamelessHook) for hook in hooks)
 
 
 def write(path: Path, header: Header, tensors: Tensors) -> None:
