@@ -52,7 +52,8 @@ def settings(network: nn.Module, other: nn.Module | None = None) -> dict[str, di
     for name, module in network.named_modules():
         mine = dict(_plain(module))
         if other is not None:
-            built = dict(_plain(theirs[name])) if name in theirs else {}
+            same = type(theirs.get(name)) is type(module)
+            built = dict(_plain(theirs[name])) if same else {}
             mine = {key: mine[key] for key in mine.keys() & built.keys() if repr(mine[key]) != repr(built[key])}
         if mine:
             found[name] = dict(sorted(mine.items()))
