@@ -54,7 +54,7 @@ def _run(machine: Machine) -> Any:
                 raise ValueError
             return value
         if code not in STEPS:
-            name = pickletools.code2op[code.decode("latin1")].name
+            name = NAMES[code.decode("latin1")]
             raise Refused(
                 f"cannot be read as tensors and plain data: its pickle makes objects (instruction {name}), and that "
                 f"runs code from the file; if you trust it, {machine.advice}"
@@ -63,6 +63,7 @@ def _run(machine: Machine) -> Any:
     raise Refused(f"has more than {MOST_VALUES} instructions in its pickle, which no file of weights needs")
 
 
+NAMES = {instruction.code: instruction.name for instruction in pickletools.opcodes}
 PYTHON_2_STRING = re.compile(rb"""(['"])(?:[^\\]++|\\[\\'"nrt]|\\x[0-9a-f]{2})*+\1""")
 PROTOCOL_0_BOOLS = {b"00": False, b"01": True}
 
@@ -141,6 +142,9 @@ STEPS: dict[bytes, Callable[[Machine], object]] = {
     b"d": lambda m: m.push(m.put_items({}, m.since_mark())),
     b"s": lambda m: m.update(m.pop_last(2)),
     b"u": lambda m: m.update(m.since_mark()),
+    # EMPTY_SET ADDITEMS
+    b"\x8f": lambda m: m.push(set()),
+    b"\x90": lambda m: m.include(m.since_mark()),
     # the memo: PUT BINPUT LONG_BINPUT MEMOIZE, GET BINGET LONG_BINGET
     b"p": lambda m: m.remember(int(m.take_line(LONGEST_NUMBER))),
     b"q": lambda m: m.remember(m.take_number("<B")),

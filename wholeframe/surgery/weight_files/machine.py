@@ -165,6 +165,11 @@ class Machine:
             raise TypeError
         self.stack[-1].extend(items)
 
+    def include(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], set) or not all(isinstance(item, str | int | float | None) for item in items):
+            raise TypeError
+        self.stack[-1].update(items)
+
     def text(self, values: np.ndarray[Any, Any]) -> str:
         self.spend(len(values))
         return _python_2(values.tobytes())
