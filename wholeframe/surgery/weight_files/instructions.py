@@ -64,7 +64,9 @@ def _run(machine: Machine) -> Any:
 
 
 NAMES = {instruction.code: instruction.name for instruction in pickletools.opcodes}
-PYTHON_2_STRING = re.compile(rb"""(['"])(?:[^\\]++|\\[\\'"nrt]|\\x[0-9a-f]{2})*+\1""")
+ESCAPED = re.compile(rb"(?:[^\\]++|\\[\\'\"nrt]|\\x[0-9a-f]{2})*+")
+"""The inside of a Python 2 string as `repr` gives it."""
+
 PROTOCOL_0_BOOLS = {b"00": False, b"01": True}
 
 
@@ -74,11 +76,12 @@ def _number_line(machine: Machine) -> None:
 
 
 def _string_line(machine: Machine) -> None:
-    """The `repr` of a Python 2 string, whose backslashes are all escapes of one byte."""
+    """The `repr` of a Python 2 string, which is text or the values of an array."""
     line = machine.take_line()
-    if not PYTHON_2_STRING.fullmatch(line):
+    inside = line[1:-1]
+    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"') or not ESCAPED.fullmatch(inside):
         raise ValueError
-    machine.push(line[1:-1].decode("unicode_escape"))
+    machine.push_string(inside.decode("unicode_escape").encode("latin1"))
 
 
 def _protocol(machine: Machine) -> None:
@@ -115,8 +118,8 @@ STEPS: dict[bytes, Callable[[Machine], object]] = {
     b"G": lambda m: m.push(m.take_number(">d")),
     # text: STRING BINSTRING SHORT_BINSTRING, UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8
     b"S": _string_line,
-    b"T": lambda m: m.take_text(m.take_number("<I")),
-    b"U": lambda m: m.take_text(m.take_number("<B")),
+    b"T": lambda m: m.push_string(m.take(m.take_number("<I"))),
+    b"U": lambda m: m.push_string(m.take(m.take_number("<B"))),
     b"V": lambda m: m.push(m.take_line().decode("raw_unicode_escape")),
     b"X": lambda m: m.push(m.take(m.take_number("<I")).decode()),
     b"\x8c": lambda m: m.push(m.take(m.take_number("<B")).decode()),
