@@ -12,8 +12,8 @@ from wholeframe.messages import quoted, shown
 from wholeframe.surgery.weight_files.mapped import mapped, tensor_in
 from wholeframe.surgery.weight_files.refused import Refused
 
-LARGEST_HEADER = 2**24
-"""Bytes of a header: 100 000 tensors."""
+LARGEST_HEADER = 2**23
+"""Bytes of a header: 50 000 tensors or more."""
 
 DTYPES = {
     "BOOL": torch.bool,
