@@ -11,7 +11,7 @@ from typing import Any
 from wholeframe.messages import listed, shown
 from wholeframe.surgery.weight_files.instructions import finish, run
 from wholeframe.surgery.weight_files.machine import Machine
-from wholeframe.surgery.weight_files.mapped import mapped, tensor_in
+from wholeframe.surgery.weight_files.raw_bytes import bytes_of, tensor_in
 from wholeframe.surgery.weight_files.refused import Refused
 from wholeframe.surgery.weight_files.tensors import ADVICE, TORCH, Storage, Storages
 
@@ -30,7 +30,7 @@ class _Bounded(FileIO):
 
 
 def read_torch_archive(path: Path) -> Any:
-    """The content of a file of `torch.save`, whose tensors are views of the file in memory, read when they are used.
+    """The content of a file of `torch.save`, whose tensors are views of its bytes in memory.
 
     Raises:
         Refused: it is truncated, damaged or compressed, is another kind of archive, or holds Python objects.
@@ -41,7 +41,7 @@ def read_torch_archive(path: Path) -> Any:
     pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(pickles) != 1 or any(name.rpartition("/")[2] == "constants.pkl" for name in names):
         raise Refused(_kind(names))
-    members = _members(infos, mapped(path))
+    members = _members(infos, bytes_of(path))
     folder = pickles[0].removesuffix("data.pkl")
     if bytes(members.get(f"{folder}byteorder", b"little")) != b"little":
         raise Refused("has numbers in the byte order of another machine; save it again on a little-endian one")
