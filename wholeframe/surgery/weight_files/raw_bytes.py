@@ -5,7 +5,6 @@ The file is read, not mapped: tensors in a map would change, or end the process,
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,11 +13,11 @@ from wholeframe.surgery.weight_files.refused import Refused
 
 def bytes_of(path: Path) -> memoryview:
     """All bytes of a file, in memory that is writable and aligned for any number."""
-    content = np.empty(path.stat().st_size, np.uint8)
+    content = torch.empty(path.stat().st_size, dtype=torch.uint8).numpy().data  # numpy's own takes four times as long
     with path.open("rb") as stream:
-        if stream.readinto(content.data) != len(content):
+        if stream.readinto(content) != len(content):
             raise Refused("became shorter while it was read; read it again when nothing writes to it")
-    return content.data
+    return content
 
 
 def tensor_in(values: memoryview, dtype: torch.dtype) -> Tensor:
