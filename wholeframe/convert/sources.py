@@ -1,8 +1,14 @@
 """All repositories whose whole networks are converted."""
 
-from wholeframe.convert.networks import slowfast
+from wholeframe.convert.networks import caffe2, mmaction, mmaction2, pytorchvideo, slowfast, tushar
 from wholeframe.convert.whole import WholeSource
 
 WHOLE: dict[str, WholeSource] = {
+    "video-nonlocal-net": caffe2.SOURCE,
     "slowfast": slowfast.SOURCE,
+    "slowfast.caffe2": caffe2.SOURCE_SLOWFAST,
+    "pytorchvideo": pytorchvideo.SOURCE,
+    "pytorch-resnet3d": tushar.SOURCE,
+    "mmaction2": mmaction2.SOURCE,
+    "mmaction": mmaction.SOURCE,
 }
