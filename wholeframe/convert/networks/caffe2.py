@@ -66,14 +66,14 @@ def released(
     video.refuse_images(ours, video.INFLATE)
     frozen = "bn1.running_mean" not in ours
     res3 = (4 if frozen else 0) if group_size is None else group_size
-    blocks, conventions = {}, video.geometry(convention, "3x3")
     similarity = "softmax" if use_softmax else "dot product over the number of keys"
     scale = ", scale 1/sqrt(inner)" if use_softmax and use_scale else ""
     pooled = ", keys pooled by (1, 2, 2) before phi and g" if use_maxpool else ""
+    blocks = {}
     for site, inner in video.blocks_in(ours).items():
         channels, width = inner["out.weight"][:2]
         group = (res3 or None) if site.startswith("layer2.") else None
-        blocks[site] = NonLocal.like(
+        block = NonLocal.like(
             "caffe2",
             channels,
             inner=width,
@@ -84,18 +84,8 @@ def released(
             norm=_norm(inner),
         )
         frames = "all frames" if group is None else f"groups of {group} frames"
-        conventions[f"non-local block at {site}"] = f"{similarity}{scale}{pooled}, within {frames}"
-    return Plan(
-        origin=video.backbone(ours, convention),
-        blocks=blocks,
-        names=NAMES,
-        frozen=frozen,
-        new={} if "fc.weight" in ours else video.NEW_HEAD,
-        left=training(shapes),
-        conventions=conventions,
-        mean=(0.45,) * 3,
-        std=(0.225,) * 3,
-    )
+        blocks[site] = block, f"{similarity}{scale}{pooled}, within {frames}"
+    return video.planned(ours, NAMES, convention, blocks, frozen=frozen, left=training(shapes))
 
 
 def _norm(inner: video.Shapes) -> Literal["bn", "affine"] | None:

@@ -63,12 +63,11 @@ def plan(
     ours = video.ours(shapes, table)
     video.refuse_images(ours, "a TSN has no counterpart here")
     chosen = convention or video.default_convention(ours, CONVENTIONS)
-    conventions = video.geometry(chosen, stride)
     blocks = {}
     for site, inner in video.blocks_in(ours).items():
         pooled = f"{prefix}{site}.nonlocal_block.g.1.weight" in shapes
         channels, width = inner["out.weight"][:2]
-        blocks[site] = NonLocal(
+        block = NonLocal(
             channels,
             inner=width,
             kind="embedded_gaussian" if nonlocal_type == "gaussian" else "dot",
@@ -79,16 +78,8 @@ def plan(
             std=None,
         )
         keys = ", keys pooled by (1, 2, 2) before phi and g" if pooled else ""
-        conventions[f"non-local block at {site}"] = f"{nonlocal_type}, no scale{keys}"
-    return Plan(
-        origin=video.backbone(ours, chosen, stride),
-        blocks=blocks,
-        names=table,
-        new={} if "fc.weight" in ours else video.NEW_HEAD,
-        conventions=conventions,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-    )
+        blocks[site] = block, f"{nonlocal_type}, no scale{keys}"
+    return video.planned(ours, table, chosen, blocks, video.IMAGENET, stride=stride)
 
 
 SOURCE = WholeSource(

@@ -74,20 +74,11 @@ def plan(
     if convention is None:
         video.refuse_images(ours, "for a C2D give convention='slowfast'; a TSN has no counterpart here")
     chosen = convention or video.default_convention(ours, CONVENTIONS)
-    conventions = video.geometry(chosen, stride)
     blocks = {}
     for site, inner in video.blocks_in(ours).items():
         pooled = any(f".{site}.non_local_block.g.0." in f".{key}" for key in shapes)
-        blocks[site], conventions[f"non-local block at {site}"] = _block(inner, pooled, mode, use_scale)
-    return Plan(
-        origin=video.backbone(ours, chosen, stride),
-        blocks=blocks,
-        names=table,
-        new={} if "fc.weight" in ours else video.NEW_HEAD,
-        conventions=conventions,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-    )
+        blocks[site] = _block(inner, pooled, mode, use_scale)
+    return video.planned(ours, table, chosen, blocks, video.IMAGENET, stride=stride)
 
 
 def _block(inner: video.Shapes, pooled: bool, mode: Mode | None, use_scale: bool | None) -> tuple[Any, str]:

@@ -46,24 +46,14 @@ def plan(
     ours = video.ours(shapes, names)
     video.refuse_images(ours, video.INFLATE)
     chosen: VideoConvention = convention or ("slowfast" if pooled else "nopool")
-    conventions = {**video.geometry(chosen, "3x3"), "head": "mean over the whole last map, whatever its size"}
     blocks = {}
     for site, inner in video.blocks_in(ours).items():
         channels, width = inner["out.weight"][:2]
         norm = "BatchNorm3d" if "norm.weight" in inner else None
-        blocks[site] = pytorchvideo.non_local(channels, width, pool, instantiation, norm)
-        conventions[f"non-local block at {site}"] = (
-            f"{instantiation}, scale {slowfast.SCALES[instantiation]}, keys pooled by {tuple(pool)} before phi and g"
-        )
-    return Plan(
-        origin=video.backbone(ours, chosen),
-        blocks=blocks,
-        names=names,
-        new={} if "fc.weight" in ours else video.NEW_HEAD,
-        conventions=conventions,
-        mean=(0.45,) * 3,
-        std=(0.225,) * 3,
-    )
+        block = pytorchvideo.non_local(channels, width, pool, instantiation, norm)
+        blocks[site] = block, slowfast.in_words(instantiation, pool)
+    head = {"head": "mean over the whole last map, whatever its size"}
+    return video.planned(ours, names, chosen, blocks, conventions=head)
 
 
 def named(shapes: video.Shapes) -> tuple[dict[str, str | None], bool]:

@@ -89,26 +89,18 @@ def one_pathway(
     video.refuse_images(ours, video.INFLATE)
     one_of("instantiation", instantiation, tuple(SCALES))
     chosen = convention or video.default_convention(ours, CONVENTIONS)
-    conventions = video.geometry(chosen, stride)
     blocks = {}
     for site, inner in video.blocks_in(ours).items():
         window, count = _of_stage(pool, site), _of_stage(groups, site)
         channels, width = inner["out.weight"][:2]
-        blocks[site] = slowfast.non_local(channels, width, window, instantiation, nonlocal_group=count)
-        conventions[f"non-local block at {site}"] = (
-            f"{instantiation}, scale {SCALES[instantiation]}, keys pooled by {tuple(window)} before phi and g"
-            f"{'' if count == 1 else f', {count} groups of frames'}"
-        )
-    return Plan(
-        origin=video.backbone(ours, chosen, stride),
-        blocks=blocks,
-        names=names,
-        new={} if "fc.weight" in ours else video.NEW_HEAD,
-        left=left or {},
-        conventions=conventions,
-        mean=(0.45,) * 3,
-        std=(0.225,) * 3,
-    )
+        block = slowfast.non_local(channels, width, window, instantiation, nonlocal_group=count)
+        within = "" if count == 1 else f", {count} groups of frames"
+        blocks[site] = block, f"{in_words(instantiation, window)}{within}"
+    return video.planned(ours, names, chosen, blocks, stride=stride, left=left)
+
+
+def in_words(instantiation: Instantiation, window: Sequence[int]) -> str:
+    return f"{instantiation}, scale {SCALES[instantiation]}, keys pooled by {tuple(window)} before phi and g"
 
 
 def _of_stage(value: Any, site: str) -> Any:

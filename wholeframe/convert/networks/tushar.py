@@ -27,23 +27,12 @@ def plan(shapes: video.Shapes, *, convention: VideoConvention = "caffe2_org") ->
     """
     ours = video.ours(shapes, NAMES)
     video.refuse_images(ours, video.INFLATE)
-    conventions = video.geometry(convention, "3x3")
     blocks = {}
     for site, inner in video.blocks_in(ours).items():
         channels, width = inner["out.weight"][:2]
-        blocks[site] = NonLocal.like("caffe2", channels, inner=width)
-        conventions[f"non-local block at {site}"] = (
-            "softmax, scale 1/sqrt(inner), keys pooled by (1, 2, 2) before phi and g"
-        )
-    return Plan(
-        origin=video.backbone(ours, convention),
-        blocks=blocks,
-        names=NAMES,
-        new={} if "fc.weight" in ours else video.NEW_HEAD,
-        conventions=conventions,
-        mean=(0.45,) * 3,
-        std=(0.225,) * 3,
-    )
+        block = NonLocal.like("caffe2", channels, inner=width)
+        blocks[site] = block, "softmax, scale 1/sqrt(inner), keys pooled by (1, 2, 2) before phi and g"
+    return video.planned(ours, NAMES, convention, blocks)
 
 
 SOURCE = WholeSource(
