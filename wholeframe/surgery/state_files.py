@@ -67,7 +67,7 @@ def _content(path: Path) -> Any:
         return read_safetensors(path)
     if head.startswith(torch_archive.HEAD):
         return torch_archive.read_torch_archive(path)
-    if head.startswith(torch_stream.HEAD):
+    if torch_stream.is_torch_stream(head):
         return torch_stream.read_torch_stream(path)
     if is_pickle(head):
         return read_pickle(path)
