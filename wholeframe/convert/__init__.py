@@ -20,6 +20,7 @@ from wholeframe.convert import (
     pytorchvideo,
     senet,
     slowfast,
+    tea1528,
     timm,
     torchvision,
 )
@@ -65,6 +66,7 @@ SOURCES: dict[str, Source] = {
         for module, kind in alexhex7.MODULES.items()
         for rank in (1, 2, 3)
     },
+    "tea1528.NLBlockND": Source(tea1528.non_local, tea1528.NAMES),
 }
 
 
