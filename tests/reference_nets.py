@@ -8,8 +8,11 @@ from torch import Tensor, nn
 from torchvision.models import resnet
 
 
-def randomise(network: nn.Module) -> nn.Module:
-    """In eval mode and float64, every tensor drawn at random, so that no branch is silent."""
+def randomise(network: nn.Module, image: tuple[int, ...] | None = (2, 3, 64, 64)) -> nn.Module:
+    """In eval mode and float64, every tensor drawn at random, so that no branch is silent.
+
+    The statistics of the batch norms are those of one random image, so that no gate is saturated.
+    """
     network.double().eval()
     for name, tensor in network.state_dict().items():
         if tensor.ndim == 1 and tensor.is_floating_point():
@@ -17,8 +20,14 @@ def randomise(network: nn.Module) -> nn.Module:
         elif tensor.is_floating_point():
             nn.init.normal_(tensor, 0, tensor[0].numel() ** -0.5)
         elif name.endswith("num_batches_tracked"):
-            tensor.fill_(7)
-    return network
+            tensor.zero_()
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.momentum = None  # the mean over all passes, of which there is one
+    if image is not None and norms:
+        with torch.no_grad():
+            network.train()(torch.randn(image, dtype=torch.float64))
+    return network.eval()
 
 
 def tiny_resnet(layers: tuple[int, ...] = (1, 1, 2, 1), num_classes: int = 5, **options: object) -> resnet.ResNet:
