@@ -15,14 +15,38 @@ from wholeframe.models.origin import Origin
 from wholeframe.models.resnet_sites import STAGES, Depth, Stride
 from wholeframe.models.resnet_video import Inflation
 from wholeframe.models.video_conventions import VIDEO_CONVENTIONS, Architecture, VideoConvention
+from wholeframe.surgery.placement import CHILD
 
 Shapes = Mapping[str, torch.Size]
+INFLATE = "inflate a network for images by `wf.inflate`"
+NEW_HEAD = {"fc.": "the file has no classifier"}
+BRANCHES = ("downsample.0.", "downsample.1.", *(f"{kind}{n}." for n in (1, 2, 3) for kind in ("conv", "bn")))
+"""our names within a residual block"""
 
 
 def ours(shapes: Shapes, names: Mapping[str, str | None]) -> dict[str, torch.Size]:
     """The shapes by our names."""
     found = {key: renamed(key, names) for key in shapes}
     return {name: shapes[key] for key, name in found.items() if name is not None}
+
+
+def blocks_in(shapes: Shapes) -> Mapping[str, Shapes]:
+    """The blocks in these shapes, which are under our names: a site -> the shapes by their names in the block."""
+    found: dict[str, dict[str, torch.Size]] = {}
+    for name, shape in shapes.items():
+        site, child, inner = name.partition(f".{CHILD}.")
+        if child:
+            found.setdefault(site, {})[inner] = shape
+    return found
+
+
+def refuse_images(shapes: Shapes, instead: str) -> None:
+    """ValueError for kernels without a time axis, which networks for images have under the same names."""
+    if len(shapes["conv1.weight"]) != 5:
+        raise ValueError(
+            f"its first kernel has the shape {tuple(shapes['conv1.weight'])} without a time axis, as in a network for "
+            f"images; {instead}"
+        )
 
 
 def backbone(shapes: Shapes, convention: VideoConvention, stride: Stride = "3x3") -> Origin:
