@@ -1,5 +1,6 @@
-"""Blocks of other repositories converted to blocks of this package.
+"""Blocks and whole files of other repositories converted to blocks and networks of this package.
 
+    converted = wf.convert.checkpoint("I3D_NLN_8x8_R50.pyth")
     block = wf.convert.block("slowfast.Nonlocal", {"dim": 8, "dim_inner": 4, "pool_size": [1, 2, 2]}, state)
 
 One file for each repository translates its constructor arguments and lists its tensor names; `rename` applies them.
@@ -23,8 +24,13 @@ from wholeframe.convert import (
     timm,
     torchvision,
 )
+from wholeframe.convert.converted import Converted as Converted
+from wholeframe.convert.converted import Report as Report
+from wholeframe.convert.converted import checkpoint as checkpoint
 from wholeframe.convert.rename import Source as Source
 from wholeframe.convert.rename import call, load
+from wholeframe.convert.sources import WHOLE as WHOLE
+from wholeframe.convert.whole import WholeSource as WholeSource
 from wholeframe.messages import nearest
 
 SOURCES: dict[str, Source] = {

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from wholeframe.messages import listed, quoted
+from wholeframe.surgery.weight_files.pickles import is_pickle, read_pickle
+from wholeframe.surgery.weight_files.refused import Refused
 
 State = Mapping[str, Any]
 
@@ -44,16 +46,20 @@ def read_content(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"there is no file '{path}'")
     with path.open("rb") as stream:
-        head = stream.read(9)
+        head = stream.read(128)
     try:
-        if path.suffix == ".safetensors" or head[8:] == b"{":
+        if path.suffix == ".safetensors" or head[8:9] == b"{":
             from safetensors.torch import load_file  # here, because most checkpoints are not of this format
 
             return load_file(path)
+        if is_pickle(head):
+            return read_pickle(path)
         _refuse_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except _Refused as refused:
         raise ValueError(str(refused)) from None
+    except Refused as refused:
+        raise ValueError(f"'{path}' {refused}") from None
     except Exception as error:  # Other files raise anything.
         if found := re.findall(r"GLOBAL ([\w.]+)", str(error)):
             raise ValueError(
