@@ -1,16 +1,23 @@
 """All repositories whose whole networks are converted."""
 
 from wholeframe.convert.networks import (
+    caffe,
     caffe2,
     cgnl,
     found_blocks,
     gsop,
     mmaction,
     mmaction2,
+    mmdetection,
+    mmpretrain,
+    mmsegmentation,
     mpncov,
     pytorchcv,
     pytorchvideo,
+    senet,
     slowfast,
+    timm,
+    torchvision,
     tushar,
 )
 from wholeframe.convert.whole import WholeSource
@@ -29,4 +36,11 @@ WHOLE: dict[str, WholeSource] = {
     "pytorch-resnet3d": tushar.SOURCE,
     "mmaction2": mmaction2.SOURCE,
     "mmaction": mmaction.SOURCE,
+    "mmdetection": mmdetection.SOURCE,
+    "mmsegmentation": mmsegmentation.SOURCE,
+    "mmpretrain": mmpretrain.SOURCE,
+    "timm": timm.SOURCE,
+    "torchvision": torchvision.SOURCE,
+    "senet": senet.SOURCE,
+    "caffe": caffe.SOURCE,
 }
