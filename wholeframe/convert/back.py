@@ -15,14 +15,15 @@ from torch import Tensor, nn
 
 from wholeframe.convert.matched import match_tensors
 from wholeframe.convert.parts import Parts
-from wholeframe.convert.rename import call
-from wholeframe.convert.targets import slowfast
+from wholeframe.convert.targets import openmmlab, slowfast, timm
 from wholeframe.convert.targets.draft import Draft
 from wholeframe.convert.targets.proof import difference
 from wholeframe.messages import counted, one_of
 
 TARGETS: dict[str, Callable[[nn.Module], Draft]] = {
+    "mmcv": openmmlab.draft,
     "slowfast": slowfast.draft,
+    "timm": timm.draft,
 }
 
 
@@ -87,7 +88,7 @@ def _prove(network: nn.Module, draft: Draft, target: str) -> Mapping[str, str]:
     what = f"this network in the names of {target!r}"
     try:
         with torch.device("meta"):
-            plan = call(target, lambda **options: draft.source.plan(shapes, **options), draft.options)
+            plan = draft.source.plan(shapes, **draft.options)
             parts = Parts.of(plan)
         matched = match_tensors(plan, parts.state(), draft.state, what)
     except ValueError as error:

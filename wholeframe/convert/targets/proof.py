@@ -40,7 +40,7 @@ def _differing(one: nn.Module, other: nn.Module) -> Iterator[tuple[str, Any, Any
 def options_of(module: nn.Module) -> dict[str, Any]:
     """The public attributes of a module that decide what it computes, those of a block in one spelling."""
     found = {
-        name: value
+        name: tuple(value) if isinstance(value, list) else value
         for name, value in vars(module).items()
         if not name.startswith("_") and name not in UNSEEN and not isinstance(value, nn.Module) and not callable(value)
     }
