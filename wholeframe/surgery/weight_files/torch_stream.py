@@ -6,7 +6,7 @@ from typing import Any
 
 from wholeframe.surgery.weight_files.instructions import finish, run
 from wholeframe.surgery.weight_files.machine import Machine
-from wholeframe.surgery.weight_files.mapped import tensor_in
+from wholeframe.surgery.weight_files.raw_bytes import tensor_in
 from wholeframe.surgery.weight_files.refused import Refused
 from wholeframe.surgery.weight_files.tensors import ADVICE, TORCH, Storages
 
