@@ -71,6 +71,7 @@ class Converted:
         report: what became of every tensor.
         source: a key of `WHOLE`.
         repository, licence: of the source. The licence is that of the weights too.
+        input: shape of one sample that the network was trained with, if the source says it.
         mean, std: of the normalisation of the input, if the source has one.
         read: which of several state dicts of the file was converted; "" if it has one alone.
     """
@@ -81,6 +82,7 @@ class Converted:
     source: str
     repository: str
     licence: str
+    input: tuple[int, ...] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     read: str = ""
@@ -136,9 +138,10 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
         name,
         chosen.repository,
         chosen.licence,
-        plan.mean,
-        plan.std,
-        read,
+        input=plan.input,
+        mean=plan.mean,
+        std=plan.std,
+        read=read,
     )
 
 

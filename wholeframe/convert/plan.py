@@ -30,6 +30,7 @@ class Plan:
         new: prefixes of ours -> why the file has no such tensors, which then stay untrained.
         left: prefixes of theirs -> why these tensors have no place here. It counts before `names`.
         conventions: what tensors do not show and this plan assumes, such as `{"softmax scale": "1/sqrt(inner)"}`.
+        input: shape of one sample, `(3, h, w)` or `(3, t, h, w)`, that the network was trained with.
         mean, std: of the normalisation of each input channel, for values between 0 and 1, if the repository has one.
     """
 
@@ -42,5 +43,6 @@ class Plan:
     new: Mapping[str, str] = field(default_factory=dict)
     left: Mapping[str, str] = field(default_factory=dict)
     conventions: Mapping[str, str] = field(default_factory=dict)
+    input: tuple[int, ...] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None

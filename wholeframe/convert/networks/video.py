@@ -8,21 +8,59 @@ import re
 from collections.abc import Mapping
 
 import torch
+from torch import nn
 
+from wholeframe.convert.plan import Plan
 from wholeframe.convert.rename import renamed
 from wholeframe.messages import one_of, quoted
 from wholeframe.models.origin import Origin
 from wholeframe.models.resnet_sites import STAGES, Depth, Stride
 from wholeframe.models.resnet_video import Inflation
 from wholeframe.models.video_conventions import VIDEO_CONVENTIONS, Architecture, VideoConvention
+from wholeframe.surgery.placement import CHILD
 
 Shapes = Mapping[str, torch.Size]
+INFLATE = "inflate a network for images by `wf.inflate`"
+KINETICS = (0.45,) * 3, (0.225,) * 3
+"""the mean and standard deviation of Caffe2, PySlowFast and PyTorchVideo"""
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""those of torchvision, which OpenMMLab's programs take"""
+FRAMES: dict[VideoConvention, int] = {
+    "paper": 32,
+    "caffe2_org": 32,
+    "caffe2": 8,
+    "slowfast": 8,
+    "mmaction2": 32,
+    "nopool": 8,
+}
+"""in a clip of the published networks; those with frozen batch norms take four times as many"""
+BRANCHES = ("downsample.0.", "downsample.1.", *(f"{kind}{n}." for n in (1, 2, 3) for kind in ("conv", "bn")))
+"""our names within a residual block"""
 
 
 def ours(shapes: Shapes, names: Mapping[str, str | None]) -> dict[str, torch.Size]:
     """The shapes by our names."""
     found = {key: renamed(key, names) for key in shapes}
     return {name: shapes[key] for key, name in found.items() if name is not None}
+
+
+def blocks_in(shapes: Shapes) -> Mapping[str, Shapes]:
+    """The blocks in these shapes, which are under our names: a site -> the shapes by their names in the block."""
+    found: dict[str, dict[str, torch.Size]] = {}
+    for name, shape in shapes.items():
+        site, child, inner = name.partition(f".{CHILD}.")
+        if child:
+            found.setdefault(site, {})[inner] = shape
+    return found
+
+
+def refuse_images(shapes: Shapes, instead: str) -> None:
+    """ValueError for kernels without a time axis, which networks for images have under the same names."""
+    if len(shapes["conv1.weight"]) != 5:
+        raise ValueError(
+            f"its first kernel has the shape {tuple(shapes['conv1.weight'])} without a time axis, as in a network for "
+            f"images; {instead}"
+        )
 
 
 def backbone(shapes: Shapes, convention: VideoConvention, stride: Stride = "3x3") -> Origin:
@@ -52,6 +90,44 @@ def backbone(shapes: Shapes, convention: VideoConvention, stride: Stride = "3x3"
     }
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
     return Origin("wholeframe", "VideoResNet", plain)
+
+
+def planned(
+    shapes: Shapes,
+    names: Mapping[str, str | None],
+    convention: VideoConvention,
+    blocks: Mapping[str, tuple[nn.Module, str]],
+    colours: tuple[tuple[float, ...], tuple[float, ...]] = KINETICS,
+    *,
+    stride: Stride = "3x3",
+    frozen: bool = False,
+    left: Mapping[str, str] | None = None,
+    conventions: Mapping[str, str] | None = None,
+) -> Plan:
+    """The plan of a video network.
+
+    Args:
+        shapes: of all its tensors, under our names.
+        names: the table of names.
+        convention, stride: see `backbone`.
+        blocks: a site -> its block, and what is assumed of it in words.
+        colours: the mean and standard deviation of the input.
+        frozen, left: see `Plan`.
+        conventions: further assumptions.
+    """
+    assumed = {f"non-local block at {site}": words for site, (_, words) in blocks.items()}
+    return Plan(
+        origin=backbone(shapes, convention, stride),
+        blocks={site: block for site, (block, _) in blocks.items()},
+        names=names,
+        frozen=frozen,
+        new={} if "fc.weight" in shapes else {"fc.": "the file has no classifier"},
+        left=left or {},
+        conventions={**geometry(convention, stride), **(conventions or {}), **assumed},
+        input=(3, FRAMES[convention] * (4 if frozen else 1), 224, 224),
+        mean=colours[0],
+        std=colours[1],
+    )
 
 
 def counts(shapes: Shapes) -> tuple[int, ...]:
