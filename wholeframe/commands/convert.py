@@ -1,4 +1,4 @@
-"""`wholeframe convert FILE -o OUT.safetensors`: a whole file of another repository to one file of ours."""
+"""`wholeframe convert FILE -o OUT.safetensors`: a whole file of another repository to one file of ours, and back."""
 
 import ast
 import inspect
@@ -12,18 +12,24 @@ from rich.table import Table
 from wholeframe.commands.plain import console
 from wholeframe.commands.writable import writable
 from wholeframe.convert import WHOLE, checkpoint
+from wholeframe.convert.back import to
 from wholeframe.messages import listed, shown
 from wholeframe.store.save import save
+from wholeframe.train.opened import open_model
 
 
 @dataclass(frozen=True)
 class Options:
-    """Convert a whole file of another repository, print what became of every tensor, and write one file of ours."""
+    """Convert a whole file of another repository to one file of ours, or with --to one of our networks to theirs."""
 
     file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")] = None
-    """weights of another repository: of `torch.save`, safetensors, or a Caffe2 pickle; no code in it is run"""
-    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="OUT.safetensors")] = None
-    """the file to write, which `wf.load` and the other commands read; without it only the report is printed"""
+    """weights of another repository: of `torch.save`, safetensors, or a Caffe2 pickle; no code in it is run. With --to
+    a MODEL of ours: a file of `wf.save`, a run folder, or a network by name"""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="OUT")] = None
+    """the file to write: safetensors, which `wf.load` and the other commands read, or with --to one of `torch.save`;
+    without it only the report is printed"""
+    to: str | None = None
+    """write a network of ours in the names of another repository: mmcv, slowfast or timm"""
     source: str | None = None
     """the repository, a name of --list; found by the names of the tensors where they fit one alone"""
     options: tuple[str, ...] = ()
@@ -39,6 +45,9 @@ def main(arguments: list[str]) -> None:
         return
     if options.file is None:
         raise ValueError("give the FILE to convert, or --list for the repositories that are known")
+    if options.to is not None:
+        _back(options.file, options.to, options.out)
+        return
     if options.out is not None:
         _refuse_out(options.file, options.out)
         writable(options.out)
@@ -54,6 +63,17 @@ def main(arguments: list[str]) -> None:
     facts: dict[str, Any] = {"input": converted.input, "mean": converted.mean, "std": converted.std}
     notes = {"converted from": f"{converted.source}, {converted.repository}", **converted.report.conventions}
     print(save(converted.network, options.out, licence=converted.licence, notes=notes, **facts))
+
+
+def _back(model: Path, target: str, out: Path | None) -> None:
+    """Write a network of ours in the names of another repository."""
+    opened = open_model(str(model))
+    if opened.untrained:
+        print(f"'{shown(model)}' has random weights, and so has what is written")
+    written = to(opened.network, target)
+    print(written)
+    if out is not None:
+        print(f"written to '{shown(written.save(writable(out)))}'")
 
 
 def given(options: tuple[str, ...]) -> dict[str, Any]:

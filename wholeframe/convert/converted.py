@@ -7,7 +7,7 @@ converted.network(clip)
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ class Converted:
         repository, licence: of the source. The licence is that of the weights too.
         input: shape of one sample that the network was trained with, if the source says it.
         mean, std: of the normalisation of the input, if the source has one.
+        stated: the options that were read from the file.
         read: which of several state dicts of the file was converted; "" if it has one alone.
     """
 
@@ -85,11 +86,13 @@ class Converted:
     input: tuple[int, ...] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    stated: Mapping[str, object] = field(default_factory=dict)
     read: str = ""
 
     def __str__(self) -> str:
         weights = f", weights: {self.read}" if self.read else ""
-        return f"source: {self.source} ({self.repository}, {self.licence}){weights}\n{self.report}"
+        stated = "".join(f"\nstated in the file: {name}={value!r}" for name, value in self.stated.items())
+        return f"source: {self.source} ({self.repository}, {self.licence}){weights}{stated}\n{self.report}"
 
 
 def checkpoint(path: str | os.PathLike[str], source: str | None = None, **options: Any) -> Converted:
@@ -141,6 +144,7 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
         input=plan.input,
         mean=plan.mean,
         std=plan.std,
+        stated={key: value for key, value in stated.items() if key not in options},
         read=read,
     )
 

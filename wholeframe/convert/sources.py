@@ -23,22 +23,24 @@ from wholeframe.convert.networks import (
 from wholeframe.convert.whole import WholeSource
 
 WHOLE: dict[str, WholeSource] = {
+    # networks for clips
     "video-nonlocal-net": caffe2.SOURCE,
     "slowfast": slowfast.SOURCE,
+    "slowfast.caffe2": caffe2.SOURCE_SLOWFAST,
+    "pytorchvideo": pytorchvideo.SOURCE,
+    "pytorch-resnet3d": tushar.SOURCE,
+    "mmaction2": mmaction2.SOURCE,
+    "mmaction": mmaction.SOURCE,
+    # networks for images, detection and segmentation
+    "mmdetection": mmdetection.SOURCE,
+    "mmsegmentation": mmsegmentation.SOURCE,
+    "mmpretrain": mmpretrain.SOURCE,
     "cgnl": cgnl.SOURCE,
     "gsop": gsop.SOURCE,
     "mpncov": mpncov.SOURCE,
     "pytorchcv": pytorchcv.SOURCE,
     "alexhex7": found_blocks.ALEXHEX7,
     "tea1528": found_blocks.TEA1528,
-    "slowfast.caffe2": caffe2.SOURCE_SLOWFAST,
-    "pytorchvideo": pytorchvideo.SOURCE,
-    "pytorch-resnet3d": tushar.SOURCE,
-    "mmaction2": mmaction2.SOURCE,
-    "mmaction": mmaction.SOURCE,
-    "mmdetection": mmdetection.SOURCE,
-    "mmsegmentation": mmsegmentation.SOURCE,
-    "mmpretrain": mmpretrain.SOURCE,
     "timm": timm.SOURCE,
     "torchvision": torchvision.SOURCE,
     "senet": senet.SOURCE,

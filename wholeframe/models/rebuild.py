@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, get_args
 
+import torch
 import torchvision
 from torch import nn
 
@@ -57,7 +58,12 @@ def _of_torchvision(name: str, arguments: dict[str, Any]) -> nn.Module:
     known = torchvision.models.list_models()
     if name not in known:
         raise ValueError(f"torchvision has no model {name!r}; {nearest(name, known)}")
-    return torchvision.models.get_model(name, **arguments)
+    try:
+        return torchvision.models.get_model(name, **arguments)
+    except NotImplementedError:  # RegNet computes its widths with tensors, which have no values on the meta device.
+        device = torch.get_default_device()
+        with torch.device("cpu"):
+            return torchvision.models.get_model(name, **arguments).to(device)
 
 
 def _of_timm(name: str, arguments: dict[str, Any]) -> nn.Module:

@@ -161,7 +161,7 @@ def _strange(backbone: Shapes) -> str | None:
     for key in backbone:
         match = re.match(r"layer\d+\.\d+\.(.+)", key)
         if match and not RESIDUAL.match(match[1]):
-            what = "deformable convolutions" if "offset" in key else "parts"
+            what = "deformable convolutions" if "offset" in key else "group norms" if ".gn" in key else "parts"
             return (
                 f"its residual blocks have {what} ('{key}') without a counterpart here; the blocks alone are converted"
             )
