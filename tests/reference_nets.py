@@ -1,4 +1,4 @@
-"""Blocks and networks of other repositories, written from their formulas with their tensor names, in a few lines each."""
+"""Blocks and networks of other repositories, with their tensor names, written from their formulas."""
 
 import math
 
@@ -53,14 +53,20 @@ class CGNLBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gamma = float(torch.tensor(1e-4, dtype=torch.float32))
         results = []
-        for theta, phi, value in zip(*(layer(x).chunk(self.groups, 1) for layer in (self.t, self.p, self.g)), strict=True):
+        for theta, phi, value in zip(
+            *(layer(x).chunk(self.groups, 1) for layer in (self.t, self.p, self.g)), strict=True
+        ):
             length = theta[0].numel() ** 0.5 if self.use_scale else 1
             if self.order is None:
                 results.append(theta * (phi * value).sum((1, 2, 3), keepdim=True) / length)
                 continue
             terms = [
-                math.exp(-2 * gamma) * (2 * gamma) ** p / math.factorial(p)
-                * theta**p * (phi**p * value).sum((1, 2, 3), keepdim=True) / length
+                math.exp(-2 * gamma)
+                * (2 * gamma) ** p
+                / math.factorial(p)
+                * theta**p
+                * (phi**p * value).sum((1, 2, 3), keepdim=True)
+                / length
                 for p in range(self.order + 1)
             ]
             results.append(sum(terms))
@@ -94,7 +100,9 @@ class PairBlock(nn.Module):
         if mode != "gaussian":
             self.theta, self.phi = nn.Conv2d(channels, inner, 1), pooled(nn.Conv2d(channels, inner, 1))
         last = nn.Conv2d(inner, channels, 1)
-        self.add_module("W" if names == "alexhex7" else "W_z", nn.Sequential(last, nn.BatchNorm2d(channels)) if norm else last)
+        self.add_module(
+            "W" if names == "alexhex7" else "W_z", nn.Sequential(last, nn.BatchNorm2d(channels)) if norm else last
+        )
         if mode == "concatenate":
             pair = nn.Sequential(nn.Conv2d(2 * inner, 1, 1, bias=names == "tea1528"), nn.ReLU())
             self.add_module("concat_project" if names == "alexhex7" else "W_f", pair)
@@ -106,7 +114,9 @@ class PairBlock(nn.Module):
         if self.mode == "concatenate":
             project = self.concat_project if self.names == "alexhex7" else self.W_f
             queries, keys = theta.shape[2], phi.shape[2]
-            pairs = torch.cat([theta[..., :, None].expand(-1, -1, -1, keys), phi[..., None, :].expand(-1, -1, queries, -1)], 1)
+            pairs = torch.cat(
+                [theta[..., :, None].expand(-1, -1, -1, keys), phi[..., None, :].expand(-1, -1, queries, -1)], 1
+            )
             weights = project(pairs)[:, 0] / keys
         else:
             logits = theta.mT @ phi

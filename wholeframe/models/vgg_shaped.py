@@ -1,6 +1,7 @@
 """A VGG with second-order pooling in place of its last maximum, as data."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ class ShapedVGG(nn.Module):
         channels = next(width for width in reversed(layers) if isinstance(width, int))
         self.representation = ISqrtCov(channels, **pool)
         widths = [self.representation.out_features, *hidden, num_classes]
-        linears = [nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False)]
+        linears = [nn.Linear(before, after) for before, after in pairwise(widths)]
         between = [module for linear in linears[:-1] for module in (linear, nn.ReLU(inplace=True), nn.Dropout())]
         self.classifier = nn.Sequential(*between, linears[-1]) if hidden else linears[-1]
 

@@ -74,13 +74,15 @@ def test_a_block_at_another_place_keeps_it(before, stage, site, tmp_path):
 
 def test_what_the_file_does_not_show_is_asked_for(tmp_path):
     path = file_of(network(CGNLBlock(1024, 16, 4)), tmp_path)
-    with pytest.raises(ValueError, match="does not show which kernel its block at 'layer3.1' has.*kernel='dot' for cgnl"):
+    with pytest.raises(
+        ValueError, match=r"does not show which kernel its block at 'layer3.1' has.*kernel='dot' for cgnl"
+    ):
         convert.checkpoint(path)
-    with pytest.raises(ValueError, match="order of the series at 'layer3.1'; give order=3"):
+    with pytest.raises(ValueError, match=r"order of the series at 'layer3.1'; give order=3"):
         convert.checkpoint(path, kernel="taylor")
-    with pytest.raises(ValueError, match="order=3 does not apply to kernel='dot'"):
+    with pytest.raises(ValueError, match=r"order=3 does not apply to kernel='dot'"):
         convert.checkpoint(path, kernel="dot", order=3)
-    with pytest.raises(ValueError, match="kernel='gauss' is not one of"):
+    with pytest.raises(ValueError, match=r"kernel='gauss' is not one of"):
         convert.checkpoint(path, kernel="gauss")
     text = str(convert.checkpoint(path, kernel="taylor", order=2).report)
     assert "the CGNL at layer3.0: kernel='taylor', scale=None, order=2" in text
@@ -89,7 +91,7 @@ def test_what_the_file_does_not_show_is_asked_for(tmp_path):
 def test_two_blocks_in_a_row_are_refused(tmp_path):
     theirs = tiny_resnet()
     theirs.layer3 = nn.Sequential(theirs.layer3[0], CGNLBlock(1024, 8, 2), CGNLBlock(1024, 8, 2), theirs.layer3[1])
-    with pytest.raises(ValueError, match="two blocks in a row at 'layer3.2'"):
+    with pytest.raises(ValueError, match=r"two blocks in a row at 'layer3.2'"):
         convert.checkpoint(file_of(theirs, tmp_path), kernel="dot")
 
 

@@ -125,14 +125,14 @@ def test_a_block_alone_is_a_file_too(tmp_path):
 
 def test_the_kind_is_asked_for(tmp_path):
     path = saved(Digits("embedded", True, True), tmp_path)
-    with pytest.raises(ValueError, match="its block at 'nl_1' is an embedded Gaussian or a dot product.*mode='dot'"):
+    with pytest.raises(ValueError, match=r"its block at 'nl_1' is an embedded Gaussian or a dot product.*mode='dot'"):
         convert.checkpoint(path)
-    with pytest.raises(ValueError, match="mode='softmax' is not one of"):
+    with pytest.raises(ValueError, match=r"mode='softmax' is not one of"):
         convert.checkpoint(path, mode="softmax")
 
 
 def test_a_file_without_blocks_is_refused(tmp_path):
     path = tmp_path / "other.pth"
     torch.save({"a.g.weight": torch.zeros(2, 2), "b.W.weight": torch.zeros(2, 2)}, path)
-    with pytest.raises(ValueError, match="no block of this source"):
+    with pytest.raises(ValueError, match=r"no block of this source"):
         convert.checkpoint(path)

@@ -40,7 +40,9 @@ class Gated(Bottleneck):
             self.fc_adapt_channels_for_spatial = nn.Conv2d(4 * cells, cells, 1)
         if attention == "&":
             for name in ("dilate_conv_for_concat1", "dilate_conv_for_concat2"):
-                self.add_module(name, nn.Conv2d(channels, channels, (7, 1), padding=(3, 0), groups=max(channels // 64, 1)))
+                self.add_module(
+                    name, nn.Conv2d(channels, channels, (7, 1), padding=(3, 0), groups=max(channels // 64, 1))
+                )
             self.bn_for_concat = nn.BatchNorm2d(channels)
 
     def by_channel(self, u: Tensor) -> Tensor:
@@ -69,7 +71,10 @@ class Gated(Bottleneck):
         elif self.attention == "M":
             u = torch.maximum(self.by_channel(u), self.by_position(u))
         else:
-            one, two = self.dilate_conv_for_concat1(self.by_channel(u)), self.dilate_conv_for_concat2(self.by_position(u))
+            one, two = (
+                self.dilate_conv_for_concat1(self.by_channel(u)),
+                self.dilate_conv_for_concat2(self.by_position(u)),
+            )
             u = self.bn_for_concat(one + two)
         return F.relu(u + residual)
 
@@ -125,9 +130,9 @@ def test_gsop_net_1_gives_the_same(attention, tmp_path):
 
 def test_the_fusion_is_asked_for(tmp_path):
     path = saved(network("+", (2,)), tmp_path)
-    with pytest.raises(ValueError, match="both gates of 'layer2.1' are fused.*give fusion='sum'"):
+    with pytest.raises(ValueError, match=r"both gates of 'layer2.1' are fused.*give fusion='sum'"):
         convert.checkpoint(path)
-    with pytest.raises(ValueError, match="fusion='mean' is not one of"):
+    with pytest.raises(ValueError, match=r"fusion='mean' is not one of"):
         convert.checkpoint(path, fusion="mean")
     assert "assumed: fusion at layer2.1: max" in str(convert.checkpoint(path, fusion="max").report)
 
@@ -141,7 +146,10 @@ def test_gsop_net_2_gives_the_same(triangle, tmp_path):
     theirs.fc = nn.Linear(21, 5)
     randomise(theirs)
     names = {"avgpool.0.": "layer_reduce.", "avgpool.1.": "layer_reduce_bn."}
-    state = {next((t + k[len(o) :] for o, t in names.items() if k.startswith(o)), k): v for k, v in theirs.state_dict().items()}
+    state = {
+        next((t + k[len(o) :] for o, t in names.items() if k.startswith(o)), k): v
+        for k, v in theirs.state_dict().items()
+    }
     path = tmp_path / "net2.pth"
     torch.save(state, path)
     options = {} if triangle == "lower" else {"triangle": "upper"}
@@ -154,7 +162,7 @@ def test_gsop_net_2_gives_the_same(triangle, tmp_path):
 def test_a_grid_that_is_not_square_is_refused(tmp_path):
     made = network("2", (2,))
     made.layer2[1].row_bn_for_spatial = nn.BatchNorm2d(15)
-    with pytest.raises(ValueError, match="the position gate of 'layer2.1' has 15 positions, which are no square"):
+    with pytest.raises(ValueError, match=r"the position gate of 'layer2.1' has 15 positions, which are no square"):
         convert.checkpoint(saved(made, tmp_path))
 
 

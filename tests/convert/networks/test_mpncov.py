@@ -90,9 +90,9 @@ def test_the_order_of_the_columns_is_that_of_the_published_rule():
 
 def test_the_order_must_be_given(tmp_path):
     path = saved(second_order().state_dict(), FORMS["ImageNet"], tmp_path)
-    with pytest.raises(ValueError, match="needs 'triangle'"):
+    with pytest.raises(ValueError, match=r"needs 'triangle'"):
         convert.checkpoint(path)
-    with pytest.raises(ValueError, match="triangle='up' is not one of 'upper', 'lower'"):
+    with pytest.raises(ValueError, match=r"triangle='up' is not one of 'upper', 'lower'"):
         convert.checkpoint(path, triangle="up")
 
 
@@ -146,16 +146,18 @@ def test_a_vgg_gives_the_same(batch_norm, hidden, triangle, tmp_path):
 
 def test_other_backbones_and_poolings_are_refused(tmp_path):
     state = second_order().state_dict()
-    average = {key: t for key, t in state.items() if not key.startswith("avgpool.")} | {"fc.weight": torch.zeros(5, 2048)}
-    with pytest.raises(ValueError, match="takes 2048 values, which are not the triangle of a covariance"):
+    average = {key: t for key, t in state.items() if not key.startswith("avgpool.")} | {
+        "fc.weight": torch.zeros(5, 2048)
+    }
+    with pytest.raises(ValueError, match=r"takes 2048 values, which are not the triangle of a covariance"):
         convert.checkpoint(saved(average, FORMS["from scratch"], tmp_path), triangle="upper")
     names = {**FORMS["from scratch"], "avgpool.0.": "layer_reduce."}
     twice = saved({**state, "avgpool.1.weight": state["avgpool.0.weight"]}, names, tmp_path)
     content = torch.load(twice)["state_dict"]
     content["representation.conv_dr_block.0.weight"] = content["layer_reduce.weight"]
-    with pytest.raises(ValueError, match="reduces its channels twice, by 'layer_reduce.' and by 'repr"):
+    with pytest.raises(ValueError, match=r"reduces its channels twice, by 'layer_reduce.' and by 'repr"):
         convert.checkpoint(saved(content, {}, tmp_path), triangle="upper")
     dense = {"features.0.weight": torch.zeros(8, 3, 7, 7), "features.denseblock1.conv.weight": torch.zeros(1)}
     dense |= {"representation.conv_dr_block.0.weight": torch.zeros(6, 8, 1, 1), "classifier.weight": torch.zeros(5, 21)}
-    with pytest.raises(ValueError, match="neither a ResNet nor a VGG: its features.0 is a convolution of shape"):
+    with pytest.raises(ValueError, match=r"neither a ResNet nor a VGG: its features.0 is a convolution of shape"):
         convert.checkpoint(saved(dense, {}, tmp_path), triangle="upper")

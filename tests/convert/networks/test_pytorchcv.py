@@ -53,5 +53,5 @@ def test_a_file_gives_the_same(stride, tmp_path):
     if stride is not None:
         other = convert.checkpoint(path, stride={"1x1": "3x3", "3x3": "1x1"}[stride])
         assert (other.network(x) - theirs(x)).abs().max() > 1e-6
-        with pytest.raises(ValueError, match="which convolution of a bottleneck halves the map; give stride='1x1'"):
+        with pytest.raises(ValueError, match=r"which convolution of a bottleneck halves the map; give stride='1x1'"):
             convert.checkpoint(path)

@@ -5,7 +5,7 @@ says how their outputs are used.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -94,7 +94,9 @@ def tea1528(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
 def _prefixes(shapes: Shapes, last: str) -> list[str]:
     """What precedes the names of each block: those that have the last layer of one, and g."""
     matches = [match for key in shapes if (match := re.fullmatch(last, key))]
-    found = dict.fromkeys(match[1] for match in matches if f"{match[1]}g.weight" in shapes or f"{match[1]}g.0.weight" in shapes)
+    found = dict.fromkeys(
+        match[1] for match in matches if f"{match[1]}g.weight" in shapes or f"{match[1]}g.0.weight" in shapes
+    )
     if not found:
         raise ValueError("the file has no block of this source: no layer g and a last layer; give another source=")
     return list(found)
@@ -123,7 +125,9 @@ def _whole(
     block_names: Mapping[str, str],
     others: Mapping[str, str],
 ) -> Plan:
-    names = {p + theirs: f"{site}.wholeframe.{ours}" for p, site in sites.items() for theirs, ours in block_names.items()}
+    names = {
+        p + theirs: f"{site}.wholeframe.{ours}" for p, site in sites.items() for theirs, ours in block_names.items()
+    }
     blocks = {sites[prefix]: block for prefix, block in built.items()}
     return Plan(origin=origin, blocks=blocks, names={**names, **others}, conventions=_said(blocks))
 

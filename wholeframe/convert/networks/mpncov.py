@@ -74,7 +74,7 @@ def plan(
 def reordered(classifier: str) -> Callable[[str, Tensor], Tensor]:
     """A `change` of this tensor alone: its columns from the lower triangle, row by row, to the upper one.
 
-        W_upper[:, place of (i, j) above] = W_lower[:, place of (j, i) below],   i <= j
+    W_upper[:, place of (i, j) above] = W_lower[:, place of (j, i) below],   i <= j
     """
 
     def change(name: str, tensor: Tensor) -> Tensor:
@@ -153,7 +153,9 @@ def _vgg(
 
 def _layers(shapes: Shapes, features: str) -> tuple[list[int | str], bool]:
     """The widths of a VGG's convolutions with its maxima, which are where a number between two layers is left over."""
-    numbers = {int(m[1]): shapes[key] for key in shapes if (m := re.fullmatch(rf"{re.escape(features)}(\d+)\.weight", key))}
+    numbers = {
+        int(m[1]): shapes[key] for key in shapes if (m := re.fullmatch(rf"{re.escape(features)}(\d+)\.weight", key))
+    }
     convolutions = {number: shape for number, shape in numbers.items() if len(shape) == 4}
     batch_norm = len(convolutions) < len(numbers)
     step = 3 if batch_norm else 2

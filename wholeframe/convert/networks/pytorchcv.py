@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from wholeframe.convert.networks.mpncov import reordered
 from wholeframe.convert.networks.resnet_shapes import Shapes, resnet_origin
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
@@ -18,7 +17,9 @@ NAMES = {
     "output.": "fc.",
 }
 UNIT = {
-    **{f"body.conv{n}.{theirs}.": f"{ours}{n}." for n in (1, 2, 3) for theirs, ours in (("conv", "conv"), ("bn", "bn"))},
+    **{
+        f"body.conv{n}.{theirs}.": f"{ours}{n}." for n in (1, 2, 3) for theirs, ours in (("conv", "conv"), ("bn", "bn"))
+    },
     "identity_conv.conv.": "downsample.0.",
     "identity_conv.bn.": "downsample.1.",
 }
@@ -54,8 +55,12 @@ def plan(shapes: Shapes, *, stride: Stride | None = None, steps: int = 5) -> Pla
         origin=resnet_origin(backbone, stride=stride or "3x3", last_stride=1, pool=pool),
         blocks={},
         names=names,
-        conventions={"stride": str(stride), "res5": "stride 1", "steps of the square root": str(steps),
-                     "triangle": "upper"},
+        conventions={
+            "stride": str(stride),
+            "res5": "stride 1",
+            "steps of the square root": str(steps),
+            "triangle": "upper",
+        },
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )

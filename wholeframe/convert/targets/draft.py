@@ -23,6 +23,8 @@ class Draft:
         options: of its plan, for what the tensors do not show.
         entries: what the file has apart from the tensors, `{}` for tensors alone.
         key: of the tensors in the file, where it has other entries.
+        image: an input on which both networks must give the same, where the backbone there is of another class, so that
+            its modules cannot be compared; None to compare them.
     """
 
     state: Mapping[str, Tensor]
@@ -30,6 +32,7 @@ class Draft:
     options: Mapping[str, Any] = field(default_factory=dict)
     entries: Mapping[str, Any] = field(default_factory=dict)
     key: str = "state_dict"
+    image: Tensor | None = None
 
     def content(self) -> dict[str, Any]:
         """What the file holds."""

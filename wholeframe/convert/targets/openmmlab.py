@@ -15,6 +15,7 @@ from wholeframe.convert.networks import mmaction2, mmdetection
 from wholeframe.convert.networks import mmpretrain as mmpretrain_files
 from wholeframe.convert.targets.draft import Draft, blocks_by_site, same_for_all, their_state
 from wholeframe.messages import listed, quoted
+from wholeframe.models.resnet_sites import STAGES
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.video_conventions import VIDEO_CONVENTIONS
 
@@ -51,12 +52,14 @@ def _of_clips(network: VideoResNet, found: Mapping[str, nn.Module]) -> Draft:
     for site, block in found.items():
         if not isinstance(block, NonLocal) or site.count(".") != 1:
             raise ValueError(
-                f"mmaction2 has non-local blocks after a residual block, such as layer3.1, and the one at {site!r} is a "
-                f"{type(block).__name__}; remove it with wf.remove(network, {site!r})"
+                "mmaction2 has non-local blocks after a residual block, such as layer3.1, and the one at "
+                f"{site!r} is a {type(block).__name__}; remove it with wf.remove(network, {site!r})"
             )
         names |= {f"{site}.wholeframe.{o}": f"backbone.{site}.non_local_block.{t}" for o, t in _pairs(block).items()}
     ranks = {f"{site}.wholeframe.{layer}.weight": rank for site in found for layer, rank in _kernels(3).items()}
-    table = {ours: theirs for theirs, ours in mmaction2.names("backbone.").items() if ours and ".wholeframe." not in ours}
+    table = {
+        ours: theirs for theirs, ours in mmaction2.names("backbone.").items() if ours and ".wholeframe." not in ours
+    }
     convention = next((c for c in STRIDES if _like(network, c)), None)
     if convention is None:
         raise ValueError(
@@ -94,7 +97,9 @@ def _clip_text(network: VideoResNet, found: Mapping[str, nn.Module], options: Ma
     conv1_stride, pool1_stride, pool2 = STRIDES[options["convention"]]
     stages = [network.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4)]
     places = tuple(tuple(int(f"layer{s}.{n}" in found) for n in range(len(stage))) for s, stage in enumerate(stages, 1))
-    inflate = tuple(tuple(int(max(r.conv1.kernel_size[0], r.conv2.kernel_size[0]) > 1) for r in stage) for stage in stages)
+    inflate = tuple(
+        tuple(int(max(r.conv1.kernel_size[0], r.conv2.kernel_size[0]) > 1) for r in stage) for stage in stages
+    )
     whole = any(r.conv2.kernel_size[0] > 1 for stage in stages for r in stage)
     backbone: dict[str, Any] = {
         "type": "ResNet3d",
@@ -111,7 +116,7 @@ def _clip_text(network: VideoResNet, found: Mapping[str, nn.Module], options: Ma
         block = next(iter(found.values()))
         backbone |= {"non_local": places, "non_local_cfg": _non_local(block)}
     classifier = {"type": "I3DHead", "num_classes": network.fc.out_features, "in_channels": network.fc.in_features}
-    return f"model = {({'type': 'Recognizer3D', 'backbone': backbone, 'cls_head': classifier})!r}\n"
+    return f"model = { ({'type': 'Recognizer3D', 'backbone': backbone, 'cls_head': classifier})!r}\n"
 
 
 # -------------------------------------------------------------------------------------------------------------- images
@@ -131,12 +136,13 @@ def _of_images(network: ResNet, found: Mapping[str, nn.Module]) -> Draft:
         residual, _, norm = site.rpartition(".")
         if norm != last or residual.count(".") != 1:
             raise ValueError(
-                f"OpenMMLab applies its blocks before the residual sum, at layer3.1.{last} for example, and this network "
-                f"has one at {site!r}, which is another function"
+                f"OpenMMLab applies its blocks before the residual sum, at layer3.1.{last} for example, and this "
+                f"network has one at {site!r}, which is another function"
             )
         pairs = _pairs(block)
         names |= {f"{site}.wholeframe.{ours}": f"backbone.{residual}.{child}.{t}" for ours, t in pairs.items()}
         ranks |= {f"{site}.wholeframe.{part}": axes for part, axes in _axes(block).items()}
+    _refuse_parts_of_stages(network, found, last)
     kinds = {type(block) for block in found.values()}
     source = mmpretrain_files.SOURCE if SqueezeExcite in kinds else mmdetection.SOURCE
     if SqueezeExcite in kinds and len(kinds) > 1:
@@ -157,6 +163,22 @@ def _of_images(network: ResNet, found: Mapping[str, nn.Module]) -> Draft:
     return Draft(state, source, options, {"meta": {"config": _image_text(network, found, options)}})
 
 
+def _refuse_parts_of_stages(network: ResNet, found: Mapping[str, nn.Module], last: str) -> None:
+    """Raise ValueError for stages of which some residual blocks have a block: a configuration names whole stages."""
+    for stage in (1, 2, 3, 4):
+        every = [f"layer{stage}.{number}.{last}" for number in range(len(network.get_submodule(f"layer{stage}")))]
+        own = [found[site] for site in every if site in found]
+        gates = any(isinstance(block, SqueezeExcite) for block in found.values())
+        if (own and len(own) < len(every)) or (gates and not own):
+            raise ValueError(
+                f"a configuration of OpenMMLab gives {'every residual block' if gates else 'every block of a stage'} "
+                f"the same block, and of layer{stage} {len(own)} of {len(every)} have one"
+            )
+        same_for_all((repr(_plugin(block)) for block in own), f"block in layer{stage}", "OpenMMLab")
+    if last == "bn2" and any(isinstance(block, SqueezeExcite) for block in found.values()):
+        raise ValueError("mmpretrain has gates in ResNets with bottlenecks, and this one has basic blocks")
+
+
 def _stride(network: ResNet) -> int:
     """By how much the last three stages divide the map."""
     steps = [network.get_submodule(f"layer{stage}.0") for stage in (2, 3, 4)]
@@ -168,37 +190,36 @@ def _stride(network: ResNet) -> int:
 
 def _image_text(network: ResNet, found: Mapping[str, nn.Module], options: Mapping[str, Any]) -> str:
     """The backbone in a configuration of mmdetection or mmpretrain, Python text."""
-    strides = [1, *(max(network.get_submodule(f"layer{s}.0").conv1.stride[0],
-                        network.get_submodule(f"layer{s}.0").conv2.stride[0]) for s in (2, 3, 4))]
-    depth = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
-    layers = tuple(len(network.get_submodule(f"layer{s}")) for s in (1, 2, 3, 4))
-    basic = not hasattr(network.layer1[0], "bn3")
-    number = 34 if basic and layers == (3, 4, 6, 3) else depth.get(layers)
-    parts = [f"type='ResNet', depth={number}, style={options['style']!r}, strides={tuple(strides)}"]
-    shown: dict[str, str] = {}
+    stages = [network.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4)]
+    layers, basic = tuple(map(len, stages)), not hasattr(network.layer1[0], "bn3")
+    depth = next((depth for depth, counts in STAGES.items() if counts == layers and (depth < 50) == basic), None)
+    strides = tuple(max(stage[0].conv1.stride[0], stage[0].conv2.stride[0]) for stage in stages)
+    parts = [f"depth={depth}, style={options['style']!r}, strides={strides}"]
+    # One entry for each kind of block, with the stages that have it.
+    places: dict[str, list[bool]] = {}
     for site, block in found.items():
-        if not isinstance(block, SqueezeExcite):
-            stage = int(site[5]) - 1
-            key = repr(_plugin(block))
-            flags = shown.setdefault(key, "0000")
-            shown[key] = flags[:stage] + "1" + flags[stage + 1 :]
-    plugins = [
-        f"dict(cfg={cfg}, stages=({', '.join(str(flag == '1') for flag in flags)}), position='after_conv3')"
-        for cfg, flags in shown.items()
-    ]
-    parts += [f"plugins=[{', '.join(plugins)}]"] if plugins else []
-    return f"model = dict(backbone=dict({', '.join(parts)}))\n"
+        places.setdefault(repr(_plugin(block)), [False] * 4)[int(site[5]) - 1] = True
+    if any(isinstance(block, SqueezeExcite) for block in found.values()):
+        ratio = same_for_all(places, "se_ratio", "mmpretrain")
+        return f"model = dict(backbone=dict(type='SEResNet', {parts[0]}, **{ratio}))\n"
+    plugins = (f"dict(cfg={cfg}, stages={tuple(s)}, position='after_conv3')" for cfg, s in places.items())
+    parts += [f"plugins=[{', '.join(plugins)}]"] if places else []
+    return f"model = dict(backbone=dict(type='ResNet', {', '.join(parts)}))\n"
 
 
 def _plugin(block: nn.Module) -> dict[str, Any]:
     if isinstance(block, NonLocal):
         return {"type": "NonLocal2d", **_non_local(block)}
+    if isinstance(block, SqueezeExcite):
+        return {"se_ratio": block.channels // block.multiply.reduce.out_features}
     assert isinstance(block, GlobalContext)
     first = block.add if block.add is not None else block.multiply
     fusions = [f"channel_{name}" for name, part in (("mul", block.multiply), ("add", block.add)) if part is not None]
     pooling = "att" if any(name.startswith("context.") for name, _ in block.named_parameters()) else "avg"
     hidden = first.reduce.out_features
-    return {"type": "ContextBlock", "ratio": hidden / block.channels, "pooling_type": pooling, "fusion_types": fusions}
+    ratio = hidden / block.channels
+    ratio = ratio if int(block.channels * ratio) == hidden else (hidden + 0.5) / block.channels  # mmcv truncates
+    return {"type": "ContextBlock", "ratio": ratio, "pooling_type": pooling, "fusion_types": fusions}
 
 
 # -------------------------------------------------------------------------------------------------------------- blocks
@@ -227,7 +248,11 @@ def _pairs(block: nn.Module) -> dict[str, str]:
     else:
         table = mmcv.NON_LOCAL if isinstance(block, NonLocal) else mmcv.CONTEXT
     pooled = isinstance(block, NonLocal) and _pools(block)
-    kept = {t: o for t, o in table.items() if t not in (("phi.conv.", "g.conv.") if pooled else ("phi.0.conv.", "g.0.conv."))}
+    kept = {
+        t: o
+        for t, o in table.items()
+        if t not in (("phi.conv.", "g.conv.") if pooled else ("phi.0.conv.", "g.0.conv."))
+    }
     return {ours: theirs for theirs, ours in kept.items()}
 
 
@@ -240,5 +265,8 @@ def _axes(block: nn.Module) -> dict[str, int]:
     """Our tensors that are kernels over images there, and norms over `[c, 1, 1]`."""
     if isinstance(block, NonLocal):
         return {f"{layer}.weight": axes for layer, axes in _kernels(2).items()}
-    parts = ("context.logits.weight", *(f"{part}.{layer}.weight" for part in ("add", "multiply") for layer in ("reduce", "expand")))
+    parts = (
+        "context.logits.weight",
+        *(f"{part}.{layer}.weight" for part in ("add", "multiply") for layer in ("reduce", "expand")),
+    )
     return dict.fromkeys((*parts, "add.norm.", "multiply.norm."), 2)

@@ -1,14 +1,24 @@
-"""A network of timm whose attention our blocks replace, in timm's own names."""
+"""A network of timm whose attention our blocks replace, in timm's own names; and a ResNet with a gate in every block.
+
+timm's `seresnet50` is torchvision's ResNet-50 with `SqueezeExcite` before every sum, so `r50_se` has a place there.
+"""
+
+from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torchvision.models import ResNet
 
+from wholeframe.blocks import SqueezeExcite
+from wholeframe.convert import timm as blocks
 from wholeframe.convert.networks import timm
 from wholeframe.convert.rename import theirs
-from wholeframe.convert.targets.draft import Draft, blocks_by_site
+from wholeframe.convert.targets.draft import Draft, blocks_by_site, their_state
 from wholeframe.messages import listed
+from wholeframe.models.build import refuse_timm
 from wholeframe.models.origin import Origin, origin_of
 from wholeframe.models.rebuild import rebuild
+from wholeframe.models.resnet_sites import STAGES
 
 
 def draft(network: nn.Module) -> Draft:
@@ -19,6 +29,8 @@ def draft(network: nn.Module) -> Draft:
             timm that is missing.
     """
     origin = origin_of(network)
+    if isinstance(network, ResNet):
+        return _of_torchvision(network, blocks_by_site(network))
     if origin is None or origin.library != "timm":
         built = "built elsewhere" if origin is None else f"{origin}"
         raise ValueError(
@@ -48,3 +60,33 @@ def draft(network: nn.Module) -> Draft:
         state[candidates[0]] = tensor.reshape(own[candidates[0]].shape)
     options = {"network": origin.name, "arguments": dict(origin.arguments)}
     return Draft(state, timm.SOURCE, options, {"arch": origin.name})
+
+
+def _of_torchvision(network: ResNet, found: Mapping[str, nn.Module]) -> Draft:
+    """A ResNet with a gate before every residual sum, as timm's `seresnet`."""
+    last = "bn3" if hasattr(network.layer1[0], "bn3") else "bn2"
+    layers = tuple(len(network.get_submodule(f"layer{stage}")) for stage in (1, 2, 3, 4))
+    every = {f"layer{stage}.{n}.{last}" for stage, count in enumerate(layers, 1) for n in range(count)}
+    gates = {site for site, block in found.items() if isinstance(block, SqueezeExcite)}
+    depth = next((d for d, counts in STAGES.items() if counts == layers and (d >= 50) == (last == "bn3")), None)
+    if gates != every or gates != found.keys() or depth is None:
+        other = next(
+            (f"{type(block).__name__} at {site!r}" for site, block in found.items() if site not in gates), None
+        )
+        has = f"a {other}" if other else f"{len(gates)} gates in {len(every)} residual blocks"
+        raise ValueError(
+            f"of torchvision's ResNets, timm has those with a SqueezeExcite before every residual sum (seresnet50), "
+            f"and this one has {has}; write it for 'mmcv', or build a network of timm with this attention"
+        )
+    name = f"seresnet{depth}"
+    refuse_timm(name)
+    table = {ours: theirs for theirs, ours in blocks.SQUEEZE_EXCITE.items()}
+    names = {
+        f"{site}.wholeframe.{ours}": f"{site.rpartition('.')[0]}.se.{theirs}"
+        for site in found
+        for ours, theirs in table.items()
+    }
+    ranks = {f"{site}.wholeframe.multiply.{layer}.weight": 2 for site in found for layer in ("reduce", "expand")}
+    state = their_state(network, {**names, "": ""}, ranks, f"timm's {name!r}")
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    return Draft(state, timm.SOURCE, {"network": name}, {"arch": name}, image=image)
