@@ -40,6 +40,8 @@ FUNCTIONS = [
     "restore",
     "sites",
     "load_run",
+    "save",
+    "load",
     "reset_blocks",
     "sync_batchnorm",
     "freeze_norms",
@@ -54,6 +56,7 @@ FUNCTIONS = [
 OTHERS = [
     "Recording",
     "Report",
+    "Saved",
     "Site",
     "Layout",
     "Placement",

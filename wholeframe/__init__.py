@@ -42,6 +42,9 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.models.inflate import inflate as inflate
     from wholeframe.models.zoo import MODELS as MODELS
     from wholeframe.models.zoo import create_model as create_model
+    from wholeframe.store.load import load as load
+    from wholeframe.store.save import Saved as Saved
+    from wholeframe.store.save import save as save
     from wholeframe.surgery.bake import bake as bake
     from wholeframe.surgery.insert import Report as Report
     from wholeframe.surgery.insert import insert as insert
@@ -102,6 +105,9 @@ _MODULES = {
     "dependence": "wholeframe.explain.dependence",
     "collapse": "wholeframe.explain.collapse",
     "Recording": "wholeframe.explain.recording",
+    "save": "wholeframe.store.save",
+    "Saved": "wholeframe.store.save",
+    "load": "wholeframe.store.load",
     "fit": "wholeframe.train.fit",
     "evaluate": "wholeframe.train.evaluate",
     "load_run": "wholeframe.train.run",
