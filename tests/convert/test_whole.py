@@ -1,5 +1,7 @@
 """Which repository a file comes from: by names, with the sources that were considered and the names that decided."""
 
+from pathlib import Path
+
 import pytest
 
 from wholeframe.convert import WHOLE
@@ -33,3 +35,9 @@ def test_unknown_and_ambiguous_files_are_refused(keys, given, message):
 
 def test_each_source_has_a_repository_with_a_version_and_a_licence():
     assert all("/" in source.repository and source.licence and source.decisive for source in WHOLE.values())
+
+
+def test_the_page_has_every_source():
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "convert.md").read_text()
+    assert all(f"| `{name}` |" in page for name in WHOLE)
+    assert "CC-BY-NC-4.0" in next(line for line in page.splitlines() if line.startswith("| `pytorch-resnet3d`"))
