@@ -7,6 +7,7 @@ converted.network(clip)
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -121,13 +122,13 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
     _, state = without_prefix(whole)
     name = source_of(state, what, WHOLE, source)
     chosen = WHOLE[name]
-    stated = chosen.stated(_apart(content)) if chosen.stated else {}
     shapes = {key: tensor.shape for key, tensor in state.items()}
-    made = partial(call, f"the source {name!r}", partial(chosen.plan, shapes), {**stated, **options})
-
-    with torch.device("meta"):  # The file has all values, so none is drawn.
-        plan = made()
-        parts = Parts.of(plan)
+    with _read_as(what, name):
+        stated = chosen.stated(_apart(content)) if chosen.stated else {}
+        made = partial(call, f"the source {name!r}", partial(chosen.plan, shapes), {**stated, **options})
+        with torch.device("meta"):  # The file has all values, so none is drawn.
+            plan = made()
+            parts = Parts.of(plan)
     matched = match_tensors(plan, parts.state(), state, what)
     if matched.new or parts.hidden():
         plan = made()
@@ -147,6 +148,15 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
         stated={key: value for key, value in stated.items() if key not in options},
         read=read,
     )
+
+
+@contextmanager
+def _read_as(what: str, source: str) -> Iterator[None]:
+    """Say of which file an error is, and which source it was read as."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{what}, read as {source!r}: {error}") from error
 
 
 def _apart(content: Any) -> dict[str, object]:
