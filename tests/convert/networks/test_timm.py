@@ -39,13 +39,13 @@ def compared(tmp_path, network, arguments, image=IMAGE, **entries):
     ("attention", "block"),
     [
         ("se", "SqueezeExcite"),
-        ("ese", "EffectiveSqueezeExcite"),
+        pytest.param("ese", "EffectiveSqueezeExcite", marks=pytest.mark.slow),
         ("eca", "EfficientChannelAttention"),
-        ("gc", "GlobalContext"),
+        pytest.param("gc", "GlobalContext", marks=pytest.mark.slow),
         ("gca", "GlobalContext"),
         ("nl", "NonLocal"),
         ("bat", "BAT"),
-        ("cbam", "CBAM"),
+        pytest.param("cbam", "CBAM", marks=pytest.mark.slow),
     ],
 )
 def test_every_attention_of_a_resnet(tmp_path, attention, block):
