@@ -235,6 +235,7 @@ MINIMAL = {
     "slowfast.": {"dim": 8, "dim_inner": 4},
     "pytorchvideo.": {"dim_in": 8, "dim_inner": 4},
     "alexhex7.": {"in_channels": 8},
+    "tea1528.": {"in_channels": 8},
     "mmpretrain.": {"channels": 8},
     "timm.NonLocalAttn": {"in_channels": 8},
     "timm.": {"channels": 8},
@@ -243,7 +244,7 @@ MINIMAL = {
     "cgnl.SpatialNL": {"inplanes": 8, "planes": 4},
     "cgnl.": {"inplanes": 8, "planes": 4, "groups": 2},
 }
-IDENTITIES_AT_INIT = ("mmcv.", "gcnet.", "alexhex7.", "timm.NonLocalAttn", "cgnl.")
+IDENTITIES_AT_INIT = ("mmcv.", "gcnet.", "alexhex7.", "tea1528.", "timm.NonLocalAttn", "cgnl.")
 # Whole residual blocks and heads, and a block for images only, are tested elsewhere.
 ELSEWHERE = (
     "gsop.",

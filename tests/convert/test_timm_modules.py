@@ -11,7 +11,15 @@ from timm.models import byobnet
 from torch import nn
 
 from wholeframe import convert
-from wholeframe.blocks import BAT, EfficientChannelAttention, GlobalContext, NonLocal, SqueezeExcite
+from wholeframe.blocks import (
+    BAT,
+    ContextBlock,
+    EfficientChannelAttention,
+    GatherExcite,
+    GlobalContext,
+    NonLocal,
+    SqueezeExcite,
+)
 from wholeframe.convert import timm_modules
 
 
@@ -23,6 +31,8 @@ from wholeframe.convert import timm_modules
         ("se", SqueezeExcite, {"rd_ratio": 0.5}),
         ("eca", EfficientChannelAttention, {}),
         ("nl", NonLocal, {}),
+        ("ge", GatherExcite, {"use_mlp": False, "extent": 2}),
+        ("ge", ContextBlock, {"use_mlp": False, "add_maxpool": True}),
         ("bat", BAT, {"block_size": 2, "drop_rate": 0.0}),
     ],
 )

@@ -1,6 +1,7 @@
 """Files of weights: what they hold, in one sentence if it is not weights."""
 
 import argparse
+import pickle
 import zipfile
 
 import pytest
@@ -79,3 +80,23 @@ def test_prefixes():
     assert without_prefix(wrapped)[0] == "module.model."
     assert without_prefix(wrapped, {"model.a.weight", "model.a.bias"})[0] == "module."
     assert without_prefix({**wrapped, "x": torch.ones(1)})[0] == "", "not in front of all keys"
+
+
+def test_blobs_of_caffe2(tmp_path):
+    """As `{"blobs": ...}`, as the blobs alone, and as `{"model": ...}` of Detectron2."""
+    arrays = {name: tensor.numpy() for name, tensor in STATE.items()}
+    for wrapped, said in [
+        ({"blobs": arrays, "cfg": "A: 1"}, "its 'blobs'"),
+        ({"blobs": arrays, "other": arrays}, "its 'blobs', not 'other'"),
+        ({**arrays, "name": "r50"}, ""),
+        ({"model": arrays, "__author__": "a"}, "its 'model'"),
+    ]:
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps(wrapped, 2))
+        how, state = chosen_state(read_content(tmp_path / "a.pkl"), "'a'")
+        assert how == said
+        assert all(torch.equal(state[name], tensor) for name, tensor in STATE.items())
+
+
+def test_a_name_with_control_characters(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no file '.*a\\x1b'"):
+        read_content(tmp_path / "a\x1b")

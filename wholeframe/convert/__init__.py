@@ -22,10 +22,12 @@ from wholeframe.convert import (
     pytorchvideo,
     senet,
     slowfast,
+    tea1528,
     timm,
     timm_modules,
     torchvision,
 )
+from wholeframe.convert.back import to as to
 from wholeframe.convert.converted import Converted as Converted
 from wholeframe.convert.converted import Report as Report
 from wholeframe.convert.converted import checkpoint as checkpoint
@@ -77,6 +79,7 @@ SOURCES: dict[str, Source] = {
         for module, kind in alexhex7.MODULES.items()
         for rank in (1, 2, 3)
     },
+    "tea1528.NLBlockND": Source(tea1528.non_local, tea1528.NAMES),
 }
 
 

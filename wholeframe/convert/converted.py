@@ -7,7 +7,8 @@ converted.network(clip)
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ class Converted:
         repository, licence: of the source. The licence is that of the weights too.
         input: shape of one sample that the network was trained with, if the source says it.
         mean, std: of the normalisation of the input, if the source has one.
+        stated: the options that were read from the file.
         read: which of several state dicts of the file was converted; "" if it has one alone.
     """
 
@@ -85,11 +87,13 @@ class Converted:
     input: tuple[int, ...] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    stated: Mapping[str, object] = field(default_factory=dict)
     read: str = ""
 
     def __str__(self) -> str:
         weights = f", weights: {self.read}" if self.read else ""
-        return f"source: {self.source} ({self.repository}, {self.licence}){weights}\n{self.report}"
+        stated = "".join(f"\nstated in the file: {name}={value!r}" for name, value in self.stated.items())
+        return f"source: {self.source} ({self.repository}, {self.licence}){weights}{stated}\n{self.report}"
 
 
 def checkpoint(path: str | os.PathLike[str], source: str | None = None, **options: Any) -> Converted:
@@ -118,13 +122,13 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
     _, state = without_prefix(whole)
     name = source_of(state, what, WHOLE, source)
     chosen = WHOLE[name]
-    stated = chosen.stated(_apart(content)) if chosen.stated else {}
     shapes = {key: tensor.shape for key, tensor in state.items()}
-    made = partial(call, f"the source {name!r}", partial(chosen.plan, shapes), {**stated, **options})
-
-    with torch.device("meta"):  # The file has all values, so none is drawn.
-        plan = made()
-        parts = Parts.of(plan)
+    with _read_as(what, name):
+        stated = chosen.stated(_apart(content)) if chosen.stated else {}
+        made = partial(call, f"the source {name!r}", partial(chosen.plan, shapes), {**stated, **options})
+        with torch.device("meta"):  # The file has all values, so none is drawn.
+            plan = made()
+            parts = Parts.of(plan)
     matched = match_tensors(plan, parts.state(), state, what)
     if matched.new or parts.hidden():
         plan = made()
@@ -141,8 +145,18 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
         input=plan.input,
         mean=plan.mean,
         std=plan.std,
+        stated={key: value for key, value in stated.items() if key not in options},
         read=read,
     )
+
+
+@contextmanager
+def _read_as(what: str, source: str) -> Iterator[None]:
+    """Say of which file an error is, and which source it was read as."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{what}, read as {source!r}: {error}") from error
 
 
 def _apart(content: Any) -> dict[str, object]:

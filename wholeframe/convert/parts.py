@@ -42,6 +42,9 @@ class Parts:
             for site, block in plan.blocks.items():
                 if site not in sites:
                     raise ValueError(f"the backbone {plan.origin} has no site {site!r}; {nearest(site, sites)}")
+                if isinstance(sites[site], nn.Sequential):
+                    last = next(reversed(sites[site]._modules))
+                    raise ValueError(f"{site!r} is a sequence, which has no block itself; give '{site}.{last}'")
                 attach(sites[site], block, Layout())
             if plan.blocks:
                 remember(network, {site: _channels(block) for site, block in plan.blocks.items()})

@@ -24,6 +24,7 @@ ATTENTION = (
     blocks.SQUEEZE_EXCITE,
     blocks.EFFECTIVE,
     blocks.EFFICIENT,
+    blocks.GATHER,
     blocks.NON_LOCAL,
     blocks.CBAM_NAMES,
     blocks.BAT_NAMES,
@@ -106,16 +107,17 @@ def bottleneck(
 
 
 def widths(network: nn.Module, size: Sequence[int]) -> dict[nn.Module, int]:
-    """The channels of the maps that come to each `EcaModule`, which has no tensor with an axis of them.
+    """The channels of the maps that come to each `EcaModule` and `GatherExcite`, whose tensors do not show them.
 
     Args:
         network: on the meta device.
         size: of an input, without the batch.
     """
     from timm.layers.eca import EcaModule
+    from timm.layers.gather_excite import GatherExcite
 
     found: dict[nn.Module, int] = {}
-    modules = [module for module in network.modules() if type(module) is EcaModule]
+    modules = [module for module in network.modules() if type(module) in (EcaModule, GatherExcite)]
     if not modules:
         return found
 
@@ -133,13 +135,14 @@ def widths(network: nn.Module, size: Sequence[int]) -> dict[nn.Module, int]:
 
 def converters(widths: Mapping[nn.Module, int]) -> dict[type, Callable[[Any], Converted]]:
     """Modules of timm -> our block with the arguments that they were built with, and the names of their tensors."""
-    from timm.layers import cbam, eca, global_context, non_local_attn, squeeze_excite
+    from timm.layers import cbam, eca, gather_excite, global_context, non_local_attn, squeeze_excite
     from timm.models import _efficientnet_blocks, senet
 
     return {
         squeeze_excite.SEModule: lambda m: (_squeeze_excite(m), blocks.SQUEEZE_EXCITE),
         squeeze_excite.EffectiveSEModule: lambda m: (_effective(m), blocks.EFFECTIVE),
         eca.EcaModule: lambda m: (_efficient_channel(m, widths), blocks.EFFICIENT),
+        gather_excite.GatherExcite: lambda m: (_gather_excite(m, widths), blocks.GATHER),
         global_context.GlobalContext: lambda m: (_global_context(m), blocks.GLOBAL_CONTEXT),
         non_local_attn.NonLocalAttn: lambda m: (_non_local(m), blocks.NON_LOCAL),
         non_local_attn.BatNonLocalAttn: lambda m: (_bilinear(m), blocks.BAT_NAMES),
@@ -172,6 +175,20 @@ def _efficient_channel(m: Any, widths: Mapping[nn.Module, int]) -> nn.Module:
         map_channels=widths.get(m),
         gate_layer=type(m.gate),
         use_mlp=m.conv2 is not None,
+    )
+
+
+def _gather_excite(m: Any, widths: Mapping[nn.Module, int]) -> nn.Module:
+    bare = isinstance(m.mlp, nn.Identity)
+    return blocks.gather_excite(
+        widths[m] if bare else m.mlp.fc1.in_channels,
+        extra_params=m.gather is not None,
+        extent=m.extent,
+        use_mlp=not bare,
+        rd_channels=None if bare else m.mlp.fc1.out_channels,
+        add_maxpool=m.add_maxpool,
+        act_layer=nn.ReLU if bare else type(m.mlp.act),
+        gate_layer=type(m.gate),
     )
 
 

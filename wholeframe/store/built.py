@@ -64,9 +64,9 @@ def untrained(origin: Origin) -> nn.Module:
     It is built without memory for its weights where nothing but them would lack values.
     """
     refuse_fetched(origin)
-    with torch.random.fork_rng(devices=[]):
-        network = on_meta(origin)
-        if network is None or not _only_weights_lack_values(network):
+    network = on_meta(origin)
+    if network is None or not _only_weights_lack_values(network):
+        with torch.random.fork_rng(devices=[]):
             network = rebuild(origin)
     return bare(network)
 
@@ -74,7 +74,7 @@ def untrained(origin: Origin) -> nn.Module:
 def on_meta(origin: Origin) -> nn.Module | None:
     """The network of an origin on the meta device; None for one whose constructor needs values, or that is unknown."""
     try:
-        with torch.device("meta"):
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
             return rebuild(origin)
     except Exception:  # Constructors compute with their tensors, and fail with any error where these have no values.
         return None

@@ -1,5 +1,7 @@
 """The input that a network takes: its kind, its size, its normalisation, and a small example of it."""
 
+import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +16,9 @@ from wholeframe.store.header import Kind
 from wholeframe.surgery.detectors import is_detector
 from wholeframe.surgery.probe import Call, as_call, outputs
 
-IMAGE = (3, 224, 224)
+IMAGE = (224, 224)
+FRAMES = 16
+"""in a clip of torchvision's networks for videos"""
 SMALL = 64
 """The side of an example for networks that take any size."""
 KINDS: dict[int, Kind] = {3: "image", 4: "clip"}
@@ -34,14 +38,17 @@ def usual_size(network: nn.Module, origin: Origin | None) -> tuple[int, ...] | N
         return None
     if origin is not None and origin.library == "wholeframe" and origin.name in MODELS:
         return MODELS[origin.name].input
+    stem = next((m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)), None)
+    channels = 3 if stem is None else stem.in_channels
     config: Any = getattr(network, "pretrained_cfg", None)
     if isinstance(config, dict) and "input_size" in config:
-        return tuple(config["input_size"])
+        return (channels, *config["input_size"][1:])
     if origin is not None and origin.library == "torchvision":
         crop = torchvision.models.get_model_weights(origin.name)
         sizes = next(iter(crop)).transforms.keywords.get("crop_size", 224) if len(crop) else 224
-        return (3, sizes, sizes) if isinstance(sizes, int) else (3, 16, *sizes)
-    return IMAGE
+        side = getattr(network, "image_size", sizes)  # a vision transformer is built for one size
+        return (channels, side, side) if isinstance(side, int) else (channels, FRAMES, *side)
+    return (channels, *IMAGE)
 
 
 def usual_colours(network: nn.Module, origin: Origin | None) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
@@ -64,7 +71,7 @@ def small_call(network: nn.Module, size: Sequence[int] | None) -> tuple[Call, li
     for shape in _shapes(size):
         call = as_call(network, None if shape is None else random(network, shape))
         try:
-            with torch.compiler.set_stance("force_eager"):
+            with eagerly():
                 return call, outputs(network, call)
         except Exception as error:  # The network's own code says in any way that it does not take this size.
             failed = error
@@ -73,6 +80,11 @@ def small_call(network: nn.Module, size: Sequence[int] | None) -> tuple[Call, li
         f"the network does not run on {shown} ({type(failed).__name__}: {failed}), so the file cannot be proved; give "
         "input=, the shape of one sample, such as (3, 224, 224) or (3, 32, 224, 224)"
     )
+
+
+def eagerly() -> contextlib.AbstractContextManager[Any]:
+    """Run compiled parts as Python. Without the compiler there are none, and its import takes seconds."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()
 
 
 def random(network: nn.Module, shape: Sequence[int]) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ from wholeframe.store.origins import ADVICE, fitted, found_origin, widths
 from wholeframe.store.plain import as_plain
 from wholeframe.store.read import header_of
 from wholeframe.store.replaced import replaced
-from wholeframe.store.structure import described, lines, settings
+from wholeframe.store.structure import described, settings
 from wholeframe.store.tensors import Tensors, channels_last_names, digest_of, shared_groups, tensors_of, unsaved_buffers
 from wholeframe.surgery.norm_kinds import norm_kinds
 from wholeframe.surgery.placement import CHILD, NamelessHook
@@ -125,7 +126,7 @@ def save(
         **_facts(before, usual_colours(network, source), size, mean, std, licence, notes),
     )
     again = _rebuilt(network, header)
-    different = _different_buffers(network, again)
+    different = _different_buffers(network, again if source else nn.Module())
     header = replace(header, settings=settings(network, again), buffers=tuple(different))
     tensors = {**tensors, **different}
     complete(again, header, tensors)
@@ -159,10 +160,10 @@ def _origin(
     if not isinstance(origin, Origin):
         raise ValueError(f"origin={origin!r} is neither an Origin nor 'given'; {ADVICE}")
     refuse_fetched(origin)
-    fitting, misfit = fitted(origin, network, lines(network), placements, norm_kinds(network))
-    if fitting is None:
-        raise ValueError(f"the network is not that of its origin: {misfit}; {ADVICE}")
-    return fitting
+    fit = fitted(origin, network, placements)
+    if fit.apart:
+        raise ValueError(f"the network is not that of its origin: {fit.misfit}; {ADVICE}")
+    return fit.origin
 
 
 def _facts(
@@ -177,7 +178,10 @@ def _facts(
     """What the caller says of the network; what is left out is as in the file that it was loaded from, or usual."""
     if (mean is None) != (std is None):
         raise ValueError("mean= and std= belong together, and one of them is missing; give both")
-    colours = (tuple(map(float, mean)), tuple(map(float, std))) if mean is not None and std is not None else usual
+    given = mean is not None and std is not None
+    colours = (tuple(map(float, mean)), tuple(map(float, std))) if given else usual
+    if not given and shape and usual and len(usual[0]) != shape[0]:  # the library states those of colours
+        colours = None
     if mean is None and before is not None:
         colours = None if before.mean is None or before.std is None else (before.mean, before.std)
     for name, values in zip(("mean", "std"), colours or (), strict=False):
@@ -205,7 +209,7 @@ def _classes(network: nn.Module, given: Sequence[str] | None, kind: Kind, count:
         if given is None:  # an attribute of the network, which may mean something else
             return None
         raise ValueError(
-            f"classes= has {counted(len(names), 'name')}, and the network has {counted(expected, 'class')}"
+            f"classes= has {counted(len(names), 'name')}, and the network has {expected} classes"
             f"{' without the background' * (kind == 'detector')}; give one name for each, in the order of the output"
         )
     return tuple(names)
@@ -242,8 +246,7 @@ def prove(network: nn.Module, again: nn.Module, call: Call, before: list[Tensor]
     Raises:
         ValueError: for one that is larger than rounding.
     """
-    with torch.compiler.set_stance("force_eager"):
-        after = outputs(again, call)
+    after = outputs(again, call)
     gap = deviation(before, after)
     largest = max((t.detach().double().abs().nan_to_num(0, 0, 0).max().item() for t in before if t.numel()), default=0)
     if gap > TOLERANCE * max(largest, 1e-12):
@@ -252,7 +255,7 @@ def prove(network: nn.Module, again: nn.Module, call: Call, before: list[Tensor]
             f"the hooks at {listed(map(repr, hooks))} are not part of a file; remove them"
             if hooks
             else (
-                "an attribute or a method that was changed once the network was built is not part of a file; undo that, "
+                "an attribute or a method that was changed once the network was built is not part of a file; undo it, "
                 f"or {ADVICE}"
             )
         )
@@ -278,7 +281,10 @@ def write(path: Path, header: Header, tensors: Tensors) -> None:
             plain[name] = value.clone()
         seen.add(value.untyped_storage().data_ptr())
     with replaced(path) as part:
-        save_file(plain, part, {KEY: text, DIGEST: digest_of(text, plain), "format": "pt"})
+        try:
+            save_file(plain, part, {KEY: text, DIGEST: digest_of(text, plain), "format": "pt"})
+        except SafetensorError as error:  # of the disk: `tensors_of` has refused all that the format does not hold
+            raise OSError(str(error)) from error
 
 
 def _library(origin: Origin | None) -> tuple[str, ...]:

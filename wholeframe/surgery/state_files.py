@@ -27,6 +27,7 @@ NAMES = (
     "net",
     "weights",
     "params",
+    "blobs",
 )
 """Names of the weights in files of training programs, those that an evaluation takes first."""
 
@@ -39,9 +40,7 @@ def read_content(path: Path) -> Any:
 
     Args:
         path: a file of safetensors or of `torch.save` (of any version), or a pickle of numpy arrays as Caffe2 and
-            Detectron write it, told apart by content. The tensors are views of the file where its format allows, which
-            is read when they are used; so the file must stay as it is while they are in use, and may be replaced by
-            another.
+            Detectron write it, told apart by content. The file is in memory once, and the tensors are views of it.
 
     Returns:
         A dictionary of tensors, or what was saved, in dictionaries, lists and tuples; all tensors on the CPU.
@@ -67,7 +66,7 @@ def _content(path: Path) -> Any:
         return read_safetensors(path)
     if head.startswith(torch_archive.HEAD):
         return torch_archive.read_torch_archive(path)
-    if head.startswith(torch_stream.HEAD):
+    if torch_stream.is_torch_stream(head):
         return torch_stream.read_torch_stream(path)
     if is_pickle(head):
         return read_pickle(path)

@@ -38,6 +38,7 @@ def blobs(tmp_path, monkeypatch, converted):
     return convert_and_compare
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("convention", "geometry"), [("caffe2_org", CAFFE2_ORG), ("caffe2", CAFFE2_8X8)])
 def test_a_trained_network_of_either_geometry(blobs, convention, geometry):
     network = Network(LAYOUT, geometry, blocks=((3, 1), (4, 1)), **BASIC)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wholeframe.messages import quoted, shown
-from wholeframe.surgery.weight_files.machine import Later, Machine
+from wholeframe.surgery.weight_files.machine import Later, Machine, Python2
 from wholeframe.surgery.weight_files.refused import Refused
 
 DTYPES = ("b1", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
@@ -55,7 +55,9 @@ def tensor_of(machine: Machine, values: Any, dtype: Any, shape: Any, order: Any 
     """The values as a tensor. The shape is compared with their number first."""
     if not isinstance(dtype, DType) or order not in ("C", "F"):
         raise TypeError
-    if isinstance(values, str):
+    if isinstance(values, Python2):
+        values = np.frombuffer(bytearray(values.content), np.uint8)
+    elif isinstance(values, str):
         values = encoded(machine, values, "latin1")
     if not isinstance(values, np.ndarray) or not all(type(size) is int and size >= 0 for size in shape):
         raise TypeError
@@ -91,9 +93,9 @@ def dictionary(machine: Machine, items: Any = ()) -> dict[Any, Any]:
 
 def unordered(machine: Machine, items: Any = ()) -> set[Any]:
     machine.spend(ITEM * len(items))
-    if not all(isinstance(item, str | int | float | None) for item in items):
-        raise TypeError
-    return set(items)
+    machine.push(set())
+    machine.include(items)
+    return machine.pop()
 
 
 def uncalled(machine: Machine) -> None:

@@ -54,7 +54,7 @@ def _run(machine: Machine) -> Any:
                 raise ValueError
             return value
         if code not in STEPS:
-            name = pickletools.code2op[code.decode("latin1")].name
+            name = NAMES[code.decode("latin1")]
             raise Refused(
                 f"cannot be read as tensors and plain data: its pickle makes objects (instruction {name}), and that "
                 f"runs code from the file; if you trust it, {machine.advice}"
@@ -63,7 +63,10 @@ def _run(machine: Machine) -> Any:
     raise Refused(f"has more than {MOST_VALUES} instructions in its pickle, which no file of weights needs")
 
 
-PYTHON_2_STRING = re.compile(rb"""(['"])(?:[^\\]++|\\[\\'"nrt]|\\x[0-9a-f]{2})*+\1""")
+NAMES = {instruction.code: instruction.name for instruction in pickletools.opcodes}
+ESCAPED = re.compile(rb"(?:[^\\]++|\\[\\'\"nrt]|\\x[0-9a-f]{2})*+")
+"""The inside of a Python 2 string as `repr` gives it."""
+
 PROTOCOL_0_BOOLS = {b"00": False, b"01": True}
 
 
@@ -73,11 +76,12 @@ def _number_line(machine: Machine) -> None:
 
 
 def _string_line(machine: Machine) -> None:
-    """The `repr` of a Python 2 string, whose backslashes are all escapes of one byte."""
+    """The `repr` of a Python 2 string, which is text or the values of an array."""
     line = machine.take_line()
-    if not PYTHON_2_STRING.fullmatch(line):
+    inside = line[1:-1]
+    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"') or not ESCAPED.fullmatch(inside):
         raise ValueError
-    machine.push(line[1:-1].decode("unicode_escape"))
+    machine.push_string(inside.decode("unicode_escape").encode("latin1"))
 
 
 def _protocol(machine: Machine) -> None:
@@ -114,8 +118,8 @@ STEPS: dict[bytes, Callable[[Machine], object]] = {
     b"G": lambda m: m.push(m.take_number(">d")),
     # text: STRING BINSTRING SHORT_BINSTRING, UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8
     b"S": _string_line,
-    b"T": lambda m: m.take_text(m.take_number("<I")),
-    b"U": lambda m: m.take_text(m.take_number("<B")),
+    b"T": lambda m: m.push_string(m.take(m.take_number("<I"))),
+    b"U": lambda m: m.push_string(m.take(m.take_number("<B"))),
     b"V": lambda m: m.push(m.take_line().decode("raw_unicode_escape")),
     b"X": lambda m: m.push(m.take(m.take_number("<I")).decode()),
     b"\x8c": lambda m: m.push(m.take(m.take_number("<B")).decode()),
@@ -141,6 +145,9 @@ STEPS: dict[bytes, Callable[[Machine], object]] = {
     b"d": lambda m: m.push(m.put_items({}, m.since_mark())),
     b"s": lambda m: m.update(m.pop_last(2)),
     b"u": lambda m: m.update(m.since_mark()),
+    # EMPTY_SET ADDITEMS
+    b"\x8f": lambda m: m.push(set()),
+    b"\x90": lambda m: m.include(m.since_mark()),
     # the memo: PUT BINPUT LONG_BINPUT MEMOIZE, GET BINGET LONG_BINGET
     b"p": lambda m: m.remember(int(m.take_line(LONGEST_NUMBER))),
     b"q": lambda m: m.remember(m.take_number("<B")),

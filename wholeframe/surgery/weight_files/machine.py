@@ -35,6 +35,20 @@ SPARE = 2**26
 """Bytes that tensors may have in any file, for small ones that repeat one value."""
 
 
+class Python2(str):
+    """A short string of Python 2: text of UTF-8 or Latin-1, with the bytes that it has in the file."""
+
+    content: bytes
+
+    def __new__(cls, content: bytes) -> "Python2":
+        try:
+            text = super().__new__(cls, content.decode())
+        except UnicodeDecodeError:
+            text = super().__new__(cls, content.decode("latin1"))
+        text.content = content
+        return text
+
+
 @dataclass(frozen=True)
 class Function:
     """What a name that the file may call does here."""
@@ -106,10 +120,6 @@ class Machine:
             raise Refused("became shorter while it was read; read it again when nothing writes to it")
         return values
 
-    def take_text(self, count: int) -> None:
-        """A Python 2 string, which is text or the values of an array."""
-        self.push(_python_2(self.take(count)) if count < SHORT else self.take_values(count))
-
     def take_integer(self, count: int) -> None:
         if count > LONGEST_NUMBER:
             raise Refused(f"holds a number of {count} bytes, which no file of weights needs")
@@ -125,6 +135,10 @@ class Machine:
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
+
+    def push_string(self, content: bytes) -> None:
+        """Push a Python 2 string, which is text or the values of an array."""
+        self.push(Python2(content) if len(content) < SHORT else np.frombuffer(bytearray(content), np.uint8))
 
     def pop(self) -> Any:
         return self.stack.pop()
@@ -147,7 +161,7 @@ class Machine:
 
     def put_items(self, target: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
         for key, value in zip(items[::2], items[1::2], strict=True):
-            key = self.text(key) if isinstance(key, np.ndarray) else key
+            key = self.text(key) if isinstance(key, np.ndarray) else str(key) if isinstance(key, Python2) else key
             if not isinstance(key, str | int | float | None):
                 raise Refused(f"holds a dictionary with a {type(key).__name__} as a name; save a state dict alone")
             if key in target:
@@ -165,15 +179,22 @@ class Machine:
             raise TypeError
         self.stack[-1].extend(items)
 
+    def include(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], set) or not all(isinstance(item, str | int | float | None) for item in items):
+            raise TypeError
+        self.stack[-1].update(items)
+
     def text(self, values: np.ndarray[Any, Any]) -> str:
         self.spend(len(values))
-        return _python_2(values.tobytes())
+        return str(Python2(values.tobytes()))
 
     # calls
 
     def name(self, module: str, name: str) -> None:
         if (module, name) not in self.names:
             whole = shown(f"{module}.{name}")
+            if self.persistent is None and module == "torch._utils":
+                raise Refused("holds tensors of torch that `pickle` wrote; write them with `torch.save`")
             if whole.startswith(
                 ("torch._utils._rebuild_", "torch._tensor._rebuild_", "torch.serialization._get_layout")
             ):
@@ -227,6 +248,8 @@ class Contents:
         self.places += 1
         if self.places > MOST_VALUES:
             raise Refused(f"holds more than {MOST_VALUES} values (some share containers); save a state dict alone")
+        if isinstance(value, Python2):
+            return str(value)
         if isinstance(value, str | int | float | None):
             return value
         if isinstance(value, Later):
@@ -256,10 +279,3 @@ class Contents:
                 "values); save `tensor.contiguous()` of each if that is meant"
             )
         return tensor
-
-
-def _python_2(text: bytes) -> str:
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text.decode("latin1")

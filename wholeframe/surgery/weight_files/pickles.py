@@ -9,8 +9,8 @@ from wholeframe.surgery.weight_files.instructions import finish, run
 from wholeframe.surgery.weight_files.machine import Machine
 from wholeframe.surgery.weight_files.refused import Refused
 
-HEAD = re.compile(rb"\x80[\x00-\x05](?!\x8a\x0a)|\(|[]}][q(.]|c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n")
-"""How a pickle begins, except for `torch.save` of old, whose first number has ten bytes."""
+HEAD = re.compile(rb"\x80[\x00-\x05](?!(?:\x95.{8})?\x8a\x0a)|\(|[]}][q(.]|c[A-Za-z_][\w.]*\n[A-Za-z_]\w*\n", re.DOTALL)
+"""How a pickle begins, except for torch's old format, whose first number has ten bytes."""
 
 ADVICE = "load it yourself and write its arrays alone, as tensors, with `torch.save`"
 

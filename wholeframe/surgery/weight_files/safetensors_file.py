@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from wholeframe.messages import quoted, shown
-from wholeframe.surgery.weight_files.mapped import mapped, tensor_in
+from wholeframe.surgery.weight_files.raw_bytes import bytes_of, tensor_in
 from wholeframe.surgery.weight_files.refused import Refused
 
-LARGEST_HEADER = 2**24
-"""Bytes of a header: 100 000 tensors."""
+LARGEST_HEADER = 2**23
+"""Bytes of a header: 50 000 tensors or more."""
 
 DTYPES = {
     "BOOL": torch.bool,
@@ -41,12 +41,12 @@ def is_safetensors(head: bytes) -> bool:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, in the order of their names in the header, as views of the file in memory.
+    """The tensors of a file, in the order of their names in the header, as views of its bytes in memory.
 
     Raises:
         Refused: its header is damaged or contradicts the size of the file.
     """
-    header, values = _parts(mapped(path))
+    header, values = _parts(bytes_of(path))
     return {name: _tensor(name, entry, values) for name, entry in header.items()}
 
 

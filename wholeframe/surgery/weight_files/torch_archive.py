@@ -11,7 +11,7 @@ from typing import Any
 from wholeframe.messages import listed, shown
 from wholeframe.surgery.weight_files.instructions import finish, run
 from wholeframe.surgery.weight_files.machine import Machine
-from wholeframe.surgery.weight_files.mapped import mapped, tensor_in
+from wholeframe.surgery.weight_files.raw_bytes import bytes_of, tensor_in
 from wholeframe.surgery.weight_files.refused import Refused
 from wholeframe.surgery.weight_files.tensors import ADVICE, TORCH, Storage, Storages
 
@@ -30,21 +30,18 @@ class _Bounded(FileIO):
 
 
 def read_torch_archive(path: Path) -> Any:
-    """The content of a file of `torch.save`, whose tensors are views of the file in memory, read when they are used.
+    """The content of a file of `torch.save`, whose tensors are views of its bytes in memory.
 
     Raises:
         Refused: it is truncated, damaged or compressed, is another kind of archive, or holds Python objects.
     """
     size = path.stat().st_size
-    members = _members(path, mapped(path))
-    if any(name.rpartition("/")[2] == "constants.pkl" for name in members):
-        raise Refused(
-            "is a TorchScript program, not a file of weights; save its weights: "
-            "`torch.save(torch.jit.load(path).state_dict(), NEW)`"
-        )
-    pickles = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
-    if len(pickles) != 1:
-        raise Refused(_kind(list(members)))
+    infos = _table(path)
+    names = [info.filename for info in infos]
+    pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
+    if len(pickles) != 1 or any(name.rpartition("/")[2] == "constants.pkl" for name in names):
+        raise Refused(_kind(names))
+    members = _members(infos, bytes_of(path))
     folder = pickles[0].removesuffix("data.pkl")
     if bytes(members.get(f"{folder}byteorder", b"little")) != b"little":
         raise Refused("has numbers in the byte order of another machine; save it again on a little-endian one")
@@ -66,20 +63,25 @@ def _values(storage: Storage, member: memoryview | None) -> memoryview:
     return member
 
 
-def _members(path: Path, whole: memoryview) -> Mapping[str, memoryview]:
-    """The members of an archive by name, each once, whole and where no other is.
-
-    An archive that states more than it has (members within each other, compressed ones, a large directory) would grow
-    without bound in a reader that believes it.
-    """
+def _table(path: Path) -> list[zipfile.ZipInfo]:
+    """The table of contents of an archive, in the order of the file."""
     try:
         with _Bounded(path) as stream, zipfile.ZipFile(stream) as archive:
-            infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+            return sorted(archive.infolist(), key=lambda info: info.header_offset)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
         raise Refused(
             "is a truncated or damaged archive: it has no table of contents; take another copy of it"
         ) from None
+
+
+def _members(infos: list[zipfile.ZipInfo], whole: memoryview) -> Mapping[str, memoryview]:
+    """The members of an archive by name, each once, whole and where no other is.
+
+    An archive that states more than it has (members within each other, compressed ones) would grow without bound in a
+    reader that believes it.
+    """
     members, end = {}, 0
+    summed = any(info.CRC for info in infos)  # torch writes zeros if it is set to compute no checksums
     for info in infos:
         name = shown(info.filename)
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
@@ -93,13 +95,18 @@ def _members(path: Path, whole: memoryview) -> Mapping[str, memoryview]:
             raise Refused(f"is a damaged archive: its '{name}' is not where it should be; take another copy of it")
         end = start + info.file_size
         members[info.filename] = whole[start:end]
-        if zlib.crc32(members[info.filename]) != info.CRC:
+        if summed and zlib.crc32(members[info.filename]) != info.CRC:
             raise Refused(f"is damaged: the checksum of '{name}' differs; take another copy of the file")
     return members
 
 
 def _kind(names: list[str]) -> str:
     """What an archive without weights of torch is."""
+    if any(name.rpartition("/")[2] == "constants.pkl" for name in names):
+        return (
+            "is a TorchScript program, not a file of weights; save its weights: "
+            "`torch.save(torch.jit.load(path).state_dict(), NEW)`"
+        )
     if any(name.endswith(".npy") for name in names):
         return (
             "is an archive of numpy; save its arrays as tensors: "

@@ -1,17 +1,22 @@
 """Files of `torch.save` before torch 1.6: pickles one after the other, then the values of each storage."""
 
+import re
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from wholeframe.surgery.weight_files.instructions import finish, run
 from wholeframe.surgery.weight_files.machine import Machine
+from wholeframe.surgery.weight_files.raw_bytes import tensor_in
 from wholeframe.surgery.weight_files.refused import Refused
 from wholeframe.surgery.weight_files.tensors import ADVICE, TORCH, Storages
 
-HEAD = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
-"""The magic number of torch, as a pickle."""
+HEAD = re.compile(rb"\x80[\x02-\x05](?:\x95.{8})?\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", re.DOTALL)
+"""The magic number of torch, as a pickle of protocol 2 to 5."""
+
+
+def is_torch_stream(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of torch's old format."""
+    return HEAD.match(head) is not None
 
 
 def read_torch_stream(path: Path) -> Any:
@@ -42,7 +47,7 @@ def read_torch_stream(path: Path) -> Any:
             if machine.take_number("<q") != storage.count:
                 raise Refused(f"has another number of values in its storage '{key}' than it states; take another copy")
             values = machine.take_values(storage.count * storage.dtype.itemsize)
-            storage.values = torch.from_numpy(values).view(storage.dtype)
+            storage.values = tensor_in(values.data, storage.dtype)
         if machine.left:
             raise Refused(
                 f"is damaged: it goes on for {machine.left} bytes after its end; take another copy of the file"
