@@ -26,6 +26,8 @@ from wholeframe.convert import (
     timm,
     torchvision,
 )
+from wholeframe.convert.back import Written as Written
+from wholeframe.convert.back import to as to
 from wholeframe.convert.converted import Converted as Converted
 from wholeframe.convert.converted import Report as Report
 from wholeframe.convert.converted import checkpoint as checkpoint
