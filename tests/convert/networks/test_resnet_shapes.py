@@ -78,7 +78,9 @@ def converted(state, options):
     return match_tensors(plan, parts.state(), state, "the file")
 
 
-@pytest.mark.parametrize("make", [cgnl, gsop, mpncov, vgg, alexhex7], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [cgnl, pytest.param(gsop, marks=pytest.mark.slow), mpncov, vgg, alexhex7], ids=lambda make: make.__name__
+)
 def test_damage_is_a_sentence(make):
     with torch.device("meta"):
         state, options = make()
