@@ -11,8 +11,7 @@ from rich.table import Table
 
 from wholeframe.commands.plain import console
 from wholeframe.commands.writable import writable
-from wholeframe.convert import WHOLE, checkpoint
-from wholeframe.convert.back import to
+from wholeframe.convert import WHOLE, checkpoint, to
 from wholeframe.messages import listed, shown
 from wholeframe.store.save import save
 from wholeframe.train.opened import open_model
