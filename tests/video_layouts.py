@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 
-COUNTS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
+COUNTS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 152: (3, 8, 36, 3)}
 TORCH = {"weight": ".weight", "bias": ".bias", "mean": ".running_mean", "var": ".running_var"}
 CAFFE2 = {"weight": "_s", "bias": "_b", "mean": "_rm", "var": "_riv"}
 

@@ -27,6 +27,7 @@ BRANCHES = {
     **{f"branch2.{letter}.": f"conv{n}." for n, letter in enumerate("abc", 1)},
     **{f"branch2.{letter}_bn.": f"bn{n}." for n, letter in enumerate("abc", 1)},
 }
+"""names within a residual block"""
 NAMES = {
     "s1.pathway0_stem.conv.": "conv1.",
     "s1.pathway0_stem.bn.": "bn1.",
