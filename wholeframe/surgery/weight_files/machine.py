@@ -191,7 +191,7 @@ class Machine:
     # calls
 
     def name(self, module: Any, name: Any) -> None:
-        # Text alone: a hash or a message of nested tuples may take for ever.
+        # Text alone: a hash or a message of nested tuples may not end.
         if not isinstance(module, str) or not isinstance(name, str):
             raise TypeError
         if (module, name) not in self.names:
