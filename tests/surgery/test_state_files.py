@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from wholeframe.surgery import state_files
 from wholeframe.surgery.state_files import chosen_state, read_content, state_dicts, without_prefix
 
 STATE = {"a.weight": torch.ones(2, 2), "a.bias": torch.zeros(2)}
@@ -102,6 +103,23 @@ def test_blobs_of_caffe2(tmp_path):
 def test_a_name_with_control_characters(tmp_path):
     with pytest.raises(ValueError, match=r"there is no file '.*a\\x1b'"):
         read_content(tmp_path / "a\x1b")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied"), "a' cannot be read: Permission denied"),
+        (MemoryError(), "a' takes more memory than is free"),
+    ],
+)
+def test_a_machine_that_cannot_read_it(tmp_path, monkeypatch, error, words):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr(state_files, "is_safetensors", fail)
+    (tmp_path / "a").write_bytes(b"a")
+    with pytest.raises(ValueError, match=words):
+        read_content(tmp_path / "a")
 
 
 READ = """
