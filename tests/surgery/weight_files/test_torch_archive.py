@@ -171,6 +171,7 @@ def test_one_storage_in_many_tensors(refused, monkeypatch):
     [
         ({}, "has no values for its storage '0'"),
         ({"data/0": FOUR[:-1]}, "has 15 bytes"),
+        ({"data/0": FOUR + b"0"}, "has 17 bytes"),
         ({"data/0": FOUR, "byteorder": b"big"}, "byte order of another machine"),
         ({"data/0": FOUR, "constants.pkl": b""}, "is a TorchScript program"),
     ],
@@ -238,6 +239,15 @@ def test_false_tables_of_contents(refused):
         assert "is not where it should be" in refused(changed(whole, change))
     for change in (declared, locked):
         assert "is a compressed archive" in refused(changed(whole, change))
+
+
+def test_two_members_of_one_name(refused):
+    whole = archive(tensor(), {"data/0": FOUR, "data/1": FOUR})
+
+    def same_name(file):
+        file.filelist[-1].filename = file.filelist[-2].filename
+
+    assert "its 'a/data/0' is not where it should be" in refused(changed(whole, same_name))
 
 
 def renamed(info, name):
