@@ -1,5 +1,7 @@
 """The way back: what is written is read again bit for bit, or refused with the reason."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -39,6 +41,12 @@ def test_unknown_targets_and_other_things_are_refused(network):
         back.to({}, "mmcv")
 
 
+@pytest.fixture(scope="module")
+def bare():
+    with torch.device("meta"):
+        return wf.create_model("r18_gc", 5)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -51,17 +59,16 @@ def test_unknown_targets_and_other_things_are_refused(network):
         (lambda n: n.layer1.add_module("2", nn.Linear(2, 2)), r"'mmcv' cannot express this network"),
     ],
 )
-def test_what_the_target_cannot_express_is_refused(change, message):
-    with torch.device("meta"):
-        made = wf.create_model("r18_gc", 5)
+def test_what_the_target_cannot_express_is_refused(bare, change, message):
+    made = copy.deepcopy(bare)
     change(made)
     with pytest.raises(ValueError, match=message):
         back.to(made, "mmcv")
 
 
-def test_a_lost_block_is_refused():
+def test_a_lost_block_is_refused(bare):
     with torch.device("meta"):
-        made = wf.create_model("r18_gc", 5)
+        made = copy.deepcopy(bare)
         made.layer4[1].bn2 = nn.BatchNorm2d(512)
     with pytest.raises(ValueError, match=r"the block at 'layer4.1.bn2' no longer runs"):
         back.to(made, "mmcv")

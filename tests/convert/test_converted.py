@@ -94,7 +94,7 @@ def test_wrappers_and_moving_averages(file, network, theirs, prefix):
     other = {name: torch.zeros_like(tensor) for name, tensor in theirs.items()}
     found = convert.checkpoint(file({"state_dict": other, "state_dict_ema": average}), order="upper")
     assert torch.equal(found.network(X), network(X))
-    assert found.read == "its 'state_dict_ema', not 'state_dict'"
+    assert found.read == f"its 'state_dict_ema', not 'state_dict', without the prefix '{prefix}'"
 
 
 def test_steps_of_batch_norms_may_be_absent(file, network, theirs):

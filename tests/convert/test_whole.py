@@ -23,7 +23,16 @@ def test_names_decide():
     ("keys", "given", "message"),
     [
         (["conv1.weight", "x.nl.g.a", "theta"], None, r"fit 2 sources: 'second', 'third'; give source='second' or an"),
-        (["fc"], None, r"'f', with the names 'fc', is of none of the sources \(first: no name like '\^conv1"),
+        (
+            ["fc"],
+            None,
+            r"'f', with the names 'fc', is of none of the sources \(no name decides for first, second, third\)",
+        ),
+        (
+            ["conv1.weight", "b.nl.x"],
+            None,
+            r"none of the sources \(first: it has 'b.nl.x'; second: no name like '.*nl.*g",
+        ),
         (["conv1.weight", "x.nl.y"], "first", r"is not of this source \(first: it has 'x.nl.y'\)"),
         (["fc"], "frist", r"there is no source 'frist'; the nearest are first"),
     ],

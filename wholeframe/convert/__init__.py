@@ -27,6 +27,7 @@ from wholeframe.convert import (
     timm_modules,
     torchvision,
 )
+from wholeframe.convert.back import Written as Written
 from wholeframe.convert.back import to as to
 from wholeframe.convert.converted import Converted as Converted
 from wholeframe.convert.converted import Report as Report

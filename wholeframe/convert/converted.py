@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wholeframe.convert.matched import match_tensors
 from wholeframe.convert.parts import Parts
+from wholeframe.convert.peeled import peeled
 from wholeframe.convert.rename import call
 from wholeframe.convert.sources import WHOLE
 from wholeframe.convert.whole import source_of
 from wholeframe.messages import counted, in_quotes, listed
-from wholeframe.surgery.state_files import NAMES, chosen_state, is_state, read_content, without_prefix
+from wholeframe.surgery.state_files import read_content
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Converted:
         input: shape of one sample that the network was trained with, if the source says it.
         mean, std: of the normalisation of the input, if the source has one.
         stated: the options that were read from the file.
-        read: which of several state dicts of the file was converted; "" if it has one alone.
+        read: which state dict of the file was converted, and the prefix of its names; "" for the file as it is.
     """
 
     network: nn.Module | None
@@ -118,27 +119,25 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
     path = Path(path)
     what = f"'{path}'"
     content = read_content(path)
-    read, whole = chosen_state(content, what)
-    _, state = without_prefix(whole)
-    name = source_of(state, what, WHOLE, source)
+    inner = peeled(content, what, WHOLE)
+    name = source_of(inner.state, what, WHOLE, source)
     chosen = WHOLE[name]
-    shapes = {key: tensor.shape for key, tensor in state.items()}
+    shapes = {key: tensor.shape for key, tensor in inner.state.items()}
     with _read_as(what, name):
-        stated = chosen.stated(_apart(content)) if chosen.stated else {}
+        stated = chosen.stated(inner.apart) if chosen.stated else {}
         made = partial(call, f"the source {name!r}", partial(chosen.plan, shapes), {**stated, **options})
         with torch.device("meta"):  # The file has all values, so none is drawn.
             plan = made()
             parts = Parts.of(plan)
-    matched = match_tensors(plan, parts.state(), state, what)
+    matched = match_tensors(plan, parts.state(), inner.state, what)
     if matched.new or parts.hidden():
         plan = made()
         parts = Parts.of(plan)
     parts.load(matched.tensors)
-    others = {key: "not a tensor" for key, value in whole.items() if not isinstance(value, Tensor)}
     return Converted(
         parts.network,
         parts.blocks,
-        Report(matched.loaded, matched.new, {**matched.left, **others}, plan.conventions),
+        Report(matched.loaded, matched.new, {**matched.left, **inner.left}, plan.conventions),
         name,
         chosen.repository,
         chosen.licence,
@@ -146,7 +145,7 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
         mean=plan.mean,
         std=plan.std,
         stated={key: value for key, value in stated.items() if key not in options},
-        read=read,
+        read=inner.read,
     )
 
 
@@ -157,10 +156,3 @@ def _read_as(what: str, source: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{what}, read as {source!r}: {error}") from error
-
-
-def _apart(content: Any) -> dict[str, object]:
-    """What a file has apart from its weights."""
-    if not isinstance(content, Mapping) or is_state(content):
-        return {}
-    return {str(key): value for key, value in content.items() if key not in NAMES}

@@ -37,11 +37,20 @@ class WholeSource:
         found = [first_match(pattern, keys) for pattern in self.excluded]
         return next((f"it has '{key}'" for key in found if key is not None), None)
 
+    def near(self, keys: Collection[str]) -> bool:
+        """Whether one of the decisive names is there."""
+        return any(first_match(pattern, keys) for pattern in self.decisive)
+
 
 def first_match(pattern: str, keys: Collection[str]) -> str | None:
     """The first of the names in which the pattern is found."""
     compiled = re.compile(pattern)
     return next((key for key in keys if compiled.search(key)), None)
+
+
+def fitting(keys: Collection[str], sources: Mapping[str, WholeSource]) -> list[str]:
+    """The sources that have files with these names."""
+    return [name for name, source in sources.items() if source.against(keys) is None]
 
 
 def source_of(keys: Collection[str], what: str, sources: Mapping[str, WholeSource], given: str | None) -> str:
@@ -59,16 +68,18 @@ def source_of(keys: Collection[str], what: str, sources: Mapping[str, WholeSourc
     if given is not None and given not in sources:
         raise ValueError(f"there is no source {given!r}; {nearest(given, sources)}")
     considered = sources if given is None else {given: sources[given]}
-    against = {name: source.against(keys) for name, source in considered.items()}
-    fitting = [name for name, reason in against.items() if reason is None]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        decided = {key for name in fitting for p in sources[name].decisive if (key := first_match(p, keys))}
+    found = fitting(keys, considered)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        decided = {key for name in found for p in sources[name].decisive if (key := first_match(p, keys))}
         raise ValueError(
-            f"the names of {what} ({listed(in_quotes(sorted(decided)))}) fit {len(fitting)} sources: "
-            f"{quoted(fitting)}; give source={fitting[0]!r} or another of them"
+            f"the names of {what} ({listed(in_quotes(sorted(decided)))}) fit {len(found)} sources: "
+            f"{quoted(found)}; give source={found[0]!r} or another of them"
         )
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in against.items())
+    near = {name: source for name, source in considered.items() if given or source.near(keys)}
+    reasons = "; ".join(f"{name}: {source.against(keys)}" for name, source in near.items())
+    others = f"no name decides for {listed([name for name in considered if name not in near], most=len(considered))}"
     fits = "is not of this source" if given else "is of none of the sources"
-    raise ValueError(f"{what}, with the names {listed(in_quotes(keys), most=3)}, {fits} ({reasons})")
+    because = "; ".join(filter(None, [reasons, "" if len(near) == len(considered) else others]))
+    raise ValueError(f"{what}, with the names {listed(in_quotes(keys), most=3)}, {fits} ({because})")

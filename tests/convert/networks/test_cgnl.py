@@ -41,7 +41,10 @@ BLOCKS = {
 }
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+SLOW = ("dot, one group", "dot, scaled", "series of order 1")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in BLOCKS])
 def test_a_classifier_gives_the_same(name, tmp_path):
     make, options = BLOCKS[name]
     theirs = network(make())
@@ -60,6 +63,7 @@ def test_a_classifier_gives_the_same(name, tmp_path):
     assert (converted.network(x) - expected).abs().max() > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "stage", "site"), [(0, "layer3", "layer2.0"), (2, "layer3", "layer3.1"), (0, "layer1", "maxpool")]
 )
@@ -116,6 +120,7 @@ def test_a_detector_gives_the_features_of_its_backbone(tmp_path):
     assert (other - theirs(x)).abs().max() > 1e-6
 
 
+@pytest.mark.slow
 def test_a_detector_without_the_last_stage_ends_before_it(tmp_path):
     theirs = network(CGNLBlock(1024, 16, 8))
     kept = ("conv1", "bn1", "layer1", "layer2", "layer3")

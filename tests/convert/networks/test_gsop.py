@@ -109,7 +109,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("attention", CASES)
+@pytest.mark.parametrize("attention", [pytest.param(a, marks=[pytest.mark.slow] * (a not in "1+")) for a in CASES])
 def test_gsop_net_1_gives_the_same(attention, tmp_path):
     torch.manual_seed(0)
     options, kind = CASES[attention]
@@ -137,7 +137,7 @@ def test_the_fusion_is_asked_for(tmp_path):
     assert "assumed: fusion at layer2.1: max" in str(convert.checkpoint(path, fusion="max").report)
 
 
-@pytest.mark.parametrize("triangle", ["lower", "upper"])
+@pytest.mark.parametrize("triangle", ["lower", pytest.param("upper", marks=pytest.mark.slow)])
 def test_gsop_net_2_gives_the_same(triangle, tmp_path):
     torch.manual_seed(0)
     theirs = network("1", (1, 2))

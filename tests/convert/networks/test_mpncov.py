@@ -54,7 +54,7 @@ def same(converted: convert.Converted, theirs: nn.Module) -> bool:
     return torch.allclose(converted.network(x), theirs(x), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [pytest.param(f, marks=[pytest.mark.slow] * (f != "DataParallel")) for f in FORMS])
 def test_each_form_gives_the_same(form, tmp_path):
     torch.manual_seed(0)
     theirs = second_order()
@@ -96,6 +96,7 @@ def test_the_order_must_be_given(tmp_path):
         convert.checkpoint(path, triangle="up")
 
 
+@pytest.mark.slow
 def test_a_stride_of_two_in_the_last_stage(tmp_path):
     """`resnet50` with this representation has the names of `mpncovresnet50`."""
     torch.manual_seed(0)

@@ -42,7 +42,7 @@ def round_trip(ours, folder, source):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         pytest.param({"convention": "slowfast", "scale": None, "pool": 1}, marks=pytest.mark.slow),
         pytest.param({"convention": "nopool", "kind": "dot", "scale": None}, marks=pytest.mark.slow),
         pytest.param({"kind": "gaussian", "scale": None}, marks=pytest.mark.slow),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wholeframe.blocks import CGNL
 from wholeframe.convert import cgnl
-from wholeframe.convert.networks.resnet_shapes import STAGES, Shapes, displaced, renumbered, resnet_origin
+from wholeframe.convert.networks.resnet_shapes import STAGES, Shapes, axes, displaced, renumbered, resnet_origin
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
@@ -79,7 +79,7 @@ def _part(key: str, parts: dict[str, str]) -> str | None:
 
 
 def _block(shapes: Shapes, theirs: str, kernel: Kernel | None, order: int | None, use_scale: bool | None) -> nn.Module:
-    planes, inplanes = shapes[f"{theirs}.t.weight"][:2]
+    planes, inplanes = axes(shapes, f"{theirs}.t.weight", 2)
     given: dict[str, Any] = {"inplanes": inplanes, "planes": planes}
     if f"{theirs}.gn.weight" not in shapes:
         return cgnl.non_local(**given, use_scale=True if use_scale is None else use_scale)
@@ -89,7 +89,7 @@ def _block(shapes: Shapes, theirs: str, kernel: Kernel | None, order: int | None
             "kernel='dot' for cgnl, or kernel='taylor' with order=3 for the released cgnlx"
         )
     one_of("kernel", kernel, ("dot", "taylor"))
-    given |= {"groups": planes // shapes[f"{theirs}.z.weight"][1], "use_scale": bool(use_scale)}
+    given |= {"groups": max(planes // axes(shapes, f"{theirs}.z.weight", 2)[1], 1), "use_scale": bool(use_scale)}
     if kernel == "dot":
         if order is not None:
             raise ValueError(f"order={order} does not apply to kernel='dot', which has no series; leave it out")

@@ -8,12 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-import torch
 from torch import nn
 
 from wholeframe.convert import alexhex7 as alexhex7_block
 from wholeframe.convert import tea1528 as tea1528_block
-from wholeframe.convert.networks.resnet_shapes import Shapes, displaced
+from wholeframe.convert.networks.resnet_shapes import Shapes, axes, displaced
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
@@ -38,8 +37,7 @@ def alexhex7(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
     built = {
         prefix: alexhex7_block.non_local(
             tea1528_block.MODES[kind],
-            shapes.get(f"{prefix}g.weight", shapes.get(f"{prefix}g.0.weight", torch.Size()))[1],
-            shapes.get(f"{prefix}g.weight", shapes.get(f"{prefix}g.0.weight", torch.Size()))[0],
+            *reversed(axes(shapes, _g(shapes, prefix), 2)),
             sub_sample=f"{prefix}g.0.weight" in shapes,
             bn_layer=f"{prefix}W.1.weight" in shapes,
         )
@@ -48,9 +46,9 @@ def alexhex7(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
     sites = {f"nl_{number}.": f"conv_{number}.3" for number in (1, 2, 3)}
     digits = {"conv_1.0.weight", "conv_2.0.weight", "conv_3.0.weight", "fc.0.weight", "fc.3.weight"} <= shapes.keys()
     if digits and sites.keys() >= built.keys():
-        widths = [shapes[f"conv_{number}.0.weight"][0] for number in (1, 2, 3)]
-        hidden, classes = shapes["fc.0.weight"][0], shapes["fc.3.weight"][0]
-        channels = shapes["conv_1.0.weight"][1]
+        widths = [axes(shapes, f"conv_{number}.0.weight", 1)[0] for number in (1, 2, 3)]
+        hidden, classes = (axes(shapes, f"fc.{number}.weight", 1)[0] for number in (0, 3))
+        channels = axes(shapes, "conv_1.0.weight", 2)[1]
         arguments = {"num_classes": classes, "widths": widths, "channels": channels, "hidden": hidden}
         origin = Origin("wholeframe", "DigitNet", arguments)
         return _whole(origin, {prefix: sites[prefix] for prefix in built}, built, alexhex7_block.NAMES, {"": ""})
@@ -71,8 +69,7 @@ def tea1528(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
     kinds = {prefix: _kind(shapes, prefix, "W_f.0.weight", mode) for prefix in prefixes}
     built = {
         prefix: tea1528_block.non_local(
-            shapes[f"{prefix}g.weight"][1],
-            shapes[f"{prefix}g.weight"][0],
+            *reversed(axes(shapes, f"{prefix}g.weight", 2)),
             kind,
             bn_layer=f"{prefix}W_z.1.weight" in shapes,
         )
@@ -84,7 +81,8 @@ def tea1528(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
     if small and plain and all(re.fullmatch(r"layer[123]\.\d+\.", prefix) for prefix in built):
         sites, others = displaced(shapes, stages, "g.weight", "bn1")
         layers = [sum(ours.startswith(f"{stage}.") for ours in others.values()) for stage in stages]
-        arguments = {"layers": layers, "num_classes": shapes["linear.weight"][0], "width": shapes["conv1.weight"][0]}
+        arguments = {"layers": layers, "num_classes": axes(shapes, "linear.weight", 1)[0]}
+        arguments["width"] = axes(shapes, "conv1.weight", 1)[0]
         names = {f"{theirs}.": f"{ours}." for theirs, ours in others.items()} | {"": ""}
         places = {f"{theirs}.": site for theirs, site in sites.items()}
         return _whole(Origin("wholeframe", "SmallResNet", arguments), places, built, tea1528_block.NAMES, names)
@@ -100,6 +98,11 @@ def _prefixes(shapes: Shapes, last: str) -> list[str]:
     if not found:
         raise ValueError("the file has no block of this source: no layer g and a last layer; give another source=")
     return list(found)
+
+
+def _g(shapes: Shapes, prefix: str) -> str:
+    """The name of the layer g, which is the first of two where it is pooled."""
+    return f"{prefix}g.0.weight" if f"{prefix}g.0.weight" in shapes else f"{prefix}g.weight"
 
 
 def _kind(shapes: Shapes, prefix: str, concatenation: str, mode: Mode | None) -> str:

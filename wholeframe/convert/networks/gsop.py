@@ -12,7 +12,7 @@ from torch import nn
 
 from wholeframe.blocks import GSoP, GSoPChannel, GSoPPosition
 from wholeframe.convert import gsop
-from wholeframe.convert.networks.resnet_shapes import Shapes, resnet_origin
+from wholeframe.convert.networks.resnet_shapes import Shapes, axes, resnet_origin
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
@@ -55,7 +55,7 @@ def plan(
     conventions |= {f"fusion at {residual}": said for residual, a in gates.items() if (said := SAID.get(a))}
     pool = None
     if "layer_reduce.weight" in shapes:
-        pool = {"inner": shapes["layer_reduce.weight"][0], "steps": steps, "triangle": triangle}
+        pool = {"inner": axes(shapes, "layer_reduce.weight", 1)[0], "steps": steps, "triangle": triangle}
         conventions |= {"steps of the square root": str(steps), "triangle": triangle}
     return Plan(
         origin=resnet_origin(backbone, last_stride=1, pool=pool),
@@ -85,10 +85,10 @@ def _attention(shapes: Shapes, residual: str, fusion: str | None) -> str:
 def _block(shapes: Shapes, residual: str, attention: str) -> GSoPChannel | GSoPPosition | GSoP:
     """The gates by the reference's constructor, with the sizes of the tensors."""
     reduce = "conv_for_DR_spatial" if attention == "2" else "conv_for_DR"
-    inner, channels = shapes[f"{residual}.{reduce}.weight"][:2]
+    inner, channels = axes(shapes, f"{residual}.{reduce}.weight", 2)
     arguments: dict[str, int | None] = {}
     if attention != "1":
-        positions = shapes[f"{residual}.row_bn_for_spatial.weight"][0]
+        positions = axes(shapes, f"{residual}.row_bn_for_spatial.weight", 1)[0]
         side = math.isqrt(positions)
         if side * side != positions:
             raise ValueError(
@@ -97,8 +97,8 @@ def _block(shapes: Shapes, residual: str, attention: str) -> GSoPChannel | GSoPP
             )
         arguments |= {"sp_h": side, "sp_w": side}
     if attention == "&":
-        _, per_group, kernel = shapes[f"{residual}.dilate_conv_for_concat1.weight"][:3]
-        arguments |= {"groups": channels // per_group, "conv_kernel_size": kernel}
+        _, per_group, kernel = axes(shapes, f"{residual}.dilate_conv_for_concat1.weight", 3)
+        arguments |= {"groups": max(channels // per_group, 1), "conv_kernel_size": kernel}
     with torch.device("meta"):
         bottleneck = gsop.bottleneck(attention, channels, channels // 4, att_dim=inner, **arguments)
     assert isinstance(bottleneck.bn3, nn.Sequential)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from wholeframe.convert.networks.resnet_shapes import Shapes, resnet_origin
+from wholeframe.convert.networks.resnet_shapes import Shapes, axes, resnet_origin
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import listed, one_of
@@ -53,7 +53,7 @@ def plan(
     reductions = _reductions(shapes, features)
     given = {"steps": steps, "triangle": "upper"}
     conventions = {"steps of the square root": str(steps), "triangle": f"{triangle}, here upper"}
-    pool = {"inner": shapes[f"{reductions[0]}weight"][0] if reductions else None, **given}
+    pool = {"inner": axes(shapes, f"{reductions[0]}weight", 1)[0] if reductions else None, **given}
     if f"{features}0.weight" in shapes and f"{features}4.0.conv1.weight" not in shapes:
         return _vgg(shapes, features, reductions, pool, triangle, conventions)
     _refuse_average(shapes, reductions)
@@ -105,13 +105,12 @@ def _reductions(shapes: Shapes, features: str) -> list[str]:
 
 def _refuse_average(shapes: Shapes, reductions: list[str]) -> None:
     """Raise ValueError for a classifier that does not take the triangle of a covariance."""
-    classifier = shapes.get("classifier.weight", shapes.get("fc.weight"))
-    if classifier is None or reductions:
-        return
-    side = math.isqrt(2 * classifier[1])
-    if side * (side + 1) // 2 != classifier[1]:
+    name = "fc.weight" if "fc.weight" in shapes else "classifier.weight"
+    width = axes(shapes, name, 2)[1]
+    side = math.isqrt(2 * width)
+    if not reductions and side * (side + 1) // 2 != width:
         raise ValueError(
-            f"the classifier of the file takes {classifier[1]} values, which are not the triangle of a covariance, so "
+            f"the classifier of the file takes {width} values, which are not the triangle of a covariance, so "
             "its pooling is not iSQRT-COV; load an average-pooled network with torchvision"
         )
 
@@ -134,9 +133,9 @@ def _vgg(
     conventions: dict[str, str],
 ) -> Plan:
     layers, batch_norm = _layers(shapes, features)
-    single = "classifier.weight" in shapes
-    places = [""] if single else sorted({match[1] for k in shapes if (match := re.match(r"classifier\.(\d+\.)", k))})
-    widths = [shapes[f"classifier.{place}weight"][0] for place in places]
+    numbers = sorted({int(match[1]) for key in shapes if (match := re.match(r"classifier\.(\d+)\.", key))})
+    places = [f"{number}." for number in numbers] or [""]
+    widths = [axes(shapes, f"classifier.{place}weight", 1)[0] for place in places]
     arguments = {"layers": layers, "num_classes": widths[-1], "batch_norm": batch_norm, "hidden": widths[:-1]}
     names = {**_reduced(reductions, "representation."), features: "features.", "classifier.": "classifier."}
     first = f"classifier.{places[0]}weight"

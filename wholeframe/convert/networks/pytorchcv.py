@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from wholeframe.convert.networks.resnet_shapes import Shapes, resnet_origin
+from wholeframe.convert.networks.resnet_shapes import Shapes, axes, resnet_origin
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
@@ -50,7 +50,11 @@ def plan(shapes: Shapes, *, stride: Stride | None = None, steps: int = 5) -> Pla
             "isqrtcovresnet50 and isqrtcovresnet101, or stride='3x3' for those whose names end in b"
         )
     backbone = {_renamed(key, names): shape for key, shape in shapes.items()}
-    pool: dict[str, Any] = {"inner": shapes["features.final_block.conv.weight"][0], "steps": steps, "triangle": "upper"}
+    pool: dict[str, Any] = {
+        "inner": axes(shapes, "features.final_block.conv.weight", 1)[0],
+        "steps": steps,
+        "triangle": "upper",
+    }
     return Plan(
         origin=resnet_origin(backbone, stride=stride or "3x3", last_stride=1, pool=pool),
         blocks={},

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from wholeframe.messages import listed, quoted
+from wholeframe.messages import listed, quoted, shown
 from wholeframe.models.origin import Origin
 from wholeframe.models.resnet_sites import Stride
 
@@ -25,6 +25,26 @@ TORCHVISION = {
     ("bottleneck", (3, 4, 23, 3), 1, 128): "wide_resnet101_2",
 }
 """residual blocks, their numbers, groups and width -> torchvision's name"""
+
+
+def axes(shapes: Shapes, key: str, count: int) -> list[int]:
+    """The first sizes of a tensor.
+
+    Raises:
+        ValueError: for a tensor that the file lacks, and for one with fewer axes or without values.
+    """
+    if key not in shapes:
+        raise ValueError(
+            f"the file lacks {shown(key)!r}, which a network with its other tensors has; it is a part of a file, or of "
+            "another network"
+        )
+    shape = shapes[key]
+    if len(shape) < count or 0 in shape:
+        raise ValueError(
+            f"the shape of {shown(key)!r} is {tuple(shape)}, and such a network has at least "
+            f"{count} axes there, none of length 0; the file is of another network"
+        )
+    return [int(size) for size in shape[:count]]
 
 
 def resnet_origin(
@@ -53,10 +73,10 @@ def resnet_origin(
         )
     layers = [len(residuals(shapes, stage)) for stage in STAGES]
     residual = "bottleneck" if "layer1.0.conv3.weight" in shapes else "basic"
-    inner = shapes["layer1.0.conv2.weight"]
-    groups = inner[0] // inner[1]
-    width = inner[0] // groups
-    classes = shapes["fc.weight"][0] if "fc.weight" in shapes else 1000
+    inner, each = axes(shapes, "layer1.0.conv2.weight", 2)
+    groups = max(inner // each, 1)
+    width = inner // groups
+    classes = axes(shapes, "fc.weight", 1)[0] if "fc.weight" in shapes else 1000
     name = TORCHVISION.get((residual, tuple(layers), groups, width))
     if name is not None and (stride, last_stride, pool) == ("3x3", 2, None):
         return Origin("torchvision", name, {"num_classes": classes}, replaced)
