@@ -58,7 +58,10 @@ INSTALLED = {
             {"add_maxpool": True, "act_layer": nn.SiLU},
         ],
     ),
-    "timm.EcaModule": (timm.layers.EcaModule, [{}, {"gate_layer": "hard_sigmoid"}]),
+    "timm.EcaModule": (
+        timm.layers.EcaModule,
+        [{}, {"gate_layer": "hard_sigmoid"}, {"kernel_size": 7}, {"gamma": 0.5, "beta": 2}, {"rd_channels": 3}],
+    ),
     "timm.GatherExcite": (
         timm.layers.GatherExcite,
         [
@@ -66,6 +69,7 @@ INSTALLED = {
             {"use_mlp": False, "add_maxpool": True},
             {"use_mlp": False, "extent": 2, "gate_layer": "hard_sigmoid"},
             {"use_mlp": False, "extent": 4, "add_maxpool": True},
+            {"use_mlp": False, "feat_size": (5, 4), "norm_layer": nn.GroupNorm, "rd_ratio": 0.5},
         ],
     ),
     "timm.CbamModule": (
@@ -84,7 +88,7 @@ INSTALLED = {
             {"block_size": 2, "drop_rate": 0.0, "rd_channels": 9, "groups": 3},
         ],
     ),
-    "timm.EffectiveSEModule": (timm.layers.EffectiveSEModule, [{}, {"gate_layer": "sigmoid"}]),
+    "timm.EffectiveSEModule": (timm.layers.EffectiveSEModule, [{}, {"gate_layer": "sigmoid"}, {"add_maxpool": True}]),
     "torchvision.SqueezeExcitation": (
         torchvision.ops.SqueezeExcitation,
         [
@@ -231,17 +235,26 @@ MINIMAL = {
     "slowfast.": {"dim": 8, "dim_inner": 4},
     "pytorchvideo.": {"dim_in": 8, "dim_inner": 4},
     "alexhex7.": {"in_channels": 8},
+    "tea1528.": {"in_channels": 8},
+    "mmpretrain.": {"channels": 8},
     "timm.NonLocalAttn": {"in_channels": 8},
-    "timm.GatherExcite": {"channels": 8, "use_mlp": False},
     "timm.": {"channels": 8},
     "torchvision.": {"input_channels": 8, "squeeze_channels": 2},
     "senet.": {"channel": 8, "reduction": 4},
     "cgnl.SpatialNL": {"inplanes": 8, "planes": 4},
     "cgnl.": {"inplanes": 8, "planes": 4, "groups": 2},
 }
-IDENTITIES_AT_INIT = ("mmcv.", "gcnet.", "alexhex7.", "timm.NonLocalAttn", "cgnl.")
+IDENTITIES_AT_INIT = ("mmcv.", "gcnet.", "alexhex7.", "tea1528.", "timm.NonLocalAttn", "cgnl.")
 # Whole residual blocks and heads, and a block for images only, are tested elsewhere.
-ELSEWHERE = ("gsop.", "mpncov.", "gcnet.Bottleneck", "slowfast.ResStage", "timm.BatNonLocalAttn")
+ELSEWHERE = (
+    "gsop.",
+    "mpncov.",
+    "gcnet.Bottleneck",
+    "senet.SEB",
+    "slowfast.ResStage",
+    "timm.BatNonLocalAttn",
+    "timm.Bottle",
+)
 
 
 @pytest.mark.parametrize("reference", [name for name in SOURCES if not name.startswith(ELSEWHERE)])
@@ -340,13 +353,56 @@ def test_scale_and_pool_are_the_references():
             {"channels": 8, "use_mlp": True},
             "use_mlp=True has no counterpart here, as it is not in the paper",
         ),
-        ("timm.EcaModule", {"channels": 8, "gamma": 3}, "gamma=3, beta=1 has no counterpart here; give the paper's 2"),
-        ("timm.GatherExcite", {"channels": 8}, "use_mlp=True has no counterpart here; give extra_params=False, use_ml"),
+        (
+            "timm.EcaModule",
+            {"kernel_size": 5},
+            "takes maps of any width, and a block here takes maps of one; add their",
+        ),
+        (
+            "timm.EcaModule",
+            {"channels": 8, "map_channels": 9},
+            "channels=8 and map_channels=9 differ; leave map_channe",
+        ),
+        ("timm.GatherExcite", {"channels": 8, "extra_params": True}, "extra_params=True has no counterpart here; give"),
+        ("timm.GatherExcite", {"channels": 8, "extent": 2}, "use_mlp=True with extent=2 has no counterpart here; give"),
         ("timm.BatNonLocalAttn", {"in_channels": 8, "act_layer": nn.SiLU}, "act_layer='SiLU' has no counterpart here"),
         ("timm.BatNonLocalAttn", {"in_channels": 8, "norm_layer": nn.GroupNorm}, "norm_layer='GroupNorm' has no coun"),
+        (
+            "mmpretrain.SELayer",
+            {"channels": 8, "return_weight": True},
+            "return_weight=True has no counterpart here; leav",
+        ),
+        ("mmpretrain.SELayer", {"channels": 8, "conv_cfg": {"type": "DCN"}}, "conv_cfg=.* has no counterpart here"),
+        ("mmpretrain.SELayer", {"channels": 8, "act_cfg": [{"type": "GELU"}] * 2}, "act_cfg='GELU' has no counterpart"),
+        ("mmpretrain.SELayer", {"channels": 8, "act_cfg": [{"type": "ReLU"}]}, "must have two entries, of the activat"),
         ("slowfast.ResStage", {"dim_in": [4]}, "slowfast.ResStage needs 'dim_out', which was not given"),
         ("gcnet.Bottleneck", {"inplanes": 8, "planes": 2, "gcb": {}}, "gcb needs 'ratio', which was not given"),
-        ("timm.EffectiveSEModule", {"channels": 8, "add_maxpool": True}, "add_maxpool=True has no counterpart here"),
+        (
+            "gcnet.Bottleneck",
+            {"inplanes": 8, "planes": 2, "dcn": {"type": "DCN"}},
+            "dcn=.* has no counterpart here; leav",
+        ),
+        ("gcnet.Bottleneck", {"inplanes": 8, "planes": 2, "gen_attention": {}}, "gen_attention=.* has no counterpart"),
+        (
+            "gcnet.Bottleneck",
+            {"inplanes": 8, "planes": 2, "conv_cfg": {"type": "DCN"}},
+            "conv_cfg=.*leave it out for a",
+        ),
+        (
+            "gcnet.Bottleneck",
+            {"inplanes": 8, "planes": 2, "norm_cfg": {"type": "GN"}},
+            "norm_cfg type='GN' has no coun",
+        ),
+        (
+            "mmcv.NonLocal2d",
+            {"in_channels": 8, "norm_cfg": {"type": "BN", "affine": False}},
+            "affine=False, track_running_stats=True has no counterpart here; the norm of a block has both",
+        ),
+        (
+            "gsop.Bottleneck1",
+            {"inplanes": 8, "planes": 2, "attention": "2"},
+            "attention='2' is of 'gsop.Bottleneck2', and 'gsop.B",
+        ),
         ("timm.SEModule", {"channels": 8, "norm_layer": partial(nn.BatchNorm2d, eps=0.1)}, "norm_layer=.*no counter"),
         ("timm.SEModule", {"channels": 8, "gate_layer": "tanh"}, "gate_layer='tanh' has no counterpart here"),
         (
@@ -369,3 +425,14 @@ def test_scale_and_pool_are_the_references():
 def test_refusals(reference, constructor, message):
     with pytest.raises(ValueError, match=message):
         convert.block(reference, constructor)
+
+
+@pytest.mark.parametrize("gate", [{"type": "HSigmoid"}, {"type": "HSigmoid", "bias": 3.0, "divisor": 6.0}])
+def test_the_gate_of_mobilenet_v3_in_mmpretrain_is_the_hard_sigmoid(gate):
+    arguments = {"channels": 16, "ratio": 4, "act_cfg": [{"type": "ReLU"}, gate]}
+    block = convert.block("mmpretrain.SELayer", arguments)
+    assert (block.gate, block.multiply.hidden) == ("hard_sigmoid", 8)
+    with pytest.raises(ValueError, match="act_cfg='HSigmoid' has no counterpart here"):
+        convert.block(
+            "mmpretrain.SELayer", {**arguments, "act_cfg": [{"type": "ReLU"}, {"type": "HSigmoid", "bias": 1}]}
+        )

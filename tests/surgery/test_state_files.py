@@ -1,6 +1,9 @@
 """Files of weights: what they hold, in one sentence if it is not weights."""
 
 import argparse
+import pickle
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -8,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from wholeframe.surgery import state_files
 from wholeframe.surgery.state_files import chosen_state, read_content, state_dicts, without_prefix
 
 STATE = {"a.weight": torch.ones(2, 2), "a.bias": torch.zeros(2)}
@@ -79,3 +83,71 @@ def test_prefixes():
     assert without_prefix(wrapped)[0] == "module.model."
     assert without_prefix(wrapped, {"model.a.weight", "model.a.bias"})[0] == "module."
     assert without_prefix({**wrapped, "x": torch.ones(1)})[0] == "", "not in front of all keys"
+
+
+def test_blobs_of_caffe2(tmp_path):
+    """As `{"blobs": ...}`, as the blobs alone, and as `{"model": ...}` of Detectron2."""
+    arrays = {name: tensor.numpy() for name, tensor in STATE.items()}
+    for wrapped, said in [
+        ({"blobs": arrays, "cfg": "A: 1"}, "its 'blobs'"),
+        ({"blobs": arrays, "other": arrays}, "its 'blobs', not 'other'"),
+        ({**arrays, "name": "r50"}, ""),
+        ({"model": arrays, "__author__": "a"}, "its 'model'"),
+    ]:
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps(wrapped, 2))
+        how, state = chosen_state(read_content(tmp_path / "a.pkl"), "'a'")
+        assert how == said
+        assert all(torch.equal(state[name], tensor) for name, tensor in STATE.items())
+
+
+def test_a_name_with_control_characters(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no file '.*a\\x1b'"):
+        read_content(tmp_path / "a\x1b")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied"), "a' cannot be read: Permission denied"),
+        (MemoryError(), "a' takes more memory than is free"),
+    ],
+)
+def test_a_machine_that_cannot_read_it(tmp_path, monkeypatch, error, words):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr(state_files, "is_safetensors", fail)
+    (tmp_path / "a").write_bytes(b"a")
+    with pytest.raises(ValueError, match=words):
+        read_content(tmp_path / "a")
+
+
+READ = """
+import re, sys
+from pathlib import Path
+import torch
+from wholeframe.surgery.state_files import chosen_state, read_content
+
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+
+before = peak()
+_, state = chosen_state(read_content(Path(sys.argv[1])), "it")
+assert sum(float(tensor.sum()) for tensor in state.values()) == 2**24
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["archive", "stream", "safetensors", "pickle"])
+def test_a_file_is_in_memory_once(tmp_path, kind):
+    state = {f"layer{i}.weight": torch.ones(2**10, 2**10) for i in range(16)}
+    if kind == "safetensors":
+        save_file(state, tmp_path / "a")
+    elif kind == "pickle":
+        arrays = {name: tensor.numpy() for name, tensor in state.items()}
+        (tmp_path / "a").write_bytes(pickle.dumps({"blobs": arrays}, 4))
+    else:
+        torch.save(state, tmp_path / "a", _use_new_zipfile_serialization=kind == "archive")
+    done = subprocess.run([sys.executable, "-c", READ, tmp_path / "a"], capture_output=True, text=True, check=True)
+    assert 2**26 <= int(done.stdout) <= 1.25 * 2**26

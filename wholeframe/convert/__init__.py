@@ -1,5 +1,6 @@
-"""Blocks of other repositories converted to blocks of this package.
+"""Blocks and whole files of other repositories converted to blocks and networks of this package.
 
+    converted = wf.convert.checkpoint("I3D_NLN_8x8_R50.pyth")
     block = wf.convert.block("slowfast.Nonlocal", {"dim": 8, "dim_inner": 4, "pool_size": [1, 2, 2]}, state)
 
 One file for each repository translates its constructor arguments and lists its tensor names; `rename` applies them.
@@ -16,15 +17,25 @@ from wholeframe.convert import (
     gcnet,
     gsop,
     mmcv,
+    mmpretrain,
     mpncov,
     pytorchvideo,
     senet,
     slowfast,
+    tea1528,
     timm,
+    timm_modules,
     torchvision,
 )
+from wholeframe.convert.back import Written as Written
+from wholeframe.convert.back import to as to
+from wholeframe.convert.converted import Converted as Converted
+from wholeframe.convert.converted import Report as Report
+from wholeframe.convert.converted import checkpoint as checkpoint
 from wholeframe.convert.rename import Source as Source
 from wholeframe.convert.rename import call, load
+from wholeframe.convert.sources import WHOLE as WHOLE
+from wholeframe.convert.whole import WholeSource as WholeSource
 from wholeframe.messages import nearest
 
 SOURCES: dict[str, Source] = {
@@ -32,21 +43,25 @@ SOURCES: dict[str, Source] = {
     "mmcv.NonLocal2d": Source(partial(mmcv.non_local, 2), mmcv.NON_LOCAL),
     "mmcv.NonLocal3d": Source(partial(mmcv.non_local, 3), mmcv.NON_LOCAL),
     "mmcv.ContextBlock": Source(mmcv.context, mmcv.CONTEXT),
+    "mmpretrain.SELayer": Source(mmpretrain.squeeze_excite, mmpretrain.NAMES),
     "gcnet.ContextBlock": Source(gcnet.context, mmcv.CONTEXT),
     "gcnet.Bottleneck": Source(gcnet.bottleneck, gcnet.BOTTLENECK),
     "slowfast.Nonlocal": Source(slowfast.non_local, slowfast.NAMES),
     "slowfast.ResStage": Source(slowfast.stage, slowfast.STAGE),
     "pytorchvideo.create_nonlocal": Source(pytorchvideo.non_local, pytorchvideo.NAMES),
-    "timm.NonLocalAttn": Source(timm.non_local, timm.NON_LOCAL),
-    "timm.GlobalContext": Source(timm.global_context, timm.GLOBAL_CONTEXT),
-    "timm.SEModule": Source(timm.squeeze_excite, timm.SQUEEZE_EXCITE),
-    "timm.EffectiveSEModule": Source(timm.effective_squeeze_excite, timm.EFFECTIVE),
-    "timm.EcaModule": Source(timm.efficient_channel, timm.EFFICIENT),
-    "timm.GatherExcite": Source(timm.gather_excite, {}),
-    "timm.CbamModule": Source(timm.cbam, timm.CBAM_NAMES),
-    "timm.BatNonLocalAttn": Source(timm.bilinear, timm.BAT_NAMES),
+    "timm.NonLocalAttn": Source(timm.placed(timm.non_local), timm.NON_LOCAL),
+    "timm.GlobalContext": Source(timm.placed(timm.global_context), timm.GLOBAL_CONTEXT),
+    "timm.SEModule": Source(timm.placed(timm.squeeze_excite), timm.SQUEEZE_EXCITE),
+    "timm.EffectiveSEModule": Source(timm.placed(timm.effective_squeeze_excite), timm.EFFECTIVE),
+    "timm.EcaModule": Source(timm.placed(timm.efficient_channel), timm.EFFICIENT),
+    "timm.GatherExcite": Source(timm.placed(timm.gather_excite), timm.GATHER),
+    "timm.CbamModule": Source(timm.placed(timm.cbam), timm.CBAM_NAMES),
+    "timm.BatNonLocalAttn": Source(timm.placed(timm.bilinear), timm.BAT_NAMES),
+    "timm.BottleneckBlock": Source(timm.placed(timm_modules.bottleneck), timm_modules.BOTTLENECK),
     "torchvision.SqueezeExcitation": Source(torchvision.squeeze_excite, torchvision.NAMES),
     "senet.SELayer": Source(senet.squeeze_excite, senet.NAMES),
+    "senet.SEBasicBlock": Source(senet.basic_block, senet.BASIC_BLOCK),
+    "senet.SEBottleneck": Source(senet.bottleneck, senet.BOTTLENECK),
     "cgnl.SpatialCGNL": Source(cgnl.cgnl_dot, cgnl.NAMES),
     "cgnl.SpatialCGNLx": Source(cgnl.cgnl_taylor, cgnl.NAMES),
     "cgnl.SpatialNL": Source(cgnl.non_local, cgnl.NAMES),
@@ -65,6 +80,7 @@ SOURCES: dict[str, Source] = {
         for module, kind in alexhex7.MODULES.items()
         for rank in (1, 2, 3)
     },
+    "tea1528.NLBlockND": Source(tea1528.non_local, tea1528.NAMES),
 }
 
 
@@ -80,8 +96,9 @@ def block(reference: str, constructor: Mapping[str, object], state: Mapping[str,
 
     Returns:
         A module with the attributes of `wholeframe.blocks.Block`. Four kinds of references are converted to other
-        modules: whole residual blocks (`gcnet.Bottleneck`, `gsop.Bottleneck0` and the like), the stage
-        `slowfast.ResStage`, and the poolings `gsop.ResNet.layer_reduce` and `mpncov.MPNCOV`, which give vectors.
+        modules: whole residual blocks (`gcnet.Bottleneck`, `timm.BottleneckBlock`, `gsop.Bottleneck0` and the like),
+        the stage `slowfast.ResStage`, and the poolings `gsop.ResNet.layer_reduce` and `mpncov.MPNCOV`, which give
+        vectors.
 
     Raises:
         ValueError: for an unknown reference or argument, a value that has no counterpart here, and a state whose

@@ -53,12 +53,13 @@ def bottleneck_names(attention: str) -> dict[str, str | None]:
 
 
 def bottleneck(
-    attention: str,
+    named: str,
     /,
     inplanes: int,
     planes: int,
     stride: int = 1,
     downsample: nn.Module | None = None,
+    attention: str | None = None,
     att_dim: int = 128,
     dr_stride: int | None = None,
     sp_h: int = 8,
@@ -67,8 +68,13 @@ def bottleneck(
     conv_kernel_size: int | None = None,
 ) -> resnet.Bottleneck:
     """`Bottleneck`: torchvision's, with the block after its last norm, where the reference applies it."""
+    if attention not in (None, named):
+        raise ValueError(
+            f"attention={attention!r} is of 'gsop.Bottleneck{attention}', and 'gsop.Bottleneck{named}' is built; "
+            "change one of the two, or leave attention out"
+        )
     block = resnet.Bottleneck(inplanes, planes, stride, downsample)
-    if attention == "0":
+    if named == "0":
         return block
     channel = partial(GSoPChannel, inner=att_dim, stride=stage_stride(planes) if dr_stride is None else dr_stride)
     position = partial(GSoPPosition, inner=att_dim, size=(sp_h, sp_w))
@@ -80,7 +86,7 @@ def bottleneck(
         "M": partial(both, fusion="max"),
         "&": partial(both, fusion="concat"),
     }
-    block.bn3 = nn.Sequential(block.bn3, meaning("attention", attention, makers)(4 * planes))
+    block.bn3 = nn.Sequential(block.bn3, meaning("attention", named, makers)(4 * planes))
     return block
 
 

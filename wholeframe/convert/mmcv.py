@@ -57,7 +57,7 @@ def non_local(
     `use_scale` affects the embedded Gaussian only. Without `zeros_init` the reference draws the last layer from
     N(0, std); ours has another random distribution, which a state overwrites.
     """
-    if conv_cfg not in (None, {"type": f"Conv{rank}d"}):
+    if conv_cfg not in (None, {"type": f"Conv{rank}d"}, {"type": "Conv"} if rank == 2 else None):
         raise ValueError(f"conv_cfg={conv_cfg!r} has no counterpart here; leave it out for a plain convolution")
     norm: dict[str, Any] = {"norm": None} if norm_cfg is None else call("norm_cfg", batch_norm, norm_cfg)
     return NonLocal(
@@ -73,9 +73,21 @@ def non_local(
     )
 
 
-def batch_norm(type: str, eps: float = 1e-5, momentum: float = 0.1, requires_grad: bool = True) -> dict[str, Any]:
+def batch_norm(
+    type: str,
+    eps: float = 1e-5,
+    momentum: float = 0.1,
+    affine: bool = True,
+    track_running_stats: bool = True,
+    requires_grad: bool = True,
+) -> dict[str, Any]:
     """The arguments of the block for a `norm_cfg`. In one process `SyncBN` computes the same function as `BN`."""
     meaning("norm_cfg type", type, dict.fromkeys(("BN", "BN1d", "BN2d", "BN3d", "SyncBN")))
+    if not (affine and track_running_stats):
+        raise ValueError(
+            f"affine={affine}, track_running_stats={track_running_stats} has no counterpart here; the norm of a block "
+            "has both, so leave them out"
+        )
     if not requires_grad:
         raise ValueError("requires_grad=False cannot be set here; leave it out and freeze block.norm afterwards")
     return {"norm": "bn", "eps": eps, "momentum": momentum, "out_bias": False}

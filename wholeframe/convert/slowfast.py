@@ -82,12 +82,19 @@ def stage(
     trans_func_name: str = "bottleneck_transform",
     stride_1x1: bool = False,
     inplace_relu: bool = True,
+    norm_module: object = nn.BatchNorm3d,
+    drop_connect_rate: float = 0.0,
 ) -> nn.Module:
     """`ResStage` of one pathway: residual blocks in a row, some of them followed by a non-local block.
 
     Input and output are one map `(b, c, t, h, w)`; the reference has a list of one map. `inplace_relu` does not change
     the result.
     """
+    meaning("norm_module", norm_module, {"BatchNorm3d": None})
+    if drop_connect_rate:
+        raise ValueError(
+            f"drop_connect_rate={drop_connect_rate} acts in training alone and has no counterpart here; leave it out"
+        )
     if len(dim_in) != 1:
         raise ValueError(f"a stage of {len(dim_in)} pathways has no counterpart here; convert them one by one")
     meaning("trans_func_name", trans_func_name, {"bottleneck_transform": None})

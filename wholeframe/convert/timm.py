@@ -1,9 +1,15 @@
 """huggingface/pytorch-image-models, timm 1.0.31, `timm/layers/`.
 
-`device` and `dtype` are not arguments here, because both follow the state. Neither are the further arguments that
-`NonLocalAttn` and `EffectiveSEModule` accept and ignore.
+Every function also takes timm's `device` and `dtype`, see `placed`. The further arguments that `NonLocalAttn`,
+`EffectiveSEModule` and `BatNonLocalAttn` ignore are not arguments here.
 """
 
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from functools import wraps
+
+import torch
 from torch import nn
 
 from wholeframe.blocks import (
@@ -15,6 +21,7 @@ from wholeframe.blocks import (
     GatherExcite,
     GlobalContext,
     IdentityTransform,
+    LinearTransform,
     MeanContext,
     MeanMaxContext,
     NonLocal,
@@ -46,6 +53,7 @@ GLOBAL_CONTEXT = {
 SQUEEZE_EXCITE = {"fc1.": "multiply.reduce.", "bn.": "multiply.norm.", "fc2.": "multiply.expand."}
 EFFECTIVE = {"fc.": "multiply.expand."}
 EFFICIENT = {"conv.": "multiply.expand."}
+GATHER = {"mlp.fc1.": "multiply.reduce.", "mlp.fc2.": "multiply.expand."}
 CBAM_NAMES = {
     "channel.fc1.": "channel.multiply.each.reduce.",
     "channel.fc2.": "channel.multiply.each.expand.",
@@ -57,6 +65,19 @@ BAT_NAMES = {
     for theirs, ours in {"conv1": "reduce", "ba.conv1": "mask", "ba.conv2": "mix", "conv2": "expand"}.items()
     for layer, role in {"conv": "linear", "bn": "norm"}.items()
 } | {"ba.conv_p.": "rows.", "ba.conv_q.": "columns."}
+
+
+def placed(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """`make` with the arguments `device` and `dtype` of an untrained block; a state brings its own."""
+
+    @wraps(make)
+    def build(*, device: torch.device | str | None = None, dtype: torch.dtype | None = None, **given: object):
+        return make(**given).to(device=device, dtype=dtype)
+
+    signature = inspect.signature(make)
+    added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in ("device", "dtype")]
+    build.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])  # type: ignore[attr-defined]
+    return build
 
 
 def non_local(
@@ -138,44 +159,95 @@ def squeeze_excite(
 
 def effective_squeeze_excite(
     channels: int, add_maxpool: bool = False, gate_layer: object = "hard_sigmoid"
-) -> EffectiveSqueezeExcite:
+) -> EffectiveSqueezeExcite | ContextBlock:
     """`EffectiveSEModule`, also called `EffectiveSqueezeExcite`."""
-    if add_maxpool:
-        raise ValueError("add_maxpool=True has no counterpart here, where eSE takes a mean; give add_maxpool=False")
-    return EffectiveSqueezeExcite(channels, gate=meaning("gate_layer", gate_layer, GATE_NAMES))
+    gate = meaning("gate_layer", gate_layer, GATE_NAMES)
+    if not add_maxpool:
+        return EffectiveSqueezeExcite(channels, gate=gate)
+    return ContextBlock(
+        channels,
+        context=MeanMaxContext,
+        transform=LinearTransform,
+        fusion="multiply",
+        gate=gate,
+        init="random",
+    )
 
 
 def efficient_channel(
-    channels: int,
+    channels: int | None = None,
     kernel_size: int = 3,
     gamma: float = 2,
     beta: float = 1,
+    act_layer: object = None,
     gate_layer: object = "sigmoid",
+    rd_ratio: float = 1 / 8,
+    rd_channels: int | None = None,
+    rd_divisor: int = 8,
     use_mlp: bool = False,
+    *,
+    map_channels: int | None = None,
 ) -> EfficientChannelAttention:
-    """`EcaModule`, also called `EfficientChannelAttn`. Given `channels`, it ignores its `kernel_size`."""
+    """`EcaModule`, also called `EfficientChannelAttn`.
+
+    Given `channels`, the reference computes its kernel from them, `gamma` and `beta`. Without them it has
+    `kernel_size` and takes maps of any width; a block here has one width, which `map_channels` then gives. `act_layer`
+    and `rd_*` belong to `use_mlp`.
+    """
     if use_mlp:
         raise ValueError("use_mlp=True has no counterpart here, as it is not in the paper; give use_mlp=False")
-    if (gamma, beta) != (2, 1):
-        raise ValueError(f"gamma={gamma}, beta={beta} has no counterpart here; give the paper's 2 and 1")
-    return EfficientChannelAttention(channels, gate=meaning("gate_layer", gate_layer, GATE_NAMES))
+    width = map_channels if channels is None else channels
+    if width is None:
+        raise ValueError(
+            f"EcaModule(kernel_size={kernel_size}) takes maps of any width, and a block here takes maps of one; add "
+            "their channels as 'map_channels', or as 'channels' if the module was built with them"
+        )
+    if map_channels not in (None, width):
+        raise ValueError(f"channels={channels} and map_channels={map_channels} differ; leave map_channels out")
+    kernel = kernel_size if channels is None else channel_kernel(channels, gamma, beta)
+    return EfficientChannelAttention(width, kernel=kernel, gate=meaning("gate_layer", gate_layer, GATE_NAMES))
+
+
+def channel_kernel(channels: int, gamma: float, beta: float) -> int:
+    """int(|log2 c + beta| / gamma), plus one where that is even, and at least 3."""
+    width = int(abs(math.log2(channels) + beta) / gamma)
+    return max(width + (width + 1) % 2, 3)
 
 
 def gather_excite(
     channels: int,
+    feat_size: Sequence[int] | None = None,
     extra_params: bool = False,
     extent: int = 0,
     use_mlp: bool = True,
+    rd_ratio: float = 1 / 16,
+    rd_channels: int | None = None,
+    rd_divisor: int = 1,
     add_maxpool: bool = False,
+    act_layer: object = nn.ReLU,
+    norm_layer: object = nn.BatchNorm2d,
     gate_layer: object = "sigmoid",
 ) -> GatherExcite | ContextBlock:
-    """`GatherExcite` without parameters, the only one that timm 1.0.31 can build. Extent 0 is the whole map."""
-    if extra_params or use_mlp:
-        raise ValueError(
-            f"extra_params={extra_params}, use_mlp={use_mlp} has no counterpart here; "
-            "give extra_params=False, use_mlp=False"
-        )
+    """`GatherExcite` without strided convolutions (`extra_params`). Extent 0 is the whole map.
+
+    The default is squeeze-and-excitation, `mlp` being its bottleneck; timm 1.0.31 raises a `TypeError` where it builds
+    one. `feat_size` and `norm_layer` belong to `extra_params`, `rd_*` and `act_layer` to `use_mlp`.
+    """
+    if extra_params:
+        raise ValueError("extra_params=True has no counterpart here; give extra_params=False")
     gate = meaning("gate_layer", gate_layer, GATE_NAMES)
+    if use_mlp and extent:
+        raise ValueError(
+            f"use_mlp=True with extent={extent} has no counterpart here; give use_mlp=False, or extent=0, the whole map"
+        )
+    if use_mlp:
+        return SqueezeExcite(
+            channels,
+            hidden=rd_channels or rounded(channels * rd_ratio, rd_divisor),
+            activation=meaning("act_layer", act_layer, ACTIVATION_NAMES),
+            context="mean_max" if add_maxpool else "mean",
+            gate=gate,
+        )
     if extent:
         return GatherExcite(channels, extent=extent, context="mean_max" if add_maxpool else "mean", gate=gate)
     return ContextBlock(

@@ -1,15 +1,17 @@
-"""Files of weights: what `torch.save` and safetensors write, read without running code in them."""
+"""Files of weights: what they hold, read without running code in them, and the state dict in it."""
 
-import re
-import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from wholeframe.messages import listed, quoted
+from wholeframe.messages import quoted, shown
+from wholeframe.surgery.weight_files import torch_archive, torch_stream
+from wholeframe.surgery.weight_files.kinds import kind_of, kind_of_folder
+from wholeframe.surgery.weight_files.pickles import is_pickle, read_pickle
+from wholeframe.surgery.weight_files.refused import Refused
+from wholeframe.surgery.weight_files.safetensors_file import is_safetensors, read_safetensors
 
 State = Mapping[str, Any]
 
@@ -25,6 +27,7 @@ NAMES = (
     "net",
     "weights",
     "params",
+    "blobs",
 )
 """Names of the weights in files of training programs, those that an evaluation takes first."""
 
@@ -33,64 +36,45 @@ PREFIXES = ("module.", "_orig_mod.", "model.", "network.")
 
 
 def read_content(path: Path) -> Any:
-    """What a file holds: tensors and plain data.
+    """What a file holds: tensors and plain data. No code in it runs.
 
     Args:
-        path: a file of safetensors or of `torch.save`, told apart by content.
+        path: a file of safetensors or of `torch.save` (of any version), or a pickle of numpy arrays as Caffe2 and
+            Detectron write it, told apart by content. Its tensors are in memory once.
+
+    Returns:
+        A dictionary of tensors, or what was saved, in dictionaries, lists and tuples; all tensors on the CPU.
 
     Raises:
-        ValueError: there is no such file, it is damaged, it is of another format, or it holds Python objects.
+        ValueError: there is no such file, it is damaged, it is of another format, it would take much more memory than
+            its size, or it holds Python objects.
     """
+    try:
+        return _content(path)
+    except Refused as refused:
+        raise ValueError(f"'{shown(path)}' {refused}") from None
+    except OSError as error:
+        raise ValueError(f"'{shown(path)}' cannot be read: {error.strerror}") from None
+    except MemoryError:
+        raise ValueError(f"'{shown(path)}' takes more memory than is free; close other programs") from None
+
+
+def _content(path: Path) -> Any:
+    if path.is_dir():
+        raise Refused(kind_of_folder(path))
     if not path.is_file():
-        raise ValueError(f"there is no file '{path}'")
+        raise ValueError(f"there is no file '{shown(path)}'")
     with path.open("rb") as stream:
-        head = stream.read(9)
-    try:
-        if path.suffix == ".safetensors" or head[8:] == b"{":
-            from safetensors.torch import load_file  # here, because most checkpoints are not of this format
-
-            return load_file(path)
-        _refuse_archive(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except _Refused as refused:
-        raise ValueError(str(refused)) from None
-    except Exception as error:  # Other files raise anything.
-        if found := re.findall(r"GLOBAL ([\w.]+)", str(error)):
-            raise ValueError(
-                f"'{path}' cannot be read as tensors and plain data: it also holds Python objects "
-                f"({listed(_objects(path) or found)}), and loading them runs code from the file; if you trust it, save "
-                "its state dict alone: `torch.save(torch.load(path, weights_only=False)['state_dict'], NEW)`"
-            ) from error
-        raise ValueError(
-            f"'{path}' holds no weights, or is damaged ({type(error).__name__}); give a file of safetensors or of "
-            "`torch.save`"
-        ) from error
-
-
-class _Refused(Exception):
-    """A file with a reason of its own."""
-
-
-def _refuse_archive(path: Path) -> None:
-    """Refuse a damaged zip archive, whose tensors torch would load without a look at their checksums."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        if wrong := archive.testzip():
-            raise _Refused(f"'{path}' is damaged: the checksum of {wrong!r} differs; take another copy of the file")
-        if any(name.rpartition("/")[2] == "constants.pkl" for name in archive.namelist()):
-            raise _Refused(
-                f"'{path}' is a TorchScript program, not a file of weights; save its weights: "
-                "`torch.save(torch.jit.load(path).state_dict(), NEW)`"
-            )
-
-
-def _objects(path: Path) -> list[str]:
-    """The names of the classes in a file; an empty list for an old format, whose classes torch does not list."""
-    try:
-        return torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except ValueError:
-        return []
+        head = stream.read(512)
+    if is_safetensors(head):
+        return read_safetensors(path)
+    if head.startswith(torch_archive.HEAD):
+        return torch_archive.read_torch_archive(path)
+    if torch_stream.is_torch_stream(head):
+        return torch_stream.read_torch_stream(path)
+    if is_pickle(head):
+        return read_pickle(path)
+    raise Refused(kind_of(path, head))
 
 
 def state_dicts(content: Any) -> dict[str, State]:

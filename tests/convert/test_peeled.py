@@ -1,0 +1,47 @@
+"""The tensors of a file without what training programs put around them."""
+
+import pytest
+import torch
+
+from wholeframe.convert.peeled import peeled
+from wholeframe.convert.whole import WholeSource
+
+SOURCES = {"one": WholeSource("a/b", "MIT", (r"^conv1\.weight$",), plan=lambda shapes: None)}
+STATE = {"conv1.weight": torch.ones(2), "fc.bias": torch.zeros(1)}
+
+
+def under(prefix, state=STATE):
+    return {prefix + key: tensor for key, tensor in state.items()}
+
+
+def test_a_plain_state_is_taken_as_it_is():
+    found = peeled(STATE, "'f'", SOURCES)
+    assert found.state == STATE and (found.read, found.left, found.apart) == ("", {}, {})
+
+
+@pytest.mark.parametrize("prefix", ["module.", "student.", "module.encoder.inner.", "_orig_mod.net."])
+def test_prefixes_are_taken_away(prefix):
+    found = peeled({"state_dict": under(prefix), "epoch": 3}, "'f'", SOURCES)
+    assert found.state.keys() == STATE.keys() and found.apart == {"epoch": 3}
+    assert found.read == f"its 'state_dict', without the prefix {prefix!r}"
+
+
+def test_a_prefix_of_a_source_stays():
+    sources = {"one": WholeSource("a/b", "MIT", (r"^backbone\.conv1\.weight$",), plan=lambda shapes: None)}
+    assert peeled(under("backbone."), "'f'", sources).state.keys() == under("backbone.").keys()
+
+
+def test_unknown_names_stay_as_they_are_where_they_differ_at_once():
+    assert peeled({"a.x": torch.ones(1), "b.x": torch.ones(1)}, "'f'", SOURCES).state.keys() == {"a.x", "b.x"}
+
+
+def test_copies_of_an_average_are_left_with_the_reason():
+    state = STATE | {"ema_conv1_weight": torch.zeros(2), "ema_fc_bias": torch.zeros(1), "ema_other": torch.zeros(1)}
+    found = peeled(state, "'f'", SOURCES)
+    assert found.state.keys() == {*STATE, "ema_other"}
+    assert found.left["ema_fc_bias"] == "kept by an EMAHook for 'fc.bias', which has the average"
+
+
+def test_what_is_no_weight_is_named():
+    found = peeled(under("module.") | {"n_averaged": torch.ones(1), "name": "r50"}, "'f'", SOURCES)
+    assert found.left == {"n_averaged": "counts the steps of an average", "name": "not a tensor"}

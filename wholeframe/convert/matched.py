@@ -1,0 +1,108 @@
+"""Every tensor of a file to its place: used exactly once, or named with the reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from wholeframe.convert.plan import Plan
+from wholeframe.convert.rename import fitted, prefix_of, quoted_or, renamed, theirs
+from wholeframe.messages import counted, in_quotes, listed, shown
+
+STEPS = "num_batches_tracked"
+"""what a batch norm counts and no result depends on; files often lack it"""
+ADVICE = "give the source and the options that the file was written with, or a file of the whole network"
+
+
+@dataclass
+class Matched:
+    """The tensors by their names here, and what became of every name: see `converted.Report`."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    loaded: dict[str, str] = field(default_factory=dict)
+    new: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+
+
+def match_tensors(plan: Plan, own: Mapping[str, Tensor], state: Mapping[str, Tensor], what: str) -> Matched:
+    """Give each tensor of the file its place.
+
+    Args:
+        plan: of the file.
+        own: the state dict of what the plan builds; its values are not read.
+        state: the tensors of the file.
+        what: the file, in the words of the message.
+
+    Raises:
+        ValueError: for tensors that are missing, unknown, of another shape or kind, or doubled with other values.
+    """
+    unknown = [key for key in state if prefix_of(key, plan.left) is None and prefix_of(key, plan.names) is None]
+    if unknown:
+        raise ValueError(
+            f"{what} has {counted(len(unknown), 'tensor')} with names that this source does not have: "
+            f"{listed(in_quotes(unknown), most=3)}; {ADVICE}"
+        )
+    found, seen = Matched(), set[int]()
+    for key, tensor in state.items():
+        reason, name = _reason(key, plan), renamed(key, plan.names)
+        if reason is not None:
+            found.left[key] = reason
+            continue
+        assert name is not None
+        changed = tensor if plan.change is None else plan.change(name, tensor)
+        ours = fitted(key, changed, name, own, "the network", ADVICE)
+        _refuse_kind(key, ours, own[name])
+        if name in found.tensors:
+            if not torch.equal(ours, found.tensors[name]):
+                raise ValueError(
+                    f"{what} has {name!r} twice, as '{shown(found.loaded[name])}' and as '{shown(key)}', with other "
+                    "values; remove one of the two"
+                )
+            found.left[key] = f"repeats '{shown(found.loaded[name])}'"
+            continue
+        found.tensors[name], found.loaded[name] = _alone(ours, seen), key
+    _take_missing(plan, own, found, what)
+    return found
+
+
+def _reason(key: str, plan: Plan) -> str | None:
+    """Why a tensor of the file is not loaded, or None if it is."""
+    if (prefix := prefix_of(key, plan.left)) is not None:
+        return plan.left[prefix]
+    return "has no meaning here" if renamed(key, plan.names) is None else None
+
+
+def _refuse_kind(key: str, tensor: Tensor, own: Tensor) -> None:
+    if tensor.is_floating_point() != own.is_floating_point():
+        kind = "floating-point numbers" if own.is_floating_point() else "integers"
+        raise ValueError(f"'{shown(key)}' is of {tensor.dtype}, and {kind} belong there; {ADVICE}")
+
+
+def _alone(tensor: Tensor, seen: set[int]) -> Tensor:
+    """The tensor itself if it has its memory to itself, else a copy, so that training one weight changes one."""
+    storage = tensor.untyped_storage()
+    shared = storage.data_ptr() in seen or storage.nbytes() > tensor.nbytes or not tensor.is_contiguous()
+    seen.add(storage.data_ptr())
+    return tensor.clone(memory_format=torch.contiguous_format) if shared else tensor
+
+
+def _take_missing(plan: Plan, own: Mapping[str, Tensor], found: Matched, what: str) -> None:
+    """Add what the file may lack: steps of batch norms, and tensors that the plan calls new."""
+    missing = []
+    for name in own:
+        if name in found.tensors:
+            continue
+        if (prefix := prefix_of(name, plan.new)) is not None:
+            found.new[name] = plan.new[prefix]
+        elif name.rpartition(".")[2] == STEPS:
+            found.tensors[name] = torch.zeros((), dtype=torch.long)
+        else:
+            missing.append(name)
+    if missing:
+        names = theirs(missing[0], plan.names)
+        expected = f"{quoted_or(names)}, which is {missing[0]!r} here" if names else repr(missing[0])
+        raise ValueError(
+            f"{what} lacks {counted(len(missing), 'tensor')} of {len(own)} of such a network: {expected}"
+            f"{', and ' + listed(map(repr, missing[1:]), most=2) if missing[1:] else ''}; {ADVICE}"
+        )

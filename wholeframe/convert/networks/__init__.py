@@ -1,0 +1,1 @@
+"""Whole networks of other repositories, one file for each."""

@@ -1,0 +1,1 @@
+"""Networks of this package in the names of other repositories, one file for each."""
