@@ -8,7 +8,7 @@ PREFIXES = ("conv1.", "bn1.", "layer")
 
 
 def randomised(network):
-    """The network in float64 and in eval mode, with every tensor drawn anew."""
+    """The network in float64 and in eval mode, with every tensor drawn at random."""
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point():
             low, high = (0.5, 1.5) if "var" in name or tensor.ndim == 1 else (-1, 1)

@@ -193,7 +193,7 @@ def test_no_argument_of_an_installed_module_is_missing(name):
     assert {p.name for p in theirs if p.kind is not p.VAR_KEYWORD} <= ours.keys()
 
 
-def test_an_untrained_block_of_timm_is_where_it_is_asked_to_be_and_a_state_brings_its_own():
+def test_device_and_dtype_are_those_of_an_untrained_block():
     block = convert.block("timm.SEModule", {"channels": 16, "device": "meta", "dtype": torch.float16})
     assert {(p.device.type, p.dtype) for p in block.parameters()} == {("meta", torch.float16)}
     state = timm.layers.SEModule(16).state_dict()

@@ -165,12 +165,7 @@ def effective_squeeze_excite(
     if not add_maxpool:
         return EffectiveSqueezeExcite(channels, gate=gate)
     return ContextBlock(
-        channels,
-        context=MeanMaxContext,
-        transform=LinearTransform,
-        fusion="multiply",
-        gate=gate,
-        init="random",
+        channels, context=MeanMaxContext, transform=LinearTransform, fusion="multiply", gate=gate, init="random"
     )
 
 

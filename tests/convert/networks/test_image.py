@@ -116,7 +116,17 @@ def test_other_networks_are_not_read():
     three = {key: shape for key, shape in shapes_of(torchvision.models.resnet18()).items() if "layer4" not in key}
     assert "its backbone has the stages [1, 2, 3]" in image.read(three)
     bare = {key: shape for key, shape in shapes_of(torchvision.models.resnet18()).items() if "bn1" not in key}
-    assert "its backbone has no 'bn1.running_mean', so it is not a ResNet with batch norms" in image.read(bare)
+    assert "its residual blocks have no 'bn1.running_mean', so it is not a ResNet with batch norms" in image.read(bare)
+
+
+@pytest.mark.parametrize(
+    "name", ["conv1.weight", "layer1.0.conv1.weight", "layer2.1.conv2.weight", "layer1.0.conv3.weight"]
+)
+def test_a_resnet_that_lacks_a_tensor_is_refused(name):
+    shapes = shapes_of(timm.create_model("resnet26"))
+    for damaged in ({**shapes, name: torch.Size([0, 64, 1, 1])}, {k: s for k, s in shapes.items() if k != name}):
+        with pytest.raises(ValueError, match=f"its backbone lacks '{name}'"):
+            image.read(damaged)
 
 
 @pytest.mark.parametrize("options", [{"style": "tensorflow"}, {"output_stride": 4}])

@@ -70,15 +70,28 @@ class Read:
 
 
 def read(shapes: Shapes) -> Read | str:
-    """What shapes under torchvision's names show, or why they are not those of a ResNet."""
-    found = [re.match(r"layer(\d+)\.(\d+)\.conv1\.weight", name) for name in shapes]
-    indices = sorted((int(block[1]), int(block[2])) for block in found if block)
+    """What shapes under torchvision's names show, or why they are not those of a ResNet.
+
+    Raises:
+        ValueError: for a ResNet that lacks a tensor which its other residual blocks have.
+    """
+    found = [re.match(r"layer(\d+)\.(\d+)\.", name) for name in shapes]
+    indices = sorted({(int(block[1]), int(block[2])) for block in found if block})
     stages = sorted({stage for stage, _ in indices})
     if stages != [1, 2, 3, 4]:
         return f"its backbone has the stages {stages or 'of other names'}, and a ResNet here has layer1 to layer4"
-    if lacking := next((n for n in _expected(shapes, indices) if n not in shapes), None):
-        return f"its backbone has no {lacking!r}, so it is not a ResNet with batch norms"
-    bottleneck = "layer1.0.conv3.weight" in shapes
+    bottleneck = any(name.endswith(".conv3.weight") for name in shapes)
+    for part in ("conv1.weight", "conv2.weight", "bn1.running_mean", *(["conv3.weight"] if bottleneck else [])):
+        names = [f"layer{stage}.{index}.{part}" for stage, index in indices]
+        lacking = [name for name in names if not _has_size(shapes, name)]
+        if len(lacking) == len(names):
+            return f"its residual blocks have no {part!r}, so it is not a ResNet with batch norms"
+        if lacking:
+            raise ValueError(f"its backbone lacks {lacking[0]!r}, which other residual blocks have; give a whole file")
+    if not any(_has_size(shapes, name) for name in ("conv1.weight", "conv1.0.weight")):
+        raise ValueError(
+            "its backbone lacks 'conv1.weight', or that of a stem of three convolutions; give a whole file"
+        )
     last = "conv3" if bottleneck else "conv2"
     out = [shapes[f"layer{stage}.0.{last}.weight"][0] // (4 if bottleneck else 1) for stage in stages]
     width, each = shapes["layer1.0.conv2.weight"][:2]
@@ -97,13 +110,8 @@ def read(shapes: Shapes) -> Read | str:
     )
 
 
-def _expected(shapes: Shapes, indices: list[tuple[int, int]]) -> list[str]:
-    """Names that tell a ResNet from other networks with the same names of stages."""
-    stem = "conv1.0.weight" if "conv1.0.weight" in shapes else "conv1.weight"
-    blocks = [
-        f"layer{stage}.{index}.{part}" for stage, index in indices for part in ("bn1.running_mean", "conv2.weight")
-    ]
-    return [stem, "bn1.running_mean", *blocks]
+def _has_size(shapes: Shapes, name: str) -> bool:
+    return name in shapes and 0 not in shapes[name]
 
 
 def backbone(network: Read, *, style: Style, output_stride: OutputStride, inside: bool = False) -> Origin | str:

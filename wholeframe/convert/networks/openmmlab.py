@@ -193,7 +193,7 @@ def _sites(
 
 
 def _site(channels: int, out: int, width: int | None, position: Position | None, name: str, network: Read) -> str:
-    """The module of a residual block after which a block with so many channels is applied."""
+    """The module of a residual block after which a block with these channels is applied."""
     if channels == out and (width != out or position in (None, "after_conv3")):
         return network.last_norm
     if channels != width:
