@@ -8,7 +8,7 @@ sequence number.
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -24,7 +24,7 @@ Part = Literal["products", "passes", "python"]
 WHOLE, BLOCK = "wholeframe.bench", "wholeframe.block:"
 NODE = "autograd::engine::evaluate_function"
 OPERATION = re.compile(r"(aten|torchvision|mkldnn|mkldnn_prepacked)::")
-PRODUCT = re.compile(r"::\w*(conv|dot_product|attention_forward|attention_backward)|::(add)?(mm|mv|bmm|dot)$|::baddbmm$")
+PRODUCT = re.compile(r"::\w*(conv|dot_product|attention_(for|back)ward)|::(add)?(mm|mv|bmm|dot)$|::baddbmm$")
 WITHOUT_VALUES = re.compile(
     r"::(as_strided\w*|view\w*|reshape|_reshape_alias|_unsafe_view|expand\w*|t|transpose\w*|permute|movedim|squeeze\w*|"
     r"unsqueeze\w*|flatten|unflatten|select|slice|narrow|split\w*|chunk|unbind|alias|detach\w*|empty\w*|new_empty\w*|"
@@ -56,7 +56,7 @@ class Where:
 
 
 def profile_by_block(run: Callable[[], object], network: nn.Module, device: torch.device) -> dict[str, Where]:
-    """Run a pass once under the profiler, which makes Python slower.
+    """Run a pass twice, the second time under the profiler, which makes Python slower.
 
     Args:
         run: one pass of the network, eager; forward alone, or forward and backward.
@@ -66,6 +66,7 @@ def profile_by_block(run: Callable[[], object], network: nn.Module, device: torc
     Returns:
         For each block, by name, its milliseconds; for "" those of everything else.
     """
+    run()
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
     with silent(), _ranges(network), profile(activities=activities) as recorded, record_function(WHOLE):
         run()
@@ -148,8 +149,3 @@ def _ranges(network: nn.Module) -> Iterator[None]:
                 hooks.enter_context(module.register_forward_pre_hook(before, prepend=True))
                 hooks.enter_context(module.register_forward_hook(after))
         yield
-
-
-def as_data(shares: dict[str, Where]) -> dict[str, dict[str, float]]:
-    """The same in types that JSON has."""
-    return {name: asdict(where) for name, where in shares.items()}
