@@ -135,10 +135,7 @@ def measure_network(
             passes = eager
             if setting.mode == "compiled":
                 torch.compiler.reset()
-                passes = {
-                    name: Pass(kind, torch.compile(network, dynamic=False), example)
-                    for name, network in sides.networks.items()
-                }
+                passes = {name: Pass(kind, compiled(network), example) for name, network in sides.networks.items()}
             timed = time_in_turns({name: each.run for name, each in passes.items()}, device, rounds, budget)
             memory = {name: peak_bytes(each.without_step, device) / MIB for name, each in passes.items()}
             for each in passes.values():
@@ -174,6 +171,13 @@ class Pass:
     def forget(self) -> None:
         """Drop the gradients."""
         self.optimiser.zero_grad()
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    """The module compiled for one size."""
+    made: object = torch.compile(module, dynamic=False)
+    assert isinstance(made, nn.Module)  # It is one if it gets one, but its type does not say so.
+    return made
 
 
 def _macs(one: Pass) -> int:

@@ -73,7 +73,7 @@ def profile_by_block(run: Callable[[], object], network: nn.Module, device: torc
         if device.type == "cuda":
             torch.cuda.synchronize(device)
     events: Any = recorded.events()  # The profiler's own list type has no annotations.
-    return _shared([event for event in events if event.device_type == torch.autograd.DeviceType.CPU], device)
+    return _shared([event for event in events if event.device_type.name == "CPU"], device)
 
 
 def part(name: str) -> Part:

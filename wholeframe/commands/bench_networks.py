@@ -21,23 +21,24 @@ from wholeframe.train.limits import at_least
 
 COLUMNS = (
     "network",
-    "batch, layout, mode, threads",
+    "setting",
     "pass",
     "time",
     "memory",
     "peer",
     "floor",
     "over floor",
-    "blocks: products + passes + Python, ms",
+    "blocks, ms",
     "plain ms",
     "spread",
 )
 LEGEND = (
-    "time and memory are ours / plain backbone, medians of turns in one process, with the goal after the slash; peer "
-    "is peer / plain backbone; floor is the same ratio if the blocks took the least time that their multiply-adds or "
-    "bytes need at the rates of this machine (products as in the plain backbone: {gmacs} G multiply-adds/s, copies: "
-    "{copy} GiB/s), and over floor is the time that the blocks take over the least; blocks is a profile of the eager "
-    "network, in which Python is slower; a training step is forward, backward and SGD; memory is the peak above "
+    "the setting is batch, layout, mode and threads; time and memory are ours / plain backbone, medians of turns in "
+    "one process, with the goal after the slash; peer is peer / plain backbone; floor is the same ratio if the "
+    "blocks took the least time that their multiply-adds or bytes need at the rates of this machine (products as in "
+    "the plain backbone: {gmacs} G multiply-adds/s, copies: {copy} GiB/s), and over floor is the time that the "
+    "blocks take over the least; blocks is a profile of the eager network (products + passes over memory + Python, "
+    "which is slower under the profiler); a training step is forward, backward and SGD; memory is the peak above "
     "weights, their gradients and the input."
 )
 
@@ -79,7 +80,7 @@ def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe bench")
     cases = network_cases.chosen(options.networks)
     every = settings(options.batch, options.layout, options.mode, options.threads)
-    file, printer = new_results(options.out), console(160)
+    file, printer = new_results(options.out), console(190)
     outcomes = list(written(_measured(cases, every, options, printer), file))
     _report(outcomes, printer)
     printer.print(f"written to {file}")
@@ -109,7 +110,7 @@ def _measured(
 def _report(outcomes: Sequence[NetworkOutcome], printer: Console) -> None:
     table = Table(box=SIMPLE, pad_edge=False)
     for index, name in enumerate(COLUMNS):
-        table.add_column(name, justify="left" if index < 3 else "right", overflow="fold")
+        table.add_column(name, justify="left" if index < 3 else "right", no_wrap=True)
     for o in outcomes:
         table.add_row(
             o.network,

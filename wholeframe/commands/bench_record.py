@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -35,7 +35,7 @@ def written(outcomes: Iterable[T], file: Path) -> Iterator[T]:
     described = record()
     with file.open("a") as stream:
         for outcome in outcomes:
-            fields: dict[str, Any] = dataclasses.asdict(outcome)
+            fields: dict[str, Any] = dataclasses.asdict(cast(Any, outcome))
             stream.write(json.dumps({**described, **fields}) + "\n")
             stream.flush()
             yield outcome
