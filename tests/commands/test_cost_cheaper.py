@@ -41,7 +41,7 @@ def test_a_pooled_a_grouped_and_a_collapsed_block_are_counted():
 def test_the_window_is_the_smallest_that_is_enough():
     (sentence,), network = told(wf.NonLocal)
     rest = cost(wf_removed(network), torch.randn(1, 3, 56, 56)).macs
-    assert f"more than the rest of the network ({billions(rest)})" in sentence
+    assert f"more than the network without its blocks ({billions(rest)})" in sentence
     assert wf.NonLocal(8, pool=4).multiply_adds((28, 28)) <= rest < wf.NonLocal(8, pool=2).multiply_adds((28, 28))
 
 

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -145,9 +145,7 @@ NETWORKS: dict[str, NetworkCase] = {
         ),
         zoo("r50_cgnl1", Limits(1.03, 1.05, 1.1)),
         zoo("r50_cgnl5", Limits(1.25, 1.3, 1.1)),
-        NetworkCase(
-            "i3d_r50_nl5", (3, 8, 224, 224), MODELS["i3d_r50_nl5"].make, Limits(1.35, 1.35, 1.15), PYTORCHVIDEO_NL
-        ),
+        replace(zoo("i3d_r50_nl5", Limits(1.35, 1.35, 1.15), PYTORCHVIDEO_NL), sample=(3, 8, 224, 224)),
         _in_timm("timm_r50_gc", TIMM_GC_NETWORK),
         _in_timm("timm_r50_se", TIMM_SE_NETWORK),
         NetworkCase(

@@ -39,7 +39,7 @@ def cheaper(found: Cost, network: nn.Module) -> Iterator[str]:
         ]
         yield (
             f"{counted(len(rows), 'NonLocal block')} ({sites}) {takes} {_billions(macs)} multiply-adds on "
-            f"{' x '.join(map(str, grid))} positions, more than the rest of the network ({_billions(rest)}); "
+            f"{' x '.join(map(str, grid))} positions, more than the network without its blocks ({_billions(rest)}); "
             f"{', '.join(others[:-1])} and {others[-1]}"
         )
 
