@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from tiny_networks import ALONE, CASE, PACKAGE
+from torch import nn
 
 from wholeframe.bench import networks
 from wholeframe.bench.networks import Pass, Setting, measure_network, settings
@@ -34,9 +35,8 @@ def clock(monkeypatch):
     return ran
 
 
-def measured(case=CASE, mode="eager"):
-    setting = Setting(mode=mode)
-    return list(measure_network(case, build_sides(case, CPU), setting, rounds=3, budget=0, device=CPU))
+def measured(case=CASE):
+    return list(measure_network(case, build_sides(case, CPU), Setting(), rounds=3, budget=0, device=CPU))
 
 
 def test_ratios_are_medians_over_the_turns_of_one_process(clock):
@@ -130,7 +130,22 @@ def test_multiply_adds_of_a_pass():
     assert networks._macs(Pass("training step", network, x)) == 3 * inference - 3 * convolutions
 
 
-@pytest.mark.slow
-def test_a_compiled_network_runs_and_has_no_profile_of_its_own(clock):
-    for row in measured(ALONE, mode="compiled"):
+def test_a_compiled_network_runs_and_has_no_profile_of_its_own(clock, monkeypatch):
+    made = []
+
+    def compiled(module):
+        made.append(module)
+        return nn.Sequential(module)
+
+    monkeypatch.setattr(networks, "compiled", compiled)
+    sides = build_sides(ALONE, CPU)
+    for row in measure_network(ALONE, sides, Setting(mode="compiled"), rounds=3, budget=0, device=CPU):
         assert row.mode == "compiled" and row.blocks is row.rest is row.by_block is None and row.product_gmacs > 0
+    assert made == [sides.ours, sides.plain] * 2, "one for each side and pass"
+
+
+@pytest.mark.slow
+def test_compiled_is_by_torch_and_computes_the_same():
+    network, x = build_sides(ALONE, CPU).ours.eval(), torch.randn(2, 3, 12, 12)
+    with torch.no_grad():
+        torch.testing.assert_close(networks.compiled(network)(x), network(x), rtol=1e-4, atol=1e-4)

@@ -9,7 +9,7 @@ from tiny_networks import ALONE, CASE, PACKAGE
 from wholeframe.bench import network_cases, networks
 from wholeframe.bench.timing import Probe, Samples, Timing
 from wholeframe.commands import bench
-from wholeframe.commands.bench_networks import Options
+from wholeframe.commands.bench_networks import Options, _within
 
 TURNS = {"ours": 0.012, "plain": 0.010, "peer": 0.02}
 
@@ -47,6 +47,12 @@ def test_a_line_for_every_setting_and_pass(capsys, tmp_path):
     # Time of inference, and faster than the peer in both passes, for each batch.
     assert "6 of 10 goals were reached" in out and "of what the blocks add" in out
     assert f"written to {tmp_path}" in out.replace("\n", "")
+
+
+def test_a_goal_out_of_reach_is_at_the_floor_or_missed():
+    assert _within(1.02, 1.03) == _within(1.02, 1.03, near_floor=True) == "1.020 / 1.03"
+    assert _within(1.06, 1.03) == "1.060 / 1.03 (missed)" and _within(1.06, None) == "1.060"
+    assert _within(1.06, 1.03, near_floor=True) == "1.060 / 1.03 (at the floor)"
 
 
 def test_a_missing_peer_is_named(capsys, tmp_path, monkeypatch):

@@ -116,7 +116,7 @@ def _report(outcomes: Sequence[NetworkOutcome], printer: Console) -> None:
             o.network,
             _words(o),
             o.kind,
-            _within(o.ratio, o.goal),
+            _within(o.ratio, o.goal, o.near_floor),
             _within(o.memory_ratio, o.memory_goal),
             "" if o.peer_ratio is None else f"{o.peer_ratio:.3f} {o.peer}",
             f"{o.floor:.3f}",
@@ -145,10 +145,11 @@ def _words(of: Setting | NetworkOutcome) -> str:
     return f"{of.batch}, {of.layout}, {of.mode}, {of.threads}"
 
 
-def _within(ratio: float, goal: float | None) -> str:
+def _within(ratio: float, goal: float | None, near_floor: bool = False) -> str:
     if goal is None:
         return f"{ratio:.3f}"
-    return f"{ratio:.3f} / {goal:g}{'' if ratio <= goal else ' (missed)'}"
+    missed = " (at the floor)" if near_floor else " (missed)"
+    return f"{ratio:.3f} / {goal:g}{'' if ratio <= goal else missed}"
 
 
 def _shares(blocks: dict[str, float] | None) -> str:
