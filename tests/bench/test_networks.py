@@ -146,6 +146,7 @@ def test_a_compiled_network_runs_and_has_no_profile_of_its_own(clock, monkeypatc
     sides = build_sides(ALONE, CPU)
     for row in measure_network(ALONE, sides, Setting(mode="compiled"), rounds=3, budget=0, device=CPU):
         assert row.mode == "compiled" and row.blocks is row.rest is row.by_block is None and row.product_gmacs > 0
+        assert row.peer is row.peer_ratio is row.against_peer is row.difference is None
     assert made == [sides.ours, sides.plain] * 2, "one for each side and pass"
 
 
