@@ -108,7 +108,7 @@ def against(reference: str, **constructor: object) -> Callable[[], tuple[nn.Modu
 
     def build() -> tuple[nn.Module, Forward]:
         peer = getattr(importlib.import_module(PEERS[reference]), reference.split(".")[-1])(**constructor)
-        _enliven(peer)
+        enliven(peer)
         return convert.block(reference, constructor, peer.state_dict()), peer
 
     return build
@@ -121,7 +121,7 @@ def against_definition(
 
     def build() -> tuple[nn.Module, Forward]:
         block = make()
-        _enliven(block)
+        enliven(block)
         return block, partial(definition, block)
 
     return build
@@ -139,7 +139,7 @@ def alone(make: Callable[[], nn.Module]) -> Callable[[], tuple[nn.Module, None]]
 
     def build() -> tuple[nn.Module, None]:
         block = make()
-        _enliven(block)
+        enliven(block)
         return block, None
 
     return build
@@ -150,14 +150,14 @@ def against_backend(make: Callable[..., nn.Module], backend: str) -> Callable[[]
 
     def build() -> tuple[nn.Module, nn.Module]:
         block, other = make(), make(backend=backend)
-        _enliven(block)
+        enliven(block)
         other.load_state_dict(block.state_dict())
         return block, other
 
     return build
 
 
-def _enliven(module: nn.Module) -> None:
+def enliven(module: nn.Module) -> None:
     """Randomise all weights, because a block that starts as an identity would be compared with nothing."""
     generator = torch.Generator().manual_seed(0)
     for parameter in module.parameters():

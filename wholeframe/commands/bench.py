@@ -1,11 +1,9 @@
-"""`wholeframe bench`: compares our blocks with their peers; `bench data` is in bench_data.py."""
+"""`wholeframe bench`: compares our blocks with their peers; `bench data` is in bench_data.py.
 
-import dataclasses
+`--networks` is in bench_networks.py and `--scale` in bench_scale.py, with options of their own.
+"""
+
 import importlib
-import json
-import platform
-import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +18,10 @@ from rich.table import Table
 from wholeframe.bench import sweep
 from wholeframe.bench.case import Case, Outcome, run_case
 from wholeframe.bench.goals import CASES
+from wholeframe.commands.bench_record import new_results, written
 from wholeframe.explain.figures import draw_scaling
-from wholeframe.train.environment import environment
-from wholeframe.train.folder_kinds import refuse_other
 
+OTHERS = {"--networks": "wholeframe.commands.bench_networks", "--scale": "wholeframe.commands.bench_scale"}
 COLUMNS = ("block", "size", "", "reference", "time", "memory", "ours ms", "ours MiB", "spread", "gemm", "copy")
 PASSES = {"forward": "f", "both": "f+b"}
 LEGEND = (
@@ -36,7 +34,9 @@ LEGEND = (
 class Options:
     """Compare time and memory of our blocks with the installed peers (`uv run --extra bench wholeframe bench`).
 
-    By default, every block with a goal is measured at the sizes for which the goal is set.
+    By default, every block with a goal is measured at the sizes for which the goal is set. `--networks` measures what
+    blocks cost in whole networks, and `--scale` how time and memory of a block grow with the map; both have options of
+    their own, which `wholeframe bench --networks --help` and `wholeframe bench --scale --help` list.
     """
 
     quick: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -56,6 +56,11 @@ class Options:
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["data"]:
         return importlib.import_module("wholeframe.commands.bench_data").main(arguments[1:])
+    others = [name for name in OTHERS if name in arguments]
+    if len(others) > 1:
+        raise ValueError("--networks and --scale are two measurements; give one of them")
+    if others:
+        return importlib.import_module(OTHERS[others[0]]).main(arguments)
     options = tyro.cli(Options, args=arguments, prog="wholeframe bench")
     if options.quick and options.sweep:
         raise ValueError("--quick is a part of the goals, and --sweep measures other cases; give one of them")
@@ -63,44 +68,32 @@ def main(arguments: list[str]) -> None:
     chosen = [case for case in cases if not options.only or case.block in options.only]
     if not chosen:
         raise ValueError(f"--only leaves no case; it takes {', '.join(sorted({case.block for case in cases}))}")
-    refuse_other(options.out, "benchmark")
-    options.out.mkdir(parents=True, exist_ok=True)
-    stem = options.out / time.strftime("%Y%m%d-%H%M%S")
+    file = new_results(options.out)
+    stem = file.with_suffix("")
     console = Console()
     console.width = max(console.width, 132)  # The table is also read in files and logs, which have no width.
-    outcomes = list(_recorded(chosen, options, stem.with_suffix(".jsonl"), console))
+    outcomes = list(written(_measured(chosen, options, console), file))
     if options.sweep:
         _report_sweep(outcomes, stem, console)
     else:
         _report_goals(outcomes, console)
-    console.print(f"written to {stem}.jsonl", markup=False)
+    console.print(f"written to {file}", markup=False)
 
 
-def _recorded(chosen: Sequence[Case], options: Options, file: Path, console: Console) -> Iterator[Outcome]:
-    """Run the cases and write each outcome to the file at once, so that an interrupted run keeps its results."""
+def _measured(chosen: Sequence[Case], options: Options, console: Console) -> Iterator[Outcome]:
+    """Run the cases."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     budget = options.budget if options.budget is not None else 1.0 if options.sweep else 6.0
-    record = {
-        "commit": _commit(),
-        "machine": _machine(),
-        "threads": torch.get_num_threads(),
-        "dtype": "float32",
-        **environment(),
-    }
     missing: set[str | None] = set()
-    with file.open("w") as stream:
-        for index, case in enumerate(chosen):
-            name = f"{case.block} {_size(case)} against {case.reference or 'none'}"
-            try:
-                with console.status(f"{name} ({index + 1} of {len(chosen)})"):
-                    for outcome in run_case(case, rounds=options.rounds, budget=budget, device=device):
-                        stream.write(json.dumps({**record, **dataclasses.asdict(outcome)}) + "\n")
-                        stream.flush()
-                        yield outcome
-            except ImportError as error:
-                if error.name not in missing:
-                    console.print(f"{name}: left out, because {error.name} is not installed (uv run --extra bench)")
-                missing.add(error.name)
+    for index, case in enumerate(chosen):
+        name = f"{case.block} {_size(case)} against {case.reference or 'none'}"
+        try:
+            with console.status(f"{name} ({index + 1} of {len(chosen)})"):
+                yield from run_case(case, rounds=options.rounds, budget=budget, device=device)
+        except ImportError as error:
+            if error.name not in missing:
+                console.print(f"{name}: left out, because {error.name} is not installed (uv run --extra bench)")
+            missing.add(error.name)
 
 
 # ---------------------------------------------------------------------------------------------------------- the goals
@@ -190,21 +183,5 @@ def _lines(outcomes: Sequence[Outcome], mode: str) -> dict[str, dict[str, list[t
     return lines
 
 
-# --------------------------------------------------------------------------------------------------------- the record
-
-
 def _size(of: Case | Outcome) -> str:
     return "x".join(map(str, of.shape))
-
-
-def _commit() -> str:
-    described = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return described.stdout.strip() or "unknown"
-
-
-def _machine() -> str:
-    """The name of the processor, from the operating system."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()

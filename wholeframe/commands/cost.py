@@ -13,6 +13,7 @@ import tyro
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from wholeframe.commands.cost_cheaper import cheaper
 from wholeframe.commands.cost_table import (
     MIB,
     blocks_add,
@@ -114,6 +115,8 @@ def main(arguments: list[str]) -> None:
         print(f"the table is that of the {subject.part}; the cost of the other parts depends on what is in an image")
     if found.blocks:
         print(blocks_add(found, subject.part or "network"))
+    for sentence in cheaper(found, subject.network):
+        print(sentence)
     for note in found.notes:
         print(note)
     if options.out is not None:

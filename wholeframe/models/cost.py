@@ -33,6 +33,8 @@ class Row:
         kept: bytes that training keeps for the backward pass; None where that is not known.
         peak: the most bytes that exist at one time in inference while the module's own operations run, those that
             others hold included.
+        map: shape of what a block reads, batch and channels first; () for another module, and for a block that the
+            pass does not run.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Row:
     torch_macs: int
     kept: int | None
     peak: int
+    map: tuple[int, ...] = ()
 
     def plus(self, other: "Row") -> "Row":
         """This row with the costs of another one added; peaks do not add up, so the larger one stays."""
@@ -188,6 +191,7 @@ def _rows(
                 torch_macs=multiplied.torchs[name],
                 kept=None if trained is None else trained.get(name, 0),
                 peak=highest.get(name, 0),
+                map=multiplied.maps.get(name, ()),
             )
         )
     return tuple(rows)

@@ -29,7 +29,7 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
         run()
         _wait(device)
         return torch.cuda.max_memory_allocated(device) - start
-    with _silent(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+    with silent(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         run()
     assert recorded.profiler is not None and recorded.profiler.kineto_results is not None
     held = peak = 0
@@ -41,7 +41,7 @@ def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Discard stderr: the profiler's C++ library writes messages about missing GPUs to the file descriptor itself."""
     sys.stderr.flush()
     stderr = os.dup(2)

@@ -100,12 +100,14 @@ WITHOUT_PRODUCTS = {"nms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool
 class Products:
     """Multiply-adds of every module without those of its parts, by the definition (`ours`) and by torch's counter.
 
-    `unknown` names the operations of other packages that have no formula.
+    `unknown` names the operations of other packages that have no formula; `maps` has the shape of what a block reads,
+    batch and channels first, at its last run.
     """
 
     ours: Counter[str] = field(default_factory=Counter)
     torchs: Counter[str] = field(default_factory=Counter)
     unknown: set[str] = field(default_factory=set)
+    maps: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def products(network: nn.Module, call: Call) -> Products:
@@ -130,6 +132,7 @@ def products(network: nn.Module, call: Call) -> Products:
         if isinstance(module, Block):
             batch, _, *grid = args[0].shape
             found.ours[name] = before + batch * module.multiply_adds(grid)
+            found.maps[name] = tuple(args[0].shape)
 
     with (
         evaluating(network),
