@@ -21,6 +21,7 @@ from wholeframe.blocks.looks import Look, of_magnitude_one
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.spacetime import AttendOver
+from wholeframe.blocks.together import together_of
 from wholeframe.messages import one_of
 from wholeframe.ops.non_local.dense import pool_positions
 
@@ -259,6 +260,7 @@ class NonLocal(Recorded):
             ops.LinearMap(g.weight, g.bias),
             ops.LinearMap(out.weight, out.bias),
             w_f and ops.LinearMap(w_f.weight, w_f.bias),
+            together_of(self),
         )
 
     def _norms(self) -> tuple[nn.Module | None, ops.FixedNorm | None]:
