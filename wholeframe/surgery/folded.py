@@ -1,5 +1,6 @@
 """The modules of a fused network: what takes the place of a folded norm, and what refuses to train."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ class Folded(nn.Module):
         for name, child in own_children(norm).items():
             self.add_module(name, child)
         self.training = False
+        self.register_load_state_dict_pre_hook(_refuse_unfused)
 
     def train(self, mode: bool = True) -> "Folded":
         if mode:
@@ -30,6 +32,15 @@ class Folded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return then_children(self, x)
+
+
+def _refuse_unfused(_folded: Folded, state: Mapping[str, Any], prefix: str, *_: Any) -> None:
+    """Weights of a network with norms would replace folded ones, and the norms would be left out."""
+    if f"{prefix}running_mean" in state or f"{prefix}weight" in state:
+        raise ValueError(
+            f"the weights have {prefix.removesuffix('.')!r}, which is folded in this network; load them into the network "
+            "before `wf.fuse`, and fuse that"
+        )
 
 
 class InferenceOnly(NamelessHook):

@@ -8,14 +8,16 @@ import torch
 from torch import nn
 
 from wholeframe.messages import counted, shown
+from wholeframe.surgery.activated import own_children
 from wholeframe.surgery.detectors import is_detector, tensors
 from wholeframe.surgery.feeds import feeds, folds, norms_of
 from wholeframe.surgery.fold import fold_into, scale_shift
 from wholeframe.surgery.folded import Folded, InferenceOnly
 from wholeframe.surgery.fuse_blocks import fuse_blocks
-from wholeframe.surgery.placement import CHILD, attach, hook_of
+from wholeframe.surgery.merged import Merged, merges
+from wholeframe.surgery.placement import CHILD, attach, detach, hook_of
 from wholeframe.surgery.probe import Call, Example, as_call, deviation, does_not_fit, outputs, refuse_model
-from wholeframe.surgery.record import carry
+from wholeframe.surgery.record import block_kind, carry
 from wholeframe.surgery.verify import refuse_lost
 
 FUSION = "_wholeframe_fusion"
@@ -88,8 +90,9 @@ def fuse(model: nn.Module, example: Example = None) -> nn.Module:
         before = _results(model, call)
     except Exception as error:
         raise ValueError(does_not_fit(call, error)) from error
-    more, unfolded = _fold_all(fused, call, set(left))
+    more, unfolded = _fold_all(fused, call, set(left), merged)
     deviation = _compared(fused, call, before)
+    fused.requires_grad_(False)
     fused.register_forward_pre_hook(InferenceOnly())
     fused.__dict__[FUSION] = Fusion({**folded, **more}, merged, {**left, **unfolded}, deviation)
     return fused
@@ -110,7 +113,9 @@ def fusion_of(network: nn.Module) -> Fusion:
     return found
 
 
-def _fold_all(network: nn.Module, call: Call, settled: set[str]) -> tuple[dict[str, str], dict[str, str]]:
+def _fold_all(
+    network: nn.Module, call: Call, settled: set[str], merged: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Fold every norm that can be; a norm after a folded norm is found in a further pass."""
     done: dict[str, str] = {}
     while True:
@@ -118,13 +123,17 @@ def _fold_all(network: nn.Module, call: Call, settled: set[str]) -> tuple[dict[s
         able, left = folds(network, found)
         names = {module: name for name, module in network.named_modules()}
         for name, layer in able.items():
-            fold(network, network.get_submodule(name), layer)
+            norm = network.get_submodule(name)
+            once = len(found.of[norm]) == 1 and layer not in found.stale
+            folded = fold(network, norm, layer)
             done[name] = names[layer]
+            if once and merge_site(network, folded, layer):
+                merged[name] = f"its {block_kind(network.get_submodule(name))} reads the input of {names[layer]}"
         if not able or all(name in settled for name in left):
             return done, {name: reason for name, reason in left.items() if name not in settled}
 
 
-def fold(network: nn.Module, norm: nn.Module, layer: nn.Module) -> None:
+def fold(network: nn.Module, norm: nn.Module, layer: nn.Module) -> Folded:
     """Make a norm part of its layer; a `Folded` has its place, its children and its block."""
     affine = scale_shift(norm)
     assert affine is not None
@@ -134,6 +143,23 @@ def fold(network: nn.Module, norm: nn.Module, layer: nn.Module) -> None:
         attach(folded, norm.get_submodule(CHILD), hook.layout, hook.output)
         carry(norm, folded)
     put(network, norm, folded)
+    return folded
+
+
+def merge_site(network: nn.Module, site: Folded, layer: nn.Module) -> bool:
+    """Compute the block of a site together with the layer that feeds it, where that saves passes over the map.
+
+    The layer moves into the site, and returns its input where it was.
+    """
+    hook = hook_of(site)
+    if hook is None or own_children(site) or not merges(layer, site.get_submodule(CHILD), hook):
+        return False
+    merged = Merged(layer, site.get_submodule(CHILD), hook)
+    detach(site)
+    carry(site, merged)
+    put(network, layer, Folded(layer))
+    put(network, site, merged)
+    return True
 
 
 def put(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
