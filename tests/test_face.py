@@ -37,6 +37,8 @@ FUNCTIONS = [
     "blocks_of",
     "verify",
     "bake",
+    "fuse",
+    "fusion_of",
     "restore",
     "sites",
     "load_run",
@@ -54,6 +56,7 @@ FUNCTIONS = [
 OTHERS = [
     "Recording",
     "Report",
+    "Fusion",
     "Site",
     "Layout",
     "Placement",

@@ -43,6 +43,9 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.models.zoo import MODELS as MODELS
     from wholeframe.models.zoo import create_model as create_model
     from wholeframe.surgery.bake import bake as bake
+    from wholeframe.surgery.fuse import Fusion as Fusion
+    from wholeframe.surgery.fuse import fuse as fuse
+    from wholeframe.surgery.fuse import fusion_of as fusion_of
     from wholeframe.surgery.insert import Report as Report
     from wholeframe.surgery.insert import insert as insert
     from wholeframe.surgery.insert import remove as remove
@@ -89,6 +92,9 @@ _MODULES = {
     "Placement": "wholeframe.surgery.record",
     "verify": "wholeframe.surgery.verify",
     "bake": "wholeframe.surgery.bake",
+    "fuse": "wholeframe.surgery.fuse",
+    "fusion_of": "wholeframe.surgery.fuse",
+    "Fusion": "wholeframe.surgery.fuse",
     "restore": "wholeframe.surgery.restore",
     "sites": "wholeframe.surgery.sites",
     "Site": "wholeframe.surgery.sites",
