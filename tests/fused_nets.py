@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck, ResNet
 
 
 class Run(nn.Module):
@@ -31,12 +30,38 @@ def trained(network: nn.Module, dtype: torch.dtype = torch.float64) -> nn.Module
     return network.to(dtype).eval()
 
 
-def small_resnet() -> nn.Module:
-    """A ResNet of bottlenecks, 8 to 32 channels wide."""
-    return ResNet(Bottleneck, [1, 1, 1, 1], num_classes=5, width_per_group=4)
+class Bottleneck(nn.Module):
+    """The bottleneck of a ResNet, with torchvision's names."""
+
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(channels, inner, 1, bias=False), nn.BatchNorm2d(inner)
+        self.conv2, self.bn2 = nn.Conv2d(inner, inner, 3, padding=1, bias=False), nn.BatchNorm2d(inner)
+        self.conv3, self.bn3 = nn.Conv2d(inner, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(y)))))
+        y += x
+        return self.relu(y)
 
 
-def images(batch: int = 2, side: int = 32, channels: int = 3) -> Tensor:
+class SmallResNet(nn.Module):
+    """A stem, two stages of one bottleneck with 16 channels, and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.BatchNorm2d(16)
+        self.layer1, self.layer2 = nn.Sequential(Bottleneck(16, 4)), nn.Sequential(Bottleneck(16, 8))
+        self.fc = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer2(self.layer1(self.bn1(self.conv1(x)).relu_()))
+        return self.fc(x.mean((2, 3)))
+
+
+def images(batch: int = 2, side: int = 16, channels: int = 3) -> Tensor:
     return torch.randn(batch, channels, side, side, generator=torch.Generator().manual_seed(5)).double()
 
 

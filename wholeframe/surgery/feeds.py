@@ -61,9 +61,9 @@ def norms_of(network: nn.Module) -> dict[str, nn.Module]:
 
 
 def feeds(network: nn.Module, call: Call) -> Feeds:
-    """Run the network once, and follow the outputs of its layers to its norms."""
+    """Run the network once, follow the outputs of its layers to its norms, and try every fold on the layer's input."""
     layers, norms = layers_of(network), list(norms_of(network).values())
-    trace = _Trace(layers)
+    trace = _Trace(layers, norms)
     with contextlib.ExitStack() as hooks:
         for module in (*layers, *norms):
             hooks.enter_context(module.register_forward_pre_hook(trace.enter, with_kwargs=True))
@@ -148,8 +148,9 @@ def changed(module: nn.Module, *, blocks: bool) -> str | None:
 class _Trace(TorchDispatchMode):
     """Follows the outputs and the weights of layers through all operations of a pass."""
 
-    def __init__(self, layers: list[nn.Module]):
+    def __init__(self, layers: list[nn.Module], norms: list[nn.Module]):
         super().__init__()
+        self.unchanged = {module for module in (*layers, *norms) if changed(module, blocks=module in norms) is None}
         self.found, self.inside, self.paused = Feeds(), list[nn.Module](), False
         self.made = WeakTensorKeyDictionary()
         self.owners: dict[int, set[nn.Module]] = {}
@@ -203,7 +204,7 @@ class _Trace(TorchDispatchMode):
             first = _first(*call)
             if first is None or first._version != made.version:
                 self.found.stale.add(made.maker)
-            elif changed(norm, blocks=True) is None and changed(made.maker, blocks=False) is None:
+            elif norm in self.unchanged and made.maker in self.unchanged:
                 self._try(norm, made.maker, *call, output)
         if isinstance(output, Tensor) and output is not taken:
             self.made[output] = Made(norm, None, None)

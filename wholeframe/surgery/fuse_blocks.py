@@ -111,7 +111,7 @@ def _scale(out: GroupedLinear, affine: ScaleShift) -> None:
 
 def _merges(block: nn.Module) -> bool:
     """Whether theta, phi and g are ordinary layers, which can be rows of one."""
-    layers = [block._modules[name] for name in ("theta", "phi", "g")]
-    if any(type(layer) is not nn.Linear or changed(layer, blocks=False) is not None for layer in layers):
+    layers = [block._modules.get(name) for name in ("theta", "phi", "g")]
+    if any(type(layer) is not nn.Linear or layer is None or changed(layer, blocks=False) is not None for layer in layers):
         return False
     return len({(layer.get_parameter("weight").dtype, layer.bias is None) for layer in layers if layer}) == 1
