@@ -19,7 +19,6 @@ from wholeframe.blocks.inputs import leaf_or_refuse
 from wholeframe.blocks.looks import Look, of_magnitude_one
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
-from wholeframe.blocks.together import together_of
 from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
 from wholeframe.ops.cgnl.contributions import contributions
@@ -185,7 +184,7 @@ class CGNL(Recorded):
             return leaf_or_refuse(self, x)
         options = self._kernel_options()
         if plain(self.theta, self.phi, self.g, self.out, self.norm):
-            if (together := together_of(self)) is None:
+            if (together := self._modules.get("together")) is None:
                 theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
             else:
                 theta, phi, g = ops.project_maps(x.flatten(2), together.weight)[0].chunk(3, dim=1)

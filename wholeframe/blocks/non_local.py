@@ -21,7 +21,6 @@ from wholeframe.blocks.looks import Look, of_magnitude_one
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.spacetime import AttendOver
-from wholeframe.blocks.together import together_of
 from wholeframe.messages import one_of
 from wholeframe.ops.non_local.dense import pool_positions
 
@@ -254,13 +253,14 @@ class NonLocal(Recorded):
     def layers(self) -> ops.Layers:
         """The weights as the ops take them; a layer that a tool has changed is called instead."""
         theta, phi, g, out, w_f = self.theta, self.phi, self.g, self.out, self.w_f
+        together = self._modules.get("together")
         return ops.Layers(
             theta and ops.LinearMap(theta.weight, theta.bias),
             phi and ops.LinearMap(phi.weight, phi.bias),
             ops.LinearMap(g.weight, g.bias),
             ops.LinearMap(out.weight, out.bias),
             w_f and ops.LinearMap(w_f.weight, w_f.bias),
-            together_of(self),
+            together and ops.LinearMap(together.weight, together.bias),
         )
 
     def _norms(self) -> tuple[nn.Module | None, ops.FixedNorm | None]:

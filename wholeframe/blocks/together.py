@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from wholeframe.ops.linear import LinearMap
-
 
 class Together(nn.Module):
     """Several linear maps of the same input as one: their rows, one after the other.
@@ -50,12 +48,6 @@ class Rows(nn.Module):
 
     def extra_repr(self) -> str:
         return f"rows {self.rows.start} to {self.rows.stop}"
-
-
-def together_of(block: nn.Module) -> LinearMap | None:
-    """theta, phi and g of a block as one linear map, where `wf.fuse` has merged them."""
-    together = block._modules.get("together")
-    return None if together is None else LinearMap(together.weight, together.bias)
 
 
 def merge(block: nn.Module, names: Sequence[str]) -> None:

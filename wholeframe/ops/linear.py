@@ -24,17 +24,17 @@ class LinearMap(NamedTuple):
     bias: Float[Tensor, "d"] | None
 
 
-def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor, "b n _"], ...]:
-    """W x + b of every layer, at every position, as one product. All layers have a bias, or none has."""
+def project(
+    x: Float[Tensor, "b c n"], *layers: LinearMap, widths: list[int] | None = None
+) -> tuple[Float[Tensor, "b n _"], ...]:
+    """W x + b of every layer, at every position, as one product. All layers have a bias, or none has.
+
+    One layer may have the rows of several, `widths` of each.
+    """
     weights, biases = zip(*layers, strict=True)
+    widths = list(map(len, weights)) if widths is None else widths
     weight = weights[0] if len(layers) == 1 else torch.cat(weights)
     bias = None if biases[0] is None else torch.cat(biases)
-    return project_rows(x, LinearMap(weight, bias), list(map(len, weights)))
-
-
-def project_rows(x: Float[Tensor, "b c n"], layer: LinearMap, widths: list[int]) -> tuple[Float[Tensor, "b n _"], ...]:
-    """W x + b of layers whose rows, `widths` of each, follow each other in one W."""
-    weight, bias = layer
     if is_tracing() or is_exporting() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
         return F.linear(x.transpose(-2, -1), weight, bias).split(widths, dim=-1)
     return applied(_Project, x, weight, bias, widths)

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wholeframe.ops.layout import as_given, pool_keys, to_grid, to_positions, wide
-from wholeframe.ops.linear import LinearMap, project, project_rows
+from wholeframe.ops.linear import LinearMap, project
 
 Kind = Literal["gaussian", "embedded_gaussian", "euclidean_gaussian", "dot", "concatenation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -140,10 +140,10 @@ def embed(
         weight, bias = layers.together
         d, v = theta.weight.shape[0], g.weight.shape[0]
         if pooled == "before":
-            keys_alone = LinearMap(weight[d:], None if bias is None else bias[d:])
-            (query,), (key, value) = project(x.flatten(2), theta), project_rows(source.flatten(2), keys_alone, [d, v])
+            of_keys = LinearMap(weight[d:], None if bias is None else bias[d:])
+            (query,), (key, value) = project(x.flatten(2), theta), project(source.flatten(2), of_keys, widths=[d, v])
         else:
-            query, key, value = project_rows(x.flatten(2), layers.together, [d, d, v])
+            query, key, value = project(x.flatten(2), layers.together, widths=[d, d, v])
     elif pooled == "before":
         (query,), (key, value) = project(x.flatten(2), theta), project(source.flatten(2), phi, g)
     else:
