@@ -69,9 +69,10 @@ def test_a_norm_folds_into_the_layer_before_it(name):
 
 
 def two_rounds():
-    return Run(
-        lambda m, x: m.c(m.b(m.a(x))), a=nn.Conv2d(3, 4, 1), b=nn.BatchNorm2d(4), c=nn.BatchNorm2d(4)
-    ), {"b": "a", "c": "a"}
+    return Run(lambda m, x: m.c(m.b(m.a(x))), a=nn.Conv2d(3, 4, 1), b=nn.BatchNorm2d(4), c=nn.BatchNorm2d(4)), {
+        "b": "a",
+        "c": "a",
+    }
 
 
 def one_layer_many_times():
@@ -134,9 +135,9 @@ STAY = {
     "read or changed": Run(lambda m, x: m.b(m.a(x).relu_()), **a()),
     "returned": Run(lambda m, x: (lambda y: torch.cat([m.b(y), y]))(m.a(x)), **a()),
     "input is not what one layer returns": Run(lambda m, x: m.b(m.a(x).relu()), **a()),
-    "a concatenation": Run(lambda m, x: m.b(torch.cat([m.a(x), m.c(x)], 1)), **a(
-        a=nn.Conv2d(3, 2, 1), c=nn.Conv2d(3, 2, 1)
-    )),
+    "a concatenation": Run(
+        lambda m, x: m.b(torch.cat([m.a(x), m.c(x)], 1)), **a(a=nn.Conv2d(3, 2, 1), c=nn.Conv2d(3, 2, 1))
+    ),
     "weight of 'a' before it is read": Run(lambda m, x: m.b(m.a(x)) + F.conv2d(x, m.a.weight), **a()),
     "also runs without it": Run(lambda m, x: m.b(m.a(x)) + m.c(m.a(x)), **a(c=nn.BatchNorm2d(4))),
     "it has a hook": Run(lambda m, x: m.b(m.a(x)), **a(b=hooked(nn.BatchNorm2d(4)))),
@@ -262,7 +263,7 @@ def test_a_baked_network_fuses():
 
 def test_training_is_refused():
     fused = wf.fuse(trained(nn.Sequential(nn.Dropout(), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))), images())
-    with pytest.raises(ValueError, match="fused for inference.*cannot train; train the network from before"):
+    with pytest.raises(ValueError, match=r"fused for inference.*cannot train; train the network from before"):
         fused.train()
     with pytest.raises(ValueError, match="fused for inference"):
         fused(images())

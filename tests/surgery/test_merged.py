@@ -8,7 +8,7 @@ from fused_nets import SmallResNet, gap, images, trained
 from torch import nn
 
 import wholeframe as wf
-from wholeframe.parts import AttentionContext, Bottleneck, MaxContext, MeanContext
+from wholeframe.parts import AttentionContext, Bottleneck, MaxContext
 from wholeframe.surgery.merged import Merged
 
 TWO_HEADS = partial(AttentionContext, heads=2)
@@ -75,8 +75,6 @@ def test_other_summaries_are_not_linear_and_are_called(name):
     assert gap(network, fused, images()) < 1e-13
 
 
-
-
 def wider():
     network = SmallResNet()
     network.layer1[0].conv1, network.layer1[0].bn1 = nn.Conv2d(16, 32, 1), nn.BatchNorm2d(32)
@@ -104,7 +102,9 @@ def test_other_convolutions_are_folded_and_their_block_is_called(make):
         lambda site: site.wholeframe.register_forward_hook(lambda *_: None),
         lambda site: site.wholeframe.context.logits.register_forward_pre_hook(lambda *_: None),
         lambda site: site.site.register_forward_hook(lambda *_: None),
-        lambda site: setattr(site.wholeframe.add, "forward", type(site.wholeframe.add).forward.__get__(site.wholeframe.add)),
+        lambda site: setattr(
+            site.wholeframe.add, "forward", type(site.wholeframe.add).forward.__get__(site.wholeframe.add)
+        ),
         lambda site: nn.utils.parametrizations.weight_norm(site.wholeframe.add.reduce),
         lambda site: site.site.requires_grad_(),
     ],

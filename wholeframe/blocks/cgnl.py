@@ -184,7 +184,8 @@ class CGNL(Recorded):
             return leaf_or_refuse(self, x)
         options = self._kernel_options()
         if plain(self.theta, self.phi, self.g, self.out, self.norm):
-            if (together := self._modules.get("together")) is None:
+            together: Any = self._modules.get("together")
+            if together is None:
                 theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
             else:
                 theta, phi, g = ops.project_maps(x.flatten(2), together.weight)[0].chunk(3, dim=1)

@@ -253,7 +253,7 @@ class NonLocal(Recorded):
     def layers(self) -> ops.Layers:
         """The weights as the ops take them; a layer that a tool has changed is called instead."""
         theta, phi, g, out, w_f = self.theta, self.phi, self.g, self.out, self.w_f
-        together = self._modules.get("together")
+        together: Any = self._modules.get("together")
         return ops.Layers(
             theta and ops.LinearMap(theta.weight, theta.bias),
             phi and ops.LinearMap(phi.weight, phi.bias),

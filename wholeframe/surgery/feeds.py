@@ -24,12 +24,15 @@ from wholeframe.surgery.probe import Call, outputs
 WHERE_NOT = "its input is not what one layer returns: a sum, a view, an activation or a concatenation comes between"
 
 
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
 @dataclass
 class Made:
     """A tensor that a layer or norm has returned: who reads it, and the input of the layer until a norm has it."""
 
     maker: nn.Module
-    call: tuple[tuple[Any, ...], dict[str, Any]] | None
+    call: Arguments | None
     version: int | None
     norms: set[nn.Module] = field(default_factory=set)
 
@@ -102,7 +105,9 @@ def _why_not(norm: nn.Module, found: Feeds, names: Mapping[nn.Module, str]) -> s
     if any(maker is None for maker in makers):
         return WHERE_NOT
     if len(set(makers)) > 1:
-        return f"it is shared by {len(set(makers))} layers, {', '.join(sorted(repr(names[m]) for m in set(makers) if m))}"
+        return (
+            f"it is shared by {len(set(makers))} layers, {', '.join(sorted(repr(names[m]) for m in set(makers) if m))}"
+        )
     layer = makers[0]
     assert layer is not None
     if is_norm(layer):
@@ -205,29 +210,27 @@ class _Trace(TorchDispatchMode):
             if first is None or first._version != made.version:
                 self.found.stale.add(made.maker)
             elif norm in self.unchanged and made.maker in self.unchanged:
-                self._try(norm, made.maker, *call, output)
+                self._try(norm, made.maker, call, output)
         if isinstance(output, Tensor) and output is not taken:
             self.made[output] = Made(norm, None, None)
 
-    def _try(self, norm: nn.Module, layer: nn.Module, args: Any, kwargs: Any, expected: Any) -> None:
+    def _try(self, norm: nn.Module, layer: nn.Module, call: Arguments, expected: Any) -> None:
         """Fold on the layer's own input, and compare: a class does not say what its forward computes."""
         affine = scale_shift(norm)
         if affine is None or not isinstance(expected, Tensor) or expected.is_meta:
             return
         self.paused = True
         try:
-            gap = self._gap(norm, layer, affine, args, kwargs, expected)
+            gap = self._gap(norm, layer, affine, call, expected)
         finally:
             self.paused = False
         if not gap <= tolerance(expected.dtype):
             self.found.wrong[norm] = max(gap, self.found.wrong.get(norm, 0.0))
 
-    def _gap(
-        self, norm: nn.Module, layer: nn.Module, affine: ScaleShift, args: Any, kwargs: Any, expected: Tensor
-    ) -> float:
+    def _gap(self, norm: nn.Module, layer: nn.Module, affine: ScaleShift, call: Arguments, expected: Tensor) -> float:
         if out_channels(layer) != len(affine.s):
             return float("inf")
-        own = dict(layer._parameters)
+        (args, kwargs), own = call, dict(layer._parameters)
         forward = type(layer).forward
         try:
             plain = forward(layer, *args, **kwargs)

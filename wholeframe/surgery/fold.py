@@ -1,6 +1,6 @@
 """The arithmetic of folding: a norm that is s y + t, and the layer before it, as one layer.
 
-    s (W x + b) + t  =  (s W) x + (s b + t)
+s (W x + b) + t  =  (s W) x + (s b + t)
 """
 
 from typing import NamedTuple

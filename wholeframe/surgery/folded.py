@@ -38,8 +38,8 @@ def _refuse_unfused(_folded: Folded, state: Mapping[str, Any], prefix: str, *_: 
     """Weights of a network with norms would replace folded ones, and the norms would be left out."""
     if f"{prefix}running_mean" in state or f"{prefix}weight" in state:
         raise ValueError(
-            f"the weights have {prefix.removesuffix('.')!r}, which is folded in this network; load them into the network "
-            "before `wf.fuse`, and fuse that"
+            f"the weights have {prefix.removesuffix('.')!r}, which is folded in this network; load them into the "
+            "network before `wf.fuse`, and fuse that"
         )
 
 

@@ -87,7 +87,7 @@ def _fold(block: nn.Module, name: str, norm: nn.Module, layers: list[nn.Module])
             fold_into(layer, ScaleShift(affine.s, affine.t if place == 0 else torch.zeros_like(affine.t)))
     if isinstance(block, CGNL):
         weight = block.out.weight
-        block.norm = Shift(affine.t.to(weight.device, weight.dtype))
+        setattr(block, name, Shift(affine.t.to(weight.device, weight.dtype)))
     else:
         setattr(block, name, None if isinstance(block, NonLocal | Bottleneck) else Folded(norm))
 
@@ -112,6 +112,8 @@ def _scale(out: GroupedLinear, affine: ScaleShift) -> None:
 def _merges(block: nn.Module) -> bool:
     """Whether theta, phi and g are ordinary layers, which can be rows of one."""
     layers = [block._modules.get(name) for name in ("theta", "phi", "g")]
-    if any(type(layer) is not nn.Linear or layer is None or changed(layer, blocks=False) is not None for layer in layers):
+    if any(
+        type(layer) is not nn.Linear or layer is None or changed(layer, blocks=False) is not None for layer in layers
+    ):
         return False
     return len({(layer.get_parameter("weight").dtype, layer.bias is None) for layer in layers if layer}) == 1

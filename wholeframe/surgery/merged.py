@@ -25,7 +25,7 @@ from wholeframe.blocks.transforms import ACTIVATIONS
 from wholeframe.ops.backends import full_precision, in_graph
 from wholeframe.ops.layout import everywhere
 from wholeframe.surgery.baked import Baked
-from wholeframe.surgery.placement import BlockHook
+from wholeframe.surgery.placement import CHILD, BlockHook
 
 CONVOLUTIONS = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}
 KNOWN = {*CONVOLUTIONS, nn.Linear, nn.LayerNorm, nn.BatchNorm1d, nn.Identity}
@@ -60,15 +60,18 @@ class Merged(Baked):
     usual.
     """
 
-    def __init__(self, conv: nn.Module, block: ContextBlock, hook: BlockHook):
+    def __init__(self, conv: nn.Module, block: nn.Module, hook: BlockHook):
         super().__init__(conv, block, hook)
+        assert isinstance(block, ContextBlock)  # `merges`
         with torch.no_grad():
             weight = conv.get_parameter("weight").flatten(1).double()
             bias = conv.get_parameter("bias").double()
             context = block.context
             query = None
             if isinstance(context, AttentionContext):
-                query = (context.scale * context.logits.weight.squeeze(0).double() @ weight).to(conv.get_parameter("weight"))
+                query = (context.scale * context.logits.weight.squeeze(0).double() @ weight).to(
+                    conv.get_parameter("weight")
+                )
             self.register_buffer("query", query)
             for part in PARTS:
                 transform = getattr(block, part)
@@ -90,7 +93,8 @@ class Merged(Baked):
 
     def _undisturbed(self, h: Any) -> bool:
         """Whether the block and the convolution are as they were built, and the input is an ordinary map."""
-        conv, block = self.site, self.wholeframe
+        conv: Any = self.site
+        block = self.get_submodule(CHILD)
         return (
             isinstance(h, Tensor)
             and h.ndim == len(conv.kernel_size) + 2
