@@ -48,6 +48,7 @@ FUNCTIONS = [
     "dependence",
     "collapse",
     "cost",
+    "export",
     "fit",
     "evaluate",
 ]

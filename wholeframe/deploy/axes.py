@@ -50,8 +50,8 @@ def free_axes(network: nn.Module, example: Tensor) -> Free:
     """
     if example.ndim not in AXES:
         raise ValueError(
-            f"the example has the shape {tuple(example.shape)}; give (b, c, h, w) for images, (b, c, t, h, w) for clips "
-            "or (b, c, n) for sequences"
+            f"the example has the shape {tuple(example.shape)}; give (b, c, h, w) for images, (b, c, t, h, w) for "
+            "clips or (b, c, n) for sequences"
         )
     given = tuple(example.shape)
     if reason := _fails(network, given, example):
@@ -69,8 +69,8 @@ def free_axes(network: nn.Module, example: Tensor) -> Free:
     for shape in shapes[1:]:
         if shape != given and (reason := _fails(network, shape, example)):
             raise ValueError(
-                f"the network takes every size of the example of shape {given} at other values, but not the shape {shape} "
-                f"({reason}); give an example whose sizes can change by {STEP}, or by a divisor of theirs"
+                f"every axis of the example of shape {given} can change alone, but the network does not take the shape "
+                f"{shape} ({reason}); give an example whose sizes can change by {STEP}, or by a divisor of theirs"
             )
     return Free(shapes, fixed)
 

@@ -1,9 +1,9 @@
 """What a file says of its network besides the weights: strings under fixed keys.
 
-    classes      ["cat", "dog"]                          names, in the order of the outputs
-    mean, std    [0.485, 0.456, 0.406]                   input = (pixel / 255 - mean) / std, per channel
-    input        ["batch", 3, "height", "width"]         a name is a free size, a number a fixed one
-    size         [224, 224]                              that the network was exported and compared at
+classes      ["cat", "dog"]                          names, in the order of the outputs
+mean, std    [0.485, 0.456, 0.406]                   input = (pixel / 255 - mean) / std, per channel
+input        ["batch", 3, "height", "width"]         a name is a free size, a number a fixed one
+size         [224, 224]                              that the network was exported and compared at
 """
 
 import json
@@ -61,6 +61,6 @@ def refuse_classes(classes: Sequence[str] | None, outputs: Sequence[Tensor]) -> 
         raise ValueError(f"classes={classes!r} is one text; give a list of names, such as ['cat', 'dog']")
     if classes is not None and len(outputs[0].shape) > 1 and outputs[0].shape[1] != len(classes):
         raise ValueError(
-            f"classes= has {len(classes)} names, and the first output has {outputs[0].shape[1]} channels; give one name "
-            "for each"
+            f"classes= has {len(classes)} names, and the first output has {outputs[0].shape[1]} channels; give one "
+            "name for each"
         )

@@ -73,8 +73,8 @@ def compare(
         if not done[-1].error <= most:
             raise ValueError(
                 f"the exported detector finds {len(actual['boxes'])} objects and the network {found} at "
-                f"{' x '.join(map(str, shape))}, with a difference of {done[-1].error:.1e} of the largest numbers, above "
-                f"{most:.0e}; no file is left"
+                f"{' x '.join(map(str, shape))}, with a difference of {done[-1].error:.1e} of the largest numbers, "
+                f"above {most:.0e}; no file is left"
             )
     return tuple(done)
 

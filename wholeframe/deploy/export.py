@@ -1,72 +1,31 @@
 """A network as a file for other programs, compared with the network at several sizes before it is kept.
 
-    model.onnx        onnxruntime and others        model.pt2         torch.export, opened by torch alone
-    model.aoti.pt2    AOTInductor, without Python   a folder          OpenVINO, model.xml and model.bin
+model.onnx        onnxruntime and others        model.pt2         torch.export, opened by torch alone
+model.aoti.pt2    AOTInductor, without Python   a folder          OpenVINO, model.xml and model.bin
 """
 
 import copy
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from wholeframe.blocks import CGNL, NonLocal
-from wholeframe.deploy import aoti, detector, exported_program, onnx, openvino
-from wholeframe.deploy.axes import free_axes, random_input
+from wholeframe.deploy import detector, openvino
+from wholeframe.deploy.axes import Free, free_axes, random_input
 from wholeframe.deploy.described import describe, refuse_classes
 from wholeframe.deploy.example import default_example
-from wholeframe.deploy.parity import Compared, Run, bound, compare, leaves
+from wholeframe.deploy.formats import FOLDER, FORMATS, bytes_of, format_of, move, refuse_path
+from wholeframe.deploy.parity import Compared, bound, compare, leaves
 from wholeframe.deploy.prepared import Prepared
-from wholeframe.messages import listed, quoted, shown
+from wholeframe.messages import listed, shown
 from wholeframe.surgery.detectors import is_detector
 from wholeframe.surgery.probe import refuse_model
-
-
-class Format(NamedTuple):
-    """How a network is written, and how the file is opened again."""
-
-    exporter: str
-    opset: int | None
-    write: Callable[[Prepared, Path], None]
-    opened: Callable[[Path], Run]
-    note: str | None = None
-
-
-def _write_openvino(prepared: Prepared, folder: Path) -> None:
-    with tempfile.TemporaryDirectory() as place:
-        onnx.write(prepared, Path(place, "model.onnx"))
-        openvino.convert(Path(place, "model.onnx"), folder, prepared.strings)
-
-
-AOTI = Format(
-    aoti.EXPORTER,
-    None,
-    aoti.write,
-    aoti.opened,
-    "the file is compiled code for this operating system and processor, and for this version of torch",
-)
-FOLDER = "a folder"
-FORMATS: Mapping[str, Format] = {
-    ".onnx": Format(onnx.EXPORTER, onnx.OPSET, onnx.write, onnx.opened),
-    ".aoti.pt2": AOTI,
-    ".aoti": AOTI,
-    ".pt2": Format(exported_program.EXPORTER, None, exported_program.write, exported_program.opened),
-    FOLDER: Format(
-        openvino.EXPORTER,
-        onnx.OPSET,
-        _write_openvino,
-        openvino.opened,
-        "the errors are those of float32: OpenVINO computes in bfloat16 where the processor has it, unless it is "
-        'compiled with {"INFERENCE_PRECISION_HINT": "f32"}',
-    ),
-}
-"""The end of a path -> its format; the first that fits counts."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +117,7 @@ def export(
     if not isinstance(given, Tensor):
         raise ValueError(f"example= is a {type(given).__name__}; give the one tensor that the network takes")
     given = given.detach().cpu()
-    _refuse_path(target)
+    refuse_path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         place = tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent)
@@ -170,26 +129,9 @@ def export(
             done = _export_detector(copied, given, file, kind, classes, mean, std)
         else:
             done = _export_network(copied, given, file, kind, classes, mean, std)
-        replaced = _move(file, target)
+        replaced = move(file, target)
     said = (f"an earlier '{shown(target)}' is replaced",) if replaced else ()
     return replace(done, path=target, notes=(*done.notes, *said))
-
-
-def format_of(path: Path) -> str:
-    """The key of `FORMATS` for a path.
-
-    Raises:
-        ValueError: for an end that is not among them.
-    """
-    for end in FORMATS:
-        if path.name.endswith(end) and path.name != end:
-            return end
-    if path.suffix and not path.is_dir():
-        raise ValueError(
-            f"'{shown(path)}' ends in {path.suffix!r}, which is not one of {quoted(end for end in FORMATS if end[0] == '.')}; "
-            "a path without such an end is a folder for OpenVINO"
-        )
-    return FOLDER
 
 
 def _export_network(
@@ -206,7 +148,9 @@ def _export_network(
         found = network(example)
     outputs = leaves(found)
     if not outputs:
-        raise ValueError(f"the network returns a {type(found).__name__} without a tensor, so there is nothing to export")
+        raise ValueError(
+            f"the network returns a {type(found).__name__} without a tensor, so there is nothing to export"
+        )
     refuse_classes(classes, outputs)
     size, channels = example.shape[2:], example.shape[1]
     strings = describe(network, free.written, size, channels, classes=classes, mean=mean, std=std)
@@ -225,7 +169,7 @@ def _export_network(
         prepared.outputs,
         compared,
         strings,
-        _bytes(file),
+        bytes_of(file),
         tuple(notes),
     )
 
@@ -241,8 +185,8 @@ def _export_detector(
 ) -> Exported:
     if kind not in (".onnx", FOLDER):
         raise ValueError(
-            f"a detector is exported to ONNX (give a path that ends in .onnx): torch.export, which {kind} needs, refuses a "
-            "number of boxes that depends on the image; its backbone alone has such a file"
+            f"a detector is exported to ONNX, to a path that ends in .onnx: torch.export, which {kind} needs, refuses "
+            "a number of boxes that depends on the image; the backbone of a detector has such a file"
         )
     if image.ndim != 3:
         raise ValueError(f"the example of a detector is one image (3, h, w), got {tuple(image.shape)}")
@@ -268,7 +212,7 @@ def _export_detector(
         names,
         compared,
         strings,
-        _bytes(file),
+        bytes_of(file),
         (*notes, *_notes(network, kind)),
     )
 
@@ -281,15 +225,15 @@ def _notes(network: nn.Module, kind: str) -> list[str]:
     notes = []
     if dense and kind in (".onnx", FOLDER):
         notes.append(
-            f"ONNX cannot search in sorted numbers, so {listed(dense)} compares every query with every key: memory grows "
-            "with the square of the positions"
+            f"ONNX cannot search in sorted numbers, so {listed(dense)} compares every query with every key: memory "
+            "grows with the square of the positions"
         )
     if spans:
         notes.append(f"{listed(spans)} is exact up to max_span of its inputs and not beyond, as in every graph")
     return notes
 
 
-def _fixed(free) -> list[tuple[str, int]]:
+def _fixed(free: Free) -> list[tuple[str, int]]:
     return [(name, 0 if number == 0 else number + 1) for number, name in enumerate(free.names) if name in free.fixed]
 
 
@@ -309,27 +253,3 @@ def _refuse_half(network: nn.Module) -> None:
             f"the network has weights in {listed(other)}, whose rounding would hide errors of the file; export "
             "`network.float()`"
         )
-
-
-def _refuse_path(target: Path) -> None:
-    if format_of(target) != FOLDER and target.is_dir():
-        raise ValueError(f"'{shown(target)}' is a folder; give the path of a file in it")
-    if format_of(target) == FOLDER and target.is_file():
-        raise ValueError(f"'{shown(target)}' is a file, and OpenVINO needs a folder; give the path of a folder")
-
-
-def _move(made: Path, target: Path) -> bool:
-    """Put what was made in its place; whether something was there."""
-    if made.is_file():
-        was_there = target.exists()
-        made.replace(target)
-        return was_there
-    was_there = any((target / name).exists() for name in openvino.FILES)
-    target.mkdir(exist_ok=True)
-    for name in openvino.FILES:
-        (made / name).replace(target / name)
-    return was_there
-
-
-def _bytes(path: Path) -> int:
-    return sum(f.stat().st_size for f in (path.iterdir() if path.is_dir() else [path]))

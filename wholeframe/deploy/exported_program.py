@@ -1,5 +1,6 @@
 """A network as a program of torch.export, in a .pt2 file that torch opens without this package."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -7,7 +8,6 @@ import torch
 from wholeframe.deploy.described import FILE
 from wholeframe.deploy.parity import Run, leaves
 from wholeframe.deploy.prepared import Prepared, exported, exporting
-import json
 
 EXPORTER = "torch.export"
 

@@ -81,5 +81,7 @@ def needed(module: str, extra: str) -> Any:
     try:
         found: ModuleType = importlib.import_module(module)
     except ImportError as error:
-        raise ValueError(f"this format needs {module}, which is not installed; pip install 'wholeframe[{extra}]'") from error
+        raise ValueError(
+            f"this format needs {module}, which is not installed; pip install 'wholeframe[{extra}]'"
+        ) from error
     return found
