@@ -64,7 +64,7 @@ def test_sizes_that_the_network_fixes_are_said_and_stay_fixed(tmp_path):
     done = wf.export(network, tmp_path / "fixed.pt2", torch.randn(2, 3, 8, 8))
     assert done.input[1] == ("batch", 3, 8, 8) and json.loads(done.strings["input"]) == ["batch", 3, 8, 8]
     assert any(note.startswith("height is fixed at 8: at 16 in its place the network fails (") for note in done.notes)
-    assert {one.shape for one in done.compared} == {(2, 3, 8, 8), (3, 3, 8, 8), (4, 3, 8, 8)}
+    assert {one.shape for one in done.compared} == {(2, 3, 8, 8), (3, 3, 8, 8), (1, 3, 8, 8)}
 
 
 def test_outputs_have_the_names_of_a_dict(tmp_path):
@@ -76,7 +76,7 @@ def test_outputs_have_the_names_of_a_dict(tmp_path):
     [
         (lambda run: lambda x: [1.001 * y for y in run(x)], "differs from the network by 1.0e-03"),
         (lambda run: lambda x: run(x) if x.shape[2] == 32 else run(x + 1), "at 2 x 3 x 64"),
-        (lambda run: lambda x: run(x) if x.shape[0] < 3 else run(x)[:0], "by inf"),
+        (lambda run: lambda x: run(x) if x.shape[0] < 2 else run(x)[:0], "by inf"),
         (lambda run: lambda x: run(x[:, :2]), "fails ("),
         (lambda run: lambda x: [y * float("nan") for y in run(x)], "by nan"),
     ],

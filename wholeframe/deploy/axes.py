@@ -94,7 +94,10 @@ def _places(names: Sequence[str]) -> dict[str, int]:
 
 
 def _others(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Two shapes that differ from this one in every axis but the channels, and from each other."""
+    """Two shapes that differ from this one in every axis but the channels, and from each other.
+
+    The second has a single sample: a batch of one is where code squeezes an axis too many.
+    """
     batch, channels, *grid = shape
     time, space = (grid[:1], grid[1:]) if len(grid) == 3 else ([], grid)
     steps = [*(max(1, math.gcd(size, 8) // 2) for size in time), *(math.gcd(size, STEP) for size in space)]
@@ -103,7 +106,7 @@ def _others(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     down = [size - step if size > step else size + 3 * step for size, step in zip(grid, steps, strict=True)]
     first = [(up, down)[axis % 2][axis] for axis in range(len(grid))]
     second = [(down, more)[axis % 2][axis] for axis in range(len(grid))]
-    return (batch + 1, channels, *first), (batch + 2, channels, *second)
+    return (batch + 1, channels, *first), (1, channels, *second)
 
 
 def _fails(network: nn.Module, shape: Sequence[int], like: Tensor) -> str | None:
