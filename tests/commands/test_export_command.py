@@ -18,7 +18,7 @@ def test_a_run_becomes_a_file_that_reads_pictures_as_predict_does(call, run, pho
     assert f"'{file}'" in printed and "torch.export" in printed and "random weights" not in printed
     strings = {"wholeframe.json": ""}
     program = torch.export.load(file, extra_files=strings).module()
-    said = {key: text for key, text in json.loads(strings["wholeframe.json"]).items()}
+    said = json.loads(strings["wholeframe.json"])
     assert json.loads(said["size"]) == [16, 16]
     opened = open_model(str(run))
     assert json.loads(said["classes"]) == list(opened.classes or ())
