@@ -50,6 +50,7 @@ FUNCTIONS = [
     "dependence",
     "collapse",
     "cost",
+    "export",
     "fit",
     "evaluate",
 ]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.blocks import SimplifiedNonLocal as SimplifiedNonLocal
     from wholeframe.blocks import SqueezeExcite as SqueezeExcite
     from wholeframe.blocks import reset_blocks as reset_blocks
+    from wholeframe.deploy.export import export as export
     from wholeframe.explain.attention import attention as attention
     from wholeframe.explain.collapse import collapse as collapse
     from wholeframe.explain.dependence import dependence as dependence
@@ -108,6 +109,7 @@ _MODULES = {
     "dependence": "wholeframe.explain.dependence",
     "collapse": "wholeframe.explain.collapse",
     "Recording": "wholeframe.explain.recording",
+    "export": "wholeframe.deploy.export",
     "fit": "wholeframe.train.fit",
     "evaluate": "wholeframe.train.evaluate",
     "load_run": "wholeframe.train.run",

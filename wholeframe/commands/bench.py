@@ -1,4 +1,4 @@
-"""`wholeframe bench`: compares our blocks with their peers; `bench data` is in bench_data.py."""
+"""`wholeframe bench`: our blocks against their peers; `bench data` and `bench exports` have files of their own."""
 
 import dataclasses
 import importlib
@@ -56,6 +56,8 @@ class Options:
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["data"]:
         return importlib.import_module("wholeframe.commands.bench_data").main(arguments[1:])
+    if arguments[:1] == ["exports"]:
+        return importlib.import_module("wholeframe.commands.bench_exports").main(arguments[1:])
     options = tyro.cli(Options, args=arguments, prog="wholeframe bench")
     if options.quick and options.sweep:
         raise ValueError("--quick is a part of the goals, and --sweep measures other cases; give one of them")
