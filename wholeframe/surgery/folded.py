@@ -49,3 +49,8 @@ class InferenceOnly(NamelessHook):
     def __call__(self, network: nn.Module, _args: Any) -> None:
         if network.training:
             raise ValueError(NO_TRAINING)
+
+
+def is_fused(network: nn.Module) -> bool:
+    """Whether the network, or a part of it, is fused for inference."""
+    return any(isinstance(hook, InferenceOnly) for m in network.modules() for hook in m._forward_pre_hooks.values())

@@ -12,7 +12,7 @@ from wholeframe.surgery.activated import own_children
 from wholeframe.surgery.detectors import is_detector, tensors
 from wholeframe.surgery.feeds import feeds, folds, norms_of
 from wholeframe.surgery.fold import fold_into, scale_shift
-from wholeframe.surgery.folded import Folded, InferenceOnly
+from wholeframe.surgery.folded import Folded, InferenceOnly, is_fused
 from wholeframe.surgery.fuse_blocks import fuse_blocks
 from wholeframe.surgery.merged import Merged, merges
 from wholeframe.surgery.placement import CHILD, attach, detach, hook_of
@@ -73,7 +73,7 @@ def fuse(model: nn.Module, example: Example = None) -> nn.Module:
     """
     refuse_model(model)
     refuse_lost(model)
-    if any(isinstance(module, Folded) or FUSION in module.__dict__ for module in model.modules()):
+    if is_fused(model):
         raise ValueError("this network is fused already; take it as it is")
     if any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         raise ValueError("this network has weights without values (meta), so nothing can be folded; load its weights")
