@@ -39,6 +39,7 @@ FUNCTIONS = [
     "bake",
     "fuse",
     "fusion_of",
+    "quantize",
     "restore",
     "sites",
     "load_run",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.blocks import SqueezeExcite as SqueezeExcite
     from wholeframe.blocks import reset_blocks as reset_blocks
     from wholeframe.deploy.export import export as export
+    from wholeframe.deploy.quantize import quantize as quantize
     from wholeframe.explain.attention import attention as attention
     from wholeframe.explain.collapse import collapse as collapse
     from wholeframe.explain.dependence import dependence as dependence
@@ -94,6 +95,7 @@ _MODULES = {
     "verify": "wholeframe.surgery.verify",
     "bake": "wholeframe.surgery.bake",
     "fuse": "wholeframe.surgery.fuse",
+    "quantize": "wholeframe.deploy.quantize",
     "fusion_of": "wholeframe.surgery.fuse",
     "Fusion": "wholeframe.surgery.fuse",
     "restore": "wholeframe.surgery.restore",

@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from wholeframe.deploy.prepared import needed
 from wholeframe.messages import counted, shown
 from wholeframe.surgery.detectors import is_detector
 from wholeframe.surgery.feeds import norms_of
-from wholeframe.surgery.fuse import fuse
 from wholeframe.surgery.folded import is_fused
+from wholeframe.surgery.fuse import fuse
 from wholeframe.surgery.merged import Merged
 
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -139,37 +139,42 @@ def quantize(
     return Quantized(target, *sizes, len(names), kept, len(images))
 
 
-def agreement(
-    network: nn.Module, run: Run, images: Sequence[Tensor], labels: Sequence[int | None] | None = None
-) -> Agreement:
+def agreement(network: nn.Module, run: Run, images: Iterable[tuple[Tensor, int | None]]) -> Agreement:
     """Compare a network with an opened file, by their most probable classes.
 
     Args:
         network: in eval mode.
         run: such as `wholeframe.deploy.onnx.opened(file)`.
-        images: inputs `(1, c, h, w)`.
-        labels: the class of each, None where it is not known.
+        images: inputs `(1, c, h, w)`, each with its class, or None where that is not known.
+
+    Raises:
+        ValueError: if there is no image.
     """
-    known = [None] * len(images) if labels is None else labels
-    same = labelled = right = right_in_file = 0
+    count = same = labelled = right = right_in_file = 0
     with torch.no_grad():
-        for x, label in zip(images, known, strict=True):
+        for x, label in images:
+            count += 1
             named, in_file = (int(output[0].argmax()) for output in (leaves(network(x))[0], run(x)[0]))
             same += named == in_file
             if label is not None:
                 labelled += 1
                 right += named == label
                 right_in_file += in_file == label
-    return Agreement(len(images), same, labelled, right, right_in_file)
+    if count == 0:
+        raise ValueError("there is no image to compare the network and the file on; give more images")
+    return Agreement(count, same, labelled, right, right_in_file)
 
 
 def _refuse(network: nn.Module, images: Sequence[Tensor]) -> None:
     if is_detector(network):
         raise ValueError(
-            "8 bits move the boxes of a detector, and nothing here measures by how much; quantize networks that classify"
+            "8 bits move the boxes of a detector, and nothing here measures by how much; quantize a network that "
+            "classifies"
         )
     if not images:
-        raise ValueError("images= is empty; give a few dozen inputs (1, c, h, w) to read the ranges of activations from")
+        raise ValueError(
+            "images= is empty; give a few dozen inputs (1, c, h, w) to read the ranges of activations from"
+        )
     if wrong := next((x for x in images if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 1), None):
         given = tuple(wrong.shape) if isinstance(wrong, Tensor) else type(wrong).__name__
         raise ValueError(f"images= has {given}; each is one input (1, c, h, w)")
