@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.blocks import SimplifiedNonLocal as SimplifiedNonLocal
     from wholeframe.blocks import SqueezeExcite as SqueezeExcite
     from wholeframe.blocks import reset_blocks as reset_blocks
+    from wholeframe.deploy.export import export as export
+    from wholeframe.deploy.quantize import quantize as quantize
     from wholeframe.explain.attention import attention as attention
     from wholeframe.explain.collapse import collapse as collapse
     from wholeframe.explain.dependence import dependence as dependence
@@ -43,6 +45,9 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.models.zoo import MODELS as MODELS
     from wholeframe.models.zoo import create_model as create_model
     from wholeframe.surgery.bake import bake as bake
+    from wholeframe.surgery.fuse import Fusion as Fusion
+    from wholeframe.surgery.fuse import fuse as fuse
+    from wholeframe.surgery.fuse import fusion_of as fusion_of
     from wholeframe.surgery.insert import Report as Report
     from wholeframe.surgery.insert import insert as insert
     from wholeframe.surgery.insert import remove as remove
@@ -89,6 +94,10 @@ _MODULES = {
     "Placement": "wholeframe.surgery.record",
     "verify": "wholeframe.surgery.verify",
     "bake": "wholeframe.surgery.bake",
+    "fuse": "wholeframe.surgery.fuse",
+    "quantize": "wholeframe.deploy.quantize",
+    "fusion_of": "wholeframe.surgery.fuse",
+    "Fusion": "wholeframe.surgery.fuse",
     "restore": "wholeframe.surgery.restore",
     "sites": "wholeframe.surgery.sites",
     "Site": "wholeframe.surgery.sites",
@@ -102,6 +111,7 @@ _MODULES = {
     "dependence": "wholeframe.explain.dependence",
     "collapse": "wholeframe.explain.collapse",
     "Recording": "wholeframe.explain.recording",
+    "export": "wholeframe.deploy.export",
     "fit": "wholeframe.train.fit",
     "evaluate": "wholeframe.train.evaluate",
     "load_run": "wholeframe.train.run",
