@@ -20,9 +20,9 @@ CPU = torch.device("cpu")
 TURNS = {"ours": (0.012, 0.024, 0.033), "plain": (0.010, 0.020, 0.030), "peer": (0.02, 0.04, 0.06)}
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """Replaces the timing by known turns; every candidate runs once."""
+@pytest.fixture(scope="module")
+def clock():
+    """Replaces the timing by known turns; every candidate runs once. Gives the names of those that ran."""
     ran = []
 
     def time_in_turns(runs, device, rounds, budget):
@@ -31,18 +31,23 @@ def clock(monkeypatch):
             ran.append(name)
         return Timing({name: Samples(TURNS[name]) for name in runs}, Probe(gemm=100, copy=2.0), rejected=1)
 
-    monkeypatch.setattr(networks, "time_in_turns", time_in_turns)
-    monkeypatch.setitem(sys.modules, "mmcv.cnn", PACKAGE)
-    return ran
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "time_in_turns", time_in_turns)
+        patch.setitem(sys.modules, "mmcv.cnn", PACKAGE)
+        yield ran
 
 
-def measured(case=CASE):
-    return list(measure_network(case, build_sides(case, CPU), Setting(), rounds=3, budget=0, device=CPU))
+@pytest.fixture(scope="module")
+def rows(clock):
+    """Inference and the training step of the tiny network, and the order in which the candidates ran."""
+    del clock[:]
+    found = list(measure_network(CASE, build_sides(CASE, CPU), Setting(), rounds=3, budget=0, device=CPU))
+    return found, list(clock)
 
 
-def test_ratios_are_medians_over_the_turns_of_one_process(clock):
-    inference, training = measured()
-    assert clock == ["ours", "plain", "peer"] * 2
+def test_ratios_are_medians_over_the_turns_of_one_process(rows):
+    (inference, training), ran = rows
+    assert ran == ["ours", "plain", "peer"] * 2
     assert (inference.kind, training.kind) == KINDS
     assert inference.ratio == pytest.approx(1.2) and inference.peer_ratio == pytest.approx(2)
     assert inference.against_peer == pytest.approx(0.6), "the median of ours / peer within a turn, not of medians"
@@ -50,8 +55,8 @@ def test_ratios_are_medians_over_the_turns_of_one_process(clock):
     assert inference.difference < 1e-4 and inference.peer == "mmcv"
 
 
-def test_the_floor_is_what_bytes_and_products_need(clock):
-    inference, training = measured()
+def test_the_floor_is_what_bytes_and_products_need(rows):
+    inference, training = rows[0]
     seconds = max(inference.added_macs / (1e9 * inference.product_gmacs), inference.added_bytes / (2 * 2**30))
     assert inference.floor_ms == pytest.approx(1000 * seconds)
     assert inference.floor == pytest.approx(1 + seconds / 0.020)
@@ -59,8 +64,8 @@ def test_the_floor_is_what_bytes_and_products_need(clock):
     assert training.added_macs == 3 * inference.added_macs and training.product_gmacs > 0
 
 
-def test_goals_are_reached_or_not(clock):
-    inference, training = measured()
+def test_goals_are_reached_or_not(rows):
+    inference, training = rows[0]
     assert (inference.goal, inference.memory_goal) == (1.5, None) and inference.reached == [True, True]
     assert (training.goal, training.memory_goal) == (1e-3, 1e-3) and training.reached == [False, False, True]
     near = dataclasses.replace(training, over_floor=1.1)
@@ -69,17 +74,17 @@ def test_goals_are_reached_or_not(clock):
     assert slower.reached == [True, False]
 
 
-def test_where_the_time_goes_is_in_every_eager_row(clock):
-    for row in measured(ALONE):
-        assert row.by_block.keys() == {"first.bn.wholeframe", "second.wholeframe"} and row.peer is None
+def test_where_the_time_goes_is_in_every_eager_row(rows):
+    for row in rows[0]:
+        assert row.by_block.keys() == {"first.bn.wholeframe", "second.wholeframe"}
         for part in ("products", "passes", "python"):
             assert sum(block[part] for block in row.by_block.values()) == pytest.approx(row.blocks[part])
             assert row.rest[part] > 0 and row.blocks[part] > 0
         json.dumps(dataclasses.asdict(row))
 
 
-def test_memory_is_a_ratio_to_the_plain_backbone(clock):
-    for row in measured():
+def test_memory_is_a_ratio_to_the_plain_backbone(rows):
+    for row in rows[0]:
         assert row.memory_ratio == pytest.approx(row.ours_mib / row.plain_mib) and row.peer_memory_ratio > 0
         assert row.ours_mib > 0
 
@@ -142,6 +147,7 @@ def test_a_compiled_network_runs_and_has_no_profile_of_its_own(clock, monkeypatc
     sides = build_sides(ALONE, CPU)
     for row in measure_network(ALONE, sides, Setting(mode="compiled"), rounds=3, budget=0, device=CPU):
         assert row.mode == "compiled" and row.blocks is row.rest is row.by_block is None and row.product_gmacs > 0
+        assert row.peer is row.peer_ratio is row.against_peer is row.difference is None
     assert made == [sides.ours, sides.plain] * 2, "one for each side and pass"
 
 
