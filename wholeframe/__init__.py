@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.blocks import SimplifiedNonLocal as SimplifiedNonLocal
     from wholeframe.blocks import SqueezeExcite as SqueezeExcite
     from wholeframe.blocks import reset_blocks as reset_blocks
+    from wholeframe.deploy.export import export as export
+    from wholeframe.deploy.quantize import quantize as quantize
     from wholeframe.explain.attention import attention as attention
     from wholeframe.explain.collapse import collapse as collapse
     from wholeframe.explain.dependence import dependence as dependence
@@ -49,6 +51,9 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.store.save import Saved as Saved
     from wholeframe.store.save import save as save
     from wholeframe.surgery.bake import bake as bake
+    from wholeframe.surgery.fuse import Fusion as Fusion
+    from wholeframe.surgery.fuse import fuse as fuse
+    from wholeframe.surgery.fuse import fusion_of as fusion_of
     from wholeframe.surgery.insert import Report as Report
     from wholeframe.surgery.insert import insert as insert
     from wholeframe.surgery.insert import remove as remove
@@ -95,6 +100,10 @@ _MODULES = {
     "Placement": "wholeframe.surgery.record",
     "verify": "wholeframe.surgery.verify",
     "bake": "wholeframe.surgery.bake",
+    "fuse": "wholeframe.surgery.fuse",
+    "quantize": "wholeframe.deploy.quantize",
+    "fusion_of": "wholeframe.surgery.fuse",
+    "Fusion": "wholeframe.surgery.fuse",
     "restore": "wholeframe.surgery.restore",
     "sites": "wholeframe.surgery.sites",
     "Site": "wholeframe.surgery.sites",
@@ -114,6 +123,7 @@ _MODULES = {
     "save_pretrained": "wholeframe.store.hub",
     "from_pretrained": "wholeframe.store.hub",
     "push_to_hub": "wholeframe.store.hub",
+    "export": "wholeframe.deploy.export",
     "fit": "wholeframe.train.fit",
     "evaluate": "wholeframe.train.evaluate",
     "load_run": "wholeframe.train.run",

@@ -18,7 +18,7 @@ from wholeframe.bench.network_cases import NETWORKS, Limits, chosen
     ],
 )
 def test_the_goals(name, inference, training, memory):
-    assert NETWORKS[name].limits == Limits(inference, training, memory)
+    assert NETWORKS[name].limits == Limits(inference, training, memory, fused=1.02 if name == "r50_gc" else None)
     assert NETWORKS[name].sample == ((3, 8, 224, 224) if name.startswith("i3d") else (3, 224, 224))
 
 

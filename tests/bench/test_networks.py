@@ -14,6 +14,7 @@ from wholeframe.bench.networks import Pass, Setting, measure_network, settings
 from wholeframe.bench.sides import build_sides
 from wholeframe.bench.timing import Probe, Samples, Timing
 from wholeframe.models.turns import KINDS
+from wholeframe.surgery.fuse import fuse
 
 CPU = torch.device("cpu")
 TURNS = {"ours": (0.012, 0.024, 0.033), "plain": (0.010, 0.020, 0.030), "peer": (0.02, 0.04, 0.06)}
@@ -148,6 +149,21 @@ def test_a_compiled_network_runs_and_has_no_profile_of_its_own(clock, monkeypatc
         assert row.mode == "compiled" and row.blocks is row.rest is row.by_block is None and row.product_gmacs > 0
         assert row.peer is row.peer_ratio is row.against_peer is row.difference is None
     assert made == [sides.ours, sides.plain] * 2, "one for each side and pass"
+
+
+def test_fused_networks_run_in_inference_alone(clock, monkeypatch):
+    made = []
+
+    def fused(network, example):
+        made.append(network)
+        return fuse(network, example)
+
+    monkeypatch.setattr(networks, "fuse", fused)
+    case = dataclasses.replace(CASE, limits=dataclasses.replace(CASE.limits, fused=1.02))
+    sides = build_sides(case, CPU)
+    (row,) = measure_network(case, sides, Setting(mode="fused"), rounds=3, budget=0, device=CPU)
+    assert (row.kind, row.goal, row.memory_goal, row.by_block) == ("inference", 1.02, None, None)
+    assert made == list(sides.networks.values()), "the plain backbone and the peer are fused too"
 
 
 @pytest.mark.slow

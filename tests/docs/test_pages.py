@@ -135,6 +135,10 @@ NOT_RUN = {
     ("docs/howto/detector.md", "needs the extra export"),  # tests/tools runs these two
     ("docs/howto/detector.md", "needs transformers"),
     ("docs/howto/detector.md", "reads a folder of yours"),
+    ("docs/howto/export.md", "needs the extra export"),  # tests/tools runs these four
+    ("docs/howto/export.md", "reads a photograph"),
+    ("docs/howto/export.md", "the package takes a minute to compile"),
+    ("docs/howto/export.md", "needs the extra openvino"),
     ("docs/howto/tools.md", "the shape of a check"),
     ("docs/howto/tools.md", "needs ultralytics"),  # tests/tools runs these two
     ("docs/howto/tools.md", "needs transformers"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from wholeframe.models.turns import KINDS, in_turns, interval
+from wholeframe.models.turns import KINDS, Measured, in_turns, interval, ratio
 
 
 def test_the_order_is_turned_round_in_every_second_turn():
@@ -63,3 +63,13 @@ def test_every_order_of_ups_and_downs():
     """Among all sides of the median on which 9 values can lie, the interval has it in this share."""
     held = [interval(sides).low <= 0 <= interval(sides).high for sides in itertools.product((-1.0, 1.0), repeat=9)]
     assert sum(held) / len(held) == interval([random.random() for _ in range(9)]).probability
+
+
+def test_a_fused_network_is_measured_in_inference_alone():
+    found = in_turns({"it": nn.Linear(2, 2)}, torch.randn(3, 2), turns=1, kinds=("inference",))
+    assert list(found["it"]) == ["inference"]
+
+
+def test_ratios_are_those_within_a_turn():
+    found = ratio(Measured((1.0, 9.0, 4.0), 0), Measured((2.0, 3.0, 4.0), 0))
+    assert (found.low, found.median, found.high) == (0.5, 1.0, 3.0)

@@ -73,9 +73,7 @@ def test_onnx_takes_other_batches_and_sizes(network, dynamo, tmp_path):
     file, x = tmp_path / "network.onnx", torch.randn(SHAPES[0])
     torch.onnx.export(network, (x,), file, input_names=["images"], dynamo=dynamo, verbose=False, **axes)
     session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    # The pooling of GSoPPosition to a grid of its own ties a file to the size of its map.
-    one_size = any(isinstance(module, wf.GSoPPosition) for module in network.modules())
-    for shape in SHAPES[:2] if one_size else SHAPES:
+    for shape in SHAPES:
         x = torch.randn(shape)
         with torch.no_grad():
             near(torch.from_numpy(session.run(None, {"images": x.numpy()})[0]), network(x))

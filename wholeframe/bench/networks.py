@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from wholeframe.bench.floor import Added, added
-from wholeframe.bench.network_cases import NetworkCase
+from wholeframe.bench.network_cases import Limits, NetworkCase
 from wholeframe.bench.profile_by_block import Where, profile_by_block
 from wholeframe.bench.sides import Sides
 from wholeframe.bench.timing import Samples, Timing, time_in_turns
@@ -23,9 +23,10 @@ from wholeframe.models.cost import cost
 from wholeframe.models.measure import peak_bytes
 from wholeframe.models.products import FORMULAS
 from wholeframe.models.turns import KINDS, Kind
+from wholeframe.surgery.fuse import fuse
 
 Layout = Literal["contiguous", "channels_last"]
-Mode = Literal["eager", "compiled"]
+Mode = Literal["eager", "compiled", "fused"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 MODES: tuple[Mode, ...] = get_args(Mode)
 MIB = 2**20
@@ -37,7 +38,8 @@ STEP = 1e-6
 
 @dataclass(frozen=True)
 class Setting:
-    """How the networks run: samples in a batch, order of the axes in memory, eager or compiled, threads."""
+    """How the networks run: samples in a batch, order of the axes in memory, threads; eager, compiled, or
+    fused by `wf.fuse`, which is for inference alone."""
 
     batch: int = 1
     layout: Layout = "contiguous"
@@ -127,15 +129,13 @@ def measure_network(
         for network in sides.networks.values():
             network.to(memory_format=order)
         rows = cost(sides.ours, example).blocks
-        for kind in KINDS:
-            eager = {name: Pass(kind, network, example) for name, network in sides.networks.items()}
-            ours = profile_by_block(eager["ours"].run, sides.ours, device)
-            plain = profile_by_block(eager["plain"].run, sides.plain, device)[""]
-            rate = 1000 * _macs(eager["plain"]) / plain.products
-            passes = eager
-            if setting.mode == "compiled":
-                torch.compiler.reset()
-                passes = {name: Pass(kind, compiled(network), example) for name, network in sides.networks.items()}
+        for kind in KINDS if setting.mode != "fused" else KINDS[:1]:
+            eager = Pass(kind, sides.plain, example)
+            plain = profile_by_block(eager.run, sides.plain, device)[""]
+            rate = 1000 * _macs(eager) / plain.products
+            ours = profile_by_block(Pass(kind, sides.ours, example).run, sides.ours, device)
+            made = _made(sides.networks, setting.mode, example)
+            passes = {name: Pass(kind, network, example) for name, network in made.items()}
             timed = time_in_turns({name: each.run for name, each in passes.items()}, device, rounds, budget)
             memory = {name: peak_bytes(each.without_step, device) / MIB for name, each in passes.items()}
             for each in passes.values():
@@ -171,6 +171,16 @@ class Pass:
     def forget(self) -> None:
         """Drop the gradients."""
         self.optimiser.zero_grad()
+
+
+def _made(networks: Mapping[str, nn.Module], mode: Mode, example: Tensor) -> Mapping[str, nn.Module]:
+    """The networks as this mode runs them."""
+    if mode == "compiled":
+        torch.compiler.reset()
+        return {name: compiled(network) for name, network in networks.items()}
+    if mode == "fused":
+        return {name: fuse(network, example) for name, network in networks.items()}
+    return networks
 
 
 def compiled(module: nn.Module) -> nn.Module:
@@ -236,9 +246,15 @@ def _outcome(
         by_block={name: asdict(share) for name, share in inside.items()} if shown else None,
         rounds=len(ours.seconds),
         rejected=timed.rejected,
-        goal=case.limits.inference if kind == "inference" else case.limits.training,
+        goal=_time_goal(case.limits, setting.mode, kind),
         memory_goal=case.limits.memory if kind == "training step" else None,
     )
+
+
+def _time_goal(limits: Limits, mode: Mode, kind: Kind) -> float | None:
+    if mode == "fused":
+        return limits.fused
+    return limits.inference if kind == "inference" else limits.training
 
 
 def _over(one: Samples, other: Samples) -> float:

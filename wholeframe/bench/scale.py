@@ -9,16 +9,18 @@ the first map that is expected to take more time or memory than the bounds allow
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
 
 from wholeframe.bench.case import enliven
-from wholeframe.bench.networks import MIB, Mode, compiled
+from wholeframe.bench.networks import MIB, compiled
 from wholeframe.bench.timing import time_in_turns
 from wholeframe.blocks import BLOCKS, Block
 from wholeframe.models.measure import peak_bytes
 
+Mode = Literal["eager", "compiled"]
 CHANNELS = 256
 SIDES = (7, 14, 28, 56, 112, 224)
 GRIDS: tuple[tuple[int, ...], ...] = (

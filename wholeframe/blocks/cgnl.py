@@ -184,7 +184,11 @@ class CGNL(Recorded):
             return leaf_or_refuse(self, x)
         options = self._kernel_options()
         if plain(self.theta, self.phi, self.g, self.out, self.norm):
-            theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
+            together: Any = self._modules.get("together")
+            if together is None:
+                theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
+            else:
+                theta, phi, g = ops.project_maps(x.flatten(2), together.weight)[0].chunk(3, dim=1)
             z = ops.compact_gnl_output(theta, phi, g, self.out.weight, self.groups, self.kernel, **options)
             z = self._normalised(z)
         else:

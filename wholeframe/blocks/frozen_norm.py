@@ -60,3 +60,19 @@ class Affine(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{len(self.weight)}"
+
+
+class Shift(nn.Module):
+    """y = x + b for every channel: what is left of a norm whose scale a layer without a bias has taken."""
+
+    weight = None
+
+    def __init__(self, bias: Float[Tensor, "c"]):
+        super().__init__()
+        self.bias = nn.Buffer(bias)
+
+    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+        return x + self.bias[(slice(None), *[None] * (x.ndim - 2))]
+
+    def extra_repr(self) -> str:
+        return f"{len(self.bias)}"

@@ -253,12 +253,14 @@ class NonLocal(Recorded):
     def layers(self) -> ops.Layers:
         """The weights as the ops take them; a layer that a tool has changed is called instead."""
         theta, phi, g, out, w_f = self.theta, self.phi, self.g, self.out, self.w_f
+        together: Any = self._modules.get("together")
         return ops.Layers(
             theta and ops.LinearMap(theta.weight, theta.bias),
             phi and ops.LinearMap(phi.weight, phi.bias),
             ops.LinearMap(g.weight, g.bias),
             ops.LinearMap(out.weight, out.bias),
             w_f and ops.LinearMap(w_f.weight, w_f.bias),
+            together and ops.LinearMap(together.weight, together.bias),
         )
 
     def _norms(self) -> tuple[nn.Module | None, ops.FixedNorm | None]:

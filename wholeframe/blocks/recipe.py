@@ -22,6 +22,9 @@ R = TypeVar("R", bound="Recorded")
 BUILT_FROM = {"transform": ("multiply", "add")}
 """constructor argument -> the children that it builds, where they have other names than the argument"""
 
+FUSED = "_fused"
+"""attribute of a part of a block whose weights `wf.fuse` has merged"""
+
 SCRIPT_ELSE = (
     "use torch.jit.trace(network, example), torch.export.export(network, (example,)) or torch.compile(network)"
 )
@@ -62,6 +65,11 @@ def recipe(block: nn.Module) -> dict[str, Any]:
     Raises:
         ValueError: for a module of another package, a part of one, and an argument that JSON cannot hold.
     """
+    if any(FUSED in module.__dict__ for module in block.modules()):
+        raise ValueError(
+            f"this {type(block).__name__} is fused for inference, and no arguments describe its merged weights; take "
+            "the block from before `wf.fuse`"
+        )
     data = _constructor(block)
     frozen = [name for name, module in block.named_modules() if isinstance(module, Affine) and module.frozen]
     return {**data, "frozen": frozen} if frozen else data

@@ -1,4 +1,4 @@
-"""`wholeframe bench`: compares our blocks with their peers; `bench data` is in bench_data.py.
+"""`wholeframe bench`: compares our blocks with their peers; `bench data` and `bench exports` have files of their own.
 
 `--networks` is in bench_networks.py and `--scale` in bench_scale.py, with options of their own.
 """
@@ -56,6 +56,8 @@ class Options:
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["data"]:
         return importlib.import_module("wholeframe.commands.bench_data").main(arguments[1:])
+    if arguments[:1] == ["exports"]:
+        return importlib.import_module("wholeframe.commands.bench_exports").main(arguments[1:])
     others = [name for name in OTHERS if name in arguments]
     if len(others) > 1:
         raise ValueError("--networks and --scale are two measurements; give one of them")

@@ -58,7 +58,7 @@ class Options:
     layout: tuple[Layout, ...] = ("contiguous",)
     """order of the axes in memory, one or both"""
     mode: tuple[Mode, ...] = ("eager",)
-    """eager or compiled by `torch.compile`, or both"""
+    """eager, compiled by `torch.compile`, or fused by `wf.fuse` (inference alone), or several"""
     threads: tuple[int, ...] = (1, 2)
     """threads of one operation, one number or several"""
     rounds: int = 15

@@ -12,8 +12,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from wholeframe.bench.networks import Mode
-from wholeframe.bench.scale import CHANNELS, GRIDS, Bounds, Law, Point, Stopped, fit, measure_scale
+from wholeframe.bench.scale import CHANNELS, GRIDS, Bounds, Law, Mode, Point, Stopped, fit, measure_scale
 from wholeframe.blocks import BLOCKS
 from wholeframe.commands.bench_record import new_results, written
 from wholeframe.commands.plain import console

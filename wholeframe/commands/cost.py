@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from wholeframe.commands.cost_cheaper import cheaper
+from wholeframe.commands.cost_fuse import measure_fused
 from wholeframe.commands.cost_table import (
     MIB,
     blocks_add,
@@ -68,6 +69,9 @@ class Options:
     row of its own"""
     measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """also run it on this machine: time and peak memory, in turns with the same network without its blocks"""
+    fuse: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """also fold its batch norms for inference (wf.fuse), say which, and run it on this machine, in turns with the
+    fused one"""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="FOLDER")] = None
     """folder for cost.csv (every module), cost.png and, with --measure, turns.csv"""
 
@@ -124,6 +128,9 @@ def main(arguments: list[str]) -> None:
         _draw(rows, found, what, options.depth, options.out / PICTURE)
     if options.measure:
         _measure(_subject(options), options)
+    if options.fuse:
+        subject = _subject(options)
+        measure_fused(subject.network, torch.randn(options.batch, *subject.sample), shown(options.model))
     if options.out is not None:
         print(f"every module and the picture are in {shown(options.out)}")
 

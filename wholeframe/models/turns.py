@@ -42,7 +42,9 @@ class Interval:
     probability: float
 
 
-def in_turns(networks: Mapping[str, nn.Module], example: Tensor, turns: int = 9) -> dict[str, dict[Kind, Measured]]:
+def in_turns(
+    networks: Mapping[str, nn.Module], example: Tensor, turns: int = 9, kinds: Sequence[Kind] = KINDS
+) -> dict[str, dict[Kind, Measured]]:
     """Time and peak memory of inference, and of a training step: forward in training mode, and backward.
 
     Every network runs once to warm up, once per turn for the time, in the opposite order in every second turn, and once
@@ -52,15 +54,16 @@ def in_turns(networks: Mapping[str, nn.Module], example: Tensor, turns: int = 9)
         networks: each under a name, all on the device of the example.
         example: one batch.
         turns: how often each is timed.
+        kinds: of passes; a fused network has inference alone.
 
     Returns:
-        For each network, both kinds of passes.
+        For each network, these kinds of passes.
 
     Raises:
         ValueError: if a network has no parameters to train.
     """
     found: dict[str, dict[Kind, Measured]] = {name: {} for name in networks}
-    for kind in KINDS:
+    for kind in kinds:
         runs = {name: _pass(kind, network, example) for name, network in networks.items()}
         for run in runs.values():
             run()
@@ -71,6 +74,11 @@ def in_turns(networks: Mapping[str, nn.Module], example: Tensor, turns: int = 9)
         for name, run in runs.items():
             found[name][kind] = Measured(tuple(times[name]), peak_bytes(run, example.device) / 2**20)
     return found
+
+
+def ratio(time: Measured, base: Measured) -> Interval:
+    """How long a pass takes in times of another one, turn by turn."""
+    return interval([ours / theirs for ours, theirs in zip(time.ms, base.ms, strict=True)])
 
 
 def interval(values: Sequence[float]) -> Interval:

@@ -32,6 +32,7 @@ from wholeframe.ops.covariance import triangle as triangle
 from wholeframe.ops.layout import adaptive_mean as adaptive_mean
 from wholeframe.ops.layout import coordinates as coordinates
 from wholeframe.ops.layout import cut as cut
+from wholeframe.ops.layout import dense_adaptive_mean as dense_adaptive_mean
 from wholeframe.ops.layout import everywhere as everywhere
 from wholeframe.ops.layout import flat_index as flat_index
 from wholeframe.ops.layout import join as join

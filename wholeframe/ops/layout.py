@@ -105,18 +105,23 @@ def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[T
 
         output cell i of s averages cells floor(i g / s) to ceil((i + 1) g / s) of an axis of g
 
-    A sequence is pooled as an image of one row. While exporting, `size` may contain symbolic integers. A trace has the
-    means as products with matrices, because ONNX has no pooling to a size that is open.
+    A sequence is pooled as an image of one row. While exporting, `size` may contain symbolic integers. A trace and an
+    exported graph have `dense_adaptive_mean`, because ONNX has no pooling to a size that is open.
     """
-    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
-        for axis, cells in enumerate(size, 2):
-            x = (x.transpose(axis, -1) @ _means(cells, x.shape[axis], x).transpose(0, 1)).transpose(axis, -1)
-        return x
+    if torch.jit.is_tracing() or torch.compiler.is_exporting():  # pyright: ignore[reportPrivateImportUsage]
+        return dense_adaptive_mean(x, size)
     if x.ndim == 3:
         return F.adaptive_avg_pool2d(x[:, :, None], (1, size[0]))[:, :, 0]
     if x.ndim == 4:
         return F.adaptive_avg_pool2d(x, (size[0], size[1]))
     return F.adaptive_avg_pool3d(x, (size[0], size[1], size[2]))
+
+
+def dense_adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[Tensor, "b c *size"]:
+    """`adaptive_mean` as a product with a matrix of means along every axis: the definition."""
+    for axis, cells in enumerate(size, 2):
+        x = (x.transpose(axis, -1) @ _means(cells, x.shape[axis], x).transpose(0, 1)).transpose(axis, -1)
+    return x
 
 
 def _means(s: Any, g: Any, x: Tensor) -> Float[Tensor, "s g"]:

@@ -24,10 +24,15 @@ class LinearMap(NamedTuple):
     bias: Float[Tensor, "d"] | None
 
 
-def project(x: Float[Tensor, "b c n"], *layers: LinearMap) -> tuple[Float[Tensor, "b n _"], ...]:
-    """W x + b of every layer, at every position, as one product. All layers have a bias, or none has."""
+def project(
+    x: Float[Tensor, "b c n"], *layers: LinearMap, widths: list[int] | None = None
+) -> tuple[Float[Tensor, "b n _"], ...]:
+    """W x + b of every layer, at every position, as one product. All layers have a bias, or none has.
+
+    One layer may have the rows of several, `widths` of each.
+    """
     weights, biases = zip(*layers, strict=True)
-    widths = list(map(len, weights))
+    widths = list(map(len, weights)) if widths is None else widths
     weight = weights[0] if len(layers) == 1 else torch.cat(weights)
     bias = None if biases[0] is None else torch.cat(biases)
     if is_tracing() or is_exporting() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):

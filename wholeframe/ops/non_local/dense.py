@@ -97,13 +97,17 @@ def pair_scores(
 
 
 class Layers(NamedTuple):
-    """The linear maps of a block. `gaussian` has neither theta nor phi, and only `concatenation` has w_f."""
+    """The linear maps of a block. `gaussian` has neither theta nor phi, and only `concatenation` has w_f.
+
+    `together` has the rows of theta, phi and g in one matrix, in a block that is fused for inference.
+    """
 
     theta: LinearMap | None
     phi: LinearMap | None
     g: LinearMap
     out: LinearMap
     w_f: LinearMap | None
+    together: LinearMap | None = None
 
 
 class Keys(NamedTuple):
@@ -132,6 +136,14 @@ def embed(
         query = to_positions(x).contiguous()
         key = query if pooled != "before" else to_positions(source)
         (value,) = project(source.flatten(2), g)
+    elif layers.together is not None:
+        weight, bias = layers.together
+        d, v = theta.weight.shape[0], g.weight.shape[0]
+        if pooled == "before":
+            of_keys = LinearMap(weight[d:], None if bias is None else bias[d:])
+            (query,), (key, value) = project(x.flatten(2), theta), project(source.flatten(2), of_keys, widths=[d, v])
+        else:
+            query, key, value = project(x.flatten(2), layers.together, widths=[d, d, v])
     elif pooled == "before":
         (query,), (key, value) = project(x.flatten(2), theta), project(source.flatten(2), phi, g)
     else:

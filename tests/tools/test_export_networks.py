@@ -1,0 +1,45 @@
+"""Named networks as ONNX files with free sizes: a seeded sample always, one of every family and block when slow.
+
+`wholeframe bench exports --out exports.jsonl` does so for every network.
+"""
+
+import random
+
+import pytest
+import torch
+
+import wholeframe as wf
+from wholeframe.bench.exports import measure, moved
+from wholeframe.models.zoo.image import IMAGE_MODELS
+from wholeframe.models.zoo.video import VIDEO_MODELS
+
+pytest.importorskip("onnxruntime", reason="uv sync --extra tools installs onnxruntime")
+pytest.importorskip("onnxscript", reason="uv sync --extra tools installs onnxscript")
+
+SAMPLE = random.Random(20).sample(sorted(name for name in IMAGE_MODELS if name.startswith("r18")), 2)
+KINDS = (
+    "r50_cgnl1", "r50_cgnlx1", "r50_gc", "r50_nl1", "r50_se", "r50_snl1", "gsop1_r50_position", "gsop1_r50_sum",
+    "gsop2_r50", "isqrt_r50", "c2d_r18_nl1", "c2d_r50_nl1_concatenation", "c2d_r50_nl5_time", "i3d_r50_nl5_8x8",
+    "i3d_r50_nl5_slowfast", "slowonly_r50_nl5_4x16_mmaction2", "slowonly_r50_gc5",
+)  # fmt: skip
+
+
+def small(name):
+    """An input that is quickly run and leaves the last stage more than one position."""
+    return torch.randn(1, 3, 64, 96) if name in IMAGE_MODELS else torch.randn(1, 3, 4, 64, 96)
+
+
+@pytest.mark.parametrize("name", [*SAMPLE, *(pytest.param(name, marks=pytest.mark.slow) for name in KINDS)])
+def test_a_named_network_has_free_sizes_in_onnx(name, tmp_path):
+    torch.manual_seed(0)
+    done = wf.export(moved(wf.create_model(name, 10)), tmp_path / "net.onnx", small(name))
+    time = ["time"] if name in VIDEO_MODELS else []
+    assert list(done.input[1]) == ["batch", 3, *time, "height", "width"] and not done.strings.keys() & {"classes"}
+    assert done.error < 1e-4 and done.strings["origin"] == f"wholeframe/{name}(num_classes=10)"
+
+
+@pytest.mark.slow
+def test_a_row_of_the_table_is_measured():
+    row = measure("r18_se", turns=2)
+    assert "refused" not in row and row["error"] < 1e-4 and 40 < row["megabytes"] < 60
+    assert row["ratio"] > 0 and row["input"] == [1, 3, 224, 224]

@@ -1,0 +1,107 @@
+"""The runners of docs/howto/export.md: each prints the class that the network itself gives."""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import wholeframe as wf
+
+PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "export.md").read_text(encoding="utf-8")
+CLASSES, MEAN, STD = ["cat", "dog", "owl"], (0.4, 0.5, 0.6), (0.3, 0.2, 0.1)
+
+
+def listing(language, word):
+    [source] = [
+        source
+        for source in re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+        if word in source
+    ]
+    return source
+
+
+@pytest.fixture
+def network(moved, tmp_path, monkeypatch):
+    """A network whose answers differ between photographs, and a photograph."""
+    monkeypatch.chdir(tmp_path)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    wf.insert(network, wf.GlobalContext, at="1", example=torch.zeros(1, 3, 32, 32))
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("photo.jpg", quality=95)
+    return moved(network).eval()
+
+
+def answer(network):
+    with torch.no_grad():
+        x = torch.from_numpy(np.asarray(Image.open("photo.jpg"))) / 255
+        x = (x - torch.tensor(MEAN)) / torch.tensor(STD)
+        return CLASSES[network(x.permute(2, 0, 1)[None])[0].argmax()]
+
+
+def export(network, name):
+    wf.export(network, name, torch.randn(1, 3, 64, 96), classes=CLASSES, mean=MEAN, std=STD)
+
+
+def printed(source):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(source, "docs/howto/export.md", "exec"), {})
+    return out.getvalue().strip()
+
+
+@pytest.mark.parametrize(
+    ("file", "needs", "word"),
+    [
+        ("network.onnx", "onnxruntime", "onnxruntime.InferenceSession"),
+        ("network.pt2", "torch", "torch.export.load"),
+        ("network", "openvino", "openvino.Core"),
+    ],
+)
+def test_a_runner_prints_the_class_of_the_network(network, file, needs, word):
+    pytest.importorskip(needs, reason=f"uv sync --extra tools installs {needs}")
+    for _ in range(2):
+        export(network, file)
+        assert printed(listing("python", word)) == answer(network)
+        with torch.no_grad():  # another class wins
+            network[4].bias.copy_(torch.tensor([5.0 if name != answer(network) else -5.0 for name in CLASSES]))
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.skipif(shutil.which("g++") is None, reason="AOTInductor needs a C++ compiler")
+def test_the_runners_of_a_compiled_package(network):
+    export(network, "network.aoti.pt2")
+    assert printed(listing("python", "aoti_load_package")) == answer(network)
+    Path("run.cpp").write_text(listing("cpp", "// run.cpp"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", "-ec", listing("sh", "g++")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False)
+    assert done.returncode == 0, done.stderr
+    said, *found = done.stdout.split("\n")[:3]
+    with torch.no_grad():
+        expected = network(torch.ones(2, 3, 64, 96)).argmax(1).tolist()
+    assert said == '["cat", "dog", "owl"]' and list(map(int, found)) == expected
+
+
+HEADERS = [Path(place) for place in ("/usr/include/onnxruntime", "/usr/local/include/onnxruntime", "/usr/include")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not any((place / "onnxruntime_cxx_api.h").is_file() for place in HEADERS),
+    reason="the headers of onnxruntime are in its C++ releases, not in its Python package",
+)
+def test_the_runner_of_onnx_in_cpp_compiles(tmp_path):
+    (tmp_path / "run_onnx.cpp").write_text(listing("cpp", "// run_onnx.cpp"))
+    includes = [f"-I{place}" for place in HEADERS]
+    command = ["g++", "-std=c++17", "-fsyntax-only", *includes, str(tmp_path / "run_onnx.cpp")]
+    subprocess.run(command, check=True)

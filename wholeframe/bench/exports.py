@@ -1,0 +1,79 @@
+"""A named network as an ONNX file: its size, its error, and its latency in turns with the network itself."""
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wholeframe.deploy.example import default_example
+from wholeframe.deploy.export import export
+from wholeframe.deploy.onnx import opened
+from wholeframe.models.measure import seconds
+from wholeframe.models.zoo import create_model
+from wholeframe.surgery.placement import CHILD
+from wholeframe.surgery.record import blocks_of
+
+SPREAD = 0.1
+"""of the numbers that are added to the weights of the blocks, of which many start as an identity"""
+
+
+def measure(name: str, turns: int = 5) -> dict[str, Any]:
+    """Export the network to ONNX, and time the file in onnxruntime against the network.
+
+    The weights are random; those of the blocks are moved, since a block that starts as an identity would hide errors.
+    Both run on as many threads as torch has, on the input that the network was published with, in opposite orders in
+    every second turn.
+
+    Args:
+        name: of a network of `wholeframe models` that is not a detector.
+        turns: how often each is timed.
+
+    Returns:
+        The row of the table: name, exporter, opset, megabytes, largest error, milliseconds of both, and the median
+        ratio eager / onnxruntime of the turns; or the name and why it was refused.
+    """
+    torch.manual_seed(0)
+    network = moved(create_model(name)).eval()
+    example = default_example(network)
+    row: dict[str, Any] = {"network": name, "input": list(example.shape), "threads": torch.get_num_threads()}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = export(network, Path(folder, "network.onnx"), example)
+        except ValueError as error:
+            return {**row, "refused": str(error)}
+        run = opened(done.path)
+        passes = {"eager": lambda: network(example), "onnxruntime": lambda: run(example)}
+        ms: dict[str, list[float]] = {way: [] for way in passes}
+        with torch.no_grad():
+            for way in passes.values():
+                way()
+            for turn in range(turns):
+                for way in passes if turn % 2 == 0 else reversed(passes):
+                    ms[way].append(1000 * seconds(passes[way], example.device))
+    ratios = [eager / other for eager, other in zip(ms["eager"], ms["onnxruntime"], strict=True)]
+    return {
+        **row,
+        "exporter": done.exporter,
+        "opset": done.opset,
+        "axes": list(done.input[1]),
+        "megabytes": round(done.size / 1e6, 1),
+        "error": done.error,
+        "eager_ms": round(statistics.median(ms["eager"]), 2),
+        "onnxruntime_ms": round(statistics.median(ms["onnxruntime"]), 2),
+        "ratio": round(statistics.median(ratios), 3),
+        "notes": list(done.notes),
+    }
+
+
+def moved(network: nn.Module) -> nn.Module:
+    """The same network, whose blocks change the output as trained ones do."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for placement in blocks_of(network):
+            block = network.get_submodule(placement.site).get_submodule(CHILD)
+            for parameter in block.parameters():
+                parameter.add_(SPREAD * torch.randn(parameter.shape, generator=generator))
+    return network

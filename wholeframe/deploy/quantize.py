@@ -1,0 +1,236 @@
+"""A network as an ONNX file with 8-bit weights and activations, calibrated with images.
+
+The convolutions and linear layers outside of blocks become integers. Blocks stay in float: a softmax over positions, a
+covariance and its root amplify the rounding of 8 bits, and their products have no constant weights.
+"""
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wholeframe.blocks import Block, ISqrtCov
+from wholeframe.deploy import onnx
+from wholeframe.deploy.export import export
+from wholeframe.deploy.formats import format_of, move, refuse_path
+from wholeframe.deploy.parity import Run, leaves
+from wholeframe.deploy.prepared import needed
+from wholeframe.messages import counted, shown
+from wholeframe.surgery.detectors import is_detector
+from wholeframe.surgery.feeds import norms_of
+from wholeframe.surgery.folded import is_fused
+from wholeframe.surgery.fuse import fuse
+from wholeframe.surgery.merged import Merged
+
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""where the exporter writes the names of the modules that a node belongs to"""
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What `quantize` wrote.
+
+    Args:
+        path: the file.
+        size, float_size: in bytes, with integers and before.
+        layers: the number of convolutions and linear layers with 8 bits.
+        kept: the operations of blocks that stay in float, with their number.
+        images: that the ranges of activations were read from.
+    """
+
+    path: Path
+    size: int
+    float_size: int
+    layers: int
+    kept: Mapping[str, int]
+    images: int
+
+    def __str__(self) -> str:
+        kept = ", ".join(f"{number} {kind}" for kind, number in self.kept.items())
+        return (
+            f"'{shown(self.path)}': {self.size / 1e6:.2f} MB instead of {self.float_size / 1e6:.2f} MB, "
+            f"{counted(self.layers, 'layer')} with 8 bits, calibrated with {counted(self.images, 'image')}\n"
+            f"  in float, within blocks: {kept or 'nothing'}"
+        )
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often an opened file names the class that the network names, and how often each is right.
+
+    Args:
+        images: that were compared.
+        same: those with the same most probable class.
+        labelled: those with a known class, and of these the number that the network and the file name rightly.
+    """
+
+    images: int
+    same: int
+    labelled: int = 0
+    right: int = 0
+    right_in_file: int = 0
+
+    def __str__(self) -> str:
+        told = f"top-1 agrees on {self.same} of {counted(self.images, 'image')} ({self.same / self.images:.1%})"
+        if not self.labelled:
+            return f"{told}; accuracy is not known, because no image is in a folder named as a class"
+        before, after = self.right / self.labelled, self.right_in_file / self.labelled
+        return f"{told}; accuracy on {self.labelled} labelled: {before:.1%} in float, {after:.1%} with 8 bits"
+
+
+def quantize(
+    network: nn.Module,
+    path: str | os.PathLike[str],
+    images: Sequence[Tensor],
+    *,
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Quantized:
+    """Write a network as an ONNX file with 8-bit weights and activations, for onnxruntime.
+
+        wf.quantize(network, "network.int8.onnx", images)
+
+    The network is fused (`wf.fuse`) and exported (`wf.export`, which compares the float file with it). Then every
+    convolution and linear layer outside of blocks gets a scale per output channel for its weight and one range for its
+    input and output, from the smallest to the largest value on the images. Blocks stay in float. How much it changes
+    has to be measured on other images: `agreement`, and `wholeframe quantize`.
+
+    Args:
+        network: of images, in float32; it stays as it is.
+        path: of the file, which ends in `.onnx`. An earlier file is replaced.
+        images: inputs `(1, c, h, w)` as the network takes them, a few dozen typical ones.
+        classes, mean, std: written into the file, see `wf.export`.
+
+    Raises:
+        ValueError: for another end of the path, no images, a detector, a network that is not in float32, one without a
+            layer to quantize, and where onnx or onnxruntime is not installed.
+    """
+    target = Path(path)
+    if not target.name.endswith(".onnx") or format_of(target) != ".onnx":
+        raise ValueError(f"'{shown(target)}' does not end in .onnx; the 8-bit file is one of onnxruntime: give X.onnx")
+    refuse_path(target)
+    _refuse(network, images)
+    example, single = images[0], is_fused(network) or not norms_of(network)
+    fused = network if single else fuse(network, example)
+    needed("onnx", "export")
+    needed("onnxruntime", "export")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".quantize-", dir=target.parent) as place:
+        made, written = Path(place, "float.onnx"), Path(place, target.name)
+        export(fused, made, example, classes=classes, mean=mean, std=std)
+        names, kept = _chosen(made, fused)
+        if not names:
+            raise ValueError("the network has no convolution or linear layer outside of blocks, so nothing has 8 bits")
+        _write(made, written, names, images)
+        if not all(output.isfinite().all() for output in onnx.opened(written)(example)):
+            raise ValueError("the network with 8 bits returns numbers that are not finite on the first image")
+        sizes = written.stat().st_size, made.stat().st_size
+        move(written, target)
+    return Quantized(target, *sizes, len(names), kept, len(images))
+
+
+def agreement(network: nn.Module, run: Run, images: Iterable[tuple[Tensor, int | None]]) -> Agreement:
+    """Compare a network with an opened file, by their most probable classes.
+
+    Args:
+        network: in eval mode.
+        run: such as `wholeframe.deploy.onnx.opened(file)`.
+        images: inputs `(1, c, h, w)`, each with its class, or None where that is not known.
+
+    Raises:
+        ValueError: if there is no image.
+    """
+    count = same = labelled = right = right_in_file = 0
+    with torch.no_grad():
+        for x, label in images:
+            count += 1
+            named, in_file = (int(output[0].argmax()) for output in (leaves(network(x))[0], run(x)[0]))
+            same += named == in_file
+            if label is not None:
+                labelled += 1
+                right += named == label
+                right_in_file += in_file == label
+    if count == 0:
+        raise ValueError("there is no image to compare the network and the file on; give more images")
+    return Agreement(count, same, labelled, right, right_in_file)
+
+
+def _refuse(network: nn.Module, images: Sequence[Tensor]) -> None:
+    if is_detector(network):
+        raise ValueError(
+            "8 bits move the boxes of a detector, and nothing here measures by how much; quantize a network that "
+            "classifies"
+        )
+    if not images:
+        raise ValueError(
+            "images= is empty; give a few dozen inputs (1, c, h, w) to read the ranges of activations from"
+        )
+    if wrong := next((x for x in images if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 1), None):
+        given = tuple(wrong.shape) if isinstance(wrong, Tensor) else type(wrong).__name__
+        raise ValueError(f"images= has {given}; each is one input (1, c, h, w)")
+    kinds = {t.dtype for t in network.parameters() if t.is_floating_point()}
+    if kinds - {torch.float32}:
+        raise ValueError("the network has weights that are not float32; quantize `network.float()`")
+
+
+def _chosen(file: Path, network: nn.Module) -> tuple[list[str], dict[str, int]]:
+    """The nodes that get 8 bits, by name, and the products and softmaxes of blocks that stay in float."""
+    model = needed("onnx", "export").load(str(file))
+    constant = {each.name for each in model.graph.initializer}
+    blocks = {name for name, m in network.named_modules() if isinstance(m, Block | ISqrtCov)}
+    merged = {name for name, m in network.named_modules() if isinstance(m, Merged)}
+    names, kept = [], Counter[str]()
+    for node in model.graph.node:
+        scopes = next((each.value for each in node.metadata_props if each.key == SCOPES), "")
+        inside = {scope.strip("[]' ") for scope in scopes.split(",")}
+        of_block = bool(inside & blocks) or (bool(inside & merged) and node.op_type != "Conv")
+        if of_block:
+            kept.update([node.op_type] if node.op_type in (*PRODUCTS, "Softmax") else [])
+        elif node.op_type in PRODUCTS and node.input[1] in constant:
+            names.append(node.name)
+    return names, dict(sorted(kept.items()))
+
+
+def _write(made: Path, written: Path, names: list[str], images: Sequence[Tensor]) -> None:
+    quantization = needed("onnxruntime.quantization", "export")
+    session = needed("onnxruntime", "export").InferenceSession(str(made), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    inputs = iter([{name: x.detach().cpu().numpy()} for x in images])
+
+    class Reader(quantization.CalibrationDataReader):
+        def get_next(self) -> Any:
+            return next(inputs, None)
+
+    with _quiet():
+        quantization.quantize_static(
+            str(made),
+            str(written),
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            nodes_to_quantize=names,
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Within this context the library does not log its advice: the graph is optimised when it is opened."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
