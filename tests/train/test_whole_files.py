@@ -55,7 +55,7 @@ def test_a_full_disk(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "way"),
-    [(errno.ENOSPC, "no space left on device"), (errno.EDQUOT, "free some space"), (errno.EACCES, "another --out")],
+    [(errno.ENOSPC, "no space left on device"), (errno.EDQUOT, "free some space"), (errno.EACCES, "another path")],
 )
 def test_the_sentence(tmp_path, number, way):
     told = str(unwritten(tmp_path / "a", OSError(number, os.strerror(number))))

@@ -14,10 +14,11 @@ from torch import nn
 from wholeframe.blocks import BLOCKS, CBAM, Entry
 from wholeframe.messages import nearest, one_of, refuse_unknown
 from wholeframe.models.inflate import inflate
+from wholeframe.models.origin import Origin, with_origin
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.toy import ToyNet
 from wholeframe.models.toy_clips import TOY_CLIP_NETS
-from wholeframe.models.zoo import MODELS
+from wholeframe.models.zoo import MODELS, create_model
 from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.surgery.insert import Example, insert
 
@@ -105,7 +106,7 @@ def create_backbone(name: str, num_classes: int, weights: str | None = None) -> 
     if name in BACKBONES:
         if weights is not None:
             raise ValueError(f"there are no pretrained weights of {name!r}; give weights None")
-        return BACKBONES[name](num_classes)
+        return with_origin(BACKBONES[name](num_classes), Origin("wholeframe", name, {"num_classes": num_classes}))
     if name in MODELS:
         return _named(name, num_classes, weights)
     library, _, bare = name.rpartition("/")
@@ -127,9 +128,9 @@ def _named(name: str, num_classes: int, weights: str | None) -> nn.Module:
             f"as r50_gc, or build the detector yourself: `wf.create_model({name!r})`"
         )
     if weights is None:
-        return card.make(num_classes)
+        return create_model(name, num_classes)
     if len(card.input) == 4:  # a network for clips starts from a 2-D ResNet whose kernels are repeated over time
-        network = card.make(num_classes)
+        network = create_model(name, num_classes)
         assert isinstance(network, VideoResNet)
         inflate(network, create_backbone(f"torchvision/resnet{network.depth}", num_classes, weights).state_dict())
         return network
@@ -141,12 +142,13 @@ def _named(name: str, num_classes: int, weights: str | None) -> nn.Module:
 
 
 def _torchvision(name: str, num_classes: int, weights: str | None) -> nn.Module:
+    # A network for segmentation would otherwise fetch the weights of its backbone.
+    takes = inspect.signature(torchvision.models.get_model_builder(name)).parameters
+    backbone = {"weights_backbone": None} if "weights_backbone" in takes else {}
+    origin = Origin("torchvision", name, {"num_classes": num_classes, **backbone})
     if weights is None:
-        # A network for segmentation would otherwise fetch the weights of its backbone.
-        takes = inspect.signature(torchvision.models.get_model_builder(name)).parameters
-        backbone = {"weights_backbone": None} if "weights_backbone" in takes else {}
         try:
-            return torchvision.models.get_model(name, num_classes=num_classes, **backbone)
+            return with_origin(torchvision.models.get_model(name, **origin.arguments), origin)
         except TypeError as error:  # optical flow
             raise ValueError(
                 f"{name!r} has no classes ({error}); take a classifier, such as torchvision/resnet50"
@@ -163,7 +165,7 @@ def _torchvision(name: str, num_classes: int, weights: str | None) -> nn.Module:
     if last.out_features != num_classes:
         parent, _, child = path.rpartition(".")
         setattr(network.get_submodule(parent), child, nn.Linear(last.in_features, num_classes))
-    return network
+    return with_origin(network, origin)
 
 
 def _timm(name: str, num_classes: int, weights: str | None) -> nn.Module:
@@ -175,7 +177,8 @@ def _timm(name: str, num_classes: int, weights: str | None) -> nn.Module:
         one_of("weights", weights, ["DEFAULT", *tags])
     tagged = name if weights in (None, "DEFAULT") else f"{name}.{weights}"
     with reachable(name, weights):
-        return timm.create_model(tagged, pretrained=weights is not None, num_classes=num_classes)
+        network = timm.create_model(tagged, pretrained=weights is not None, num_classes=num_classes)
+    return with_origin(network, Origin("timm", tagged, {"num_classes": num_classes}))
 
 
 def refuse_timm(name: str) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from wholeframe.messages import nearest, one_of
 from wholeframe.models.build import ModelConfig, reachable
 from wholeframe.models.detector import DetectorPlan, Kind, Norm
+from wholeframe.models.zoo import create_model
 from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.surgery.placement import in_block
 
@@ -63,7 +64,7 @@ class DetectorConfig(ModelConfig):
         return LEARNS[self._plan().kind]
 
     def create(self, num_classes: int) -> nn.Module:
-        detector = DETECTION_MODELS[self.backbone].make(num_classes + 1, norm=self.norm)
+        detector = create_model(self.backbone, num_classes + 1, norm=self.norm)
         scale: Any = detector.get_submodule("transform")
         scale.min_size = self.size or scale.min_size
         scale.max_size = self.longest or max(scale.max_size, *scale.min_size)

@@ -43,11 +43,11 @@ def freeze_norms(network: nn.Module) -> list[str]:
     """
     norms = _norms_of(network)
     _some(norms, network)
-    frozen = {norm: _frozen(norm) for norm in norms.values()}
-    return _replace(network, norms, frozen)
+    frozen = {norm: folded(norm) for norm in norms.values()}
+    return replace_norms(network, norms, frozen)
 
 
-def _frozen(norm: _BatchNorm) -> Affine:
+def folded(norm: _BatchNorm) -> Affine:
     """The affine map of a batch norm."""
     return (Affine if is_plain(norm) else AffineThen).folded(norm)
 
@@ -119,11 +119,11 @@ def sync_batchnorm(model: nn.Module) -> None:
             then.
     """
     norms = _norms_of(model, but=nn.SyncBatchNorm)
-    synchronised = {norm: _synchronised(norm) for norm in norms.values()}
-    _replace(model, norms, synchronised)
+    new = {norm: synchronised(norm) for norm in norms.values()}
+    replace_norms(model, norms, new)
 
 
-def _synchronised(norm: _BatchNorm) -> nn.SyncBatchNorm:
+def synchronised(norm: _BatchNorm) -> nn.SyncBatchNorm:
     """The synchronised norm of the same tensors."""
     kind = nn.SyncBatchNorm if is_plain(norm) else SyncBatchNormThen
     new = kind(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
@@ -143,7 +143,7 @@ def _norms_of(model: nn.Module, but: type | tuple[()] = ()) -> dict[str, _BatchN
     return norms
 
 
-def _replace(model: nn.Module, norms: Mapping[str, _BatchNorm], new: Mapping[_BatchNorm, nn.Module]) -> list[str]:
+def replace_norms(model: nn.Module, norms: Mapping[str, _BatchNorm], new: Mapping[_BatchNorm, nn.Module]) -> list[str]:
     """Put each new module in the place of its norm, with what follows inside and the block; return the names."""
     for norm, module in new.items():
         for name, child in own_children(norm).items():
