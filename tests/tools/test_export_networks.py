@@ -18,7 +18,8 @@ pytest.importorskip("onnxscript", reason="uv sync --extra tools installs onnxscr
 
 SAMPLE = random.Random(20).sample(sorted(name for name in IMAGE_MODELS if name.startswith("r18")), 2)
 KINDS = (
-    "gsop1_r50_position", "isqrt_r50", "c2d_r18_nl1", "c2d_r50_nl1_concatenation", "i3d_r50_nl5_8x8", "slowonly_r50_gc5",
+    "gsop1_r50_position", "isqrt_r50", "c2d_r18_nl1", "c2d_r50_nl1_concatenation", "i3d_r50_nl5_8x8",
+    "slowonly_r50_gc5",
 )  # fmt: skip
 
 
