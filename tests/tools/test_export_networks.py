@@ -25,7 +25,7 @@ KINDS = (
 
 def small(name):
     """An input that is quickly run and leaves the last stage more than one position."""
-    return torch.randn(1, 3, 64, 96) if name in IMAGE_MODELS else torch.randn(1, 3, 4, 64, 96)
+    return torch.randn(1, 3, 64, 96) if name in IMAGE_MODELS else torch.randn(1, 3, 8, 64, 96)
 
 
 @pytest.mark.parametrize("name", [*SAMPLE, *(pytest.param(name, marks=pytest.mark.slow) for name in KINDS)])
