@@ -6,6 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
+import wholeframe as wf
+from wholeframe.data.video.crops import COLOURS
+from wholeframe.models.build import create_backbone
 from wholeframe.train.opened import open_model
 
 pytestmark = pytest.mark.compiled
@@ -63,3 +66,14 @@ def test_clips_and_detectors_have_inputs_of_their_own(call, tmp_path, monkeypatc
 def test_what_cannot_be_is_refused(refused, tmp_path, monkeypatch, options, said):
     monkeypatch.chdir(tmp_path)
     assert said in refused("export", *options) and not list(tmp_path.iterdir())
+
+
+def test_a_file_of_save_has_its_own_clips_and_colours(call, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("wholeframe.commands.export.export", lambda *given, **named: seen.append((given[2], named)))
+    file, (mean, std) = tmp_path / "c2d.safetensors", COLOURS["torchvision"]
+    network = create_backbone("small_c2d", 2).eval()
+    wf.save(network, file, classes=["sit", "walk"], input=(3, 4, 32, 32), mean=mean, std=std)
+    call("export", file, "-o", tmp_path / "c2d.onnx")
+    ((example, named),) = seen
+    assert example.shape == (1, 3, 4, 32, 32) and named["mean"] == mean and list(named["classes"]) == ["sit", "walk"]

@@ -30,6 +30,8 @@ class Takes(nn.Module):
         (lambda b, c, t, h, w: t == 8, (1, 3, 8, 64, 64), ["batch", 3, 8, "height", "width"]),
         (lambda b, c, h, w: b == 2, (2, 3, 64, 64), [2, 3, "height", "width"]),
         (lambda b, c, h, w: h == w, (1, 3, 64, 64), ["batch", 3, 64, 64]),
+        (lambda b, c, t, h, w: t >= 8 and w >= 64, (1, 3, 8, 64, 96), ["batch", 3, "time", "height", "width"]),
+        (lambda b, c, h, w: h <= 128 and w != 96, (1, 3, 128, 64), ["batch", 3, "height", 64]),
     ],
 )
 def test_what_the_network_takes_is_free(takes, shape, written):

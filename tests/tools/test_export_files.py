@@ -65,7 +65,7 @@ def test_a_detector_finds_the_same_objects_at_three_sizes(block, moved, tmp_path
     ).eval()  # fmt: skip
     wf.insert(network, wf.BLOCKS[block].make, at="backbone.1", example=([torch.rand(3, 96, 128)],))
     moved(network)
-    done = wf.export(network, tmp_path / "detector.onnx", torch.rand(3, 96, 128), classes=["none", "cat", "dog"])
+    done = wf.export(network, tmp_path / "detector.onnx", torch.rand(3, 96, 128), classes=["cat", "dog"])
     assert done.outputs == ("boxes", "labels", "scores", "masks") and done.input == ("image", (3, "height", "width"))
     assert len({one.shape for one in done.compared}) == 3 and all(one.found for one in done.compared)
     network.roi_heads.score_thresh = 1.0

@@ -1,4 +1,4 @@
-"""Named networks as ONNX files with free sizes: a seeded sample always, one of every family and block when slow.
+"""Named networks as ONNX files with free sizes: a seeded sample always, and a network of every kind when slow.
 
 `wholeframe bench exports --out exports.jsonl` does so for every network.
 """
@@ -18,15 +18,14 @@ pytest.importorskip("onnxscript", reason="uv sync --extra tools installs onnxscr
 
 SAMPLE = random.Random(20).sample(sorted(name for name in IMAGE_MODELS if name.startswith("r18")), 2)
 KINDS = (
-    "r50_cgnl1", "r50_cgnlx1", "r50_gc", "r50_nl1", "r50_se", "r50_snl1", "gsop1_r50_position", "gsop1_r50_sum",
-    "gsop2_r50", "isqrt_r50", "c2d_r18_nl1", "c2d_r50_nl1_concatenation", "c2d_r50_nl5_time", "i3d_r50_nl5_8x8",
-    "i3d_r50_nl5_slowfast", "slowonly_r50_nl5_4x16_mmaction2", "slowonly_r50_gc5",
+    "gsop1_r50_position", "isqrt_r50", "c2d_r18_nl1", "c2d_r50_nl1_concatenation", "i3d_r50_nl5_8x8",
+    "slowonly_r50_gc5",
 )  # fmt: skip
 
 
 def small(name):
     """An input that is quickly run and leaves the last stage more than one position."""
-    return torch.randn(1, 3, 64, 96) if name in IMAGE_MODELS else torch.randn(1, 3, 4, 64, 96)
+    return torch.randn(1, 3, 64, 96) if name in IMAGE_MODELS else torch.randn(1, 3, 8, 64, 96)
 
 
 @pytest.mark.parametrize("name", [*SAMPLE, *(pytest.param(name, marks=pytest.mark.slow) for name in KINDS)])

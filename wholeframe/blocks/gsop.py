@@ -295,11 +295,11 @@ class GSoPPosition(Recorded):
                 f"build the block with size={(8,) * (x.ndim - 2)}, one number per axis"
             )
         kept = strided(F.relu(x), self.stride)
-        v = self.reduce(ops.to_positions(kept)).unflatten(2, kept.shape[2:])
+        v = ops.on_grid(self.reduce(ops.to_positions(kept)), kept.shape[2:])
         return ops.position_covariance(ops.adaptive_mean(v, self.size).flatten(2), self.centring)
 
     def _gates_of(self, s: Float[Tensor, "b k k"], grid: Sequence[int]) -> Float[Tensor, "b 1 *grid"]:
-        gates = GATES[self.gate](self.transform(s)).unflatten(1, (1, *self.size))
+        gates = GATES[self.gate](self.transform(s)).reshape(s.shape[0], 1, *self.size)
         return ops.adaptive_mean(gates, grid)
 
     def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:

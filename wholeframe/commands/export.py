@@ -17,6 +17,7 @@ from wholeframe.deploy.export import export, format_of
 from wholeframe.messages import shown
 from wholeframe.models.zoo import MODELS
 from wholeframe.train.inputs.clips import Clips
+from wholeframe.train.network_file import holds_network, open_network
 from wholeframe.train.opened import Opened, open_model
 from wholeframe.train.predict import clips_of
 from wholeframe.train.run import Run
@@ -29,7 +30,7 @@ class Options:
     """Write a network as ONNX, torch.export, AOTInductor or OpenVINO, and compare the file with it at several sizes."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """a run folder, a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
+    """a run folder, a file of `wf.save`, a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
     """FILE.onnx, FILE.pt2 (torch.export), FILE.aoti.pt2 (AOTInductor), or a folder for OpenVINO"""
     weights: str | None = None
@@ -96,8 +97,13 @@ def _plain(opened: Opened, file: Path, value: int) -> Tensor:
 
 def _clips(opened: Opened) -> tuple[tuple[int, ...], Colours]:
     """The shape of one clip, and how its colours are normalised."""
-    if Path(opened.name).is_dir():
-        spec = Run(Path(opened.name)).recipe().data
+    path = Path(opened.name)
+    if path.exists():
+        spec = (
+            open_network(path).spec
+            if holds_network(path)
+            else Run(path if path.is_dir() else path.parent).recipe().data
+        )
         assert isinstance(spec, Clips)
         return (3, spec.sampling.frames, spec.size, spec.size), spec.colours
     return sample_of(opened.network), clips_of(opened.name).colours if opened.name in MODELS else "torchvision"

@@ -30,6 +30,6 @@ def opened(file: Path) -> Run:
 
     def run(x: torch.Tensor) -> list[torch.Tensor]:
         with torch.no_grad():
-            return leaves(package(x))
+            return leaves(package(x.contiguous()))  # the code does not look at strides
 
     return run

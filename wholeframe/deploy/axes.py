@@ -56,18 +56,22 @@ def free_axes(network: nn.Module, example: Tensor) -> Free:
     given = tuple(example.shape)
     if reason := _fails(network, given, example):
         raise ValueError(f"the network does not run on the example of shape {given} ({reason})")
-    places = _places(AXES[example.ndim])
-    others = _others(given)
+    names = AXES[example.ndim]
+    for pairs in (_pairs(given, smaller=True), _pairs(given, smaller=False)):
+        if not any(_fails(network, shape, example) for shape in _shapes(given, pairs)):
+            return Free((given, *_shapes(given, pairs)), {})
     fixed: dict[str, str] = {}
-    if _fails(network, others[0], example):
-        for name, place in places.items():
-            alone = (*given[:place], others[0][place], *given[place + 1 :])
-            if reason := _fails(network, alone, example):
-                fixed[name] = f"at {alone[place]} in its place the network fails ({reason})"
-    kept = {places[name] for name in fixed}
-    shapes = (given, *(tuple(given[i] if i in kept else size for i, size in enumerate(other)) for other in others))
+    chosen: dict[int, tuple[int, int]] = {}
+    for name, place in _places(names).items():
+        tried = [pairs[place] for pairs in (_pairs(given, smaller=True), _pairs(given, smaller=False))]
+        reasons = [_fails_alone(network, place, pair, example) for pair in tried]
+        if None in reasons:
+            chosen[place] = tried[reasons.index(None)]
+        else:
+            fixed[name] = str(reasons[0])
+    shapes = (given, *_shapes(given, chosen))
     for shape in shapes[1:]:
-        if shape != given and (reason := _fails(network, shape, example)):
+        if reason := _fails(network, shape, example):
             raise ValueError(
                 f"every axis of the example of shape {given} can change alone, but the network does not take the shape "
                 f"{shape} ({reason}); give an example whose sizes can change by {STEP}, or by a divisor of theirs"
@@ -93,20 +97,34 @@ def _places(names: Sequence[str]) -> dict[str, int]:
     return {name: 0 if number == 0 else number + 1 for number, name in enumerate(names)}
 
 
-def _others(shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Two shapes that differ from this one in every axis but the channels, and from each other.
+def _pairs(shape: tuple[int, ...], smaller: bool) -> dict[int, tuple[int, int]]:
+    """Index -> two other sizes of every axis but the channels, smaller ones where there are two above a step.
 
-    The second has a single sample: a batch of one is where code squeezes an axis too many.
+    The second batch is a single sample, where code may squeeze an axis too many. Neighbouring axes get their sizes in
+    opposite orders, so that no shape is a square.
     """
-    batch, channels, *grid = shape
-    time, space = (grid[:1], grid[1:]) if len(grid) == 3 else ([], grid)
-    steps = [*(max(1, math.gcd(size, 8) // 2) for size in time), *(math.gcd(size, STEP) for size in space)]
-    up = [size + step for size, step in zip(grid, steps, strict=True)]
-    more = [size + 2 * step for size, step in zip(grid, steps, strict=True)]
-    down = [size - step if size > step else size + 3 * step for size, step in zip(grid, steps, strict=True)]
-    first = [(up, down)[axis % 2][axis] for axis in range(len(grid))]
-    second = [(down, more)[axis % 2][axis] for axis in range(len(grid))]
-    return (batch + 1, channels, *first), (1, channels, *second)
+    batch, _, *grid = shape
+    pairs = {0: (batch + 1, 1)}
+    for axis, size in enumerate(grid):
+        of_time = len(grid) == 3 and axis == 0
+        step = max(1, math.gcd(size, 8) // 2) if of_time else math.gcd(size, STEP)
+        pair = (size - step, size - 2 * step) if smaller and size > 2 * step else (size + step, size + 2 * step)
+        pairs[axis + 2] = pair if axis % 2 == 0 else (pair[1], pair[0])
+    return pairs
+
+
+def _shapes(shape: tuple[int, ...], pairs: Mapping[int, tuple[int, int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shape with the first, and with the second of these sizes."""
+    first, second = (tuple(pairs[i][k] if i in pairs else size for i, size in enumerate(shape)) for k in (0, 1))
+    return first, second
+
+
+def _fails_alone(network: nn.Module, place: int, pair: tuple[int, int], example: Tensor) -> str | None:
+    """Why the network does not run if one axis alone has these sizes; None if it does."""
+    for shape in _shapes(tuple(example.shape), {place: pair}):
+        if reason := _fails(network, shape, example):
+            return f"at {shape[place]} in its place the network fails ({reason})"
+    return None
 
 
 def _fails(network: nn.Module, shape: Sequence[int], like: Tensor) -> str | None:

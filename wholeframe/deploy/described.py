@@ -1,9 +1,13 @@
-"""What a file says of its network besides the weights: strings under fixed keys.
+"""What a file says of its network besides the weights: strings under fixed keys, in JSON.
 
-classes      ["cat", "dog"]                          names, in the order of the outputs
-mean, std    [0.485, 0.456, 0.406]                   input = (pixel / 255 - mean) / std, per channel
-input        ["batch", 3, "height", "width"]         a name is a free size, a number a fixed one
-size         [224, 224]                              that the network was exported and compared at
+The keys, with an example of each:
+
+    classes      ["cat", "dog"]                     in the order of the outputs; a detector's label k is classes[k - 1]
+    mean, std    [0.485, 0.456, 0.406]              input = (pixel / 255 - mean) / std, per channel
+    input        ["batch", 3, "height", "width"]    a name is a free size, a number a fixed one
+    size         [224, 224]                         that the network was exported and compared at
+
+and, as plain text, `origin` and the versions `wholeframe` and `torch`.
 """
 
 import json

@@ -98,7 +98,7 @@ def export(
             `.aoti`); a path without such an end is a folder for OpenVINO. An earlier file is replaced.
         example: an input `(b, c, h, w)`, `(b, c, t, h, w)` or `(b, c, n)`, or the image `(3, h, w)` of a detector; by
             default one of the size that the network was published with, else `(1, 3, 224, 224)`.
-        classes: the names of the classes, in the order of the outputs.
+        classes: the names of the classes, in the order of the outputs; of a detector, label k is `classes[k - 1]`.
         mean, std: the normalisation of a pixel in [0, 1], a number per channel.
 
     Returns:

@@ -32,7 +32,8 @@ AOTI = Format(
     None,
     aoti.write,
     aoti.opened,
-    "the file is compiled code for this operating system and processor, and for this version of torch",
+    "the file is compiled code for this operating system and processor and this version of torch; it does not look at "
+    "strides, so give it contiguous tensors",
 )
 FOLDER = "a folder"
 FORMATS: Mapping[str, Format] = {

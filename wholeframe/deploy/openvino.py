@@ -1,6 +1,7 @@
 """A network for OpenVINO: a folder with model.xml and model.bin, converted from ONNX.
 
-OpenVINO computes in bfloat16 on processors that have it, unless it is told `f32`; the comparison here is in `f32`.
+OpenVINO computes in bfloat16 on processors that have it, unless it is compiled for `f32`; the comparison here is in
+`f32`.
 """
 
 from collections.abc import Mapping
