@@ -218,7 +218,8 @@ def _write(made: Path, written: Path, names: list[str], images: Sequence[Tensor]
             Reader(),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
-            activation_type=quantization.QuantType.QUInt8,
+            # Unsigned inputs times signed weights saturate in 16 bits on processors without VNNI; signed ones do not.
+            activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
             nodes_to_quantize=names,
         )
