@@ -175,7 +175,8 @@ def _refuse(network: nn.Module, images: Sequence[Tensor]) -> None:
         raise ValueError(
             "images= is empty; give a few dozen inputs (1, c, h, w) to read the ranges of activations from"
         )
-    if wrong := next((x for x in images if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 1), None):
+    wrong = next((x for x in images if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 1), None)
+    if wrong is not None:
         given = tuple(wrong.shape) if isinstance(wrong, Tensor) else type(wrong).__name__
         raise ValueError(f"images= has {given}; each is one input (1, c, h, w)")
     kinds = {t.dtype for t in network.parameters() if t.is_floating_point()}
