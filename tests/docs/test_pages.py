@@ -139,6 +139,7 @@ NOT_RUN = {
     ("docs/howto/export.md", "reads a photograph"),
     ("docs/howto/export.md", "the package takes a minute to compile"),
     ("docs/howto/export.md", "needs the extra openvino"),
+    ("docs/howto/quantize.md", "needs the extra export"),
     ("docs/howto/tools.md", "the shape of a check"),
     ("docs/howto/tools.md", "needs ultralytics"),  # tests/tools runs these two
     ("docs/howto/tools.md", "needs transformers"),

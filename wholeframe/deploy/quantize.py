@@ -175,7 +175,8 @@ def _refuse(network: nn.Module, images: Sequence[Tensor]) -> None:
         raise ValueError(
             "images= is empty; give a few dozen inputs (1, c, h, w) to read the ranges of activations from"
         )
-    if wrong := next((x for x in images if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 1), None):
+    wrong = next((x for x in images if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 1), None)
+    if wrong is not None:
         given = tuple(wrong.shape) if isinstance(wrong, Tensor) else type(wrong).__name__
         raise ValueError(f"images= has {given}; each is one input (1, c, h, w)")
     kinds = {t.dtype for t in network.parameters() if t.is_floating_point()}
@@ -218,7 +219,8 @@ def _write(made: Path, written: Path, names: list[str], images: Sequence[Tensor]
             Reader(),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
-            activation_type=quantization.QuantType.QUInt8,
+            # Unsigned inputs times signed weights saturate in 16 bits on processors without VNNI; signed ones do not.
+            activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
             nodes_to_quantize=names,
         )
