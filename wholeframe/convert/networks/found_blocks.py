@@ -70,7 +70,7 @@ def tea1528(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
     built = {
         prefix: tea1528_block.non_local(
             *reversed(axes(shapes, f"{prefix}g.weight", 2)),
-            kind,
+            mode=kind,
             bn_layer=f"{prefix}W_z.1.weight" in shapes,
         )
         for prefix, kind in kinds.items()
