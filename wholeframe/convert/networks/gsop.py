@@ -62,6 +62,7 @@ def plan(
         blocks={f"{residual}.bn3": _block(shapes, residual, a) for residual, a in gates.items()},
         names={**names, **HEAD, "": ""},
         conventions=conventions,
+        input=(3, 224, 224),
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )
