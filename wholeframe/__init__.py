@@ -42,6 +42,9 @@ if TYPE_CHECKING:  # for editors and type checkers; tests/test_face.py compares 
     from wholeframe.models.inflate import inflate as inflate
     from wholeframe.models.zoo import MODELS as MODELS
     from wholeframe.models.zoo import create_model as create_model
+    from wholeframe.store.hub import from_pretrained as from_pretrained
+    from wholeframe.store.hub import push_to_hub as push_to_hub
+    from wholeframe.store.hub import save_pretrained as save_pretrained
     from wholeframe.store.load import load as load
     from wholeframe.store.save import Saved as Saved
     from wholeframe.store.save import save as save
@@ -108,6 +111,9 @@ _MODULES = {
     "save": "wholeframe.store.save",
     "Saved": "wholeframe.store.save",
     "load": "wholeframe.store.load",
+    "save_pretrained": "wholeframe.store.hub",
+    "from_pretrained": "wholeframe.store.hub",
+    "push_to_hub": "wholeframe.store.hub",
     "fit": "wholeframe.train.fit",
     "evaluate": "wholeframe.train.evaluate",
     "load_run": "wholeframe.train.run",

@@ -40,6 +40,16 @@ WRITTEN = {
         for rank in (1, 2, 3)
     },
     "mmcv.ContextBlock": {"pooling_type": "att", "fusion_types": ("channel_add",)},
+    "mmpretrain.SELayer": {
+        "squeeze_channels": None,
+        "ratio": 16,
+        "divisor": 8,
+        "bias": "auto",
+        "conv_cfg": None,
+        "act_cfg": ({"type": "ReLU"}, {"type": "Sigmoid"}),
+        "return_weight": False,
+        "init_cfg": None,
+    },
     "gcnet.ContextBlock": {"pooling_type": "att", "fusion_types": ("channel_add",)},
     "gcnet.Bottleneck": {
         "stride": 1,
@@ -216,6 +226,16 @@ def test_gather_excite_has_a_bottleneck_by_default(more):
 def test_ese_with_a_maximum_can_be_stored_as_data():
     block = convert.block("timm.EffectiveSEModule", {"channels": 16, "add_maxpool": True})
     assert type(block) is ContextBlock
+
+
+@pytest.mark.parametrize("reference", ["gcnet.Bottleneck", "senet.SEBottleneck", "senet.SEBasicBlock"])
+def test_a_residual_block_that_strides_has_the_shortcut_of_its_reference(reference):
+    more = {"gcb": {"ratio": 0.25}, "norm_cfg": {"type": "BN", "eps": 0.1}} if reference == "gcnet.Bottleneck" else {}
+    block = convert.block(reference, {"inplanes": 16, "planes": 16, "stride": 2, **more})
+    assert block(torch.randn(2, 16, 6, 5)).shape[2:] == (3, 3)
+    assert [type(layer) for layer in block.downsample] == [nn.Conv2d, nn.BatchNorm2d]
+    assert block.downsample[1].eps == block.bn1.eps
+    assert convert.block(reference, {"inplanes": 64, "planes": 16}).downsample is None or "Basic" in reference
 
 
 class SENetForward:

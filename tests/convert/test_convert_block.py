@@ -236,6 +236,7 @@ MINIMAL = {
     "pytorchvideo.": {"dim_in": 8, "dim_inner": 4},
     "alexhex7.": {"in_channels": 8},
     "tea1528.": {"in_channels": 8},
+    "mmpretrain.": {"channels": 8},
     "timm.NonLocalAttn": {"in_channels": 8},
     "timm.": {"channels": 8},
     "torchvision.": {"input_channels": 8, "squeeze_channels": 2},
@@ -245,7 +246,15 @@ MINIMAL = {
 }
 IDENTITIES_AT_INIT = ("mmcv.", "gcnet.", "alexhex7.", "tea1528.", "timm.NonLocalAttn", "cgnl.")
 # Whole residual blocks and heads, and a block for images only, are tested elsewhere.
-ELSEWHERE = ("gsop.", "mpncov.", "gcnet.Bottleneck", "senet.SEB", "slowfast.ResStage", "timm.BatNonLocalAttn")
+ELSEWHERE = (
+    "gsop.",
+    "mpncov.",
+    "gcnet.Bottleneck",
+    "senet.SEB",
+    "slowfast.ResStage",
+    "timm.BatNonLocalAttn",
+    "timm.Bottle",
+)
 
 
 @pytest.mark.parametrize("reference", [name for name in SOURCES if not name.startswith(ELSEWHERE)])
@@ -358,6 +367,14 @@ def test_scale_and_pool_are_the_references():
         ("timm.GatherExcite", {"channels": 8, "extent": 2}, "use_mlp=True with extent=2 has no counterpart here; give"),
         ("timm.BatNonLocalAttn", {"in_channels": 8, "act_layer": nn.SiLU}, "act_layer='SiLU' has no counterpart here"),
         ("timm.BatNonLocalAttn", {"in_channels": 8, "norm_layer": nn.GroupNorm}, "norm_layer='GroupNorm' has no coun"),
+        (
+            "mmpretrain.SELayer",
+            {"channels": 8, "return_weight": True},
+            "return_weight=True has no counterpart here; leav",
+        ),
+        ("mmpretrain.SELayer", {"channels": 8, "conv_cfg": {"type": "DCN"}}, "conv_cfg=.* has no counterpart here"),
+        ("mmpretrain.SELayer", {"channels": 8, "act_cfg": [{"type": "GELU"}] * 2}, "act_cfg='GELU' has no counterpart"),
+        ("mmpretrain.SELayer", {"channels": 8, "act_cfg": [{"type": "ReLU"}]}, "must have two entries, of the activat"),
         ("slowfast.ResStage", {"dim_in": [4]}, "slowfast.ResStage needs 'dim_out', which was not given"),
         ("gcnet.Bottleneck", {"inplanes": 8, "planes": 2, "gcb": {}}, "gcb needs 'ratio', which was not given"),
         (
@@ -408,3 +425,14 @@ def test_scale_and_pool_are_the_references():
 def test_refusals(reference, constructor, message):
     with pytest.raises(ValueError, match=message):
         convert.block(reference, constructor)
+
+
+@pytest.mark.parametrize("gate", [{"type": "HSigmoid"}, {"type": "HSigmoid", "bias": 3.0, "divisor": 6.0}])
+def test_the_gate_of_mobilenet_v3_in_mmpretrain_is_the_hard_sigmoid(gate):
+    arguments = {"channels": 16, "ratio": 4, "act_cfg": [{"type": "ReLU"}, gate]}
+    block = convert.block("mmpretrain.SELayer", arguments)
+    assert (block.gate, block.multiply.hidden) == ("hard_sigmoid", 8)
+    with pytest.raises(ValueError, match="act_cfg='HSigmoid' has no counterpart here"):
+        convert.block(
+            "mmpretrain.SELayer", {**arguments, "act_cfg": [{"type": "ReLU"}, {"type": "HSigmoid", "bias": 1}]}
+        )

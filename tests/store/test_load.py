@@ -133,7 +133,7 @@ def test_the_attributes_of_the_loaded_network(file):
         ({"settings": {"stage1.0": {"__class__": 1}}}, r"has no plain attribute '__class__'"),
         (
             {"settings": {"stage1": {"forward": 1}}},
-            r"the module 'stage1' of the network has no plain attribute 'forward'",
+            r"has no plain attribute 'forward'",
         ),
         ({"settings": {"nowhere": {"a": 1}}}, r"the module 'nowhere' of the network has no plain"),
         ({"kind": "sound"}, r"kind='sound' is not one of 'image'"),

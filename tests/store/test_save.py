@@ -169,7 +169,7 @@ def test_a_detector_and_its_thresholds(tmp_path):
 REFUSED = {
     "lambda": (
         lambda n: wf.insert(n, lambda c: nn.Conv2d(c, c, 1), at="stage1", example=image()),
-        r"the block at 'stage1.5' cannot be built from data \(Conv2d is not a class of wholeframe.*partial\(wf\.NonLocal",
+        r"the block at 'stage1.5' cannot be built from data \(Conv2d is not a class of .*partial\(wf\.NonLocal",
     ),
     "hook": (lambda n: n.stage1.register_forward_hook(lambda m, a, y: y * 2), r"the hooks at 'stage1' are not part"),
     "forward": (lambda n: n.__dict__.update(forward=lambda x: type(n).forward(n, x) + 1), r"a method that was changed"),

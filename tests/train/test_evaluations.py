@@ -15,7 +15,7 @@ SCORES = ClassScores(torch.eye(2), torch.tensor([0, 1]))
 
 
 def evaluated(run, settings, scores=SCORES):
-    with evaluation(run, "last-val", settings) as folder:
+    with evaluation(run.folder / "evaluations", "last-val", settings) as folder:
         names = [(f"{number}.png",) for number in range(len(scores.labels))]
         classes = [f"c{k}" for k in range(scores.probabilities.shape[1])]
         scores.write(folder.path, names, ("file",), classes, "title")
@@ -50,7 +50,7 @@ def test_another_evaluation_is_never_replaced(run):
 
 
 def test_an_evaluation_that_fails_leaves_nothing(run):
-    with pytest.raises(RuntimeError), evaluation(run, "last-val", {}):
+    with pytest.raises(RuntimeError), evaluation(run.folder / "evaluations", "last-val", {}):
         raise RuntimeError
     assert not list((run.folder / "evaluations").iterdir())
 
@@ -58,7 +58,7 @@ def test_an_evaluation_that_fails_leaves_nothing(run):
 def test_a_run_that_cannot_be_written_fails_before_the_work(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "evaluations").write_text("a file")
-    with pytest.raises(OSError, match="evaluations"), evaluation(Run(tmp_path / "run"), "last-val", {}):
+    with pytest.raises(OSError, match="evaluations"), evaluation(tmp_path / "run" / "evaluations", "last-val", {}):
         pytest.fail("the work has begun")
 
 

@@ -20,7 +20,8 @@ class Options:
     """Replace a non-local block by the simplified one with its mean query, and measure what changes on other images."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """a run folder of `wholeframe train`, or a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
+    """a run folder of `wholeframe train`, a file of `wf.save`, or a network of `wholeframe models`, torchvision/NAME or
+    timm/NAME"""
     site: str
     """the site of the block, as `wholeframe dependence` prints it"""
     calibration: Annotated[Path, tyro.conf.arg(metavar="DIR")]

@@ -33,9 +33,11 @@ from wholeframe.models.cost import Cost, Row, cost, first_line, parameters
 from wholeframe.models.turns import in_turns, interval
 from wholeframe.models.zoo import MODELS
 from wholeframe.models.zoo.published import SIZE_UNITS, compare_figures
+from wholeframe.store.read import read_header
 from wholeframe.surgery.insert import remove
 from wholeframe.surgery.record import blocks_of
 from wholeframe.train.limits import at_least
+from wholeframe.train.network_file import holds_network
 from wholeframe.train.opened import Opened, open_model
 from wholeframe.train.run import Run
 
@@ -52,7 +54,7 @@ class Options:
     """Print what every module of a network costs, next to published figures; --measure adds time and memory."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """a run folder, or a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
+    """a run folder, a file of `wf.save`, or a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
     weights: str | None = None
     """of a name: a file that was saved of the network with inserted blocks, which are then inserted again; of a run:
     last or best"""
@@ -134,6 +136,8 @@ def _subject(options: Options) -> Subject:
     if part:
         return Subject(opened, DETECTED, part)
     path = Path(options.model)
+    if holds_network(path):
+        return Subject(opened, read_header(path).input or IMAGE, part)
     if path.exists():
         example = Run(path if path.is_dir() else path.parent).recipe().data.example()
         assert isinstance(example, Tensor)  # A detector takes another form, and is returned above.

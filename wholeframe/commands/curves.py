@@ -11,6 +11,7 @@ from wholeframe.commands.writable import writable
 from wholeframe.explain.curves import draw_learning, refuse_mixed
 from wholeframe.messages import shown
 from wholeframe.train.learning import curves_text, learning_curve
+from wholeframe.train.network_file import holds_network
 from wholeframe.train.run import Run
 from wholeframe.train.whole_files import write_text
 
@@ -39,6 +40,8 @@ def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="wholeframe curves")
     curves, notes = [], []
     for folder, name in zip(options.runs, names_of(options.runs), strict=True):
+        if holds_network(folder):
+            raise ValueError(f"'{shown(folder)}' has a network and not its training; give the run folder it comes from")
         curve, lacks = learning_curve(Run(folder), name)
         curves.append(curve)
         notes += lacks

@@ -38,7 +38,8 @@ class Options:
     """Measure how much the output and the attention of every block depend on the query, over images or clips."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """a run folder of `wholeframe train`, or a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
+    """a run folder of `wholeframe train`, a file of `wf.save`, or a network of `wholeframe models`, torchvision/NAME or
+    timm/NAME"""
     data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """a folder of images, or of videos for a network that takes clips"""
     out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = None

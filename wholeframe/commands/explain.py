@@ -36,8 +36,8 @@ class Options:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """a run folder of `wholeframe train`, a checkpoint in one, a network of `wholeframe models`, torchvision/NAME or
-    timm/NAME"""
+    """a run folder of `wholeframe train`, a checkpoint in one, a file of `wf.save`, a network of `wholeframe models`,
+    torchvision/NAME or timm/NAME"""
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO|CLIP")]
     """an image file, or a video for a network that takes clips; several are drawn below each other"""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]

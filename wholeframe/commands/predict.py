@@ -23,8 +23,9 @@ from wholeframe.train.answers import ARRAYS, SUFFIXES, Answer, answers_file, wri
 from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.limits import at_least
 from wholeframe.train.named_files import files_among
-from wholeframe.train.predict import Predictor, of_model, of_run
-from wholeframe.train.predict_objects import is_detector, objects_of_model, objects_of_run
+from wholeframe.train.network_file import holds_network
+from wholeframe.train.predict import Predictor, of_file, of_model, of_run
+from wholeframe.train.predict_objects import is_detector, objects_of_file, objects_of_model, objects_of_run
 from wholeframe.train.run import Run
 
 
@@ -33,8 +34,8 @@ class Options:
     """The most probable classes of images or videos; of a detector, the objects in images."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN_OR_MODEL")]
-    """a run folder of `wholeframe train`, or a network with weights: torchvision/NAME, timm/NAME, or a name of
-    `wholeframe models` with --weights FILE"""
+    """a run folder of `wholeframe train`, a file of `wf.save`, or a network with weights: torchvision/NAME, timm/NAME,
+    or a name of `wholeframe models` with --weights FILE"""
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """images, or videos for a network that takes clips; folders of them, and lists (.txt with a path per line, .csv)"""
     top: int | None = None
@@ -80,6 +81,8 @@ def main(arguments: list[str]) -> None:
         options.refuse(("top", "every", "features", "views"), "networks that classify", "detects objects")
         if Path(options.model).is_dir():
             detector = objects_of_run(Run(Path(options.model)), _of_run(options.weights))
+        elif holds_network(options.model):
+            detector = objects_of_file(Path(options.model), options.weights)
         else:
             detector = objects_of_model(options.model, options.weights or "DEFAULT")
         detect(detector, options.files, options.out, options.json, 0.5 if options.score is None else options.score)
@@ -96,6 +99,8 @@ def classify(options: Options) -> None:
     views = options.views or ("1x1" if options.every else None)
     if Path(options.model).is_dir():
         predictor = of_run(Run(Path(options.model)), _of_run(options.weights), views)
+    elif holds_network(options.model):
+        predictor = of_file(Path(options.model), views, options.weights)
     else:
         predictor = of_model(options.model, options.weights or "DEFAULT", views)
     if isinstance(predictor.spec, Clips):

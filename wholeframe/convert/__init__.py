@@ -24,6 +24,7 @@ from wholeframe.convert import (
     slowfast,
     tea1528,
     timm,
+    timm_modules,
     torchvision,
 )
 from wholeframe.convert.back import Written as Written
@@ -56,6 +57,7 @@ SOURCES: dict[str, Source] = {
     "timm.GatherExcite": Source(timm.placed(timm.gather_excite), timm.GATHER),
     "timm.CbamModule": Source(timm.placed(timm.cbam), timm.CBAM_NAMES),
     "timm.BatNonLocalAttn": Source(timm.placed(timm.bilinear), timm.BAT_NAMES),
+    "timm.BottleneckBlock": Source(timm.placed(timm_modules.bottleneck), timm_modules.BOTTLENECK),
     "torchvision.SqueezeExcitation": Source(torchvision.squeeze_excite, torchvision.NAMES),
     "senet.SELayer": Source(senet.squeeze_excite, senet.NAMES),
     "senet.SEBasicBlock": Source(senet.basic_block, senet.BASIC_BLOCK),
@@ -94,7 +96,7 @@ def block(reference: str, constructor: Mapping[str, object], state: Mapping[str,
 
     Returns:
         A module with the attributes of `wholeframe.blocks.Block`. Four kinds of references are converted to other
-        modules: whole residual blocks (`gcnet.Bottleneck`, `senet.SEBottleneck`, `gsop.Bottleneck0` and the like),
+        modules: whole residual blocks (`gcnet.Bottleneck`, `timm.BottleneckBlock`, `gsop.Bottleneck0` and the like),
         the stage `slowfast.ResStage`, and the poolings `gsop.ResNet.layer_reduce` and `mpncov.MPNCOV`, which give
         vectors.
 

@@ -47,7 +47,8 @@ def bottleneck(
 ) -> resnet.Bottleneck:
     """`Bottleneck`: torchvision's, with the context block of `gcb` after its last norm, before the sum.
 
-    `style="caffe"` has the stride in the first convolution. `with_cp` saves memory in training and changes no result.
+    `style="caffe"` has the stride in the first convolution. Where the sizes need a `downsample` and None is given, it
+    is that of the reference's `make_res_layer`: a strided 1x1 convolution and a norm. `with_cp` changes no result.
     """
     if conv_cfg not in (None, {"type": "Conv"}, {"type": "Conv2d"}):
         raise ValueError(f"conv_cfg={conv_cfg!r} has no counterpart here; leave it out for a plain convolution")
@@ -56,13 +57,21 @@ def bottleneck(
             raise ValueError(
                 f"{name}={dict(value)!r} has no counterpart here; leave it out, and convert the block alone"
             )
-    block = resnet.Bottleneck(inplanes, planes, stride, downsample, dilation=dilation)
+    added = shortcut(inplanes, 4 * planes, stride) if downsample is None else None
+    block = resnet.Bottleneck(inplanes, planes, stride, added or downsample, dilation=dilation)
     if meaning("style", style, {"pytorch": False, "caffe": True}):
         block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
     options = call("norm_cfg", mmcv.batch_norm, norm_cfg)
-    for norm in (block.bn1, block.bn2, block.bn3):
+    for norm in (block.bn1, block.bn2, block.bn3, *(added or ())[1:]):
         assert isinstance(norm, nn.BatchNorm2d)
         norm.eps, norm.momentum = options["eps"], options["momentum"]
     context_block = [] if gcb is None else [call("gcb", context, {"inplanes": 4 * planes, **gcb})]
     block.bn3 = nn.Sequential(block.bn3, *context_block)
     return block
+
+
+def shortcut(inplanes: int, outplanes: int, stride: int) -> nn.Sequential | None:
+    """The layers that fit the input of a residual block to its output, or None where it needs none."""
+    if stride == 1 and inplanes == outplanes:
+        return None
+    return nn.Sequential(nn.Conv2d(inplanes, outplanes, 1, stride, bias=False), nn.BatchNorm2d(outplanes))

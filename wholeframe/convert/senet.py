@@ -1,9 +1,14 @@
-"""moskomule/senet.pytorch@8cb2669, `senet/se_module.py` and `senet/se_resnet.py`: linear layers without biases."""
+"""moskomule/senet.pytorch@8cb2669, `senet/se_module.py` and `senet/se_resnet.py`: linear layers without biases.
+
+Where the sizes of a residual block need a `downsample` and None is given, it is that of torchvision's ResNets, with
+which the reference builds its networks: a strided 1x1 convolution and a norm.
+"""
 
 from torch import nn
 from torchvision.models import resnet
 
 from wholeframe.blocks import SqueezeExcite
+from wholeframe.convert.gcnet import shortcut
 
 NAMES = {"fc.0.": "multiply.reduce.", "fc.2.": "multiply.expand."}
 
@@ -41,7 +46,7 @@ def basic_block(
     reduction: int = 16,
 ) -> resnet.BasicBlock:
     """`SEBasicBlock`: torchvision's, with the block after its last norm. `groups` to `norm_layer` have no effect."""
-    block = resnet.BasicBlock(inplanes, planes, stride, downsample)
+    block = resnet.BasicBlock(inplanes, planes, stride, downsample or shortcut(inplanes, planes, stride))
     block.bn2 = nn.Sequential(block.bn2, squeeze_excite(planes, reduction))
     return block
 
@@ -59,6 +64,6 @@ def bottleneck(
     reduction: int = 16,
 ) -> resnet.Bottleneck:
     """`SEBottleneck`: torchvision's, with the block after its last norm. `groups` to `norm_layer` have no effect."""
-    block = resnet.Bottleneck(inplanes, planes, stride, downsample)
+    block = resnet.Bottleneck(inplanes, planes, stride, downsample or shortcut(inplanes, 4 * planes, stride))
     block.bn3 = nn.Sequential(block.bn3, squeeze_excite(4 * planes, reduction))
     return block

@@ -163,6 +163,8 @@ def transforms(
     shorter: int | None = None,
     randaugment: int = 0,
     magnitude: int = 9,
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
 ) -> v2.Compose:
     """The transform from a PIL image to a normalised tensor.
 
@@ -182,9 +184,10 @@ def transforms(
         randaugment: number of random operations on a training image (Cubuk et al., NeurIPS 2020); 0 for none, 2 is
             usual.
         magnitude: strength of these operations, 0 to 30.
+        mean, std: of red, green and blue in [0, 1], by which the result is normalised.
 
     Returns:
-        A transform whose result is `(3, size, size)` float32, normalised by `MEAN` and `STD`.
+        A transform whose result is `(3, size, size)` float32.
 
     Raises:
         ValueError: `size`, `area`, `shorter`, `randaugment` or `magnitude` is out of range.
@@ -207,7 +210,7 @@ def transforms(
         geometry += [v2.RandAugment(randaugment, magnitude)] if randaugment else []
     else:
         geometry = [v2.Resize(shorter or size, antialias=True), v2.CenterCrop(size)]
-    return v2.Compose([*geometry, *_to_tensor()])
+    return v2.Compose([*geometry, *_to_tensor(mean, std)])
 
 
 def refuse_randaugment(operations: int, magnitude: int) -> None:
@@ -218,17 +221,18 @@ def refuse_randaugment(operations: int, magnitude: int) -> None:
         raise ValueError(f"magnitude must be from 0 to 30, got {magnitude} (9 is usual)")
 
 
-def whole_image(size: int) -> v2.Compose:
+def whole_image(size: int, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> v2.Compose:
     """The transform for evaluation without the crop: the shorter side becomes `size`, the longer one is kept whole.
 
     Args:
         size: the shorter side of the result, in pixels.
+        mean, std: of red, green and blue in [0, 1], by which the result is normalised.
 
     Returns:
-        A transform whose result is `(3, h, w)` float32, normalised by `MEAN` and `STD`.
+        A transform whose result is `(3, h, w)` float32.
     """
-    return v2.Compose([v2.Resize(size, antialias=True), *_to_tensor()])
+    return v2.Compose([v2.Resize(size, antialias=True), *_to_tensor(mean, std)])
 
 
-def _to_tensor() -> list[v2.Transform]:
-    return [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
+def _to_tensor(mean: Sequence[float], std: Sequence[float]) -> list[v2.Transform]:
+    return [v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)]

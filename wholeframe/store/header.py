@@ -42,6 +42,8 @@ class Header:
         kind: of the input.
         input: shape of one sample, such as (3, 224, 224) or (3, 32, 224, 224); None for a detector.
         mean, std: of the channels in [0, 1], by which the input is normalised; None where this is not known.
+        shorter: of images, the length of the shorter side before the square is cut out; None for that of the square.
+        stride: of clips, frames of the video from one frame of the clip to the next; None where this is not known.
         num_classes: the width of the output; of a detector the number of classes with the background.
         classes: their names.
         licence: of the weights.
@@ -63,6 +65,8 @@ class Header:
     input: tuple[int, ...] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    shorter: int | None = None
+    stride: int | None = None
     num_classes: int | None = None
     classes: tuple[str, ...] | None = None
     licence: str | None = None
@@ -136,6 +140,9 @@ def _refuse_fields(data: Mapping[str, Any]) -> None:
     for name in ("mean", "std", "input"):
         if data[name] is not None and not _all(data[name], int if name == "input" else (int, float)):
             raise ValueError(f"{name!r} in its header is not a list of numbers")
+    for name in ("shorter", "stride", "num_classes"):
+        if data[name] is not None and (type(data[name]) is not int or data[name] < 1):
+            raise ValueError(f"{name!r} in its header is not a number of at least 1")
     if not isinstance(data["settings"], dict) or not all(isinstance(v, dict) for v in data["settings"].values()):
         raise ValueError("'settings' in its header does not map modules to attributes")
     one_of("kind", data["kind"], get_args(Kind))

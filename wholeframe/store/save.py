@@ -178,11 +178,12 @@ def _facts(
     """What the caller says of the network; what is left out is as in the file that it was loaded from, or usual."""
     if (mean is None) != (std is None):
         raise ValueError("mean= and std= belong together, and one of them is missing; give both")
-    given = mean is not None and std is not None
-    colours = (tuple(map(float, mean)), tuple(map(float, std))) if given else usual
-    if not given and shape and usual and len(usual[0]) != shape[0]:  # the library states those of colours
+    colours = usual
+    if usual and shape and len(usual[0]) != shape[0]:  # the library states those of three colours
         colours = None
-    if mean is None and before is not None:
+    if mean is not None and std is not None:
+        colours = tuple(map(float, mean)), tuple(map(float, std))
+    elif before is not None:
         colours = None if before.mean is None or before.std is None else (before.mean, before.std)
     for name, values in zip(("mean", "std"), colours or (), strict=False):
         if shape and len(values) != shape[0]:
@@ -192,6 +193,8 @@ def _facts(
     return {
         "mean": colours[0] if colours else None,
         "std": colours[1] if colours else None,
+        "shorter": before.shorter if before else None,
+        "stride": before.stride if before else None,
         "licence": licence if licence is not None else (before.licence if before else None),
         "notes": dict(notes if notes is not None else (before.notes if before else {})),
     }

@@ -40,7 +40,7 @@ def read_content(path: Path) -> Any:
 
     Args:
         path: a file of safetensors or of `torch.save` (of any version), or a pickle of numpy arrays as Caffe2 and
-            Detectron write it, told apart by content. The file is in memory once, and the tensors are views of it.
+            Detectron write it, told apart by content. Its tensors are in memory once.
 
     Returns:
         A dictionary of tensors, or what was saved, in dictionaries, lists and tuples; all tensors on the CPU.
@@ -53,6 +53,10 @@ def read_content(path: Path) -> Any:
         return _content(path)
     except Refused as refused:
         raise ValueError(f"'{shown(path)}' {refused}") from None
+    except OSError as error:
+        raise ValueError(f"'{shown(path)}' cannot be read: {error.strerror}") from None
+    except MemoryError:
+        raise ValueError(f"'{shown(path)}' takes more memory than is free; close other programs") from None
 
 
 def _content(path: Path) -> Any:

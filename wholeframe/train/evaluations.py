@@ -1,4 +1,4 @@
-"""The folders of evaluations in a run: RUN/evaluations/NAME/, one for each way to evaluate.
+"""The folders of evaluations: RUN/evaluations/NAME/, one for each way to evaluate; FILE-evaluations/NAME/ for a file.
 
 settings.json    what decides the figures: data, weights and their checksum, split, views
 figures.json     the figures of all samples
@@ -25,23 +25,22 @@ from itertools import count
 from pathlib import Path
 
 from wholeframe.train.environment import environment
-from wholeframe.train.run import Run
 from wholeframe.train.whole_files import digest_of, write_json
 
 Settings = Mapping[str, object]
 
 
 @contextmanager
-def evaluation(run: Run, name: str, settings: Settings) -> Iterator["Evaluation"]:
+def evaluation(root: Path, name: str, settings: Settings) -> Iterator["Evaluation"]:
     """A folder of an evaluation. It is made at once, so that one that cannot be written fails before the work.
 
-        with evaluation(run, "last-val", settings) as folder:
+        with evaluation(Path("runs/birds/evaluations"), "last-val", settings) as folder:
             scores = ...
             scores.write(folder.path, names, header, classes, "last weights, 25 val images")
         folder.path
 
     Args:
-        run: the run.
+        root: the folder of all evaluations of a network.
         name: such as `last-val-10x3`.
         settings: everything that decides the figures. An evaluation with others under this name is kept, and the new
             one gets a number: `last-val-10x3-2`. One with the same settings is replaced.
@@ -49,7 +48,6 @@ def evaluation(run: Run, name: str, settings: Settings) -> Iterator["Evaluation"
     Raises:
         OSError: the folder cannot be written.
     """
-    root = run.folder / "evaluations"
     part = root / f".{name}-{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

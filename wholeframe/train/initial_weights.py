@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wholeframe.blocks import Affine
 from wholeframe.models.inflate import Inflated, inflate
+from wholeframe.store.read import is_network_file, read
 from wholeframe.surgery.state_files import chosen_state, read_content, without_prefix
 from wholeframe.train.checkpoints import read_checkpoint
 from wholeframe.train.finite import refuse_not_finite
@@ -59,7 +60,7 @@ def _state(path: Path, network: nn.Module | None = None) -> tuple[str, State]:
     elif not path.is_file():
         raise ValueError(f"there is neither a run folder nor a file of weights '{path}'")
     else:
-        content = read_content(path)
+        content = read(path)[1] if is_network_file(path) else read_content(path)
     taken, found = chosen_state(content, f"'{path}'")
     prefix, state = without_prefix(found, None if network is None else network.state_dict().keys())
     refuse_not_finite({"state_dict": state}, f"'{path}'")

@@ -1,6 +1,7 @@
 """A network from whatever a command is given as MODEL, and how a file becomes its input.
 
-MODEL is a run folder, a checkpoint in a run folder, or the name of a network; a name takes its weights from a file.
+MODEL is a run folder, a checkpoint in a run folder, a file of `wf.save`, or the name of a network; a name takes its
+weights from a file.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from wholeframe.data.images import MEAN, STD, read_image, whole_image
+from wholeframe.data.images import MEAN, STD, read_image
 from wholeframe.data.video.crops import fixed_crops, normalised
 from wholeframe.data.video.sampling import Sampling
 from wholeframe.explain.found import refuse_thin
@@ -27,6 +28,7 @@ from wholeframe.train.initial_weights import state_of
 from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.inputs.images import Images
 from wholeframe.train.inputs.objects import Objects
+from wholeframe.train.network_file import holds_network, open_network
 from wholeframe.train.predict import IMAGENET, Predictor, clips_of, of_model
 from wholeframe.train.predict_objects import as_input, is_detector, objects_of_model
 from wholeframe.train.run import Run
@@ -87,8 +89,8 @@ def open_model(text: str, weights: str | None = None) -> Opened:
         open_model("runs/digits").network
 
     Args:
-        text: a run folder of `wholeframe train`, a checkpoint in one, a network of `wholeframe models`,
-            torchvision/NAME or timm/NAME.
+        text: a run folder of `wholeframe train`, a checkpoint in one, a file of `wf.save`, a network of `wholeframe
+            models`, torchvision/NAME or timm/NAME.
         weights: of a run, `"last"` (default) or `"best"`; of a name, a file of weights or a run folder, or `"DEFAULT"`
             or another name for those of its library. A file that `torch.save` made of a network with inserted blocks
             has a record of them, and they are inserted again. None leaves the weights of a name random, and
@@ -98,6 +100,9 @@ def open_model(text: str, weights: str | None = None) -> Opened:
         ValueError: the path is not a run or a checkpoint of one, the name is unknown, or the weights do not fit.
     """
     path = Path(text)
+    if holds_network(path):
+        file = open_network(path, weights)
+        return Opened(text, file.network, *_input(file.spec, file.network), file.classes)
     if path.is_dir():
         return _of_run(Run(path), text, weights or "last")
     if path.is_file():
@@ -146,7 +151,7 @@ def _of_file(path: Path, text: str, weights: str | None) -> Opened:
     state_of(path)  # It says what is wrong with a file that holds no weights.
     raise ValueError(
         f"'{shown(text)}' holds weights and not which network they belong to; give the name of the network, and the "
-        "file as --weights"
+        "file as --weights, or a file of wf.save"
     )
 
 
@@ -208,7 +213,8 @@ def _reader(spec: Any, network: nn.Module) -> Callable[[Path], Given]:
                 f"'{shown(file)}' has {photo.width} x {photo.height} pixels, and its shorter side is scaled to "
                 f"{spec.size}: the longer one would be more than {LONGEST} times that; cut out a part"
             )
-        whole = whole_image(spec.size)(photo)[None]
+        prepare = spec.whole()
+        whole = prepare(photo)[None]
         if whole.shape[2] == whole.shape[3] or _runs(network, whole):
             return Given(whole, np.asarray(photo))
         side = min(photo.size)
@@ -217,7 +223,7 @@ def _reader(spec: Any, network: nn.Module) -> Callable[[Path], Given]:
         note = (
             f"the network takes only {spec.size} x {spec.size} pixels, so it sees the centre square of the photograph"
         )
-        return Given(whole_image(spec.size)(square)[None], np.asarray(square), note)
+        return Given(prepare(square)[None], np.asarray(square), note)
 
     def objects(file: Path) -> Given:
         photo = read_image(file)

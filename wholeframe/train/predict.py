@@ -22,6 +22,7 @@ from wholeframe.train.inputs import ClassSpec
 from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.inputs.images import Images
 from wholeframe.train.inputs.objects import Objects
+from wholeframe.train.network_file import open_network
 from wholeframe.train.run import Run
 from wholeframe.train.tasks import ClassTask
 from wholeframe.train.tasks.classification import Classification
@@ -81,6 +82,24 @@ def of_run(run: Run, weights: Literal["last", "best"] = "last", views: str | Non
         raise ValueError(f"'{run.folder}' is a run of a detector, whose answers are objects and not classes")
     read = recipe.data.reader(recipe.data.test_views(views))
     return Predictor(run.network(weights), run.classes(), read, recipe.task, recipe.data)
+
+
+def of_file(file: Path, views: str | None = None, weights: str | None = None) -> Predictor:
+    """The network of a file of `wf.save`.
+
+    Args:
+        file: with the network, its classes and its input.
+        views: such as "10x3", the default for videos; None for images.
+        weights: what `--weights` gives, which such a file has itself.
+
+    Raises:
+        ValueError: the file cannot be loaded, or the views do not apply to images.
+    """
+    opened = open_network(file, weights)
+    if isinstance(opened.spec, Objects):
+        raise ValueError(f"'{file}' has a detector, whose answers are objects and not classes")
+    read = opened.spec.reader(opened.spec.test_views(views))
+    return Predictor(opened.network, opened.classes, read, spec=opened.spec)
 
 
 def of_model(name: str, weights: str = "DEFAULT", views: str | None = None) -> Predictor:

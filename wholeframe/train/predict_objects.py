@@ -16,6 +16,7 @@ from wholeframe.models.build import reachable
 from wholeframe.models.inflate import inflate
 from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.train.initial_weights import state_of
+from wholeframe.train.network_file import holds_network, of_detector, open_network
 from wholeframe.train.run import Run
 from wholeframe.train.tasks.detection import Detection
 
@@ -67,9 +68,11 @@ def as_input(photo: Image.Image) -> Tensor:
 
 
 def is_detector(name: str) -> bool:
-    """Whether this is a run folder of a detector, or the name of one of `wholeframe models` or of torchvision."""
+    """Whether this is a run folder or file of a detector, or the name of one of `wholeframe models` or torchvision."""
     if Path(name).is_dir():
         return isinstance(Run(Path(name)).recipe().task, Detection)
+    if holds_network(name):
+        return of_detector(name)
     library, _, bare = name.rpartition("/")
     return name in DETECTION_MODELS or (library in ("", "torchvision") and bare in _of_torchvision())
 
@@ -77,6 +80,12 @@ def is_detector(name: str) -> bool:
 def objects_of_run(run: Run, weights: Literal["last", "best"] = "last") -> ObjectPredictor:
     """The detector of a run. ValueError if there is no such checkpoint."""
     return ObjectPredictor(run.network(weights), run.classes())
+
+
+def objects_of_file(file: Path, weights: str | None = None) -> ObjectPredictor:
+    """The detector of a file of `wf.save`. ValueError for another file, and for weights, which it has itself."""
+    opened = open_network(file, weights)
+    return ObjectPredictor(opened.network, opened.classes)
 
 
 def objects_of_model(name: str, weights: str = "DEFAULT") -> ObjectPredictor:

@@ -22,8 +22,10 @@ from torch import nn
 
 from wholeframe.messages import one_of
 from wholeframe.models.build import build
+from wholeframe.store.read import ATTRIBUTE
 from wholeframe.train.checkpoints import full_epochs, read_checkpoint
 from wholeframe.train.environment import environment
+from wholeframe.train.network_file import header_of_run
 from wholeframe.train.old_runs import recipe_fields
 from wholeframe.train.recipe import Recipe, described, restored
 from wholeframe.train.record import read_json, refuse_changed, sealed, typed, unsealed
@@ -196,5 +198,7 @@ def load_run(folder: str | os.PathLike[str], weights: Literal["last", "best"] = 
     """
     run = Run(Path(folder))
     network = run.network(weights)
-    network.__dict__["classes"] = run.classes()  # not a module or tensor: the state dict stays as it is
+    classes = run.classes()
+    network.__dict__["classes"] = classes  # not a module or tensor: the state dict stays as it is
+    network.__dict__[ATTRIBUTE] = header_of_run(network, run.recipe().data, classes)  # for `wf.save`
     return network

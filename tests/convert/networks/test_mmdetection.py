@@ -93,7 +93,8 @@ def test_a_block_inside_a_residual_block_needs_its_position(tmp_path, position, 
     ):
         wf.convert.checkpoint(path)
     torch.testing.assert_close(wf.convert.checkpoint(path, position=position).network(IMAGE), expected)
-    text = f"model = dict(plugins=[dict(cfg=dict(type='ContextBlock'), position='{position}')])"
+    plugin = f"dict(cfg=dict(type='ContextBlock', ratio=0.25), stages=(False, True), position='{position}')"
+    text = f"model = dict(backbone=dict(plugins=[{plugin}], norm_cfg=dict(type='SyncBN')))"
     path = saved(tmp_path, state, meta={"config": text})
     torch.testing.assert_close(wf.convert.checkpoint(path).network(IMAGE), expected)
 
@@ -106,6 +107,19 @@ def test_a_resnext_is_read_from_its_kernels(tmp_path):
     converted = wf.convert.checkpoint(saved(tmp_path, state))
     torch.testing.assert_close(converted.network(IMAGE), expected)
     assert origin_of(converted.network).arguments["cardinality"] == 2
+
+
+def test_a_resnet_d_averages_its_shortcuts(tmp_path):
+    backbone = tiny(stem_type="deep", stem_width=8, avg_down=True)
+    blocks = {"layer2.0.context_block": context_state(32, 4)}
+    state, expected = detector(backbone, blocks, context_forward, ["layer2.0.bn3"])
+    stem = {"backbone.conv1.": "backbone.stem.", "backbone.bn1.": "backbone.stem.7."}
+    renamed = {
+        next((ours + key.removeprefix(old) for old, ours in stem.items() if key.startswith(old)), key): tensor
+        for key, tensor in state.items()
+    }
+    converted = wf.convert.checkpoint(saved(tmp_path, renamed))
+    torch.testing.assert_close(converted.network(IMAGE), expected)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_head_and_its_backbone(tmp_path, name, block, forward):
 
 def test_the_output_stride_is_read_from_the_configuration(tmp_path):
     state = in_their_names(tiny(16)) | prefixed("decode_head.gc_block.", context_state(8, 2))
-    text = "backbone=dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2))"
+    text = "model = dict(backbone=dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)))"
     converted = wf.convert.checkpoint(saved(tmp_path, state, meta={"config": text}))
     assert origin_of(converted.network).arguments["output_stride"] == 16
 

@@ -4,16 +4,18 @@ A block of mmcv is found by its own tensors, wherever it is. Within a residual b
 head or a neck it is a block without a site. The other tensors of heads have no place here.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
 from wholeframe.convert import mmcv
 from wholeframe.convert.networks import image
 from wholeframe.convert.networks.image import OutputStride, Read, Shapes, Style
+from wholeframe.convert.networks.python_text import literals
 from wholeframe.convert.plan import Plan
 from wholeframe.messages import quoted
 
@@ -209,20 +211,25 @@ def _site(channels: int, out: int, width: int | None, position: Position | None,
 def stated(entries: Mapping[str, object]) -> dict[str, object]:
     """Options in the configuration that a file of mmcv or mmengine has as text under `meta`."""
     meta = entries.get("meta")
-    text = "\n".join(str(meta.get(key, "")) for key in ("config", "cfg")) if isinstance(meta, Mapping) else ""
-    read: dict[str, object] = {}
-    for option, pattern in {
-        "style": r"\bstyle='(pytorch|caffe)'",
-        "position": r"\bposition='(after_conv[123])'",
-        "mode": r"\bmode='(embedded_gaussian|dot_product)'",
-        "use_scale": r"\buse_scale=(True|False)",
-        "output_stride": r"\bstrides=\((1, [12], [12], [12])\)",
-    }.items():
-        values = set(re.findall(pattern, text))
-        if len(values) == 1:
-            read[option] = values.pop()
-    if "use_scale" in read:
-        read["use_scale"] = read["use_scale"] == "True"
-    if "output_stride" in read:
-        read["output_stride"] = 4 * 2 ** str(read["output_stride"]).count("2")
-    return read
+    texts = [meta.get(key) for key in ("config", "cfg")] if isinstance(meta, Mapping) else []
+    model = _mapping(literals(next((text for text in texts if isinstance(text, str)), "")).get("model"))
+    backbone, head = _mapping(model.get("backbone")), _mapping(model.get("decode_head"))
+    plugins = [_mapping(plugin) for plugin in backbone.get("plugins") or ()]
+    options: dict[str, object] = {}
+    if backbone.get("style") in ("pytorch", "caffe"):
+        options["style"] = backbone["style"]
+    if "strides" in backbone:
+        options["output_stride"] = 4 * math.prod(backbone["strides"])
+    positions = {plugin.get("position") for plugin in plugins} - {None}
+    if len(positions) == 1:
+        options["position"] = positions.pop()
+    for block in (head, *(_mapping(plugin.get("cfg")) for plugin in plugins)):
+        if block.get("mode") in ("embedded_gaussian", "dot_product"):  # The tensors show the others.
+            options["mode"] = block["mode"]
+        if "use_scale" in block:
+            options["use_scale"] = block["use_scale"]
+    return options
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -4,44 +4,55 @@ The backbone is the same network, in which our block has the place of each gate:
 `features.4.block.2.wholeframe.multiply.reduce.weight`.
 """
 
+import re
+
 import torch
-import torchvision
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
 from wholeframe.convert import torchvision as blocks
-from wholeframe.convert.matched import STEPS
 from wholeframe.convert.networks.image import Shapes
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
-from wholeframe.messages import nearest, quoted
+from wholeframe.messages import counted, listed, nearest
 from wholeframe.models.origin import Origin
 from wholeframe.models.rebuild import rebuild
 
-REGNETS = {  # the width of the last stage, which differs in each
-    440: "regnet_y_400mf",
-    784: "regnet_y_800mf",
-    888: "regnet_y_1_6gf",
-    1512: "regnet_y_3_2gf",
-    2016: "regnet_y_8gf",
-    3024: "regnet_y_16gf",
-    3712: "regnet_y_32gf",
-    7392: "regnet_y_128gf",
+NETWORKS = {  # the number of gates and the channels of the last map, a pair that differs in each
+    (9, 576): "mobilenet_v3_small",
+    (8, 960): "mobilenet_v3_large",
+    (16, 1280): "efficientnet_b0",
+    (23, 1280): "efficientnet_b1",
+    (23, 1408): "efficientnet_b2",
+    (26, 1536): "efficientnet_b3",
+    (32, 1792): "efficientnet_b4",
+    (39, 2048): "efficientnet_b5",
+    (45, 2304): "efficientnet_b6",
+    (55, 2560): "efficientnet_b7",
+    (30, 1280): "efficientnet_v2_s",
+    (44, 1280): "efficientnet_v2_m",
+    (61, 1280): "efficientnet_v2_l",
+    (16, 440): "regnet_y_400mf",
+    (14, 784): "regnet_y_800mf",
+    (27, 888): "regnet_y_1_6gf",
+    (21, 1512): "regnet_y_3_2gf",
+    (17, 2016): "regnet_y_8gf",
+    (18, 3024): "regnet_y_16gf",
+    (20, 3712): "regnet_y_32gf",
+    (27, 7392): "regnet_y_128gf",
 }
-OTHERS = ("mobilenet_v3_", "efficientnet_")
 
 
 def plan(shapes: Shapes, *, network: str | None = None) -> Plan:
     """A network of torchvision.
 
     Args:
-        network: its name; None for the one whose tensors have these names and shapes.
+        network: its name; None to find it by its gates and its last map.
     """
-    others = [name for name in torchvision.models.list_models() if name.startswith(OTHERS)]
-    known = [*REGNETS.values(), *others]
+    known = list(NETWORKS.values())
     if network is not None and network not in known:
         raise ValueError(f"torchvision has no network {network!r} with SqueezeExcitation; {nearest(network, known)}")
-    name = network or _found(shapes, others)
+    name = network or _found(shapes)
     theirs = _built(name)
     classifier = f"{_classifier(theirs)}.weight"
     arguments = {"num_classes": shapes[classifier][0]} if classifier in shapes else {}
@@ -61,17 +72,20 @@ def plan(shapes: Shapes, *, network: str | None = None) -> Plan:
     )
 
 
-def _found(shapes: Shapes, others: list[str]) -> str:
-    """The network whose tensors have these names and shapes, for any number of classes."""
-    if any(key.startswith("trunk_output.") for key in shapes):
-        width = next((shape[1] for key, shape in shapes.items() if key == "fc.weight"), 0)
-        fitting = [name for last, name in REGNETS.items() if last == width]
-    else:
-        fitting = [name for name in others if _fits(_built(name), shapes)]
-    if len(fitting) != 1:
-        found = f"{quoted(fitting)} have" if fitting else "no network of torchvision with SqueezeExcitation has"
-        raise ValueError(f"{found} tensors of these names and shapes; give network= the name of one, or a whole file")
-    return fitting[0]
+def _found(shapes: Shapes) -> str:
+    """The network with as many gates, and with as many channels in its last map."""
+    gates = sum(key.endswith(".fc1.weight") for key in shapes)
+    last = [
+        key for key in shapes if re.match(r"features\.\d+\.0\.weight$|trunk_output\.block4\..*\.f\.c\.0\.weight$", key)
+    ]
+    widths = [shapes[key][0] for key in last]
+    seen = (gates, max(widths, default=0))
+    if seen not in NETWORKS:
+        raise ValueError(
+            f"no network of torchvision has {counted(gates, 'gate')} and {seen[1]} channels in its last map; give a "
+            f"whole file, or network= one of {listed(NETWORKS.values())}"
+        )
+    return NETWORKS[seen]
 
 
 def _built(network: str) -> nn.Module:
@@ -88,13 +102,6 @@ def _block(module: SqueezeExcitation) -> nn.Module:
 def _classifier(network: nn.Module) -> str:
     """The name of the last linear layer."""
     return [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
-
-
-def _fits(network: nn.Module, shapes: Shapes) -> bool:
-    own = {name: tensor.shape for name, tensor in network.state_dict().items() if STEPS not in name}
-    theirs = {name: shape for name, shape in shapes.items() if STEPS not in name}
-    last = f"{_classifier(network)}."
-    return own.keys() == theirs.keys() and all(own[name] == theirs[name] for name in own if not name.startswith(last))
 
 
 SOURCE = WholeSource(

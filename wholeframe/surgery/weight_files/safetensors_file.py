@@ -2,6 +2,7 @@
 
 import json
 import math
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -41,46 +42,50 @@ def is_safetensors(head: bytes) -> bool:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, in the order of their names in the header, as views of its bytes in memory.
+    """The tensors of a file, in the order of their names in the header.
 
     Raises:
         Refused: its header is damaged or contradicts the size of the file.
     """
-    header, values = _parts(bytes_of(path))
-    return {name: _tensor(name, entry, values) for name, entry in header.items()}
+    with path.open("rb") as stream:
+        header = _header(stream, path.stat().st_size)
+        # They fill the rest of the file in the order of their places.
+        tensors = {name: _tensor(name, entry, stream) for name, entry in _by_place(header)}
+    return {name: tensors[name] for name in header}
 
 
-def _parts(whole: memoryview) -> tuple[dict[str, Any], memoryview]:
-    """The header without the metadata, and the values, which the tensors fill without a gap."""
-    length = int.from_bytes(whole[:8], "little")
-    if length > len(whole) - 8:
-        raise Refused(
-            f"is truncated or damaged: its header has {length} bytes, and the file {len(whole)}; take another copy"
-        )
+def _header(stream: BufferedIOBase, size: int) -> dict[str, Any]:
+    """The header without the metadata, after its tensors are found to fill the rest of the file without a gap."""
+    length = int.from_bytes(stream.read(8), "little")
+    if length > size - 8:
+        raise Refused(f"is truncated or damaged: its header has {length} bytes, and the file {size}; take another copy")
     if length > LARGEST_HEADER:
         raise Refused(f"has a header of {length} bytes; a file of weights has {LARGEST_HEADER} at most")
     try:
-        header = json.loads(bytes(whole[8 : 8 + length]).decode(), object_pairs_hook=_each_once)
+        header = json.loads(stream.read(length).decode(), object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise Refused("has a damaged header: it is not JSON; take another copy of the file") from None
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise Refused("has a damaged header: its metadata are not names and strings; take another copy of the file")
-    values = whole[8 + length :]
     end = 0
-    for name, entry in sorted(header.items(), key=lambda item: _place(*item)):
+    for name, entry in _by_place(header):
         begin, next_end = _place(name, entry)
         if begin != end:
             raise Refused(
                 f"has a damaged header: '{shown(name)}' begins at {begin}, and the tensor before ends at {end}"
             )
         end = next_end
-    if end != len(values):
+    if end != size - 8 - length:
         raise Refused(
-            f"is truncated or damaged: its header describes {end} bytes of values, and it has {len(values)}; take "
-            "another copy of the file"
+            f"is truncated or damaged: its header describes {end} bytes of values, and it has {size - 8 - length}; "
+            "take another copy of the file"
         )
-    return header, values
+    return header
+
+
+def _by_place(header: dict[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(header.items(), key=lambda item: _place(*item))
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -111,6 +116,6 @@ def _place(name: str, entry: Any) -> tuple[int, int]:
     return offsets[0], offsets[1]
 
 
-def _tensor(name: str, entry: dict[str, Any], values: memoryview) -> Tensor:
-    begin, end = entry["data_offsets"]
-    return tensor_in(values[begin:end], DTYPES[entry["dtype"]]).reshape(entry["shape"])
+def _tensor(name: str, entry: dict[str, Any], stream: BufferedIOBase) -> Tensor:
+    begin, end = _place(name, entry)
+    return tensor_in(bytes_of(stream, end - begin), DTYPES[entry["dtype"]]).reshape(entry["shape"])

@@ -4,7 +4,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from io import BytesIO, FileIO
+from io import BufferedIOBase, BytesIO, FileIO
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class _Bounded(FileIO):
 
 
 def read_torch_archive(path: Path) -> Any:
-    """The content of a file of `torch.save`, whose tensors are views of its bytes in memory.
+    """The content of a file of `torch.save`, whose tensors have memory of their own.
 
     Raises:
         Refused: it is truncated, damaged or compressed, is another kind of archive, or holds Python objects.
@@ -41,7 +41,8 @@ def read_torch_archive(path: Path) -> Any:
     pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(pickles) != 1 or any(name.rpartition("/")[2] == "constants.pkl" for name in names):
         raise Refused(_kind(names))
-    members = _members(infos, bytes_of(path))
+    with path.open("rb") as stream:
+        members = _members(infos, stream, size)
     folder = pickles[0].removesuffix("data.pkl")
     if bytes(members.get(f"{folder}byteorder", b"little")) != b"little":
         raise Refused("has numbers in the byte order of another machine; save it again on a little-endian one")
@@ -74,7 +75,7 @@ def _table(path: Path) -> list[zipfile.ZipInfo]:
         ) from None
 
 
-def _members(infos: list[zipfile.ZipInfo], whole: memoryview) -> Mapping[str, memoryview]:
+def _members(infos: list[zipfile.ZipInfo], stream: BufferedIOBase, size: int) -> Mapping[str, memoryview]:
     """The members of an archive by name, each once, whole and where no other is.
 
     An archive that states more than it has (members within each other, compressed ones) would grow without bound in a
@@ -89,15 +90,24 @@ def _members(infos: list[zipfile.ZipInfo], whole: memoryview) -> Mapping[str, me
                 f"is a compressed archive (its '{name}'), and `torch.save` compresses nothing; unpack it with `unzip` "
                 "and give the file of weights in it"
             )
-        lengths = whole[info.header_offset + 26 : info.header_offset + 30]
-        start = info.header_offset + 30 + sum(struct.unpack("<HH", lengths)) if len(lengths) == 4 else len(whole)
-        if info.header_offset < end or start + info.file_size > len(whole) or info.filename in members:
+        start, after = _place(info, stream, size)
+        if info.header_offset < end or after > size or info.filename in members:
             raise Refused(f"is a damaged archive: its '{name}' is not where it should be; take another copy of it")
-        end = start + info.file_size
-        members[info.filename] = whole[start:end]
+        end = after
+        stream.seek(start)
+        members[info.filename] = bytes_of(stream, info.file_size)
         if summed and zlib.crc32(members[info.filename]) != info.CRC:
             raise Refused(f"is damaged: the checksum of '{name}' differs; take another copy of the file")
     return members
+
+
+def _place(info: zipfile.ZipInfo, stream: BufferedIOBase, size: int) -> tuple[int, int]:
+    """Where the bytes of a member begin and end, after its own header; beyond the file if it has none."""
+    if not 0 <= info.header_offset <= size - 30:
+        return size, size + 1
+    stream.seek(info.header_offset + 26)
+    start = info.header_offset + 30 + sum(struct.unpack("<HH", stream.read(4)))
+    return start, start + info.file_size
 
 
 def _kind(names: list[str]) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 
 from wholeframe.data.image_folder import ImageFolder, Items, open_folder
-from wholeframe.data.images import ImageDataset, read_image, transforms
+from wholeframe.data.images import ImageDataset, read_image, transforms, whole_image
 from wholeframe.data.video.views import ONCE, Views, read_views
 from wholeframe.train.evaluate import MatchedByName, one_view
 from wholeframe.train.inputs.unread import TOLERATED, refuse_tolerance, refuse_unread, unread
@@ -68,7 +68,7 @@ class Images:
         at_least("workers", self.workers, 0, 2)
         between("val_fraction", self.val_fraction, 0, 1, 0.2)
         self.training()
-        transforms(self.size, train=False, shorter=self.shorter)
+        self.testing()
 
     def training(self) -> Callable[..., Tensor]:
         """The random transform of a training image."""
@@ -80,6 +80,14 @@ class Images:
             randaugment=self.randaugment,
             magnitude=self.magnitude,
         )
+
+    def testing(self) -> Callable[..., Tensor]:
+        """The fixed transform of an image in an evaluation."""
+        return transforms(self.size, train=False, shorter=self.shorter)
+
+    def whole(self) -> Callable[..., Tensor]:
+        """The transform of an image that is seen whole, with `size` as its shorter side."""
+        return whole_image(self.size)
 
     def example(self) -> Tensor:
         return torch.randn(1, 3, self.size, self.size)
@@ -101,7 +109,7 @@ class Images:
             raise ValueError(f"--views {text} applies to videos, and this recipe is for images; leave --views out")
 
     def reader(self, views: Views | None) -> Callable[[Path], Tensor]:
-        prepare = transforms(self.size, train=False, shorter=self.shorter)
+        prepare = self.testing()
         return lambda file: prepare(read_image(file))
 
     def open(self, location: ImageLocation, task: Task, seed: int, whole: bool = False) -> "ImageInputs":
@@ -151,8 +159,7 @@ class ImageInputs(MatchedByName):
         return folder_splits(self.folder, self.data, self.seed)
 
     def batches(self, split: str, views: Views | None) -> DataLoader:
-        prepare = transforms(self.data.size, train=False, shorter=self.data.shorter)
-        samples = ImageDataset(self._items(split), prepare)
+        samples = ImageDataset(self._items(split), self.data.testing())
         return batches_of(samples, self.data, self.seed)
 
     def names(self, split: str) -> list[tuple[str, ...]]:
@@ -191,5 +198,5 @@ def folder_splits(folder: ImageFolder, data: Images, seed: int) -> Splits:
     """
     refuse_batch(folder.root, len(folder.train), "images", data.batch)
     train = ImageDataset(folder.train, data.training())
-    val = ImageDataset(folder.val, transforms(data.size, train=False, shorter=data.shorter))
+    val = ImageDataset(folder.val, data.testing())
     return Splits(train, val, folder.classes, data, seed)
