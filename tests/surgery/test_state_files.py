@@ -2,6 +2,8 @@
 
 import argparse
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from wholeframe.surgery import state_files
 from wholeframe.surgery.state_files import chosen_state, read_content, state_dicts, without_prefix
 
 STATE = {"a.weight": torch.ones(2, 2), "a.bias": torch.zeros(2)}
@@ -100,3 +103,51 @@ def test_blobs_of_caffe2(tmp_path):
 def test_a_name_with_control_characters(tmp_path):
     with pytest.raises(ValueError, match=r"there is no file '.*a\\x1b'"):
         read_content(tmp_path / "a\x1b")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied"), "a' cannot be read: Permission denied"),
+        (MemoryError(), "a' takes more memory than is free"),
+    ],
+)
+def test_a_machine_that_cannot_read_it(tmp_path, monkeypatch, error, words):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr(state_files, "is_safetensors", fail)
+    (tmp_path / "a").write_bytes(b"a")
+    with pytest.raises(ValueError, match=words):
+        read_content(tmp_path / "a")
+
+
+READ = """
+import re, sys
+from pathlib import Path
+import torch
+from wholeframe.surgery.state_files import chosen_state, read_content
+
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+
+before = peak()
+_, state = chosen_state(read_content(Path(sys.argv[1])), "it")
+assert sum(float(tensor.sum()) for tensor in state.values()) == 2**24
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["archive", "stream", "safetensors", "pickle"])
+def test_a_file_is_in_memory_once(tmp_path, kind):
+    state = {f"layer{i}.weight": torch.ones(2**10, 2**10) for i in range(16)}
+    if kind == "safetensors":
+        save_file(state, tmp_path / "a")
+    elif kind == "pickle":
+        arrays = {name: tensor.numpy() for name, tensor in state.items()}
+        (tmp_path / "a").write_bytes(pickle.dumps({"blobs": arrays}, 4))
+    else:
+        torch.save(state, tmp_path / "a", _use_new_zipfile_serialization=kind == "archive")
+    done = subprocess.run([sys.executable, "-c", READ, tmp_path / "a"], capture_output=True, text=True, check=True)
+    assert 2**26 <= int(done.stdout) <= 1.25 * 2**26

@@ -226,6 +226,32 @@ def test_tensors_of_torch(refused):
     assert "of torch that `pickle` wrote; write them with `torch.save`" in refused(pickle.dumps(torch.ones(1)))
 
 
+DOUBLED = b"N" + b"q\x00h\x00\x86" * 64
+"""A tuple of 2^64 places, of which no text, hash or comparison ends."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DOUBLED + b"Va\n\x93",
+        b"Va\n" + DOUBLED + b"\x93",
+        b"cnumpy\ndtype\n" + DOUBLED + b"\x85R",
+        b"cnumpy\nndarray\n" + DOUBLED + b"R",
+        b"c_codecs\nencode\nVa\n" + DOUBLED + b"\x86R",
+        b"ccollections\nOrderedDict\n)R" + DOUBLED + b"b",
+        b"ccollections\nOrderedDict\n" + DOUBLED + b"\x85R",
+        b"c__builtin__\nset\n" + DOUBLED + b"\x85R",
+        b"}" + DOUBLED + b"Ns",
+        array_of(shape=DOUBLED),
+        array_of(state=b"K\x03" + DOUBLED),
+        array_of(state=b"K\x03U\x01<" + DOUBLED),
+        DOUBLED + b"Q",
+    ],
+)
+def test_tuples_that_hold_each_other_twice(refused, body):
+    refused(pickled(body))
+
+
 def test_one_array_in_many_places(refused, monkeypatch):
     monkeypatch.setattr(machine, "SPARE", 2**20)
     body = b"](" + array_of(b"1" * 252, shape=b"K\x3f\x85") + b"q\x00" + b"h\x00" * 5000 + b"e"

@@ -62,7 +62,7 @@ def file(header, values=bytes(16), length=None):
         (file({"w": {**entry(), "shape": 4}}), "its entry of 'w' is not valid"),
         (file({"w": {**entry(), "data_offsets": [0]}}), "its entry of 'w' is not valid"),
         (file({"w": entry(dtype="F4")}), "has 'w' in F4; weights are read in"),
-        (file({"w": entry(dtype=["F32"])}), "weights are read in"),
+        (file({"w": {**entry(), "dtype": ["F32"]}}), "weights are read in"),
         (file({"a\x1b[31m\n": 4}), r"'a\x1b[31m\n' is not valid"),
     ],
 )

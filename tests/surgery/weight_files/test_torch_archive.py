@@ -65,7 +65,7 @@ def test_what_torch_saves(tmp_path, protocol, new):
     torch.save(content, tmp_path / "a", pickle_protocol=protocol, _use_new_zipfile_serialization=new)
     read = read_content(tmp_path / "a")
     same(read, content)
-    assert read["model"]._metadata == network.state_dict()._metadata
+    assert vars(read["model"]) == vars(network.state_dict())
     (tmp_path / "a").write_bytes(b"")
     same(read, content)
     read["views"][0][1, 0] = 7  # memory of its own, which views share
@@ -147,10 +147,17 @@ def test_archives_by_hand(tmp_path):
         (b"(Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nL4L\ntQ", "holds a Storage where a value is due"),
         (b"ccollections\nOrderedDict\n)R}Vforward\nL1L\nsb", "a state dict with attributes (['forward'])"),
         (b"ctorch\nSize\n(L1000000000000L\ntR", "is damaged"),
+        (b"ctorch\ndevice\n(DOUBLEDtR", "is damaged"),
+        (b"(Vstorage\nctorch\nFloatStorage\nDOUBLEDVcpu\nL4L\ntQ", "is damaged"),
+        (b"(DOUBLEDctorch\nFloatStorage\nV0\nVcpu\nL4L\ntQ", "is damaged"),
+        (b"(Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nDOUBLEDtQ", "is damaged"),
+        (b"ccollections\nOrderedDict\n)RDOUBLEDb", "is damaged"),
         (b"ctorch\ndevice\n(ctorch\nSize\ntR" + b"(" * 3, "is damaged"),
     ],
 )
 def test_pickles_that_are_refused(refused, body, words):
+    doubled = b"N" + b"q\x00h\x00\x86" * 64
+    body = body.replace(b"DOUBLED", doubled)
     assert words in refused(archive(body))
 
 
@@ -164,6 +171,7 @@ def test_one_storage_in_many_tensors(refused, monkeypatch):
     [
         ({}, "has no values for its storage '0'"),
         ({"data/0": FOUR[:-1]}, "has 15 bytes"),
+        ({"data/0": FOUR + b"0"}, "has 17 bytes"),
         ({"data/0": FOUR, "byteorder": b"big"}, "byte order of another machine"),
         ({"data/0": FOUR, "constants.pkl": b""}, "is a TorchScript program"),
     ],
@@ -201,7 +209,7 @@ def changed(content, change):
     """An archive with a false table of contents."""
     stream = io.BytesIO(content)
     with zipfile.ZipFile(stream, "a") as file:
-        file._didModify = True
+        file.comment = b"changed"  # so that the table is written again
         change(file)
     return stream.getvalue()
 
@@ -231,6 +239,15 @@ def test_false_tables_of_contents(refused):
         assert "is not where it should be" in refused(changed(whole, change))
     for change in (declared, locked):
         assert "is a compressed archive" in refused(changed(whole, change))
+
+
+def test_two_members_of_one_name(refused):
+    whole = archive(tensor(), {"data/0": FOUR, "data/1": FOUR})
+
+    def same_name(file):
+        file.filelist[-1].filename = file.filelist[-2].filename
+
+    assert "its 'a/data/0' is not where it should be" in refused(changed(whole, same_name))
 
 
 def renamed(info, name):

@@ -24,6 +24,8 @@ class DType:
     """A dtype: its letters first, its byte order by `build`."""
 
     def __init__(self, name: Any):
+        if not isinstance(name, str):
+            raise TypeError
         if name not in DTYPES:
             raise Refused(
                 f"holds an array of dtype '{shown(name)}'; the arrays of weights have one of {quoted(DTYPES)}"

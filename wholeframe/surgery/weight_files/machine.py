@@ -190,7 +190,10 @@ class Machine:
 
     # calls
 
-    def name(self, module: str, name: str) -> None:
+    def name(self, module: Any, name: Any) -> None:
+        # Text alone: a hash or a message of nested tuples may not end.
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise TypeError
         if (module, name) not in self.names:
             whole = shown(f"{module}.{name}")
             if self.persistent is None and module == "torch._utils":
@@ -218,12 +221,14 @@ class Machine:
     def build(self) -> None:
         """Give an object its state: the byte order of a dtype, the values of an array, the versions of a state dict."""
         state, target = self.pop(), self.stack[-1]
-        if isinstance(target, OrderedDict):
-            if list(state) != ["_metadata"]:
-                raise Refused(f"holds a state dict with attributes ({shown(list(state))}); save a copy: `dict(state)`")
-            vars(target)["_metadata"] = Contents(self).finished(state["_metadata"])
-        else:
+        if not isinstance(target, OrderedDict):
             target.build(self, *state)
+        elif not isinstance(state, dict):
+            raise TypeError
+        elif list(state) != ["_metadata"]:
+            raise Refused(f"holds a state dict with attributes ({shown(list(state))}); save a copy: `dict(state)`")
+        else:
+            vars(target)["_metadata"] = Contents(self).finished(state["_metadata"])
 
     def refer(self, identifier: Any) -> None:
         if self.persistent is None or not isinstance(identifier, tuple):

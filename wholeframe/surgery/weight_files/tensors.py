@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wholeframe.messages import shown
 from wholeframe.surgery.weight_files.arrays import NUMPY
 from wholeframe.surgery.weight_files.machine import Later, Machine
 from wholeframe.surgery.weight_files.refused import Refused
@@ -58,7 +59,9 @@ class Storages:
     def __call__(self, identifier: tuple[Any, ...]) -> Storage | Part:
         """A storage by what a file says of it: the word, the dtype, the key, the device, and the count of elements."""
         word, dtype, key, _device, count, *part = identifier
-        if word != "storage" or not isinstance(dtype, torch.dtype) or type(count) is not int or count < 0:
+        if word != "storage" or not isinstance(key, str | int) or not isinstance(dtype, torch.dtype):
+            raise TypeError
+        if type(count) is not int or count < 0:
             raise TypeError
         storage = self.by_key.setdefault(str(key), Storage(str(key), dtype, count))
         if (storage.dtype, storage.count) != (dtype, count):
@@ -87,7 +90,7 @@ def view(
     held = min(count, storage.count - start) * storage.dtype.itemsize // dtype.itemsize
     if len(sizes) > 32 or (math.prod(sizes) and last >= held):
         raise Refused(
-            f"holds a tensor of sizes {tuple(sizes)} that reads beyond the {held} elements of its storage; take "
+            f"holds a tensor of sizes {shown(tuple(sizes))} that reads beyond the {held} elements of its storage; take "
             "another copy of the file"
         )
     return View(storage, dtype, start + first, tuple(sizes), tuple(strides))
@@ -97,6 +100,13 @@ def view_as(machine: Machine, *arguments: Any) -> View:
     """A tensor that names its dtype, because its storage has bytes."""
     *shape, _gradient, _hooks, dtype = arguments[:7]
     return view(machine, *shape, dtype=dtype)
+
+
+def device(machine: Machine, *parts: Any) -> str:
+    """A device as text: all tensors are on the CPU here."""
+    if not all(isinstance(part, str | int) for part in parts):
+        raise TypeError
+    return ":".join(map(str, parts))
 
 
 STORAGES = {
@@ -127,5 +137,5 @@ TORCH: dict[tuple[str, str], Callable[..., Any] | torch.dtype] = {
     ("torch._utils", "_rebuild_parameter"): lambda machine, data, *flags: data,
     ("torch._utils", "_rebuild_parameter_with_state"): lambda machine, data, *flags: data,
     ("torch", "Size"): lambda machine, sizes: tuple(sizes),
-    ("torch", "device"): lambda machine, *name: ":".join(map(str, name)),
+    ("torch", "device"): device,
 }

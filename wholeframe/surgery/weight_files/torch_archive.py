@@ -79,7 +79,7 @@ def _members(infos: list[zipfile.ZipInfo], stream: BufferedIOBase, size: int) ->
     """The members of an archive by name, each once, whole and where no other is.
 
     An archive that states more than it has (members within each other, compressed ones) would grow without bound in a
-    reader that believes it.
+    reader that takes its word.
     """
     members, end = {}, 0
     summed = any(info.CRC for info in infos)  # torch writes zeros if it is set to compute no checksums

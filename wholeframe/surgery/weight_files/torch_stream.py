@@ -37,10 +37,13 @@ def read_torch_stream(path: Path) -> Any:
         machine, version = next_pickle(machine.left)
         machine, system = next_pickle(machine.left)
         if version != 1001 or not isinstance(system, dict) or not system.get("little_endian", True):
-            raise Refused(f"is of version {version} of torch's old format or of another byte order; save it again")
+            found = version if isinstance(version, int) else "?"
+            raise Refused(f"is of version {found} of torch's old format or of another byte order; save it again")
         content, value = next_pickle(machine.left)
         machine, keys = next_pickle(content.left)
-        if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.by_key):
+        if not isinstance(keys, list) or not all(isinstance(key, str | int) for key in keys):
+            raise Refused("is damaged: it has no list of its storages; take another copy of the file")
+        if sorted(map(str, keys)) != sorted(storages.by_key):
             raise Refused("has other storages than its tensors need; take another copy of the file")
         for key in map(str, keys):
             storage = storages.by_key[key]
