@@ -8,7 +8,7 @@ from torchvision.models import resnet
 
 from wholeframe.blocks import ISqrtCov
 from wholeframe.messages import one_of, refuse_unknown
-from wholeframe.models.resnet_image import keep_positions, pool_by
+from wholeframe.models.resnet_image import keep_positions, pool_by, stride_in_first
 from wholeframe.models.resnet_sites import Stride
 
 Residual = Literal["basic", "bottleneck"]
@@ -57,8 +57,7 @@ def shaped_resnet(
         RESIDUALS[residual], list(layers), num_classes=num_classes, groups=groups, width_per_group=width
     )
     if stride == "1x1":
-        for stage in (network.layer2, network.layer3, network.layer4):
-            stage[0].conv1.stride, stage[0].conv2.stride = stage[0].conv2.stride, stage[0].conv1.stride
+        stride_in_first(network, 50)  # of any depth with bottlenecks
     if last_stride == 1:
         keep_positions(network)
     if pool is not None:

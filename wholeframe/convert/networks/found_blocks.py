@@ -6,6 +6,7 @@ says how their outputs are used.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from torch import nn
@@ -51,7 +52,9 @@ def alexhex7(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
         channels = axes(shapes, "conv_1.0.weight", 2)[1]
         arguments = {"num_classes": classes, "widths": widths, "channels": channels, "hidden": hidden}
         origin = Origin("wholeframe", "DigitNet", arguments)
-        return _whole(origin, {prefix: sites[prefix] for prefix in built}, built, alexhex7_block.NAMES, {"": ""})
+        places = {prefix: sites[prefix] for prefix in built}
+        made = _whole(origin, places, built, alexhex7_block.NAMES, {"": ""})
+        return replace(made, input=(channels, 28, 28))
     return _alone(shapes, built, alexhex7_block.NAMES)
 
 
@@ -70,7 +73,7 @@ def tea1528(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
     built = {
         prefix: tea1528_block.non_local(
             *reversed(axes(shapes, f"{prefix}g.weight", 2)),
-            kind,
+            mode=kind,
             bn_layer=f"{prefix}W_z.1.weight" in shapes,
         )
         for prefix, kind in kinds.items()
@@ -85,7 +88,8 @@ def tea1528(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
         arguments["width"] = axes(shapes, "conv1.weight", 1)[0]
         names = {f"{theirs}.": f"{ours}." for theirs, ours in others.items()} | {"": ""}
         places = {f"{theirs}.": site for theirs, site in sites.items()}
-        return _whole(Origin("wholeframe", "SmallResNet", arguments), places, built, tea1528_block.NAMES, names)
+        made = _whole(Origin("wholeframe", "SmallResNet", arguments), places, built, tea1528_block.NAMES, names)
+        return replace(made, input=(3, 32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
     return _alone(shapes, built, tea1528_block.NAMES)
 
 

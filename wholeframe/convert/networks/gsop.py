@@ -5,7 +5,7 @@ The tensors of a residual block show which gates it has. The sum and the maximum
 
 import math
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -62,6 +62,7 @@ def plan(
         blocks={f"{residual}.bn3": _block(shapes, residual, a) for residual, a in gates.items()},
         names={**names, **HEAD, "": ""},
         conventions=conventions,
+        input=(3, 224, 224),
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )
@@ -86,7 +87,7 @@ def _block(shapes: Shapes, residual: str, attention: str) -> GSoPChannel | GSoPP
     """The gates by the reference's constructor, with the sizes of the tensors."""
     reduce = "conv_for_DR_spatial" if attention == "2" else "conv_for_DR"
     inner, channels = axes(shapes, f"{residual}.{reduce}.weight", 2)
-    arguments: dict[str, int | None] = {}
+    arguments: dict[str, Any] = {}
     if attention != "1":
         positions = axes(shapes, f"{residual}.row_bn_for_spatial.weight", 1)[0]
         side = math.isqrt(positions)

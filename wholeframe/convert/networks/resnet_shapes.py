@@ -12,7 +12,7 @@ from wholeframe.models.resnet_sites import Stride
 
 Shapes = Mapping[str, torch.Size]
 STAGES = ("layer1", "layer2", "layer3", "layer4")
-TORCHVISION = {
+TORCHVISION: dict[tuple[str, tuple[int, ...], int, int], str] = {
     ("basic", (2, 2, 2, 2), 1, 64): "resnet18",
     ("basic", (3, 4, 6, 3), 1, 64): "resnet34",
     ("bottleneck", (3, 4, 6, 3), 1, 64): "resnet50",

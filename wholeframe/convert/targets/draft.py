@@ -90,6 +90,11 @@ def their_state(
     return state
 
 
+def residuals(network: nn.Module, stage: int) -> list[Any]:
+    """The residual blocks of a stage, which is 1 for `layer1`."""
+    return list(network.get_submodule(f"layer{stage}").children())
+
+
 def same_for_all(values: Iterable[Any], what: str, target: str) -> Any:
     """The value that all blocks share.
 

@@ -3,6 +3,7 @@
 The blocks are mmcv's: `NonLocal2d`, `NonLocal3d` and `ContextBlock`, and the gate of mmpretrain.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from wholeframe.blocks import GlobalContext, NonLocal, SqueezeExcite
 from wholeframe.convert import mmcv, mmpretrain
 from wholeframe.convert.networks import mmaction2, mmdetection
 from wholeframe.convert.networks import mmpretrain as mmpretrain_files
-from wholeframe.convert.targets.draft import Draft, blocks_by_site, same_for_all, their_state
+from wholeframe.convert.targets.draft import Draft, blocks_by_site, residuals, same_for_all, their_state
 from wholeframe.messages import listed, quoted
 from wholeframe.models.resnet_sites import STAGES
 from wholeframe.models.resnet_video import VideoResNet
@@ -67,12 +68,12 @@ def _of_clips(network: VideoResNet, found: Mapping[str, nn.Module]) -> Draft:
             f"{network.conv1.stride}, pool1 {network.pool1.kernel_size} with stride {network.pool1.stride} and padding "
             f"{network.pool1.padding}"
         )
-    blocks = list(found.values())
+    blocks = [block for block in found.values() if isinstance(block, NonLocal)]
     mode = same_for_all((MODES.get(block.kind, block.kind) for block in blocks), "mode", "mmaction2")
     scaled = same_for_all((block.scale is not None for block in blocks), "use_scale", "mmaction2")
     options: dict[str, Any] = {
         "convention": convention,
-        "stride": "1x1" if network.depth >= 50 and network.layer2[0].conv1.stride[1] == 2 else "3x3",
+        "stride": "1x1" if network.depth >= 50 and residuals(network, 2)[0].conv1.stride[1] == 2 else "3x3",
     }
     options |= {"mode": mode, "use_scale": scaled} if mode in ("embedded_gaussian", "dot_product") else {}
     state = their_state(network, {**names, **table}, ranks, "mmaction2")
@@ -82,7 +83,7 @@ def _of_clips(network: VideoResNet, found: Mapping[str, nn.Module]) -> Draft:
 def _like(network: VideoResNet, convention: Any) -> bool:
     values = VIDEO_CONVENTIONS[convention]
     pool1, pool2 = network.pool1, network.pool2
-    time = pool2.kernel_size[0] if isinstance(pool2, nn.MaxPool3d) else None
+    time = _tuple(pool2.kernel_size)[0] if isinstance(pool2, nn.MaxPool3d) else None
     own = (network.conv1.stride, pool1.kernel_size, pool1.stride, pool1.padding, time)
     keys = ("conv1_stride", "pool1", "pool1_stride", "pool1_padding", "pool2")
     return [_tuple(value) for value in own] == [_tuple(values[key]) for key in keys]
@@ -95,7 +96,7 @@ def _tuple(value: Any) -> Any:
 def _clip_text(network: VideoResNet, found: Mapping[str, nn.Module], options: Mapping[str, Any]) -> str:
     """The backbone in a configuration of mmaction2, Python text."""
     conv1_stride, pool1_stride, pool2 = STRIDES[options["convention"]]
-    stages = [network.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4)]
+    stages = [residuals(network, stage) for stage in (1, 2, 3, 4)]
     places = tuple(tuple(int(f"layer{s}.{n}" in found) for n in range(len(stage))) for s, stage in enumerate(stages, 1))
     inflate = tuple(
         tuple(int(max(r.conv1.kernel_size[0], r.conv2.kernel_size[0]) > 1) for r in stage) for stage in stages
@@ -123,7 +124,7 @@ def _clip_text(network: VideoResNet, found: Mapping[str, nn.Module], options: Ma
 
 
 def _of_images(network: ResNet, found: Mapping[str, nn.Module]) -> Draft:
-    last = "bn3" if hasattr(network.layer1[0], "bn3") else "bn2"
+    last = "bn3" if hasattr(residuals(network, 1)[0], "bn3") else "bn2"
     names: dict[str, str] = {}
     ranks: dict[str, int] = {}
     for site, block in found.items():
@@ -151,7 +152,7 @@ def _of_images(network: ResNet, found: Mapping[str, nn.Module]) -> Draft:
             "the blocks of one kind"
         )
     options: dict[str, Any] = {
-        "style": "caffe" if last == "bn3" and network.layer2[0].conv1.stride[0] == 2 else "pytorch",
+        "style": "caffe" if last == "bn3" and residuals(network, 2)[0].conv1.stride[0] == 2 else "pytorch",
         "output_stride": 4 * _stride(network),
     }
     if NonLocal in kinds:
@@ -166,7 +167,7 @@ def _of_images(network: ResNet, found: Mapping[str, nn.Module]) -> Draft:
 def _refuse_parts_of_stages(network: ResNet, found: Mapping[str, nn.Module], last: str) -> None:
     """Raise ValueError for stages of which some residual blocks have a block: a configuration names whole stages."""
     for stage in (1, 2, 3, 4):
-        every = [f"layer{stage}.{number}.{last}" for number in range(len(network.get_submodule(f"layer{stage}")))]
+        every = [f"layer{stage}.{number}.{last}" for number in range(len(residuals(network, stage)))]
         own = [found[site] for site in every if site in found]
         gates = any(isinstance(block, SqueezeExcite) for block in found.values())
         if (own and len(own) < len(every)) or (gates and not own):
@@ -181,17 +182,14 @@ def _refuse_parts_of_stages(network: ResNet, found: Mapping[str, nn.Module], las
 
 def _stride(network: ResNet) -> int:
     """By how much the last three stages divide the map."""
-    steps = [network.get_submodule(f"layer{stage}.0") for stage in (2, 3, 4)]
-    product = 1
-    for residual in steps:
-        product *= max(residual.conv1.stride[0], residual.conv2.stride[0])
-    return product
+    firsts = [residuals(network, stage)[0] for stage in (2, 3, 4)]
+    return math.prod(max(first.conv1.stride[0], first.conv2.stride[0]) for first in firsts)
 
 
 def _image_text(network: ResNet, found: Mapping[str, nn.Module], options: Mapping[str, Any]) -> str:
     """The backbone in a configuration of mmdetection or mmpretrain, Python text."""
-    stages = [network.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4)]
-    layers, basic = tuple(map(len, stages)), not hasattr(network.layer1[0], "bn3")
+    stages = [residuals(network, stage) for stage in (1, 2, 3, 4)]
+    layers, basic = tuple(map(len, stages)), not hasattr(residuals(network, 1)[0], "bn3")
     depth = next((depth for depth, counts in STAGES.items() if counts == layers and (depth < 50) == basic), None)
     strides = tuple(max(stage[0].conv1.stride[0], stage[0].conv2.stride[0]) for stage in stages)
     parts = [f"depth={depth}, style={options['style']!r}, strides={strides}"]
@@ -211,18 +209,23 @@ def _plugin(block: nn.Module) -> dict[str, Any]:
     if isinstance(block, NonLocal):
         return {"type": "NonLocal2d", **_non_local(block)}
     if isinstance(block, SqueezeExcite):
-        return {"se_ratio": block.channels // block.multiply.reduce.out_features}
+        return {"se_ratio": block.channels // _hidden(block.multiply)}
     assert isinstance(block, GlobalContext)
     first = block.add if block.add is not None else block.multiply
     fusions = [f"channel_{name}" for name, part in (("mul", block.multiply), ("add", block.add)) if part is not None]
     pooling = "att" if any(name.startswith("context.") for name, _ in block.named_parameters()) else "avg"
-    hidden = first.reduce.out_features
+    hidden = _hidden(first)
     ratio = hidden / block.channels
     ratio = ratio if int(block.channels * ratio) == hidden else (hidden + 0.5) / block.channels  # mmcv truncates
     return {"type": "ContextBlock", "ratio": ratio, "pooling_type": pooling, "fusion_types": fusions}
 
 
 # -------------------------------------------------------------------------------------------------------------- blocks
+
+
+def _hidden(transform: Any) -> int:
+    """The hidden width of a transform."""
+    return transform.reduce.out_features
 
 
 def _non_local(block: nn.Module) -> dict[str, Any]:

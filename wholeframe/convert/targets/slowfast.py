@@ -8,9 +8,8 @@ from torch import nn
 from wholeframe.blocks import NonLocal
 from wholeframe.convert import slowfast as blocks
 from wholeframe.convert.networks import slowfast
-from wholeframe.convert.targets.draft import Draft, blocks_by_site, same_for_all, their_state
+from wholeframe.convert.targets.draft import Draft, blocks_by_site, residuals, same_for_all, their_state
 from wholeframe.messages import quoted
-from wholeframe.models.resnet_sites import STAGES
 from wholeframe.models.resnet_video import VideoResNet
 from wholeframe.models.video_conventions import ARCHITECTURES, Architecture
 
@@ -47,7 +46,7 @@ def draft(network: nn.Module) -> Draft:
     groups = [_of_stage(found, stage, "frame_groups", None) or 1 for stage in (1, 2, 3, 4)]
     options: dict[str, Any] = {
         "convention": "slowfast" if _pools_time(network) else "nopool",
-        "stride": "1x1" if network.layer2[0].conv1.stride[1] == 2 and network.depth >= 50 else "3x3",
+        "stride": "1x1" if residuals(network, 2)[0].conv1.stride[1] == 2 and network.depth >= 50 else "3x3",
         "instantiation": KINDS.get(kind, "softmax"),
         "pool": [list(window(pool)) for pool in pools],
         "groups": groups,
@@ -102,13 +101,13 @@ def _pools_time(network: VideoResNet) -> bool:
 
 
 def _arch(network: VideoResNet) -> str:
-    stages = [network.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4)]
+    stages = [residuals(network, stage) for stage in (1, 2, 3, 4)]
     kernels = [[residual.conv1.kernel_size[0] == 3 for residual in stage] for stage in stages]
     if network.depth not in (50, 101):
         raise ValueError(f"PySlowFast builds these networks with depths of 50 and 101, and this has {network.depth}")
     for (architecture, pooled), arch in ARCHS.items():
         table = ARCHITECTURES[architecture]
-        counts = zip(STAGES[network.depth], table["inflated"], strict=True)
+        counts = zip(map(len, stages), table["inflated"], strict=True)
         expected = [[bool(pattern[index % len(pattern)]) for index in range(count)] for count, pattern in counts]
         same = (kernels, network.conv1.kernel_size[0]) == (expected, table["conv1_time"])
         if same and pooled == _pools_time(network):
@@ -126,7 +125,7 @@ def _configuration(network: VideoResNet, arch: str, found: dict[str, nn.Module],
         "MODEL": {"ARCH": arch, "MODEL_NAME": "ResNet", "NUM_CLASSES": network.fc.out_features},
         "RESNET": {
             "DEPTH": network.depth,
-            "NUM_BLOCK_TEMP_KERNEL": [[count] for count in STAGES[network.depth]],
+            "NUM_BLOCK_TEMP_KERNEL": [[len(residuals(network, stage))] for stage in (1, 2, 3, 4)],
             "SPATIAL_DILATIONS": [[1]] * 4,
             "SPATIAL_STRIDES": [[1], [2], [2], [2]],
             "STRIDE_1X1": options["stride"] == "1x1",

@@ -13,7 +13,7 @@ from wholeframe.blocks import SqueezeExcite
 from wholeframe.convert import timm as blocks
 from wholeframe.convert.networks import timm
 from wholeframe.convert.rename import theirs
-from wholeframe.convert.targets.draft import Draft, blocks_by_site, their_state
+from wholeframe.convert.targets.draft import Draft, blocks_by_site, residuals, their_state
 from wholeframe.messages import listed
 from wholeframe.models.build import refuse_timm
 from wholeframe.models.origin import Origin, origin_of
@@ -64,8 +64,8 @@ def draft(network: nn.Module) -> Draft:
 
 def _of_torchvision(network: ResNet, found: Mapping[str, nn.Module]) -> Draft:
     """A ResNet with a gate before every residual sum, as timm's `seresnet`."""
-    last = "bn3" if hasattr(network.layer1[0], "bn3") else "bn2"
-    layers = tuple(len(network.get_submodule(f"layer{stage}")) for stage in (1, 2, 3, 4))
+    last = "bn3" if hasattr(residuals(network, 1)[0], "bn3") else "bn2"
+    layers = tuple(len(residuals(network, stage)) for stage in (1, 2, 3, 4))
     every = {f"layer{stage}.{n}.{last}" for stage, count in enumerate(layers, 1) for n in range(count)}
     gates = {site for site, block in found.items() if isinstance(block, SqueezeExcite)}
     depth = next((d for d, counts in STAGES.items() if counts == layers and (d >= 50) == (last == "bn3")), None)
