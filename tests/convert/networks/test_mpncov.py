@@ -8,7 +8,7 @@ from reference_nets import ISqrt, keep_last_stage, randomise, tiny_resnet
 from torch import Tensor, nn
 
 from wholeframe import convert
-from wholeframe.convert.networks.mpncov import reordered
+from wholeframe.convert.networks.mpncov import reordered, stated
 
 IMAGE = (2, 3, 64, 64)
 
@@ -88,6 +88,12 @@ def test_the_order_of_the_columns_is_that_of_the_published_rule():
     assert reordered("fc.weight")("conv1.weight", lower) is lower
 
 
+def test_the_architecture_of_a_file_is_read():
+    assert stated({"arch": "mpncovresnet101"}) == {"last_stride": 1}
+    assert stated({"arch": "resnet50", "epoch": 3}) == {"last_stride": 2}
+    assert stated({"arch": "vgg16_bn"}) == stated({}) == {}
+
+
 def test_the_order_must_be_given(tmp_path):
     path = saved(second_order().state_dict(), FORMS["ImageNet"], tmp_path)
     with pytest.raises(ValueError, match=r"needs 'triangle'"):
@@ -105,6 +111,9 @@ def test_a_stride_of_two_in_the_last_stage(tmp_path):
     path = saved(theirs.state_dict(), FORMS["from scratch"], tmp_path)
     assert same(convert.checkpoint(path, triangle="upper", last_stride=2), theirs)
     assert not same(convert.checkpoint(path, triangle="upper"), theirs)
+    content = torch.load(path)
+    torch.save({**content, "arch": "resnet50"}, path)
+    assert same(convert.checkpoint(path, triangle="upper"), theirs)
 
 
 class CovarianceVGG(nn.Module):
