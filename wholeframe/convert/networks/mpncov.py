@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from wholeframe.convert.networks.resnet_shapes import Shapes, axes, resnet_origin
+from wholeframe.convert.networks.resnet_shapes import Shapes, axes, refuse_useless, resnet_origin
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import listed, one_of
@@ -56,6 +56,7 @@ def plan(
     conventions = {"steps of the square root": str(steps), "triangle": f"{triangle}, here upper"}
     pool = {"inner": axes(shapes, f"{reductions[0]}weight", 1)[0] if reductions else None, **given}
     if f"{features}0.weight" in shapes and f"{features}4.0.conv1.weight" not in shapes:
+        refuse_useless({"last_stride": last_stride}, "whose backbone is a VGG")
         return _vgg(shapes, features, reductions, pool, triangle, conventions)
     _refuse_average(shapes, reductions)
     names = _reduced(reductions, "avgpool.")
