@@ -156,3 +156,8 @@ def _read_as(what: str, source: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{what}, read as {source!r}: {error}") from error
+    except Exception as error:  # A plan reads names and shapes of a file, which can be anything.
+        raise ValueError(
+            f"{what}, read as {source!r}: its names and shapes, or its options, are not those of such a network "
+            f"({type(error).__name__}: {error}); give a whole file, and options that `wholeframe convert --list` has"
+        ) from error

@@ -41,7 +41,7 @@ BLOCKS = {
 }
 
 
-SLOW = ("dot, one group", "dot, scaled", "series of order 1")
+SLOW = ("NL", "dot, one group", "dot, scaled", "series of order 1")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in BLOCKS])

@@ -82,6 +82,17 @@ def test_a_detector_is_refused(tmp_path):
         convert.checkpoint(tmp_path / "a.pyth")
 
 
+@pytest.mark.slow
+def test_statistics_of_parts_of_a_batch_are_left(converted):
+    """`SubBatchNorm3d` has them apart from those of the batch, which an evaluation takes."""
+    network = Network(LAYOUT, SLOWFAST, **BASIC)
+    plain = network.state()
+    state = {key.replace("bn.running", "bn.bn.running"): tensor for key, tensor in plain.items()}
+    split = {key.replace("bn.bn.", "bn.split_bn."): tensor for key, tensor in state.items() if "bn.bn." in key}
+    found = converted(lambda _, clip: network(plain, clip), state | split, {"model_state": state | split})
+    assert set(found.report.left) == set(split) and split
+
+
 def test_two_pathways_are_refused(tmp_path):
     torch.save({"model_state": NAMES | {"s1.pathway1_stem.conv.weight": torch.zeros(8)}}, tmp_path / "a.pyth")
     with pytest.raises(ValueError, match=r"'s1.pathway1_stem.conv.weight' of a second pathway"):

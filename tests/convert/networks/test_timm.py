@@ -23,7 +23,8 @@ def compared(tmp_path, network, arguments, image=IMAGE, **entries):
     options = {} if entries else {"network": network}
     rest = {key: value for key, value in arguments.items() if key not in ("num_classes", "in_chans")}
     state = theirs.state_dict()
-    converted = wf.convert.checkpoint(saved(tmp_path, state, **entries), "timm", arguments=rest, **options)
+    converted = wf.convert.checkpoint(saved(tmp_path, state, **entries), arguments=rest, **options)
+    assert converted.source == "timm"
     with torch.no_grad():
         expected = theirs(image)
         assert expected.std() > 1e-6

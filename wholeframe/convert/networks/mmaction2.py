@@ -121,7 +121,10 @@ def stated(apart: Mapping[str, object]) -> dict[str, object]:
     meta = apart.get("meta")
     texts = [meta.get(key) for key in ("config", "cfg")] if isinstance(meta, Mapping) else []
     text = next((text for text in texts if isinstance(text, str)), "")
-    backbone = literals(text).get("model", {}).get("backbone", {})
+    model = literals(text).get("model")
+    backbone = model.get("backbone") if isinstance(model, Mapping) else None
+    if not isinstance(backbone, Mapping):
+        return {}
     options: dict[str, object] = {}
     if "style" in backbone:
         options["stride"] = "1x1" if backbone["style"] == "caffe" else "3x3"

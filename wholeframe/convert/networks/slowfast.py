@@ -21,6 +21,9 @@ CONVENTIONS: dict[Any, VideoConvention] = {"i3d": "slowfast", "c2d": "slowfast",
 WITHOUT_POOL = ("2d", "c2d_nopool", "i3d_nopool", "slow", "slow_c2d", "slow_i3d")
 """values of `MODEL.ARCH` whose network keeps all frames"""
 
+LONGEST = 10**6
+"""characters of a configuration; PySlowFast's have some 10^4"""
+
 BRANCHES = {
     "branch1.": "downsample.0.",
     "branch1_bn.": "downsample.1.",
@@ -28,7 +31,7 @@ BRANCHES = {
     **{f"branch2.{letter}_bn.": f"bn{n}." for n, letter in enumerate("abc", 1)},
 }
 """names within a residual block"""
-NAMES = {
+PLAIN = {
     "s1.pathway0_stem.conv.": "conv1.",
     "s1.pathway0_stem.bn.": "bn1.",
     **{
@@ -42,6 +45,12 @@ NAMES = {
         for theirs, ours in slowfast.NAMES.items()
     },
     "head.projection.": "fc.",
+}
+NAMES: dict[str, str | None] = {
+    # `SubBatchNorm3d` of a training with several clips per device: `bn` has the statistics of all, `split_bn` of parts.
+    **{f"{theirs}bn.": ours for theirs, ours in PLAIN.items() if theirs.endswith("bn.")},
+    **{f"{theirs}split_bn.": None for theirs in PLAIN if theirs.endswith("bn.")},
+    **PLAIN,
 }
 
 
@@ -117,14 +126,7 @@ def _of_stage(value: Any, site: str) -> Any:
 def stated(apart: Mapping[str, object]) -> dict[str, object]:
     """The options in the YAML text `cfg`, as PySlowFast saves it."""
     text = apart.get("cfg")
-    if not isinstance(text, str):
-        return {}
-    import yaml  # here, because no other source needs it
-
-    try:
-        cfg = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return {}
+    cfg = _yaml(text) if isinstance(text, str) and len(text) < LONGEST else None
     if not isinstance(cfg, dict) or not all(isinstance(cfg.get(key), dict) for key in ("RESNET", "MODEL")):
         return {}
     _refuse_other_networks(cfg)
@@ -139,6 +141,20 @@ def stated(apart: Mapping[str, object]) -> dict[str, object]:
     if "GROUP" in non_local:
         options["groups"] = [pathways[0] for pathways in non_local["GROUP"]]
     return options
+
+
+def _yaml(text: str) -> Any:
+    """The plain data of a YAML text, whose tuples become lists; None for another text."""
+    import yaml  # here, because no other source needs it
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
+    try:
+        return yaml.load(text, Loader)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return None
 
 
 def _refuse_other_networks(cfg: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.rename import renamed
-from wholeframe.messages import one_of, quoted
+from wholeframe.messages import listed, one_of, quoted
 from wholeframe.models.origin import Origin
 from wholeframe.models.resnet_sites import STAGES, Depth, Stride
 from wholeframe.models.resnet_video import Inflation
@@ -51,6 +51,12 @@ def blocks_in(shapes: Shapes) -> Mapping[str, Shapes]:
         site, child, inner = name.partition(f".{CHILD}.")
         if child:
             found.setdefault(site, {})[inner] = shape
+    for site, inner in found.items():
+        if len(inner.get("out.weight", ())) < 2:
+            raise ValueError(
+                f"the non-local block at {site!r} has the tensors {listed(inner)} and no last convolution; the file is "
+                "not whole"
+            )
     return found
 
 
