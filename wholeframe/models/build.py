@@ -22,7 +22,7 @@ from wholeframe.models.zoo import MODELS, create_model
 from wholeframe.models.zoo.detection import DETECTION_MODELS
 from wholeframe.surgery.insert import Example, insert
 
-BACKBONES: dict[str, Callable[[int], nn.Module]] = {
+BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "small": partial(ToyNet, strides=(2, 2, 2), depth=2),
     "small_dense": partial(ToyNet, strides=(1, 2, 1), dense=True),
     **TOY_CLIP_NETS,

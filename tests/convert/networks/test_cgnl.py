@@ -41,7 +41,7 @@ BLOCKS = {
 }
 
 
-SLOW = ("dot, one group", "dot, scaled", "series of order 1")
+SLOW = ("NL", "dot, one group", "dot, scaled", "series of order 1")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in BLOCKS])
@@ -90,6 +90,13 @@ def test_what_the_file_does_not_show_is_asked_for(tmp_path):
         convert.checkpoint(path, kernel="gauss")
     text = str(convert.checkpoint(path, kernel="taylor", order=2).report)
     assert "the CGNL at layer3.0: kernel='taylor', scale=None, order=2" in text
+
+
+def test_a_kernel_of_an_nl_is_refused(tmp_path):
+    theirs = tiny_resnet()
+    theirs.layer3 = nn.Sequential(theirs.layer3[0], NLBlock(1024, 8), theirs.layer3[1])
+    with pytest.raises(ValueError, match=r"kernel='dot', order=3 does not apply to this file, whose block is an NL"):
+        convert.checkpoint(file_of(theirs, tmp_path), kernel="dot", order=3)
 
 
 def test_two_blocks_in_a_row_are_refused(tmp_path):

@@ -8,7 +8,7 @@ from reference_nets import ISqrt, keep_last_stage, randomise, tiny_resnet
 from torch import Tensor, nn
 
 from wholeframe import convert
-from wholeframe.convert.networks.mpncov import reordered
+from wholeframe.convert.networks.mpncov import reordered, stated
 
 IMAGE = (2, 3, 64, 64)
 
@@ -39,13 +39,13 @@ FORMS["DataParallel"] = {
 }
 
 
-def saved(state: dict[str, Tensor], names: dict[str, str], folder: Path) -> Path:
+def saved(state: dict[str, Tensor], names: dict[str, str], folder: Path, arch: str = "mpncovresnet50") -> Path:
     path = folder / "model_best.pth.tar"
     renamed = {
         next((theirs + key.removeprefix(ours) for ours, theirs in names.items() if key.startswith(ours)), key): tensor
         for key, tensor in state.items()
     }
-    torch.save({"epoch": 2, "arch": "mpncovresnet50", "state_dict": renamed}, path)
+    torch.save({"epoch": 2, "arch": arch, "state_dict": renamed}, path)
     return path
 
 
@@ -88,6 +88,12 @@ def test_the_order_of_the_columns_is_that_of_the_published_rule():
     assert reordered("fc.weight")("conv1.weight", lower) is lower
 
 
+def test_the_architecture_of_a_file_is_read():
+    assert stated({"arch": "mpncovresnet101"}) == {"last_stride": 1}
+    assert stated({"arch": "resnet50", "epoch": 3}) == {"last_stride": 2}
+    assert stated({"arch": "vgg16_bn"}) == stated({}) == {}
+
+
 def test_the_order_must_be_given(tmp_path):
     path = saved(second_order().state_dict(), FORMS["ImageNet"], tmp_path)
     with pytest.raises(ValueError, match=r"needs 'triangle'"):
@@ -105,6 +111,9 @@ def test_a_stride_of_two_in_the_last_stage(tmp_path):
     path = saved(theirs.state_dict(), FORMS["from scratch"], tmp_path)
     assert same(convert.checkpoint(path, triangle="upper", last_stride=2), theirs)
     assert not same(convert.checkpoint(path, triangle="upper"), theirs)
+    content = torch.load(path)
+    torch.save({**content, "arch": "resnet50"}, path)
+    assert same(convert.checkpoint(path, triangle="upper"), theirs)
 
 
 class CovarianceVGG(nn.Module):
@@ -137,7 +146,7 @@ class CovarianceVGG(nn.Module):
 def test_a_vgg_gives_the_same(batch_norm, hidden, triangle, tmp_path):
     torch.manual_seed(0)
     theirs = randomise(CovarianceVGG(batch_norm, hidden, triangle), (2, 3, 16, 12))
-    path = saved(theirs.state_dict(), {"features.": "features.module."}, tmp_path)
+    path = saved(theirs.state_dict(), {"features.": "features.module."}, tmp_path, "vgg16_bn")
     converted = convert.checkpoint(path, triangle=triangle)
     x = torch.randn(2, 3, 16, 12, dtype=torch.float64)
     torch.testing.assert_close(converted.network(x), theirs(x), rtol=1e-9, atol=1e-9)
@@ -161,4 +170,4 @@ def test_other_backbones_and_poolings_are_refused(tmp_path):
     dense = {"features.0.weight": torch.zeros(8, 3, 7, 7), "features.denseblock1.conv.weight": torch.zeros(1)}
     dense |= {"representation.conv_dr_block.0.weight": torch.zeros(6, 8, 1, 1), "classifier.weight": torch.zeros(5, 21)}
     with pytest.raises(ValueError, match=r"neither a ResNet nor a VGG: its features.0 is a convolution of shape"):
-        convert.checkpoint(saved(dense, {}, tmp_path), triangle="upper")
+        convert.checkpoint(saved(dense, {}, tmp_path, "densenet121"), triangle="upper")

@@ -96,6 +96,22 @@ def test_damage_is_a_sentence(make):
             assert "unpack" not in str(raised.value) and "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (gsop, {"fusion": "sum"}, r"fusion='sum' does not apply to this file, none of whose residual blocks adds"),
+        (gsop, {"steps": 5}, r"steps=5 does not apply to this file, which is of GSoP-Net1"),
+        (vgg, {"last_stride": 2}, r"last_stride=2 does not apply to this file, whose backbone is a VGG"),
+        (alexhex7, {"mode": "dot"}, r"mode='dot' does not apply to this file, whose .* are of the kind 'gaussian'"),
+    ],
+)
+def test_an_option_that_nothing_takes_is_refused(make, options, message):
+    with torch.device("meta"):
+        state, needed = make()
+    with pytest.raises(ValueError, match=message):
+        converted(state, {**needed, **options})
+
+
 def test_torchvision_has_the_published_ones():
     for name in ("resnet18", "resnet101", "resnext50_32x4d", "wide_resnet50_2"):
         with torch.device("meta"):

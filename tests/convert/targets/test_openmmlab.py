@@ -64,11 +64,19 @@ def test_clips_are_read_again(options, tmp_path):
     ("options", "message"),
     [
         ({"pool_order": "before"}, r"has pool_order='before' here and pool_order='after' there"),
-        ({"out_bias": True}, r"'backbone.layer3.3.non_local_block.conv_out.conv.bias'"),
-        ({"frame_groups": 2}, r"has frame_groups=2 here and frame_groups=None there"),
-        ({"scale": 0.3}, r"has scale=0.3 here"),
+        pytest.param(
+            {"out_bias": True}, r"'backbone.layer3.3.non_local_block.conv_out.conv.bias'", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"frame_groups": 2}, r"has frame_groups=2 here and frame_groups=None there", marks=pytest.mark.slow
+        ),
+        pytest.param({"scale": 0.3}, r"has scale=0.3 here", marks=pytest.mark.slow),
         ({"convention": "caffe2"}, r"mmaction2 has the strides and pools of .* pool1 \(1, 3, 3\)"),
-        ({"site": "layer3.3.bn3"}, r"non-local blocks after a residual block.*the one at 'layer3.3.bn3' is a NonLocal"),
+        pytest.param(
+            {"site": "layer3.3.bn3"},
+            r"non-local blocks after a residual block.*the one at 'layer3.3.bn3' is a NonLocal",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_clips_cannot_express_is_refused(options, message):

@@ -28,7 +28,7 @@ def network(convention="slowfast", architecture="i3d", depth=50, sites=("layer2.
 @pytest.mark.parametrize(
     ("options", "arch"),
     [
-        ({"frame_groups": 2}, "i3d"),
+        pytest.param({"frame_groups": 2}, "i3d", marks=pytest.mark.slow),
         pytest.param(
             {"convention": "nopool", "architecture": "slowonly", "kind": "dot", "scale": None},
             "slow",
@@ -59,21 +59,41 @@ def test_the_round_trip_is_bit_equal(options, arch, tmp_path):
     [
         ({"pool_order": "after"}, r"layer2.1.wholeframe has pool_order='after' here and pool_order='before' there"),
         ({"scale": None}, r"layer2.1.wholeframe has scale=1 here and scale=0.0"),
-        ({"scale": 0.5}, r"layer2.1.wholeframe has scale=0.5 here"),
-        ({"eps": 1e-3}, r"layer2.1.wholeframe.norm has eps=0.001 here"),
-        ({"norm": None}, r"lacks 14 tensors|lacks \d+ tensors"),
+        pytest.param({"scale": 0.5}, r"layer2.1.wholeframe has scale=0.5 here", marks=pytest.mark.slow),
+        pytest.param({"eps": 1e-3}, r"layer2.1.wholeframe.norm has eps=0.001 here", marks=pytest.mark.slow),
+        pytest.param({"norm": None}, r"lacks 14 tensors|lacks \d+ tensors", marks=pytest.mark.slow),
         (
             {"out_bias": False},
             r"lacks 2 tensors of \d+ of such a network: 's3.pathway0_nonlocal\*.conv_out.bias'|lacks",
         ),
-        ({"attend_over": "space", "pool": 1}, r"has attend_over='space' here and attend_over='spacetime' there"),
+        pytest.param(
+            {"attend_over": "space", "pool": 1},
+            r"has attend_over='space' here and attend_over='spacetime' there",
+            marks=pytest.mark.slow,
+        ),
         ({"inner": 64}, r"the block at 'layer2.1' is 64 wide inside, and PySlowFast's are half as wide"),
         ({"frames_per_group": 2}, r"NONLOCAL.GROUP is a number of groups"),
-        ({"kind": "gaussian", "scale": None}, r"PySlowFast has no kind 'gaussian' \(at 'layer2.1'\)"),
+        pytest.param(
+            {"kind": "gaussian", "scale": None},
+            r"PySlowFast has no kind 'gaussian' \(at 'layer2.1'\)",
+            marks=pytest.mark.slow,
+        ),
         ({"convention": "caffe2"}, r"pool1 has padding=\(0, 0, 0\) here and padding=\(0, 1, 1\) there"),
-        ({"convention": "mmaction2"}, r"conv1 has stride=\(2, 2, 2\) here and stride=\(1, 2, 2\) there"),
-        ({"architecture": "i3d333"}, r"the temporal kernels of this network are those of no MODEL.ARCH"),
-        ({"sites": ("layer2.1.bn3",)}, r"PySlowFast has its blocks after a residual block.*this is at 'layer2.1.bn3'"),
+        pytest.param(
+            {"convention": "mmaction2"},
+            r"conv1 has stride=\(2, 2, 2\) here and stride=\(1, 2, 2\) there",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"architecture": "i3d333"},
+            r"the temporal kernels of this network are those of no MODEL.ARCH",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"sites": ("layer2.1.bn3",)},
+            r"PySlowFast has its blocks after a residual block.*this is at 'layer2.1.bn3'",
+            marks=pytest.mark.slow,
+        ),
         ({"depth": 152}, r"depths of 50 and 101, and this has 152"),
     ],
 )

@@ -24,7 +24,7 @@ def randomised(network):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("resnet18", {"block_args": {"attn_layer": "se"}}),
+        ("test_resnet", {"block_args": {"attn_layer": "se"}}),
         pytest.param("gcresnet50t", {}, marks=pytest.mark.slow),
         pytest.param("ecaresnet50t", {}, marks=pytest.mark.slow),
         pytest.param("efficientnet_b0", {}, marks=pytest.mark.slow),
@@ -64,6 +64,7 @@ def test_gates_of_torchvision_are_those_of_seresnet(tmp_path):
     assert all(torch.equal(a, b.multiply.expand.bias) for a, b in zip(gates, again.blocks.values(), strict=True))
 
 
+@pytest.mark.slow
 def test_other_networks_are_refused():
     with torch.device("meta"):
         gc, narrow, video = (wf.create_model(name, 5) for name in ("r18_gc", "r18_se", "i3d_r50"))
@@ -84,11 +85,11 @@ def test_other_networks_are_refused():
 
 
 def test_a_block_where_timm_has_no_attention_is_refused(tmp_path):
-    theirs = timm.create_model("resnet18", num_classes=5, block_args={"attn_layer": "se"})
+    theirs = timm.create_model("test_resnet", num_classes=5, block_args={"attn_layer": "se"})
     path = tmp_path / "theirs.pth"
-    torch.save({"arch": "resnet18", "state_dict": theirs.state_dict()}, path)
+    torch.save({"arch": "test_resnet", "state_dict": theirs.state_dict()}, path)
     ours = convert.checkpoint(path, arguments={"block_args": {"attn_layer": "se"}}).network
-    attach(ours.layer2[0].bn1, wf.SqueezeExcite(128), Layout())
-    remember(ours, {"layer2.0.bn1": 128})
-    with pytest.raises(ValueError, match=r"timm's 'resnet18' has no attention at 'layer2.0.bn1'"):
+    attach(ours.layer2[0].bn1, wf.SqueezeExcite(48), Layout())
+    remember(ours, {"layer2.0.bn1": 48})
+    with pytest.raises(ValueError, match=r"timm's 'test_resnet' has no attention at 'layer2.0.bn1'"):
         back.to(ours, "timm")

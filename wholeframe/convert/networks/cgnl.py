@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from wholeframe.blocks import CGNL
 from wholeframe.convert import cgnl
-from wholeframe.convert.networks.resnet_shapes import STAGES, Shapes, axes, displaced, renumbered, resnet_origin
+from wholeframe.convert.networks.resnet_shapes import (
+    STAGES,
+    Shapes,
+    axes,
+    displaced,
+    refuse_useless,
+    renumbered,
+    resnet_origin,
+)
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
@@ -49,6 +57,8 @@ def plan(
     parts = DETECTOR if detects else {"": ""}
     inside = {key.removeprefix(part): s for key, s in shapes.items() if (part := _part(key, parts)) is not None}
     sites, others = displaced(inside, STAGES, "t.weight", "maxpool")
+    if not any(f"{theirs}.gn.weight" in inside for theirs in sites):
+        refuse_useless({"kernel": kernel, "order": order}, "whose block is an NL")
     blocks = {site: _block(inside, theirs, kernel, order, use_scale) for theirs, site in sites.items()}
     names = {f"{theirs}.{t}": f"{site}.wholeframe.{o}" for theirs, site in sites.items() for t, o in cgnl.NAMES.items()}
     names |= {f"{theirs}.": f"{ours}." for theirs, ours in others.items()} | {"": ""}

@@ -5,7 +5,7 @@ says how their outputs are used.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -13,10 +13,10 @@ from torch import nn
 
 from wholeframe.convert import alexhex7 as alexhex7_block
 from wholeframe.convert import tea1528 as tea1528_block
-from wholeframe.convert.networks.resnet_shapes import Shapes, axes, displaced
+from wholeframe.convert.networks.resnet_shapes import Shapes, axes, displaced, refuse_useless
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
-from wholeframe.messages import one_of
+from wholeframe.messages import one_of, quoted
 from wholeframe.models.origin import Origin
 
 Mode = Literal["embedded", "dot"]
@@ -35,6 +35,7 @@ def alexhex7(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
     """
     prefixes = _prefixes(shapes, r"(.*?)(W\.0|W)\.weight")
     kinds = {prefix: _kind(shapes, prefix, "concat_project.0.weight", mode) for prefix in prefixes}
+    _refuse_mode(kinds.values(), mode)
     built = {
         prefix: alexhex7_block.non_local(
             tea1528_block.MODES[kind],
@@ -70,6 +71,7 @@ def tea1528(shapes: Shapes, *, mode: Mode | None = None) -> Plan:
     """
     prefixes = _prefixes(shapes, r"(.*?)(W_z\.0|W_z)\.weight")
     kinds = {prefix: _kind(shapes, prefix, "W_f.0.weight", mode) for prefix in prefixes}
+    _refuse_mode(kinds.values(), mode)
     built = {
         prefix: tea1528_block.non_local(
             *reversed(axes(shapes, f"{prefix}g.weight", 2)),
@@ -123,6 +125,12 @@ def _kind(shapes: Shapes, prefix: str, concatenation: str, mode: Mode | None) ->
             "same tensors; give mode='embedded' or mode='dot'"
         )
     return mode
+
+
+def _refuse_mode(kinds: Iterable[str], mode: Mode | None) -> None:
+    found = set(kinds)
+    if mode not in found:
+        refuse_useless({"mode": mode}, f"whose tensors show that its blocks are of the kind {quoted(sorted(found))}")
 
 
 def _whole(

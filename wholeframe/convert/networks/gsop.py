@@ -12,7 +12,7 @@ from torch import nn
 
 from wholeframe.blocks import GSoP, GSoPChannel, GSoPPosition
 from wholeframe.convert import gsop
-from wholeframe.convert.networks.resnet_shapes import Shapes, axes, resnet_origin
+from wholeframe.convert.networks.resnet_shapes import Shapes, axes, refuse_useless, resnet_origin
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
@@ -26,24 +26,28 @@ def plan(
     shapes: Shapes,
     *,
     fusion: Literal["sum", "max"] | None = None,
-    steps: int = STEPS,
-    triangle: Literal["lower", "upper"] = "lower",
+    steps: int | None = None,
+    triangle: Literal["lower", "upper"] | None = None,
 ) -> Plan:
     """The ResNet with its gates before the sums, and for GSoP-Net2 its second-order pooling.
 
     Args:
         shapes: of the file's tensors, by name.
         fusion: of both gates in one residual block: `"sum"` for the attention `+`, `"max"` for `M`.
-        steps: of the matrix square root of GSoP-Net2.
-        triangle: the order of its output, in which `fc` was trained.
+        steps: of the matrix square root of GSoP-Net2; None for the released 3.
+        triangle: the order of its output, in which `fc` was trained; None for the released `"lower"`.
 
     Raises:
         ValueError: for both gates without a fusion, a map of positions that is not square, and another backbone.
     """
     one_of("fusion", fusion, ("sum", "max", None))
-    one_of("triangle", triangle, ("lower", "upper"))
+    one_of("triangle", triangle, ("lower", "upper", None))
     found = [match[1] for key in shapes if (match := re.match(r"(layer\d\.\d+)\.conv_for_DR(_spatial)?\.weight$", key))]
     gates = {residual: _attention(shapes, residual, fusion) for residual in dict.fromkeys(found)}
+    if not set(gates.values()) & {"+", "M"}:
+        refuse_useless({"fusion": fusion}, "none of whose residual blocks adds or compares two gates")
+    if "layer_reduce.weight" not in shapes:
+        refuse_useless({"steps": steps, "triangle": triangle}, "which is of GSoP-Net1 and averages its last map")
     names = {
         f"{residual}.{theirs}": f"{residual}.{_at_site(ours)}"
         for residual, attention in gates.items()
@@ -53,10 +57,14 @@ def plan(
     backbone = {k: s for k, s in shapes.items() if ".wholeframe." not in _first(k, names)}
     conventions = {"res5": "stride 1", "activations": "those of the released file, not of the development file"}
     conventions |= {f"fusion at {residual}": said for residual, a in gates.items() if (said := SAID.get(a))}
-    pool = None
+    pool: dict[str, Any] | None = None
     if "layer_reduce.weight" in shapes:
-        pool = {"inner": axes(shapes, "layer_reduce.weight", 1)[0], "steps": steps, "triangle": triangle}
-        conventions |= {"steps of the square root": str(steps), "triangle": triangle}
+        pool = {
+            "inner": axes(shapes, "layer_reduce.weight", 1)[0],
+            "steps": steps or STEPS,
+            "triangle": triangle or "lower",
+        }
+        conventions |= {"steps of the square root": str(pool["steps"]), "triangle": pool["triangle"]}
     return Plan(
         origin=resnet_origin(backbone, last_stride=1, pool=pool),
         blocks={f"{residual}.bn3": _block(shapes, residual, a) for residual, a in gates.items()},

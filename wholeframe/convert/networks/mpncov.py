@@ -12,13 +12,13 @@ DataParallel puts `module.` after `features.`. The order of the triangle changed
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from wholeframe.convert.networks.resnet_shapes import Shapes, axes, resnet_origin
+from wholeframe.convert.networks.resnet_shapes import Shapes, axes, refuse_useless, resnet_origin
 from wholeframe.convert.plan import Plan
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import listed, one_of
@@ -34,7 +34,7 @@ def plan(
     *,
     triangle: Triangle,
     steps: int = 5,
-    last_stride: Literal[1, 2] = 1,
+    last_stride: Literal[1, 2] | None = None,
 ) -> Plan:
     """The network with `ISqrtCov` in the place of its pooling, and its first classifier in the order `"upper"`.
 
@@ -43,7 +43,8 @@ def plan(
         triangle: the order that the classifier was trained in: `"upper"` since 2018-12-26 and in the ImageNet files
             that were uploaded in 2020, `"lower"` before.
         steps: of the matrix square root.
-        last_stride: stride of res5: 1 in `mpncovresnet50`, 2 for `resnet50` with this representation.
+        last_stride: stride of res5: 1 in `mpncovresnet50`, 2 for `resnet50` with this representation; a VGG has none.
+            None for 1, unless the file names its architecture.
 
     Raises:
         ValueError: for a backbone that is neither a ResNet nor a VGG, and for two reductions of the channels.
@@ -55,17 +56,18 @@ def plan(
     conventions = {"steps of the square root": str(steps), "triangle": f"{triangle}, here upper"}
     pool = {"inner": axes(shapes, f"{reductions[0]}weight", 1)[0] if reductions else None, **given}
     if f"{features}0.weight" in shapes and f"{features}4.0.conv1.weight" not in shapes:
+        refuse_useless({"last_stride": last_stride}, "whose backbone is a VGG")
         return _vgg(shapes, features, reductions, pool, triangle, conventions)
     _refuse_average(shapes, reductions)
     names = _reduced(reductions, "avgpool.")
     names |= {f"{features}{theirs}": ours for theirs, ours in CHILDREN.items()} | {"classifier.": "fc."}
     backbone = {_renamed(key, names): shape for key, shape in shapes.items()}
     return Plan(
-        origin=resnet_origin(backbone, last_stride=last_stride, pool=pool),
+        origin=resnet_origin(backbone, last_stride=last_stride or 1, pool=pool),
         blocks={},
         names={**names, "": ""},
         change=reordered("fc.weight") if triangle == "lower" else None,
-        conventions={"stride of res5": str(last_stride), **conventions},
+        conventions={"stride of res5": str(last_stride or 1), **conventions},
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )
@@ -174,10 +176,19 @@ def _layers(shapes: Shapes, features: str) -> tuple[list[int | str], bool]:
     return layers, batch_norm
 
 
+def stated(entries: Mapping[str, object]) -> dict[str, object]:
+    """The stride of res5 by the architecture that the training program names in its files."""
+    arch = str(entries.get("arch", ""))
+    if not re.fullmatch(r"(mpncov)?resnet\d+", arch):
+        return {}
+    return {"last_stride": 1 if arch.startswith("mpncov") else 2}
+
+
 SOURCE = WholeSource(
     repository="jiangtaoxie/fast-MPN-COV@c430c78",
     licence="MIT",
     decisive=(r"^(layer_reduce|representation\.conv_dr_block\.0|features\.(module\.)?4\.0\.conv1)\.weight$",),
     excluded=(r"\.conv_for_DR(_spatial)?\.weight$",),
     plan=plan,
+    stated=stated,
 )

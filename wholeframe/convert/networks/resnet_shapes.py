@@ -47,6 +47,13 @@ def axes(shapes: Shapes, key: str, count: int) -> list[int]:
     return [int(size) for size in shape[:count]]
 
 
+def refuse_useless(options: Mapping[str, object], why: str) -> None:
+    """Raise ValueError for options that were given, and that nothing in the file takes."""
+    given = [f"{name}={value!r}" for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"{', '.join(given)} does not apply to this file, {why}; leave it out")
+
+
 def resnet_origin(
     shapes: Shapes,
     *,
