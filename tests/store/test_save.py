@@ -248,6 +248,11 @@ def test_a_partial_and_an_option_of_a_block_are_recorded(tmp_path):
     assert wf.blocks_of(loaded)[0].recipe["arguments"]["kind"] == "dot"
 
 
+def test_a_fused_network_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"fused for inference.*call `wf\.fuse` after `wf\.load`"):
+        wf.save(wf.fuse(small(), image()), tmp_path / "n.safetensors")
+
+
 def test_the_random_state_of_the_caller_stays(tmp_path):
     network = small()
     before = torch.get_rng_state()

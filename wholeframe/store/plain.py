@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from wholeframe.surgery.baked import Baked
+from wholeframe.surgery.folded import is_fused
 from wholeframe.surgery.placement import attach, refuse_other
 from wholeframe.surgery.record import carry
 from wholeframe.surgery.verify import refuse_lost
@@ -18,7 +19,7 @@ def as_plain(network: nn.Module) -> nn.Module:
     """The network inside of wrappers. A baked one is copied and gets its hooks back.
 
     Raises:
-        ValueError: for a network that is sharded, compiled in a part or parametrised, and for a lost block.
+        ValueError: for a network that is sharded, compiled in a part, parametrised or fused, and for a lost block.
         TypeError: for anything but a module.
     """
     refuse_other(network)
@@ -37,6 +38,11 @@ def as_plain(network: nn.Module) -> nn.Module:
                 "`torch.nn.utils.parametrize.remove_parametrizations(module, 'weight')`"
             )
     refuse_lost(network)
+    if is_fused(network):
+        raise ValueError(
+            "this network is fused for inference, and a file does not describe folded layers; save the network that it "
+            "was fused from, and call `wf.fuse` after `wf.load`"
+        )
     return _unbaked(network) if any(isinstance(module, Baked) for module in network.modules()) else network
 
 
