@@ -20,7 +20,8 @@ from wholeframe.store.save import write
 
 READ = """
 import sys, torch, wholeframe as wf
-for name in sys.argv[1:]:
+torch.set_num_threads(int(sys.argv[1]))  # Another number of threads sums in another order.
+for name in sys.argv[2:]:
     network = wf.load(f"{name}.safetensors")
     x = torch.load(f"{name}.in.pt")
     with torch.no_grad():
@@ -39,7 +40,8 @@ def in_another_process(folder, networks):
         network.eval()
         wf.save(network, folder / f"{name}.safetensors", input=None if isinstance(x, list) else x.shape[1:])
         torch.save(x, folder / f"{name}.in.pt")
-    subprocess.run([sys.executable, "-W", "ignore", "-c", READ, *(str(folder / name) for name in networks)], check=True)
+    arguments = [str(torch.get_num_threads()), *(str(folder / name) for name in networks)]
+    subprocess.run([sys.executable, "-W", "ignore", "-c", READ, *arguments], check=True)
     for name, (network, x) in networks.items():
         there = torch.load(folder / f"{name}.out.pt", weights_only=True)
         with torch.no_grad():

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
-from pytorchvideo.layers.nonlocal_net import create_nonlocal
-from pytorchvideo.models.resnet import create_resnet
 from torch import nn
 
 from wholeframe import convert
+
+_reason = "uv sync --extra tools installs pytorchvideo"
+create_nonlocal = pytest.importorskip("pytorchvideo.layers.nonlocal_net", reason=_reason).create_nonlocal
+create_resnet = pytest.importorskip("pytorchvideo.models.resnet", reason=_reason).create_resnet
 
 I3D = {
     "stem_conv_kernel_size": (5, 7, 7),

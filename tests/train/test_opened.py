@@ -128,7 +128,7 @@ def test_what_is_not_a_run_or_has_no_such_weights(run, tmp_path, photo):
         open_model(str(run), "middle")
     with pytest.raises(ValueError, match=r"last\.ckpt' holds weights itself; leave weights='best' out"):
         open_model(str(run / "last.ckpt"), "best")
-    with pytest.raises(ValueError, match=r"photo\.png' holds no weights, or is damaged"):
+    with pytest.raises(ValueError, match=r"photo\.png' is an image; give a file of safetensors"):
         open_model(str(photo))
 
 
