@@ -45,6 +45,7 @@ def test_a_peer_of_clips_gets_a_clip_of_one_frame():
     assert case.shape == (sweep.BATCH, sweep.CHANNELS, 1, 7, 7)
 
 
+@pytest.mark.slow_beyond(4)
 @pytest.mark.parametrize(
     "case",
     [c for c in sweep.cases(sides=(1,)) if c.reference in ("definition", "dense", None)],
@@ -73,6 +74,7 @@ def test_memory_that_doubles_with_the_positions_is_linear():
     assert sweep.growth(runs, "gc", "both") is None
 
 
+@pytest.mark.slow
 def test_a_picture_of_scaling(tmp_path):
     lines = {
         "gc": {"ours": [(49, 1.0, 2.0), (196, 2.0, 8.0)], "mmcv": [(49, 2.0, 4.0)]},

@@ -45,6 +45,7 @@ def samples(x, attend_over=None, frame_groups=None, frames_per_group=None, **_po
     return torch.cat([x[:, :, start : start + f] for start in range(0, t, f)])
 
 
+@pytest.mark.slow_beyond(17)
 @RESTRICTED
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("kind", ops.KINDS)

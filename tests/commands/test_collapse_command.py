@@ -57,6 +57,7 @@ def test_a_block_that_stays(call, capsys, constant, halves, tmp_path):
     assert "snl.pt' is not written, because the block stays" in told and not (tmp_path / "snl.pt").exists()
 
 
+@pytest.mark.slow
 def test_refusals(refused, constant, halves, tmp_path):
     one, other = halves
     site = ("--site", "stage3.5")

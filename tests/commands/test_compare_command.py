@@ -76,6 +76,7 @@ def test_the_same_command_trains_nothing_again(compared, capsys, monkeypatch):
     assert (folder / "trainings.jsonl").read_text() == before and len(rows_of(folder)) == 6
 
 
+@pytest.mark.slow
 def test_another_comparison_is_refused(compared, refused):
     folder, _ = compared
     given = [*COMMAND, str(folder)]

@@ -29,6 +29,7 @@ def test_a_named_network(capsys):
     assert "9.9 % parameters" in sentence and "of the memory that training keeps" in sentence
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", ["torchvision/resnet18", "timm/resnet18", "resnet18"])
 def test_other_networks(capsys, name):
     cost.main([name])
@@ -71,6 +72,7 @@ def test_a_network_without_classes(refused):
     assert "has no classes" in refused("cost", "torchvision/raft_small")
 
 
+@pytest.mark.slow
 def test_a_detector(capsys):
     cost.main(["maskrcnn_tiny_gc"])
     told = capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import torch
 from fused_nets import SmallResNet
 from torch import nn
@@ -38,6 +39,7 @@ def test_a_network_without_other_norms(capsys):
     assert capsys.readouterr().out.startswith("1 norm folded, 0 left, 1 block merged")
 
 
+@pytest.mark.slow
 def test_the_option(capsys):
     cost.main(["torchvision/mobilenet_v3_small", "--input", "3", "32", "32", "--fuse"])
     assert "34 norms folded, 0 left, 0 blocks merged" in capsys.readouterr().out

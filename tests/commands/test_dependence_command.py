@@ -37,6 +37,7 @@ def test_the_same_seed_takes_the_same_images(call, run, photos, tmp_path):
     assert a == b != c
 
 
+@pytest.mark.slow
 def test_every_checkpoint_of_a_run(call, capsys, run, photos, tmp_path):
     folder = shutil.copytree(run, tmp_path / "run")
     content = torch.load(folder / "last.ckpt", weights_only=True)

@@ -52,6 +52,7 @@ def test_the_same_evaluation_again_and_after_more_training(call, own, photos):
     assert evaluations(own) == ["last-val", "last-val-2"], "another checkpoint, another evaluation"
 
 
+@pytest.mark.slow
 def test_another_folder_is_evaluated_as_a_whole(call, capsys, own, tmp_path, make_photos):
     other = make_photos(tmp_path / "others", count=5)
     call("evaluate", own, "--data", other)
@@ -91,6 +92,7 @@ def test_unequal_classes_are_said(call, capsys, own, photos, tmp_path):
 ODD = ("x$\\frac$", "[bold]b", "a\nb,;\"'<b>|", "l" * 250, os.fsdecode(b"\xff\xfe"), ":cat:", "label", "猫")
 
 
+@pytest.mark.slow
 def test_names_from_outside_are_never_markup(call, capsys, tmp_path):
     draw = np.random.default_rng(0)
     for name in ODD:

@@ -87,6 +87,7 @@ def test_two_networks_next_to_each_other(call, capsys, run, context_run, photo, 
     assert "GlobalContext" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_arrows_over_a_photograph(call, run, photo, tmp_path):
     pictures = []
     for name, top in (("a", ["--top", 3]), ("b", ["--top", 3]), ("c", [])):
@@ -135,6 +136,7 @@ def test_a_query_outside_a_photograph_is_refused(refused, run, photo, tmp_path):
     assert not (tmp_path / "a.png").exists()
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused(refused, run, photo, tmp_path):
     assert "takes photographs, which do not move" in refused("explain", run, photo, "-o", tmp_path / "a.gif")
     assert f"give -o {tmp_path}/a.png" in refused("explain", run, photo, "-o", tmp_path / "a.jpg")

@@ -22,6 +22,7 @@ def test_a_page_of_a_run(call, capsys, run, photo, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_random_weights_are_said_and_the_same_in_every_call(call, capsys, photo, tmp_path):
     for name in "ab":
         call("explain", "r18_nl1", photo, "-o", tmp_path / f"{name}.HTML")

@@ -14,6 +14,7 @@ from wholeframe.train.opened import open_model
 pytestmark = pytest.mark.compiled
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_file_that_reads_pictures_as_predict_does(call, run, photo, tmp_path, capsys):
     file = tmp_path / "run.pt2"
     call("export", run, "-o", file)

@@ -54,6 +54,7 @@ def test_predict_with_weights_from_a_file(call, capsys, weights, photo, name):
     assert " goldfish " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit(refused, weights, photo, tmp_path):
     assert "these weights are of another network" in refused("predict", "resnet50", photo, "--weights", weights)
     assert "has only a part of the weights of 'r18_nl1'; it lacks layer3" in refused(
@@ -64,6 +65,7 @@ def test_weights_that_do_not_fit(refused, weights, photo, tmp_path):
     assert f"'{tmp_path}/a.pth' holds no weights, or is damaged" in told
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -91,6 +91,7 @@ def test_boxes_are_in_the_photograph_as_it_is_turned(predict, photo, tmp_path):
     assert image["detections"][0]["mask"]["size"] == [40, 20]
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("mode", ["L", "CMYK", "I;16", "RGBA", "P", "1"])
 def test_photographs_of_every_mode(predict, tmp_path, mode):
     name = "a.tif" if mode == "CMYK" else "a.png"
@@ -209,6 +210,7 @@ def detector_run(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_a_run_finds_objects(call, capsys, detector_run, tmp_path):
     photo = detector_run / "val" / "1.png"
     scores = scores_of(wf.load_run(detector_run / "run"), photo)
@@ -233,6 +235,7 @@ def test_a_run_is_explained(call, capsys, detector_run, tmp_path):
         assert np.asarray(picture.convert("RGB")).std() > 10
 
 
+@pytest.mark.slow
 def test_weights_of_a_run(call, capsys, refused, detector_run):
     photo = detector_run / "val" / "1.png"
     run = detector_run / "run"

@@ -70,6 +70,7 @@ def test_files(searched):
     assert record["search"] == {"budget": "60%", "seed": 0, "factor": 3} and record["options"]["seeds"] == "2"
 
 
+@pytest.mark.slow
 def test_the_same_command_trains_nothing_again(searched, capsys):
     folder, printed = searched
     before = (folder / "rung-2" / "trainings.jsonl").read_bytes()
@@ -81,6 +82,7 @@ def test_the_same_command_trains_nothing_again(searched, capsys):
     assert (folder / "rung-2" / "trainings.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_other_commands_are_refused(searched, refused):
     folder, _ = searched
     told = refused("search", *COMMAND, folder, "--budget", "50%")
@@ -99,6 +101,7 @@ def test_a_full_rung_is_a_comparison(tmp_path):
     assert {row["candidate"]: float(row["accuracy"]) for row in rows_of(tmp_path / "search")} == full
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -106,6 +106,7 @@ def test_begin_from_another_run(call, capsys, clip_run, actions, tmp_path):
     assert before.equal(after)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("suffix", [".npy", ".safetensors"])
 def test_predict(call, capsys, clip_run, actions, tmp_path, suffix):
     file = tmp_path / "deep" / f"f{suffix}"
@@ -116,6 +117,7 @@ def test_predict(call, capsys, clip_run, actions, tmp_path, suffix):
     assert rows.shape == (2, 512) and rows.dtype == np.float32 and not np.array_equal(rows[0], rows[1])
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -111,6 +111,7 @@ def test_a_finished_run_has_nothing_to_resume(call, capsys, run, photos, small):
     assert {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_in_its_first_epoch_starts_anew(call, capsys, run, photos, small, tmp_path):
     for name in ("recipe.json", "environment.json", "samples.csv"):
         (tmp_path / "r").mkdir(exist_ok=True)
@@ -165,6 +166,7 @@ def test_a_broken_image_under_strict(refused, with_broken, run, tmp_path, comman
 # --------------------------------------------------------------------------------------------------- refusals
 
 
+@pytest.mark.slow_beyond(4)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -287,6 +289,7 @@ def test_a_run_without_a_checkpoint(refused, run, photos, tmp_path):
     assert "there is no checkpoint" in told and "the run may have been stopped before its first epoch ended" in told
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("y", "x"), [(20, 0), (0, 40), (99, 99)])
 def test_a_query_outside_the_photograph(refused, run, photo, tmp_path, y, x):
     told = refused("explain", run, photo, "--query", y, x, "-o", tmp_path / "a.png")

@@ -44,6 +44,7 @@ def test_a_finished_run(call, capsys, copy):
     assert f"all 2 epochs are trained already; the run is '{copy}'" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_more_epochs(call, capsys, copy):
     call("train", "--resume", copy, "--epochs", 3, "--accelerator", "cpu")
     told = capsys.readouterr().out
@@ -80,6 +81,7 @@ def moved(photos, tmp_path):
     return tmp_path / "moved"
 
 
+@pytest.mark.slow
 def test_data_that_moved(call, refused, run, stopped, moved):
     record = json.loads((stopped / "environment.json").read_text())
     assert record["location"]["path"] == record["data"]
@@ -210,6 +212,7 @@ def test_other_initial_weights(refused, started, run, photos, small):
 # ------------------------------------------------------------------------------------------- folders and processes
 
 
+@pytest.mark.slow
 def test_a_kill_before_the_recipe_is_written_is_in_nobodys_way(call, run, photos, small, stopped):
     (stopped / "recipe.json").unlink()
     call("train", "small_nl", "--data", photos, "--out", stopped, *small)

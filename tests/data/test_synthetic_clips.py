@@ -67,6 +67,7 @@ def test_a_third_in_space_a_third_in_time_and_a_third_in_both():
     assert found.count((True, False)) == found.count((False, True)) == found.count((False, False)) == 16
 
 
+@pytest.mark.slow
 def test_a_longer_clip_shows_the_answers_that_a_cut_one_lacks():
     short, long = recall_cut(8, 1), recall_long(8, 1)
     assert torch.equal(short[0], long[0][:, :, :4]) and torch.equal(short[1], long[1][:, :4])

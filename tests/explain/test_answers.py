@@ -38,6 +38,7 @@ def texts(monkeypatch):
     return seen
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("count", "named", "numbered"), [(2, True, True), (31, True, False), (61, False, False)])
 def test_few_classes_have_names_and_numbers(tmp_path, texts, count, named, numbered):
     shares, cells = confusion(count)

@@ -42,6 +42,7 @@ def test_weights_are_those_of_the_blocks_own_input(network):
     assert expected.std() > 0.01, "weights of 1/12 each would be equal for every query"
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", [name for name in BLOCKS if BLOCKS[name].make(64).has_attention])
 def test_weights_sum_to_one_where_they_are_a_softmax(name):
     (found,) = attention(small(BLOCKS[name].make), IMAGE, (0, 0))

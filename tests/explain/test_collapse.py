@@ -37,6 +37,7 @@ def test_a_constant_query_is_replaced_exactly():
     ]
 
 
+@pytest.mark.slow
 def test_a_query_that_differs_between_images_is_rejected():
     """Every statistic within images is tiny, as published ones are that were read as query independence."""
     network, check = query_per_image(), images_with_a_cue(64, 1)
@@ -59,6 +60,7 @@ def test_a_query_that_differs_between_images_is_rejected():
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("preference", "replaced"), [(0.003, True), (0.02, False)])
 def test_diffuse_attention_is_warned_about(preference, replaced):
     """Attention that is alike to 1e-4 moves the output by percents; a small tolerance is all that lets it pass."""
@@ -100,6 +102,7 @@ def test_the_measure_is_the_definition():
     assert found.multiply_adds == found.old.multiply_adds((6, 4)) - found.new.multiply_adds((6, 4))
 
 
+@pytest.mark.slow
 def test_the_record_saves_and_restores_the_new_block(tmp_path):
     network, images = colours()
     collapse(network, SITE, **images)
@@ -147,6 +150,7 @@ def test_modes_and_hooks_stay():
     assert not found.old._forward_pre_hooks and not found.new._forward_pre_hooks
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("overlap", ["the same tensor", "one image in common", "the same values elsewhere"])
 def test_images_that_chose_the_query_do_not_check_it(overlap):
     network, images = colours()

@@ -46,6 +46,7 @@ def test_a_block_that_adds_nothing_has_no_point_for_its_output(tmp_path):
     )
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("blocks", [1, 5])
 def test_over_steps(tmp_path, blocks):
     found = {step: [statistics(f"layer3.{n}", scale) for n in range(blocks)] for step, scale in ((0, 1), (90, 1e-3))}

@@ -32,6 +32,7 @@ def test_the_network_runs_once():
     assert len(passes) == 1 + 3 and recording.sites == ("stage1.2", "stage3.2") and recording.size == (32, 24)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("block", [partial(wf.NonLocal, kind="dot", std=1.0), partial(wf.NonLocal, pool=2), wf.CGNL])
 def test_rows_are_the_weights_of_single_queries(block, monkeypatch):
     recording = Recording(network(block), IMAGE)

@@ -54,6 +54,7 @@ def test_the_frame_reaches_beyond_the_image_where_it_is_padded(detector):
         assert interval == pytest.approx((-7.5 * factor, (16 * cells - 7.5) * factor))
 
 
+@pytest.mark.slow
 def test_the_rectangles_of_a_head_are_the_boxes_of_the_detections():
     torch.manual_seed(0)
     detector = wf.create_model("keypointrcnn_tiny_nl4").eval()

@@ -105,6 +105,7 @@ def test_nothing_is_said_of_a_constant_query_or_of_sharp_attention():
     assert found.mean("divergence") > 0.1 and found.notes() == []
 
 
+@pytest.mark.slow
 def test_blocks_of_other_kinds_have_what_applies():
     torch.manual_seed(0)
     network, images = ToyNet(2, strides=(2, 2, 2)), torch.randn(3, 3, 32, 32)
@@ -158,6 +159,7 @@ def test_clips_and_one_site():
     assert (found.site, found.positions, found.keys) == ("2", 90, 3 * 3 * 2)
 
 
+@pytest.mark.slow
 def test_a_detector():
     torch.manual_seed(0)
     network = create_model("maskrcnn_tiny_nl1", num_classes=2)

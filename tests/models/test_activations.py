@@ -50,6 +50,7 @@ def test_frozen_layers_keep_nothing(network):
     assert found(kept, network, torch.randn(2, 3, 8, 8)) == {}
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize("name", wf.BLOCKS)
 def test_tensors_without_values_need_as_much(name):
     """The same way through each block: shapes choose it. Only the RBF has fewer features for values that are near."""

@@ -100,6 +100,7 @@ def test_networks_of_the_zoo_are_backbones(name):
 # ------------------------------------------------------------------------------------------ pretrained weights
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", ["r18_gc", "r50_gc"])
 def test_the_backbone_of_a_named_network_can_be_pretrained(monkeypatch, name):
     """The backbone has the pretrained weights; the blocks keep their initial ones."""

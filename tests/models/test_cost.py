@@ -46,6 +46,7 @@ def test_a_block_inside_a_block_counts_once():
     assert cost(fused, torch.randn(1, 64, 8, 8)).macs == fused.multiply_adds((8, 8))
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("kind", ["gaussian", "embedded_gaussian", "dot"])
 def test_the_count_does_not_depend_on_dtype(kind, dtype):

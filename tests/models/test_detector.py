@@ -150,6 +150,7 @@ def test_a_frozen_backbone_stays_and_its_blocks_learn():
     assert not any(isinstance(module, torch.nn.SyncBatchNorm) for module in detector.modules())
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("kind", ["maskrcnn", "keypointrcnn", "fasterrcnn"])
 def test_the_levels_of_regions_do_not_depend_on_the_first_batch(kind):
     """An image of 32 x 43 pixels is padded to 64 x 64, and torchvision would take half of its size for the stride 4."""

@@ -24,6 +24,7 @@ def test_sizes_norms_and_the_background():
     assert build(DetectorConfig(backbone="maskrcnn_tiny", size=(500,)), 1).transform.max_size == 500
 
 
+@pytest.mark.slow
 def test_further_blocks_and_what_is_learned():
     example = ([torch.rand(3, 64, 96)],)
     config = DetectorConfig(backbone="maskrcnn_tiny", block="nl", at=("backbone.body.layer3",))
@@ -47,6 +48,7 @@ def test_refused_fields(fields, sentence):
         DetectorConfig(**fields)
 
 
+@pytest.mark.slow
 def test_refused_weights():
     with pytest.raises(ValueError, match=r"no published weights of 'maskrcnn_tiny_gc'; give weights None"):
         build(DetectorConfig(backbone="maskrcnn_tiny_gc", weights="COCO_V1"), 2)

@@ -106,6 +106,7 @@ def test_a_block_of_the_parent_is_inflated():
         assert not close(child(still(image, 8)), below(image))
 
 
+@pytest.mark.slow
 def test_tensors_that_are_not_loaded_are_named():
     child = VideoResNet.like("slowfast", "i3d333", 18, 5)
     wf.insert(child, wf.GlobalContext, "layer3.0", torch.randn(1, 3, 4, 32, 32))

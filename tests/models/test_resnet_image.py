@@ -167,6 +167,7 @@ def test_gsop_strides_in_res2_alone():
 # -------------------------------------------------------------------------------------------------- given backbones
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", ["r18_gc", "r18_nl1"])
 def test_the_same_in_a_timm_backbone(name):
     backbone = timm.create_model("resnet18", num_classes=5).eval()

@@ -61,6 +61,7 @@ def test_flags_of_i3d():
     assert [network.conv1.kernel_size[0] for network in (i3d, deep, cube, slow, flat)] == [5, 5, 5, 1, 1]
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("depth", [18, 50])
 def test_names_are_those_of_torchvision(depth):
     with FakeTensorMode():

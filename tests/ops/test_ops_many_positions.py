@@ -71,6 +71,7 @@ def test_all_pairs_of_a_concatenation():
     assert error(fast, exact) <= max(1.25 * error(dense(torch.float32), exact), ROUNDING)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("i", "j"), [(FEW, N), (N, FEW)], ids=["many_keys", "many_queries"])
 @pytest.mark.parametrize("kernel", ops.KERNELS)
 def test_compact(kernel, i, j):

@@ -53,6 +53,7 @@ def test_its_backbone_and_block_exist(recipe):
         assert recipe.model.weights in torchvision.models.get_model_weights(bare).__members__
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", [name for name, make in RECIPES.items() if make().model.backbone not in MODELS])
 def test_its_network_can_be_built(recipe):
     """At random, since nothing here reaches a network; at 64 pixels, since sites do not depend on the size."""

@@ -66,6 +66,7 @@ def test_copies_and_pickles(baked):
         assert wf.blocks_of(twin) == wf.blocks_of(baked)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("tool", [nn.SyncBatchNorm.convert_sync_batchnorm, wf.sync_batchnorm, wf.freeze_norms, fuse])
 def test_tools_that_replace_batch_norms_keep_the_blocks(net, tool):
     wf.insert(net, Same, at=SITES, example=IMAGE)

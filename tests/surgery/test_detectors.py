@@ -116,6 +116,7 @@ class Adds(nn.Module):
         return x + self.bias
 
 
+@pytest.mark.slow
 def test_a_change_shows_where_nothing_is_found():
     detector = fcos().eval()
     detector.transform.min_size, detector.transform.max_size = (64,), 64
@@ -132,6 +133,7 @@ def test_a_stage_that_the_pyramid_leaves_out_is_no_site():
         wf.insert(detector, wf.GlobalContext, at="backbone.body.layer4.1")
 
 
+@pytest.mark.slow
 def test_an_example_of_the_caller_is_scaled_as_every_image():
     detector = fcos()
     detector.transform.min_size, detector.transform.max_size = (96,), 128
@@ -140,6 +142,7 @@ def test_an_example_of_the_caller_is_scaled_as_every_image():
     assert set(seen) == {(96, 128)}
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_sizes_of_a_detector_come_back(fails):
     detector = DetectorPlan("maskrcnn", "tiny")(3)
@@ -159,6 +162,7 @@ def test_a_block_in_a_head_without_regions_is_not_proved():
     assert not report.unchanged and "is empty" in report.unproved
 
 
+@pytest.mark.slow
 def test_a_detector_learns_nothing_from_the_example():
     """Its pooling of regions guesses the levels of the pyramid from the first batch, and keeps them."""
     detector = fasterrcnn_v2()

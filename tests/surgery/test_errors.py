@@ -14,6 +14,7 @@ from wholeframe.surgery.insert import insert, remove
 from wholeframe.surgery.sites import sites
 
 
+@pytest.mark.slow
 def test_refuses_a_pattern_without_match_even_next_to_one_that_matches(net: Net):
     refuses(net, "at='layer3.*' matches no module", "'layer2.1'", "wf.sites(model)", at=["layer1.*", "layer3.*"])
     refuses(net, "at='layer1.0.bn3' matches no module", "'layer1.0.bn2'", at="layer1.0.bn3")
@@ -53,6 +54,7 @@ def test_refuses_an_output_without_grid(net: Net):
     refuses(net, "'fc' returns a tensor (2, 5) of torch.float32, which has no grid", "(b, c, *grid)", at="fc")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("output", "words"),
     [
@@ -104,6 +106,7 @@ def test_refuses_a_block_by_name_and_says_what_builds_it(net: Net, block: str, s
     assert refuses(net, sentence, error=TypeError, block=block, at="layer1.0").count("wf.") == sentence.count("wf.")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("at", [1, None, [1], ["layer1.0", None], nn.ReLU()], ids=repr)
 def test_refuses_an_at_that_is_not_a_glob(net: Net, at):
     refuses(net, f"at={at!r} is not a glob over module names", "at='layer4.*'", error=TypeError, at=at)
@@ -147,6 +150,7 @@ def test_refuses_an_object_that_runs_another_network(net: Net):
     refuses(Program(), *words, at="model.layer1.0")
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     ("block", "words"),
     [
@@ -165,6 +169,7 @@ def test_what_cannot_build_a_block_is_named(net: Net, block, words: list[str]):
     refuses(net, *words, error=TypeError, block=block, at="layer1.0")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("at", [1, None, b"layer1.0", {}, {"layer1.0": "gc"}, ["layer1.0", None], nn.Identity()])
 def test_what_is_not_a_glob_is_named(net: Net, at):
     refuses(net, "is not a glob over module names; write one such as at='layer4.*'", error=TypeError, at=at)
@@ -241,6 +246,7 @@ def test_refuses_one_block_for_two_sites(net: Net):
     refuses(net, "the very same Same for several sites", block=lambda channels: one, at="layer1.*")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("give_back", [lambda x: x[..., ::2], lambda x: x.double(), lambda x: (x, x)])
 def test_refuses_a_block_that_changes_shape_or_kind(give_back):
     class Odd(Returns):

@@ -199,6 +199,7 @@ PLACES = [(name, "layer[12].*.bn3") for name in BLOCKS]
 PLACES += [(name, "layer[12].*") for name in ("gc", "nl", "cgnl")] + [("se", "layer[12].*.conv2")]
 
 
+@pytest.mark.slow_beyond(4)
 @pytest.mark.parametrize(("name", "at"), PLACES)
 def test_blocks_stay_attached_and_compute_the_same(name, at):
     network = SmallResNet()
@@ -215,6 +216,7 @@ def test_blocks_stay_attached_and_compute_the_same(name, at):
         assert "a block runs on its output" in fusion.left["layer1.0.bn2"]
 
 
+@pytest.mark.slow
 def test_attention_is_that_of_the_network():
     network = SmallResNet()
     wf.insert(network, wf.GlobalContext, at="layer[12].*.bn3", example=images().float())
@@ -237,6 +239,7 @@ def test_the_original_stays_as_it_is():
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_copies_files_and_removal_of_a_fused_network():
     network = SmallResNet()
     wf.insert(network, wf.GlobalContext, at="layer[12].*.bn3", example=images().float())

@@ -16,6 +16,7 @@ def test_all_gives_the_old_model(net: Net):
     assert torch.equal(give(net, IMAGE), output)
 
 
+@pytest.mark.slow
 def test_some(net: Net):
     insert(net, Same, at=["layer[12].*", "neck"], example=IMAGE)
     assert remove(net, at="layer2") == ["layer2.1"]
@@ -46,6 +47,7 @@ def test_refuses(net: Net):
         assert_same(net, before)
 
 
+@pytest.mark.slow
 def test_insert_after_remove(net: Net):
     insert(net, Same, at="layer1.0", example=IMAGE)
     remove(net)

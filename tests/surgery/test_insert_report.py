@@ -49,6 +49,7 @@ def test_large_numbers_have_commas():
     assert "1 block, 1,440,000 new parameters" in str(insert(model, Same, at="inner", example=IMAGE))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("example", [None, (2, 3, 16, 16)])
 def test_without_values_shapes_are_checked_and_nothing_is_claimed(example):
     with FakeTensorMode():
@@ -67,6 +68,7 @@ def test_nan_next_to_numbers_is_not_a_change():
     assert report.unchanged and report.deviation == 0 and report.unproved is None
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("block", [Same, partial(Plus, step=0.0)])
 @pytest.mark.parametrize(
     ("example", "reason"),

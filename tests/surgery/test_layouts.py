@@ -27,6 +27,7 @@ def found(model: nn.Module, at: str, example: Tensor = IMAGE, **options) -> tupl
     return row.channels, row.grid, row.layout
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("example", [IMAGE, WIDE], ids=["square", "wide"])
 @pytest.mark.parametrize("extra", [0, 1, 2, 5])
 def test_tokens_with_extra_tokens_in_front(extra: int, example: Tensor):
@@ -34,6 +35,7 @@ def test_tokens_with_extra_tokens_in_front(extra: int, example: Tensor):
     assert found(Transformer(24, extra), "layers.0", example) == (24, grid, Layout("tokens", grid, extra))
 
 
+@pytest.mark.slow
 def test_the_channels_of_a_channels_last_map_are_its_last_axis():
     assert found(ChannelsLast(), "stage1.0") == (16, (8, 8), Layout("channels_last"))
     assert found(ChannelsLast(), "stage2.0") == (32, (4, 4), Layout("channels_last"))
@@ -152,6 +154,7 @@ def test_heads_are_not_rows():
         insert(Heads(), wf.SimplifiedNonLocal, at="norm", example=IMAGE)
 
 
+@pytest.mark.slow
 def test_tokens_without_a_grid_are_refused_and_the_caller_can_give_it():
     class Queries(nn.Module):
         def __init__(self) -> None:
@@ -169,6 +172,7 @@ def test_tokens_without_a_grid_are_refused_and_the_caller_can_give_it():
         insert(Queries(), wf.SimplifiedNonLocal, at="layer", example=IMAGE, layout=Layout("tokens", (5, 5), 1))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("queries", "grid"), [(17, (4, 4)), (5, (2, 2)), (16, None), (4, None)])
 def test_object_queries_are_not_read_as_a_grid(queries: int, grid: tuple[int, int] | None):
     """As in DETR, whose decoder has tokens of its own that look at those of the image."""

@@ -54,6 +54,7 @@ def refuse_calls(monkeypatch):
     return lambda: monkeypatch.setattr(wf.ContextBlock, "forward", refuse)
 
 
+@pytest.mark.slow_beyond(6)
 @pytest.mark.parametrize("name", READS_INPUT)
 @pytest.mark.parametrize(("batch", "side"), [(1, 16), (1, 4), (3, 16)])  # 4: fewer positions than channels
 def test_the_block_reads_the_input_of_its_convolution(name, batch, side, refuse_calls):
@@ -68,6 +69,7 @@ def test_the_block_reads_the_input_of_its_convolution(name, batch, side, refuse_
         network(x)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", READS_OUTPUT)
 def test_other_summaries_are_not_linear_and_are_called(name):
     network, fused = fused_with(READS_OUTPUT[name])
@@ -89,6 +91,7 @@ def three_by_three():
     return network
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("make", [wider, three_by_three])
 def test_other_convolutions_are_folded_and_their_block_is_called(make):
     network, fused = fused_with(wf.GlobalContext, network=make())
@@ -96,6 +99,7 @@ def test_other_convolutions_are_folded_and_their_block_is_called(make):
     assert gap(network, fused, images()) < 1e-13
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     "disturb",
     [
@@ -134,6 +138,7 @@ def test_half_precision_is_called():
     assert half(images().bfloat16()).isfinite().all()
 
 
+@pytest.mark.slow
 def test_removing_the_block_leaves_the_convolution():
     network, fused = fused_with(wf.GlobalContext)
     wf.remove(fused)

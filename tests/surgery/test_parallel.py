@@ -16,6 +16,7 @@ def group():
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_a_wrapped_network_is_refused(net: Net, group):
     wrapped = nn.parallel.DistributedDataParallel(net)
     for model, where in ((wrapped, "the model is"), (nn.Sequential(wrapped), "'0' in the model is")):

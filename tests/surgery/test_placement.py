@@ -170,6 +170,7 @@ def test_an_output_that_does_not_exist_is_refused():
         insert(Pyramid(), wf.SimplifiedNonLocal, at="neck", example=IMAGE, output="middle")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("twin", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
 @pytest.mark.parametrize(("build", "at"), [(ChannelsLast, "stage1.*"), (Transformer, "layers.*")])
 def test_copies_keep_layouts(twin, build, at: str):

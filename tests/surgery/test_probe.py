@@ -9,6 +9,7 @@ from wholeframe.surgery.insert import insert
 from wholeframe.surgery.sites import sites
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("mode", ["train", "eval", "mixed"])
 def test_probe_leaves_no_trace(net: Net, mode: str):
     net.train(mode != "eval")
@@ -73,6 +74,7 @@ def test_default_example_is_an_image(net: Net):
     handle.remove()
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     "example",
     [IMAGE, (IMAGE,), (IMAGE, 2.0), {"x": IMAGE}, {"x": IMAGE, "factor": 3.0}],

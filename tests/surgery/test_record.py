@@ -36,6 +36,7 @@ def saved(model: nn.Module) -> nn.Module:
     return torch.load(buffer, weights_only=False)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), saved])
 def test_a_copy_has_its_own_record(marked, copied):
     twin = copied(marked)
@@ -69,6 +70,7 @@ def test_data_of_a_placement_goes_through_json(marked):
         Placement.from_data({"site": "layer1"})
 
 
+@pytest.mark.slow
 def test_remove_leaves_no_trace(net):
     before = snapshot(net)
     insert(net, Same, at=SITES, example=IMAGE)

@@ -127,6 +127,7 @@ def test_norms_that_were_synchronised_after_the_insertion(trained):
     assert torch.equal(give(fresh, IMAGE), expected)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     "change",
     [
@@ -203,6 +204,7 @@ def test_a_block_of_another_package_needs_its_callable(net):
     assert torch.equal(give(fresh, IMAGE), give(net, IMAGE))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -11,6 +11,7 @@ from wholeframe.surgery.placement import has_block
 from wholeframe.surgery.sites import sites
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     ("at", "names"),
     [
@@ -36,6 +37,7 @@ def test_globs_are_case_sensitive(net: Net):
     refuses(net, "'LAYER1.*' matches no module", at="LAYER1.*")
 
 
+@pytest.mark.slow
 def test_inserted_blocks_never_match(net: Net):
     insert(net, partial(Same, bias=True), at="layer1.1", example=IMAGE)
     refuses(net, "matches no module", at="layer1.1.wholeframe")

@@ -25,6 +25,7 @@ class Drops(Callback):
         pl_module.network.set_submodule(wf.blocks_of(pl_module.network)[0].site, nn.Identity())
 
 
+@pytest.mark.slow
 def test_a_network_that_has_lost_a_block_is_not_saved(tmp_path):
     images = TensorDataset(torch.randn(16, 3, 8, 8), torch.arange(16) % 2)
     splits = Splits(images, images, ("dark", "bright"), DATA, seed=0)

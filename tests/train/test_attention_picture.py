@@ -24,6 +24,7 @@ def splits():
     return marker_splits("recall", Images(size=32, batch=8, workers=0), 0, steps=2, test=8)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("block", "drawn"), [("nl", True), ("gc", True), ("se", False), (None, False)])
 def test_pictures_of_blocks_that_attend(tmp_path, splits, block, drawn):
     options = {"ratio": 0.25} if block in ("gc", "se") else {}
@@ -95,6 +96,7 @@ def drawn(each, tmp_path):
     return samples
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("task", ["recall_clips", "recall_cut"])
 def test_clips_are_drawn_frame_by_frame(tmp_path, monkeypatch, task):
     """The query is a labelled cell, and every frame of the clip is in the scene."""
@@ -112,6 +114,7 @@ def test_clips_are_drawn_frame_by_frame(tmp_path, monkeypatch, task):
         assert image.format == "PNG" and image.width > 2 * image.height
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("block", "options"), [("nl", {}), ("gc", {"fusion": "multiply", "init": "random"})], ids=["nl", "gc"]
 )

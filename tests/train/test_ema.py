@@ -44,6 +44,7 @@ class Watch(Callback):
         self.seen.append({name: value.clone() for name, value in task.network.state_dict().items()})
 
 
+@pytest.mark.slow
 def test_it_is_the_average_by_hand(tmp_path):
     watch = Watch()
     recipe = dataclasses.replace(RECIPE, schedule=Schedule(epochs=1, lr=0.01, ema=0.5))

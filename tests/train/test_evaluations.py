@@ -38,6 +38,7 @@ def test_all_files_are_written(run, labels):
         assert image.format == "PNG"
 
 
+@pytest.mark.slow
 def test_another_evaluation_is_never_replaced(run):
     first = evaluated(run, {"data": "a"})
     before = {file.name: file.read_bytes() for file in first.iterdir()}

@@ -62,6 +62,7 @@ def test_a_run_is_written_and_comes_back(tmp_path, splits):
     assert fitting.final_score(trainer, RECIPE) > 0.9, "brightness is easy"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_not_written_yet_is_written(tmp_path, splits):
     run = Run(tmp_path / "run")
     fit(RECIPE, network := network_for(RECIPE, 2), splits, run)
@@ -128,6 +129,7 @@ def test_a_network_of_several_outputs_is_refused():
         network_for(recipe, 2)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("optimizer", [SGD(), SGD(nesterov=False), AdamW(betas=(0.5, 0.9))], ids=str)
 def test_optimisers_of_a_recipe(splits, optimizer):
     recipe = dataclasses.replace(RECIPE, schedule=Schedule(epochs=2, lr=0.01, optimizer=optimizer, rate=Cosine()))

@@ -120,6 +120,7 @@ def test_a_signal_saves_within_the_epoch(train, workers, epoch, index, number):
     assert without_speed(run.metrics) == without_speed(whole_run.metrics)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_again_and_again(train):
     whole, whole_run = train("whole", 0)
     for epoch, index in ((0, 1), (0, 3), (2, 0)):

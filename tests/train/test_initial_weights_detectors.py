@@ -103,6 +103,7 @@ def test_a_detector_with_blocks_finds_what_the_published_one_finds(file):
             torch.testing.assert_close(other[name], one[name], rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_frozen_norms_load_into_batch_norms(file):
     kind, detector, path = file
     ours = network(kind, CLASSES.get(kind, 91), "batch")
@@ -127,6 +128,7 @@ def test_layers_of_another_number_of_classes_are_left_out_and_named(file):
     assert not torch.equal(ours.state_dict()["backbone.body.conv1.weight"], before["backbone.body.conv1.weight"])
 
 
+@pytest.mark.slow
 def test_weights_of_another_detector_are_refused(file):
     kind, _, path = file
     other = "retinanet" if kind != "retinanet" else "fasterrcnn"

@@ -9,6 +9,7 @@ from wholeframe.train.optim import parameter_groups, roles
 from wholeframe.train.recipe import Schedule
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("name", "count", "first", "last"),
     [
@@ -24,6 +25,7 @@ def test_parts(name, count, first, last):
     assert (len(found), found[0], found[-1]) == (count, first, last)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", ["torchvision/vit_b_16", "timm/vit_tiny_patch16_224"])
 def test_layers_of_a_transformer_follow_its_tokens(name):
     depths = depth_of_parts(create_backbone(name, 3))

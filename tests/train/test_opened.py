@@ -51,6 +51,7 @@ def test_a_run_and_its_checkpoints(run, photo):
     assert bottom == found.frame.intervals[0][1] * 1.25
 
 
+@pytest.mark.slow
 def test_a_weights_file_takes_the_name_of_its_network(run, photo, tmp_path):
     network = open_model("small").network
     torch.save(network.state_dict(), tmp_path / "small.pt")
@@ -70,6 +71,7 @@ def test_a_weights_file_takes_the_name_of_its_network(run, photo, tmp_path):
         open_model(str(copy))
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("name", ["r18_gc", "torchvision/resnet18", "small_dense"])
 def test_a_name_has_random_weights_and_says_so(name, photo):
     opened = open_model(name)
@@ -92,6 +94,7 @@ def test_a_detector_takes_the_photograph_itself(photo):
     assert Recording(opened.network, given.x).size == (20, 40)
 
 
+@pytest.mark.slow
 def test_a_network_for_clips_takes_the_frames_in_the_middle_of_the_crop(make_video, tmp_path):
     pytest.importorskip("av")
     video = make_video(tmp_path / "clip.mp4", count=20)

@@ -39,6 +39,7 @@ def waiting(first, log, children=()):
     os._exit(0)
 
 
+@pytest.mark.slow
 def test_the_first_process_dies(tmp_path, monkeypatch):
     monkeypatch.setattr(peers, "POLL", 0.1)
     ids, out = os.pipe()

@@ -56,6 +56,7 @@ def test_the_network_comes_back_in_eval_mode(run):
     assert torch.equal(network(IMAGE), network_for(RECIPE, 2).eval()(IMAGE))
 
 
+@pytest.mark.slow
 def test_pretrained_weights_are_not_fetched_again(run, monkeypatch):
     monkeypatch.setattr("torch.hub.urlopen", None)
     model = ModelConfig(backbone="torchvision/resnet18", weights="DEFAULT", block="gc", at=("layer4",))

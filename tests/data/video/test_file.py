@@ -79,6 +79,7 @@ def test_a_frame_displayed_for_long_is_found_although_no_other_refers_to_it(tmp_
         assert number_in(read_frames(file, times=[second + 0.9], info=info)[0]) == second
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("stride", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("pyramid", ["none", "normal"])
 def test_frames_that_no_other_refers_to_are_skipped(tmp_path, make_video, number_in, decoded, stride, pyramid):
@@ -121,6 +122,7 @@ def test_only_what_is_needed_is_decoded(tmp_path, make_video, number_in, decoded
     assert decoded[0] <= 3 * 22
 
 
+@pytest.mark.slow
 def test_two_hours_take_no_more_memory_than_a_minute(tmp_path, make_video, number_in, decoded):
     file = make_video(tmp_path / "long.mp4", 3600, rate=Fraction(1, 2), gop=60)
     tracemalloc.start()
@@ -215,6 +217,7 @@ def test_truncated_before_its_index(tmp_path, make_video):
         video_info(file)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("name", "muxer"), [("a.mp4", {"movflags": "faststart"}), ("a.mkv", {}), ("a.avi", {})])
 def test_truncated(tmp_path, make_video, number_in, name, muxer):
     file = make_video(tmp_path / name, 400, muxer=muxer)

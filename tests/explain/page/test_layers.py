@@ -52,6 +52,7 @@ def stored(layer):
     return unpacked(np.add.accumulate(levels, axis=0, dtype=np.uint8), low, high, data["power"])
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("size", [(24, 32), (4, 12, 16)])
 @pytest.mark.parametrize("pool", [1, 2])
 def test_a_row_holds_the_weights_of_its_query(size, pool):
@@ -68,6 +69,7 @@ def test_a_row_holds_the_weights_of_its_query(size, pool):
         assert abs(row - record.weights.flatten().numpy()).max() <= layer.rows.error + rounding
 
 
+@pytest.mark.slow
 def test_every_kind_of_block():
     recording = recorded({"a": GlobalContext, "b": partial(CGNL, init="random"), "c": GSoPChannel, "d": SqueezeExcite})
     found, notes = layers_of(recording, ONE)

@@ -34,6 +34,7 @@ def test_a_panel_per_block(tmp_path):
     assert drawn(tmp_path / "two.png").shape[1] > 1.3 * drawn(tmp_path / "one.png").shape[1]
 
 
+@pytest.mark.slow
 def test_many_blocks_wrap_into_rows(tmp_path):
     """The photo and six maps have two rows of four, the photo and three maps one."""
     sizes = []
@@ -130,6 +131,7 @@ def test_weights_of_every_kind(tmp_path, weights):
     drawn(tmp_path / "a.png")
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("shape", [(8, 300, 3), (300, 8, 3), (1, 1, 3)])
 def test_photographs_of_every_shape(tmp_path, shape):
     photo = np.full(shape, 128, dtype=np.uint8)

@@ -53,6 +53,7 @@ def test_the_query_is_marked_in_its_frame(tmp_path, one):
     assert [count > 20 for count in marks] == [number == 4 for number in range(8)]
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])
 def test_the_same_bytes_twice(tmp_path, one, suffix):
     for name in "ab":

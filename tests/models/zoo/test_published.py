@@ -33,6 +33,7 @@ def test_confirmed_sizes_are_ours_or_say_why_not(name):
     assert not disagreeing([name])
 
 
+@pytest.mark.slow
 def test_figures_of_secondary_sources_are_marked():
     unconfirmed = [row for row in compare_figures("gsop1_r50") if not row.published.confirmed]
     assert [row.published.figure for row in unconfirmed] == ["28.05", "6.18"]
@@ -107,6 +108,7 @@ def test_every_network_has_its_sizes():
     assert list(SIZES) == list(MODELS), "run `uv run python docs/models.py`"
 
 
+@pytest.mark.slow
 def test_sizes_are_those_of_the_network():
     assert SIZES["r50_gc"] == (cost_of("r50_gc").params, cost_of("r50_gc").macs), "run `uv run python docs/models.py`"
 

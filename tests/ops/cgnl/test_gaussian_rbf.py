@@ -64,6 +64,7 @@ def test_it_is_the_dense_sum_to_rounding(gamma, span, dtype):
     assert (actual[4] - expected[4]).abs() < bound_y / 3 * max(usual, expected[4].abs())
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize("dtype", BOUNDS, ids=["float64", "float32"])
 @pytest.mark.parametrize("spread", ["uniform", "ends"])
 def test_no_span_in_between_is_worse(spread, dtype):

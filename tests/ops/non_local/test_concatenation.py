@@ -126,6 +126,7 @@ def test_float32_errs_no_more_than_the_definition_does(offset):
         assert errors[1][name] < max(1.2 * definition, 3e-7), name
 
 
+@pytest.mark.slow
 def test_the_gradient_of_an_offset_errs_as_much_as_that_of_the_definition():
     """One sum of both signs over all queries, so relative to what such a sum usually leaves, and over several draws."""
 
