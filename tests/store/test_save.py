@@ -41,20 +41,21 @@ def back(network, path, **options):
     return loaded
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize(
     "change",
     [
         lambda n: n,
         nn.DataParallel,
-        AveragedModel,
-        pytest.param(torch.compile, marks=pytest.mark.slow),
         wf.bake,
+        AveragedModel,
+        torch.compile,
         lambda n: n.half(),
         lambda n: n.double(),
         lambda n: n.to(memory_format=torch.channels_last),
         lambda n: n.train(),
     ],
-    ids=["plain", "parallel", "averaged", "compiled", "baked", "half", "double", "channels_last", "training"],
+    ids=["plain", "parallel", "baked", "averaged", "compiled", "half", "double", "channels_last", "training"],
 )
 def test_the_network_that_is_loaded_computes_the_same(tmp_path, change):
     network = small()

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import torch
 
+from wholeframe.convert.plan import Shapes
 from wholeframe.messages import listed, quoted, shown
 from wholeframe.models.origin import Origin
 from wholeframe.models.resnet_sites import Stride
 
-Shapes = Mapping[str, torch.Size]
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 TORCHVISION: dict[tuple[str, tuple[int, ...], int, int], str] = {
     ("basic", (2, 2, 2, 2), 1, 64): "resnet18",
