@@ -203,6 +203,7 @@ class Extra(nn.Module):
         """Nothing to set."""
 
 
+@pytest.mark.slow_beyond(5)
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_a_file_cannot_hold_is_refused_and_nothing_is_written(tmp_path, name):
     change, sentence = REFUSED[name]

@@ -102,7 +102,7 @@ def _block(shapes: Shapes, residual: str, attention: str) -> GSoPChannel | GSoPP
         side = math.isqrt(positions)
         if side * side != positions:
             raise ValueError(
-                f"the position gate of {residual!r} has {positions} positions, which are no square, and the file does "
+                f"the position gate of {residual!r} has {positions} positions, not a square number, and the file does "
                 "not show their height and width; convert it with wf.convert.block and sp_h=, sp_w="
             )
         arguments |= {"sp_h": side, "sp_w": side}

@@ -82,7 +82,7 @@ def plan(
 
 
 def _block(inner: Shapes, pooled: bool, mode: Mode | None, use_scale: bool | None) -> tuple[Any, str]:
-    """A block, and what is assumed of it in words."""
+    """A block, and the assumptions about it in words."""
     channels, width = inner["out.weight"][:2]
     if "theta.weight" not in inner:
         kind = "gaussian"

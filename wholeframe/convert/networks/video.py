@@ -115,7 +115,7 @@ def planned(
         shapes: of all its tensors, under our names.
         names: the table of names.
         convention, stride: see `backbone`.
-        blocks: a site -> its block, and what is assumed of it in words.
+        blocks: a site -> its block, and the assumptions about it in words.
         colours: the mean and standard deviation of the input.
         frozen, left: see `Plan`.
         conventions: further assumptions.
