@@ -1,7 +1,8 @@
 """A ResNet of any size from the shapes of its tensors, and where blocks between its residual blocks go.
 
-`image` reads the ResNets of mmcv's libraries, with stems, dilations and shortcuts that torchvision or timm has. Here are
-those with another pooling or stride of res5, which `shaped_resnet` builds, and backbones that end before their last stage.
+`image` reads the ResNets of mmcv's libraries, with stems, dilations and shortcuts that torchvision or timm has. Here
+are those with another pooling or stride of res5, which `shaped_resnet` builds, and backbones that end before their last
+stage.
 """
 
 import re
