@@ -128,6 +128,7 @@ def test_gsop_net_1_gives_the_same(attention, tmp_path):
     assert not same(converted, theirs)
 
 
+@pytest.mark.slow
 def test_the_fusion_is_asked_for(tmp_path):
     path = saved(network("+", (2,)), tmp_path)
     with pytest.raises(ValueError, match=r"both gates of 'layer2.1' are fused.*give fusion='sum'"):

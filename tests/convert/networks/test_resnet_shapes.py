@@ -111,6 +111,7 @@ def test_an_option_that_nothing_takes_is_refused(make, options, message):
         converted(state, {**needed, **options})
 
 
+@pytest.mark.slow
 def test_torchvision_has_the_published_ones():
     for name in ("resnet18", "resnet101", "resnext50_32x4d", "wide_resnet50_2"):
         with torch.device("meta"):
