@@ -47,6 +47,7 @@ def bare():
         return wf.create_model("r18_gc", 5)
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

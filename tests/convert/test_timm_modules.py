@@ -23,6 +23,7 @@ from wholeframe.blocks import (
 from wholeframe.convert import timm_modules
 
 
+@pytest.mark.slow_beyond(8)
 @pytest.mark.parametrize(
     ("attention", "kind", "options"),
     [

@@ -57,20 +57,30 @@ def randomised(network):
     return network
 
 
-def test_networks_of_three_libraries_in_a_second_process(tmp_path):
-    of_timm = timm.create_model("test_resnet", num_classes=4)
-    wf.insert(of_timm, partial(wf.CGNL, groups=4), at="layer3.0", example=random(1, 3, 64, 64))
-    of_torchvision = torchvision.models.squeezenet1_1(num_classes=4)
-    wf.insert(of_torchvision, wf.GlobalContext, at="features.7", example=random(1, 3, 64, 64))
+def of_wholeframe():
     clips = create_backbone("small_c2d", 3)
     wf.insert(clips, partial(wf.NonLocal, kind="dot"), at="layer2.0", example=random(1, 3, 4, 16, 16))
     wf.insert(clips, wf.GSoPChannel, at="layer3.0", example=random(1, 3, 4, 16, 16))
-    networks = {
-        "timm": (of_timm, random(2, 3, 64, 64)),
-        "torchvision": (of_torchvision, random(2, 3, 64, 64)),
-        "clips": (clips, random(2, 3, 4, 16, 16)),
-    }
-    in_another_process(tmp_path, {name: (randomised(network), x) for name, (network, x) in networks.items()})
+    return clips, random(2, 3, 4, 16, 16)
+
+
+def of_timm():
+    network = timm.create_model("test_resnet", num_classes=4)
+    wf.insert(network, partial(wf.CGNL, groups=4), at="layer3.0", example=random(1, 3, 64, 64))
+    return network, random(2, 3, 64, 64)
+
+
+def of_torchvision():
+    network = torchvision.models.squeezenet1_1(num_classes=4)
+    wf.insert(network, wf.GlobalContext, at="features.7", example=random(1, 3, 64, 64))
+    return network, random(2, 3, 64, 64)
+
+
+@pytest.mark.slow_beyond(1)
+@pytest.mark.parametrize("library", [of_wholeframe, of_timm, of_torchvision])
+def test_a_network_of_each_library_in_a_second_process(tmp_path, library):
+    network, x = library()
+    in_another_process(tmp_path, {"network": (randomised(network), x)})
 
 
 @pytest.mark.slow

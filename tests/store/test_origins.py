@@ -35,6 +35,7 @@ def test_timm_by_name_and_tag():
     assert found(tuned).arguments == {"num_classes": 3, "drop_path_rate": 0.1, "global_pool": "max"}
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("build", "arguments"),
     [

@@ -41,20 +41,21 @@ def back(network, path, **options):
     return loaded
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize(
     "change",
     [
         lambda n: n,
         nn.DataParallel,
-        AveragedModel,
-        pytest.param(torch.compile, marks=pytest.mark.slow),
         wf.bake,
+        AveragedModel,
+        torch.compile,
         lambda n: n.half(),
         lambda n: n.double(),
         lambda n: n.to(memory_format=torch.channels_last),
         lambda n: n.train(),
     ],
-    ids=["plain", "parallel", "averaged", "compiled", "baked", "half", "double", "channels_last", "training"],
+    ids=["plain", "parallel", "baked", "averaged", "compiled", "half", "double", "channels_last", "training"],
 )
 def test_the_network_that_is_loaded_computes_the_same(tmp_path, change):
     network = small()
@@ -202,6 +203,7 @@ class Extra(nn.Module):
         """Nothing to set."""
 
 
+@pytest.mark.slow_beyond(5)
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_a_file_cannot_hold_is_refused_and_nothing_is_written(tmp_path, name):
     change, sentence = REFUSED[name]

@@ -31,7 +31,7 @@ LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 MODES: tuple[Mode, ...] = get_args(Mode)
 MIB = 2**20
 NEAR = 1.15
-"""ours is as near to the floor as can be asked for if the blocks take at most so many times the least time"""
+"""ours is at the floor if the blocks take at most this multiple of the least time"""
 STEP = 1e-6
 """learning rate of the training step: the weights stay finite however often it runs"""
 
@@ -263,7 +263,7 @@ def _over(one: Samples, other: Samples) -> float:
 
 
 def _order(layout: Layout, axes: int) -> torch.memory_format:
-    """The order of the axes in memory, for inputs with so many axes."""
+    """The order of the axes in memory, for inputs with this number of axes."""
     last = torch.channels_last if axes == 4 else torch.channels_last_3d
     return torch.contiguous_format if layout == "contiguous" else last
 

@@ -78,7 +78,7 @@ class Law:
     within: float
 
     def at(self, positions: int) -> float:
-        """y at so many positions."""
+        """y at this number of positions."""
         return self.constant * positions**self.exponent
 
 

@@ -324,7 +324,7 @@ class NonLocal(Recorded):
         return theta, pool_positions(phi, x, self.keys) if pooled == "after" else phi
 
     def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
-        """The weights of chosen queries; of the kinds that are no distribution, divided by their sum of magnitudes."""
+        """The weights of chosen queries; of the kinds that do not sum to one, divided by their sum of magnitudes."""
         weights, rule = self.attention(x, query), DISPLAYED.get(self.kind)
         shown = weights if rule is None else of_magnitude_one(weights)
         return (Look("pairwise", shown, rule, window=ops.pool_window(self.pool, x.ndim - 2)),)

@@ -20,7 +20,7 @@ def measure_fused(network: nn.Module, example: Tensor, name: str) -> None:
     Args:
         network: stays as it is.
         example: one batch.
-        name: of the network, in what is printed.
+        name: of the network, in the printed lines.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network, example = network.to(device), example.to(device)

@@ -120,14 +120,14 @@ def main(arguments: list[str]) -> None:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated: the network of a run, or that of a file.
+    """The network of a run or of a file, and how it is evaluated.
 
     Args:
         run: None for a file.
         network: loads it.
         classes: their names.
         data: how a sample is fed.
-        task: what is scored.
+        task: its outputs and scores.
         seed: that of the run, which chooses the samples that are held out.
         file: with the weights.
         weights: which of the run.

@@ -12,12 +12,12 @@ from wholeframe.surgery.state_files import NAMES, chosen_state, is_state, withou
 
 @dataclass(frozen=True)
 class Peeled:
-    """What is converted of a file.
+    """The tensors of a file, and its other entries.
 
     Args:
         state: the tensors by their names in the repository.
         apart: the other entries of the file, such as a configuration.
-        left: names of what is not converted -> why.
+        left: names of entries that are not converted -> why.
         read: in words, which state dict was taken and which prefix its names have; "" for the whole file as it is.
     """
 

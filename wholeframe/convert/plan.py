@@ -3,9 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from wholeframe.models.origin import Origin
+
+Shapes = Mapping[str, torch.Size]
+"""The shapes of tensors by their names."""
 
 
 @dataclass(frozen=True)

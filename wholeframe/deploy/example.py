@@ -1,17 +1,14 @@
 """The input that a network is exported at, if the caller gives none."""
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from wholeframe.models.origin import origin_of
-from wholeframe.models.zoo import MODELS
+from wholeframe.models.usual_input import usual_size
 from wholeframe.surgery.detectors import is_detector
 
-IMAGE = (3, 224, 224)
-CLIP = (3, 16, 112, 112)
-"""of torchvision's networks for videos"""
 DETECTED = (3, 480, 640)
+"""of an image for a detector"""
 
 
 def default_example(network: nn.Module) -> Tensor:
@@ -25,14 +22,4 @@ def default_example(network: nn.Module) -> Tensor:
 
 def sample_of(network: nn.Module) -> tuple[int, ...]:
     """The shape of one sample of the network."""
-    if is_detector(network):
-        return DETECTED
-    origin = origin_of(network)
-    if origin is not None and origin.library == "wholeframe" and origin.name in MODELS:
-        return MODELS[origin.name].input
-    config = getattr(network, "pretrained_cfg", None)
-    if isinstance(config, dict) and "input_size" in config:
-        return tuple(config["input_size"])
-    if isinstance(network, torchvision.models.video.resnet.VideoResNet):
-        return CLIP
-    return IMAGE
+    return usual_size(network, origin_of(network)) or DETECTED

@@ -41,7 +41,7 @@ class Exported:
         compared: every input that was compared, the example first, with its error.
         strings: what the file says of the network.
         size: in bytes.
-        notes: sentences that a reader has to know.
+        notes: sentences about limits of the file.
     """
 
     path: Path

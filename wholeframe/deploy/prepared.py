@@ -17,7 +17,7 @@ from wholeframe.deploy.pools import FreePools
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is exported.
+    """A network and its input, ready for an exporter.
 
     Args:
         network: a copy in eval mode, on the CPU.

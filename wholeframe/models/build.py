@@ -53,7 +53,7 @@ class ModelConfig:
     """arguments of the block; on the command line, --block-options"""
 
     def create(self, num_classes: int) -> nn.Module:
-        """The backbone without the block, for data with so many classes."""
+        """The backbone without the block, for data with this number of classes."""
         return create_backbone(self.backbone, num_classes, self.weights)
 
 

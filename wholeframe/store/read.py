@@ -1,15 +1,17 @@
 """What a file of `wf.save` holds: its header and its tensors, checked against each other."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from wholeframe.messages import shown
 from wholeframe.store.header import DIGEST, KEY, Header, from_text, refuse_large
 from wholeframe.store.tensors import digest_of
+from wholeframe.surgery.weight_files.refused import Refused
+from wholeframe.surgery.weight_files.safetensors_file import is_safetensors, read_safetensors, read_shapes
 
 ATTRIBUTE = "_wholeframe_header"
 
@@ -36,7 +38,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     Raises:
         ValueError: for a file that `wf.save` did not write, or a damaged one.
     """
-    return _opened(Path(path))[0]
+    return _described(Path(path))[0]
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Header, dict[str, Tensor]]:
@@ -46,7 +48,9 @@ def read(path: str | os.PathLike[str]) -> tuple[Header, dict[str, Tensor]]:
         ValueError: for a file that `wf.save` did not write, and for one whose checksum differs.
     """
     path = Path(path)
-    header, metadata, tensors = _opened(path, values=True)
+    header, metadata = _described(path)
+    with _refusing(path):
+        tensors = read_safetensors(path)
     if digest_of(metadata[KEY], tensors) != metadata[DIGEST]:
         raise ValueError(
             f"'{shown(path)}' is damaged: the checksum of its header and tensors differs; take another copy of the file"
@@ -54,32 +58,39 @@ def read(path: str | os.PathLike[str]) -> tuple[Header, dict[str, Tensor]]:
     return header, tensors
 
 
-def _opened(path: Path, values: bool = False) -> tuple[Header, dict[str, str], dict[str, Tensor]]:
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """ValueError with the name of the file for a reason not to read it."""
+    try:
+        yield
+    except Refused as refused:
+        raise ValueError(f"'{shown(path)}' {refused}") from None
+    except OSError as error:
+        raise ValueError(f"'{shown(path)}' cannot be read: {error.strerror}") from None
+
+
+def _described(path: Path) -> tuple[Header, dict[str, str]]:
+    """The header of a file and the metadata that it is a part of, checked against the shapes of the tensors."""
     name = f"'{shown(path)}'"
     if path.is_dir():
         raise ValueError(f"{name} is a folder; `wf.load_run` takes a run folder, and `wf.from_pretrained` one of a hub")
     if not path.is_file():
         raise ValueError(f"there is no file {name}")
+    with _refusing(path):
+        with path.open("rb") as stream:
+            if not is_safetensors(stream.read(9)):
+                raise Refused("is not a whole file of safetensors; give a file that wf.save wrote")
+        metadata, shapes = read_shapes(path)
+    header = _header(name, metadata)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata: Any = file.metadata()
-            header = _header(name, metadata)
-            sides = [max(file.get_slice(key).get_shape(), default=1) for key in file.keys()]  # noqa: SIM118
-            # Clones, because the tensors of `safe_open` are views of the file on the disk.
-            tensors = {key: file.get_tensor(key).clone() for key in file.keys()} if values else {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(
-            f"{name} is not a whole file of safetensors ({error}); give a file that wf.save wrote"
-        ) from error
-    try:
-        refuse_large(header, max(sides, default=1))
+        refuse_large(header, max((max(shape, default=1) for shape in shapes.values()), default=1))
     except ValueError as error:
         raise ValueError(f"{name} cannot be loaded: {error}") from error
-    return header, metadata, tensors
+    return header, metadata
 
 
-def _header(name: str, metadata: dict[str, str] | None) -> Header:
-    if metadata is None or KEY not in metadata:
+def _header(name: str, metadata: dict[str, str]) -> Header:
+    if KEY not in metadata:
         raise ValueError(
             f"{name} holds weights and not which network they belong to; `wf.restore(network, path)` or "
             "`wf.convert.checkpoint(path)` read such files, and the commands take a network and --weights FILE"

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from wholeframe.blocks.recipe import recipe
 from wholeframe.messages import counted
 from wholeframe.models.origin import Origin
+from wholeframe.models.usual_input import usual_colours, usual_size
 from wholeframe.store.built import bare, built, complete, installed, refuse_fetched
-from wholeframe.store.example import kind_of, small_call, usual_colours, usual_size
+from wholeframe.store.example import kind_of, small_call
 from wholeframe.store.header import DIGEST, KEY, Header, Kind, from_text, refuse_large
 from wholeframe.store.origins import ADVICE, fitted, found_origin, widths
 from wholeframe.store.plain import as_plain

@@ -10,7 +10,7 @@ from wholeframe.messages import shown
 from wholeframe.surgery.placement import in_block
 
 CACHED = {MultiScaleRoIAlign: ("scales",)}
-"""Attributes that a module computes from the first input that it sees, and not from its arguments."""
+"""Attributes that a module computes from its first input, and not from its arguments."""
 
 
 def lines(network: nn.Module, but_blocks: bool = False) -> dict[str, str]:

@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from safetensors.torch import _TYPES
 from torch import Tensor, nn
 
 from wholeframe.messages import listed, shown
+from wholeframe.surgery.weight_files.safetensors_file import DTYPES
 
 Tensors = Mapping[str, Tensor]
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
@@ -54,7 +54,7 @@ def _unfit(name: str, value: Any) -> str | None:
         )
     if value.is_meta:
         return "is on the meta device and has no values; load weights into the network first"
-    if value.dtype not in _TYPES.values():
+    if value.dtype not in DTYPES.values():
         return f"has the dtype {value.dtype}, which safetensors does not hold; convert the network, such as by .float()"
     return None
 

@@ -70,7 +70,7 @@ class Baked(nn.Module):
             if name in NORM_FIELDS and hasattr(site, "eps"):
                 reason = "a tool that folds this norm would drop the block"
             elif callable(value) and not isinstance(value, nn.Module):
-                reason = "its methods know nothing of the block"
+                reason = "its methods do not call the block"
             else:
                 return value
         raise AttributeError(

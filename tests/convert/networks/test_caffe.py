@@ -58,6 +58,7 @@ def test_the_network_is_that_of_timm(tmp_path):
     assert set(converted.report.loaded.values()) == state.keys()
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("slashes", [False, True])
 @pytest.mark.parametrize("port", BLOBS)
 def test_every_port_has_the_names_of_the_network(port, slashes):

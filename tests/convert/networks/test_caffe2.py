@@ -48,6 +48,7 @@ def test_a_trained_network_of_either_geometry(blobs, convention, geometry):
     assert found.licence == "CC-BY-NC-4.0"
 
 
+@pytest.mark.slow
 def test_a_frozen_network_has_groups_of_four_frames_in_res3(blobs):
     network = Network(LAYOUT, CAFFE2_8X8, blocks=((3, 1), (4, 1)), affine=True, block_bn=False, groups={3: 2}, **BASIC)
     state = network.state()

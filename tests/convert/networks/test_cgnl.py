@@ -41,7 +41,7 @@ BLOCKS = {
 }
 
 
-SLOW = ("NL", "dot, one group", "dot, scaled", "series of order 1")
+SLOW = set(BLOCKS) - {"dot"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in BLOCKS])
@@ -106,6 +106,7 @@ def test_two_blocks_in_a_row_are_refused(tmp_path):
         convert.checkpoint(file_of(theirs, tmp_path), kernel="dot")
 
 
+@pytest.mark.slow
 def test_a_detector_gives_the_features_of_its_backbone(tmp_path):
     """The frozen norms of maskrcnn-benchmark divide by the root of the variance without an epsilon."""
     theirs = tiny_resnet(norm_layer=lambda width: misc.FrozenBatchNorm2d(width, eps=0.0))

@@ -75,6 +75,7 @@ def options(mode: str) -> dict[str, str]:
     return {"mode": mode} if mode in ("embedded", "dot") else {}
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(("pool", "norm"), [(True, True), (False, False)])
 @pytest.mark.parametrize("mode", MODES)
 def test_the_network_for_digits_gives_the_same(mode, pool, norm, tmp_path):
@@ -87,6 +88,7 @@ def test_the_network_for_digits_gives_the_same(mode, pool, norm, tmp_path):
     assert converted.report.left == converted.report.new == {}
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("norm", [True, False])
 @pytest.mark.parametrize("mode", MODES)
 def test_the_small_resnet_gives_the_same(mode, norm, tmp_path):
@@ -98,6 +100,7 @@ def test_the_small_resnet_gives_the_same(mode, norm, tmp_path):
     torch.testing.assert_close(converted.network(x), theirs(x), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("names", ["alexhex7", "tea1528"])
 @pytest.mark.parametrize("mode", MODES)
 def test_blocks_in_another_network_are_converted_alone(mode, names, tmp_path):

@@ -128,6 +128,7 @@ def test_gsop_net_1_gives_the_same(attention, tmp_path):
     assert not same(converted, theirs)
 
 
+@pytest.mark.slow
 def test_the_fusion_is_asked_for(tmp_path):
     path = saved(network("+", (2,)), tmp_path)
     with pytest.raises(ValueError, match=r"both gates of 'layer2.1' are fused.*give fusion='sum'"):
@@ -137,7 +138,8 @@ def test_the_fusion_is_asked_for(tmp_path):
     assert "assumed: fusion at layer2.1: max" in str(convert.checkpoint(path, fusion="max").report)
 
 
-@pytest.mark.parametrize("triangle", ["lower", pytest.param("upper", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("triangle", ["lower", "upper"])
 def test_gsop_net_2_gives_the_same(triangle, tmp_path):
     torch.manual_seed(0)
     theirs = network("1", (1, 2))
@@ -159,10 +161,11 @@ def test_gsop_net_2_gives_the_same(triangle, tmp_path):
     assert not same(convert.checkpoint(path, triangle="upper" if triangle == "lower" else "lower"), theirs)
 
 
+@pytest.mark.slow
 def test_a_grid_that_is_not_square_is_refused(tmp_path):
     made = network("2", (2,))
     made.layer2[1].row_bn_for_spatial = nn.BatchNorm2d(15)
-    with pytest.raises(ValueError, match=r"the position gate of 'layer2.1' has 15 positions, which are no square"):
+    with pytest.raises(ValueError, match=r"the position gate of 'layer2.1' has 15 positions, not a square number"):
         convert.checkpoint(saved(made, tmp_path))
 
 

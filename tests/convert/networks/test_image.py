@@ -27,6 +27,7 @@ def without_values():
         yield
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -80,6 +81,7 @@ def test_without_a_classifier_the_layer_is_an_identity():
     assert shapes_of(rebuild(origin(network, style="caffe"))) == shapes_of(network)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("output_stride", "dilations"), [(16, (1, 2)), (8, (2, 4))])
 @pytest.mark.parametrize("inside", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_dilations_double_where_the_map_is_not_halved(output_stride, dilations, inside):
@@ -91,6 +93,7 @@ def test_dilations_double_where_the_map_is_not_halved(output_stride, dilations, 
         assert first.stride == ((1, 1) if dilation > 1 else (2, 2))
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     ("make", "options", "reason"),
     [

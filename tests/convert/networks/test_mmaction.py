@@ -37,6 +37,7 @@ def test_a_network_with_a_norm_of_two_names(converted, kind, mode, pooled):
     assert found.report.left[f"{block}bn.weight"] == f"repeats '{block}W.1.weight'"
 
 
+@pytest.mark.slow
 def test_a_norm_whose_two_names_differ_is_refused(tmp_path):
     network = Network(layout(True), MMACTION2, style="3x3x3")
     state = network.state()

@@ -48,6 +48,7 @@ def detector(backbone, blocks, forward, sites, prefix="backbone."):
     return state, hooked(backbone, functions)(IMAGE)
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("kinds", "attention", "name", "prefix"),
     [
@@ -83,6 +84,7 @@ def test_a_non_local_plugin(tmp_path, mode, pooled, norm):
     assert mode in converted.report.conventions["non-local blocks"]
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(("position", "site"), [("after_conv1", "act1"), ("after_conv2", "act2")])
 def test_a_block_inside_a_residual_block_needs_its_position(tmp_path, position, site):
     blocks = {"layer3.0.context_block": context_state(16, 4)}

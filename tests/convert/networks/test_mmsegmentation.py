@@ -47,6 +47,7 @@ def in_their_names(backbone):
     return state
 
 
+@pytest.mark.slow_beyond(1)
 @pytest.mark.parametrize(
     ("name", "block", "forward"),
     [

@@ -65,6 +65,7 @@ def test_each_form_gives_the_same(form, tmp_path):
     assert "assumed: triangle: upper" in str(converted.report)
 
 
+@pytest.mark.slow
 def test_a_classifier_in_the_older_order_is_rewritten(tmp_path):
     torch.manual_seed(0)
     theirs = second_order(triangle="lower", steps=3)

@@ -78,9 +78,8 @@ def converted(state, options):
     return match_tensors(plan, parts.state(), state, "the file")
 
 
-@pytest.mark.parametrize(
-    "make", [cgnl, pytest.param(gsop, marks=pytest.mark.slow), mpncov, vgg, alexhex7], ids=lambda make: make.__name__
-)
+@pytest.mark.slow_beyond(3)
+@pytest.mark.parametrize("make", [cgnl, vgg, alexhex7, gsop, mpncov], ids=lambda make: make.__name__)
 def test_damage_is_a_sentence(make):
     with torch.device("meta"):
         state, options = make()
@@ -112,6 +111,7 @@ def test_an_option_that_nothing_takes_is_refused(make, options, message):
         converted(state, {**needed, **options})
 
 
+@pytest.mark.slow
 def test_torchvision_has_the_published_ones():
     for name in ("resnet18", "resnet101", "resnext50_32x4d", "wide_resnet50_2"):
         with torch.device("meta"):

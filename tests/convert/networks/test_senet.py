@@ -30,6 +30,7 @@ def with_gates(theirs, norm, biased=False):
     return state, hooked(theirs, gates), list(gates)
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(("kind", "norm"), [("resnet50", "bn3"), ("resnet18", "bn2")])
 @pytest.mark.parametrize("biased", [False, True])
 def test_a_gate_before_every_sum(tmp_path, kind, norm, biased):

@@ -25,6 +25,7 @@ NAMES = {"s1.pathway0_stem.conv.weight": torch.zeros(1), "s2.pathway0_res0.branc
 BASIC = {"depth": 18, "style": "3x3x3"}
 
 
+@pytest.mark.slow
 def test_an_i3d_of_every_option_that_shapes_show(converted):
     network = Network(LAYOUT, SLOWFAST, blocks=((2, 0), (3, 1), (4, 1)), **BASIC)
     state = network.state()

@@ -34,6 +34,7 @@ def compared(tmp_path, network, arguments, image=IMAGE, **entries):
     return converted
 
 
+@pytest.mark.slow_beyond(3)
 @pytest.mark.parametrize(
     ("attention", "block"),
     [

@@ -18,6 +18,7 @@ def convolution(module):
     return [tuple(value) for key, value in vars(module).items() if key in ("kernel_size", "stride", "padding")]
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize("architecture", ["c2d", "i3d", "i3d333", "slowonly"])
 @pytest.mark.parametrize("depth", [50, 101, 152])
 def test_every_architecture_is_read_from_its_shapes(depth, architecture):

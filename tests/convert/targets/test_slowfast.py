@@ -54,6 +54,7 @@ def test_the_round_trip_is_bit_equal(options, arch, tmp_path):
     assert torch.equal(ours(clip), again.network(clip))
 
 
+@pytest.mark.slow_beyond(2)
 @pytest.mark.parametrize(
     ("options", "message"),
     [

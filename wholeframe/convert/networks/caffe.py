@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from wholeframe.blocks import SqueezeExcite
-from wholeframe.convert.networks.image import Shapes
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import counted, in_quotes, listed
 from wholeframe.models.origin import Origin

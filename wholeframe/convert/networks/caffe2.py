@@ -10,7 +10,7 @@ from typing import Literal
 
 from wholeframe.blocks import NonLocal
 from wholeframe.convert.networks import slowfast, video
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource, first_match
 from wholeframe.messages import one_of
 from wholeframe.models.resnet_sites import Stride
@@ -44,7 +44,7 @@ FAST = r"^t_(res|conv1|pool1)"
 
 
 def released(
-    shapes: video.Shapes,
+    shapes: Shapes,
     *,
     convention: Released,
     group_size: int | None = None,
@@ -88,21 +88,21 @@ def released(
     return video.planned(ours, NAMES, convention, blocks, frozen=frozen, left=training(shapes))
 
 
-def _norm(inner: video.Shapes) -> Literal["bn", "affine"] | None:
+def _norm(inner: Shapes) -> Literal["bn", "affine"] | None:
     """The norm of a block: with statistics, with the folded scale and bias alone, or none."""
     if "norm.weight" not in inner:
         return None
     return "bn" if "norm.running_mean" in inner else "affine"
 
 
-def training(shapes: video.Shapes) -> dict[str, str]:
+def training(shapes: Shapes) -> dict[str, str]:
     """What a training program needs to go on, by name."""
     suffixes, names = ("_momentum", "_grad"), ("lr", "model_iter", "epoch", "cur_epoch")
     return {key: "state of the training" for key in shapes if key.endswith(suffixes) or key in names}
 
 
 def of_slowfast(
-    shapes: video.Shapes,
+    shapes: Shapes,
     *,
     convention: VideoConvention | None = None,
     stride: Stride = "3x3",

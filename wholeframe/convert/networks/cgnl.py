@@ -9,16 +9,8 @@ from torch import Tensor, nn
 
 from wholeframe.blocks import CGNL
 from wholeframe.convert import cgnl
-from wholeframe.convert.networks.resnet_shapes import (
-    STAGES,
-    Shapes,
-    axes,
-    displaced,
-    refuse_useless,
-    renumbered,
-    resnet_origin,
-)
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.networks.resnet_shapes import STAGES, axes, displaced, refuse_useless, renumbered, resnet_origin
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
 from wholeframe.models.resnet_sites import Stride

@@ -13,8 +13,8 @@ from torch import nn
 
 from wholeframe.convert import alexhex7 as alexhex7_block
 from wholeframe.convert import tea1528 as tea1528_block
-from wholeframe.convert.networks.resnet_shapes import Shapes, axes, displaced, refuse_useless
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.networks.resnet_shapes import axes, displaced, refuse_useless
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of, quoted
 from wholeframe.models.origin import Origin

@@ -12,8 +12,9 @@ from torch import nn
 
 from wholeframe.blocks import GSoP, GSoPChannel, GSoPPosition
 from wholeframe.convert import gsop
-from wholeframe.convert.networks.resnet_shapes import Shapes, axes, refuse_useless, resnet_origin
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.networks.resnet_shapes import axes, refuse_useless, resnet_origin
+from wholeframe.convert.plan import Plan, Shapes
+from wholeframe.convert.rename import renamed
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
 
@@ -54,7 +55,7 @@ def plan(
         for theirs, ours in gsop.bottleneck_names(attention).items()
         if ours is not None
     }
-    backbone = {k: s for k, s in shapes.items() if ".wholeframe." not in _first(k, names)}
+    backbone = {k: s for k, s in shapes.items() if ".wholeframe." not in (renamed(k, names) or "")}
     conventions = {"res5": "stride 1", "activations": "those of the released file, not of the development file"}
     conventions |= {f"fusion at {residual}": said for residual, a in gates.items() if (said := SAID.get(a))}
     pool: dict[str, Any] | None = None
@@ -101,7 +102,7 @@ def _block(shapes: Shapes, residual: str, attention: str) -> GSoPChannel | GSoPP
         side = math.isqrt(positions)
         if side * side != positions:
             raise ValueError(
-                f"the position gate of {residual!r} has {positions} positions, which are no square, and the file does "
+                f"the position gate of {residual!r} has {positions} positions, not a square number, and the file does "
                 "not show their height and width; convert it with wf.convert.block and sp_h=, sp_w="
             )
         arguments |= {"sp_h": side, "sp_w": side}
@@ -119,10 +120,6 @@ def _block(shapes: Shapes, residual: str, attention: str) -> GSoPChannel | GSoPP
 def _at_site(ours: str) -> str:
     """Our name in a network, where the gates are a child of the norm, not its successor."""
     return ours.replace("bn3.0.", "bn3.").replace("bn3.1.", "bn3.wholeframe.")
-
-
-def _first(key: str, names: dict[str, str]) -> str:
-    return next((ours for theirs, ours in names.items() if key.startswith(theirs)), "")
 
 
 SOURCE = WholeSource(

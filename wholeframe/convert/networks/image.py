@@ -6,17 +6,14 @@ in the shortcut, other numbers of blocks, and sites within a residual block.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
-
+from wholeframe.convert.plan import Shapes
 from wholeframe.messages import one_of
 from wholeframe.models.origin import Origin
 from wholeframe.models.resnet_sites import STAGES
 
-Shapes = Mapping[str, torch.Size]
 Style = Literal["pytorch", "caffe"]
 OutputStride = Literal[8, 16, 32]
 PLANES = (64, 128, 256, 512)

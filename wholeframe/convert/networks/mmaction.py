@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from wholeframe.blocks import NonLocal
 from wholeframe.convert.networks import video
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
 from wholeframe.models.resnet_sites import Stride
@@ -42,7 +42,7 @@ def names(prefix: str) -> dict[str, str | None]:
 
 
 def plan(
-    shapes: video.Shapes,
+    shapes: Shapes,
     *,
     convention: VideoConvention | None = None,
     stride: Stride = "3x3",

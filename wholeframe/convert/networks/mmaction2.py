@@ -10,7 +10,7 @@ from typing import Any, Literal
 from wholeframe.convert import mmcv
 from wholeframe.convert.networks import video
 from wholeframe.convert.networks.python_text import literals
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource, first_match
 from wholeframe.messages import one_of
 from wholeframe.models.resnet_sites import Stride
@@ -48,7 +48,7 @@ def names(prefix: str) -> dict[str, str | None]:
 
 
 def plan(
-    shapes: video.Shapes,
+    shapes: Shapes,
     *,
     convention: VideoConvention | None = None,
     stride: Stride = "3x3",
@@ -81,8 +81,8 @@ def plan(
     return video.planned(ours, table, chosen, blocks, video.IMAGENET, stride=stride)
 
 
-def _block(inner: video.Shapes, pooled: bool, mode: Mode | None, use_scale: bool | None) -> tuple[Any, str]:
-    """A block, and what is assumed of it in words."""
+def _block(inner: Shapes, pooled: bool, mode: Mode | None, use_scale: bool | None) -> tuple[Any, str]:
+    """A block, and the assumptions about it in words."""
     channels, width = inner["out.weight"][:2]
     if "theta.weight" not in inner:
         kind = "gaussian"

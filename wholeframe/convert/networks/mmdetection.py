@@ -4,9 +4,9 @@ Both repositories write the same names. A plugin has the name of its class with 
 """
 
 from wholeframe.convert.networks import openmmlab
-from wholeframe.convert.networks.image import OutputStride, Shapes, Style
+from wholeframe.convert.networks.image import OutputStride, Style
 from wholeframe.convert.networks.openmmlab import Mode, Position
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 
 

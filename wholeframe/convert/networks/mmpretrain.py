@@ -4,9 +4,9 @@ import re
 
 from wholeframe.convert import mmpretrain
 from wholeframe.convert.networks import openmmlab
-from wholeframe.convert.networks.image import OutputStride, Shapes, Style
+from wholeframe.convert.networks.image import OutputStride, Style
 from wholeframe.convert.networks.openmmlab import Found
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 
 

@@ -5,9 +5,9 @@ backbone, a ResNet that is dilated to an output stride of 8.
 """
 
 from wholeframe.convert.networks import openmmlab
-from wholeframe.convert.networks.image import OutputStride, Shapes, Style
+from wholeframe.convert.networks.image import OutputStride, Style
 from wholeframe.convert.networks.openmmlab import Mode, Position
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 
 

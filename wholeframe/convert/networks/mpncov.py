@@ -18,8 +18,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from wholeframe.convert.networks.resnet_shapes import Shapes, axes, refuse_useless, resnet_origin
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.networks.resnet_shapes import axes, refuse_useless, resnet_origin
+from wholeframe.convert.plan import Plan, Shapes
+from wholeframe.convert.rename import renamed
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import listed, one_of
 from wholeframe.models.origin import Origin
@@ -61,7 +62,7 @@ def plan(
     _refuse_average(shapes, reductions)
     names = _reduced(reductions, "avgpool.")
     names |= {f"{features}{theirs}": ours for theirs, ours in CHILDREN.items()} | {"classifier.": "fc."}
-    backbone = {_renamed(key, names): shape for key, shape in shapes.items()}
+    backbone = {renamed(key, names) or key: shape for key, shape in shapes.items()}
     return Plan(
         origin=resnet_origin(backbone, last_stride=last_stride or 1, pool=pool),
         blocks={},
@@ -120,10 +121,6 @@ def _refuse_average(shapes: Shapes, reductions: list[str]) -> None:
 def _reduced(reductions: list[str], place: str) -> dict[str, str]:
     ours = (f"{place}reduce.linear.", f"{place}reduce.norm.")
     return dict(zip(reductions, ours, strict=False))
-
-
-def _renamed(key: str, names: dict[str, str]) -> str:
-    return next((ours + key.removeprefix(theirs) for theirs, ours in names.items() if key.startswith(theirs)), key)
 
 
 def _vgg(

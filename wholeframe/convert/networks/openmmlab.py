@@ -14,9 +14,10 @@ from torch import nn
 
 from wholeframe.convert import mmcv
 from wholeframe.convert.networks import image
-from wholeframe.convert.networks.image import OutputStride, Read, Shapes, Style
+from wholeframe.convert.networks.image import OutputStride, Read, Style
 from wholeframe.convert.networks.python_text import literals
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
+from wholeframe.convert.rename import renamed
 from wholeframe.messages import quoted
 
 Position = Literal["after_conv1", "after_conv2", "after_conv3"]
@@ -108,7 +109,7 @@ def plan_of(
     names |= {f"{prefix}layer": "layer", "head.fc." if prefix else "fc.": "fc."}
     places = tuple(f"{name}." for name in found)
     rest = [key for key in shapes if not key.startswith(places)]
-    backbone = {ours: shapes[key] for key in rest if (ours := _renamed(key, names)) is not None}
+    backbone = {ours: shapes[key] for key in rest if (ours := renamed(key, names)) is not None}
     network = image.read(backbone)
     inner = {name: re.fullmatch(re.escape(prefix) + r"(layer\d+\.\d+)\.\w+", name) for name in found}
     residual = {name: match[1] for name, match in inner.items() if match}
@@ -133,16 +134,11 @@ def plan_of(
         blocks={site: found[name].block for name, site in sites.items()},
         apart={name: one.block for name, one in found.items() if name not in sites},
         names={**_names_of(found, sites), **names},
-        left={key: _belongs(key) for key in rest if _renamed(key, names) is None},
+        left={key: _belongs(key) for key in rest if renamed(key, names) is None},
         conventions={**image.geometry(network, style=style, output_stride=output_stride), **(conventions or {})},
         mean=MEAN if style == "pytorch" else None,
         std=STD if style == "pytorch" else None,
     )
-
-
-def _renamed(key: str, names: Mapping[str, str]) -> str | None:
-    """The name in the backbone, or None for a tensor of another part."""
-    return next((ours + key.removeprefix(theirs) for theirs, ours in names.items() if key.startswith(theirs)), None)
 
 
 def _names_of(found: Mapping[str, Found], sites: Mapping[str, str]) -> dict[str, str | None]:

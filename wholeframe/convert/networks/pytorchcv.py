@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from wholeframe.convert.networks.resnet_shapes import Shapes, axes, resnet_origin
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.networks.resnet_shapes import axes, resnet_origin
+from wholeframe.convert.plan import Plan, Shapes
+from wholeframe.convert.rename import renamed
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import one_of
 from wholeframe.models.resnet_sites import Stride
@@ -49,7 +50,7 @@ def plan(shapes: Shapes, *, stride: Stride | None = None, steps: int = 5) -> Pla
             "the file does not show which convolution of a bottleneck halves the map; give stride='1x1' for "
             "isqrtcovresnet50 and isqrtcovresnet101, or stride='3x3' for those whose names end in b"
         )
-    backbone = {_renamed(key, names): shape for key, shape in shapes.items()}
+    backbone = {renamed(key, names) or key: shape for key, shape in shapes.items()}
     pool: dict[str, Any] = {
         "inner": axes(shapes, "features.final_block.conv.weight", 1)[0],
         "steps": steps,
@@ -68,10 +69,6 @@ def plan(shapes: Shapes, *, stride: Stride | None = None, steps: int = 5) -> Pla
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
     )
-
-
-def _renamed(key: str, names: dict[str, str]) -> str:
-    return next((ours + key.removeprefix(theirs) for theirs, ours in names.items() if key.startswith(theirs)), key)
 
 
 SOURCE = WholeSource(

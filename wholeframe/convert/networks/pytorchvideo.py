@@ -12,7 +12,7 @@ from typing import Any
 
 from wholeframe.convert import pytorchvideo
 from wholeframe.convert.networks import slowfast, video
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource, first_match
 from wholeframe.models.video_conventions import VideoConvention
 
@@ -27,7 +27,7 @@ POOL = "pool2"
 
 
 def plan(
-    shapes: video.Shapes,
+    shapes: Shapes,
     *,
     convention: VideoConvention | None = None,
     instantiation: slowfast.Instantiation = "softmax",
@@ -56,7 +56,7 @@ def plan(
     return video.planned(ours, names, chosen, blocks, conventions=head)
 
 
-def named(shapes: video.Shapes) -> tuple[dict[str, str | None], bool]:
+def named(shapes: Shapes) -> tuple[dict[str, str | None], bool]:
     """The table of names of this very file, and whether its numbers leave a place for a pooling after res2."""
     names: dict[str, str | None] = {}
     stage, site, pooled, before = 0, "", False, -1
@@ -79,7 +79,7 @@ def named(shapes: video.Shapes) -> tuple[dict[str, str | None], bool]:
     return names, pooled
 
 
-def _stage(shapes: video.Shapes, prefix: str, stage: int, names: dict[str, str | None]) -> str:
+def _stage(shapes: Shapes, prefix: str, stage: int, names: dict[str, str | None]) -> str:
     """Add the names of a stage to the table; return the site of its last residual block."""
     index = -1
     for number in children(shapes, prefix):
@@ -102,7 +102,7 @@ def block_names(prefix: str, site: str, names: dict[str, Any]) -> dict[str, str]
     return {f"{prefix}{theirs}": f"{ours}{name}" for theirs, name in pytorchvideo.NAMES.items()}
 
 
-def children(shapes: video.Shapes, prefix: str) -> Iterator[int]:
+def children(shapes: Shapes, prefix: str) -> Iterator[int]:
     """The numbers that follow a prefix, in their order."""
     found = (re.match(re.escape(prefix) + r"(\d+)\.", key) for key in shapes)
     yield from sorted({int(number[1]) for number in found if number})

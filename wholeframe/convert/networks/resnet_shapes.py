@@ -1,4 +1,9 @@
-"""Which ResNet has tensors of these names and shapes, and where blocks between its residual blocks go."""
+"""A ResNet of any size from the shapes of its tensors, and where blocks between its residual blocks go.
+
+`image` reads the ResNets of mmcv's libraries, with stems, dilations and shortcuts that torchvision or timm has. Here
+are those with another pooling or stride of res5, which `shaped_resnet` builds, and backbones that end before their last
+stage.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,11 +11,11 @@ from typing import Any, Literal
 
 import torch
 
+from wholeframe.convert.plan import Shapes
 from wholeframe.messages import listed, quoted, shown
 from wholeframe.models.origin import Origin
 from wholeframe.models.resnet_sites import Stride
 
-Shapes = Mapping[str, torch.Size]
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 TORCHVISION: dict[tuple[str, tuple[int, ...], int, int], str] = {
     ("basic", (2, 2, 2, 2), 1, 64): "resnet18",

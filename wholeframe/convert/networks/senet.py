@@ -5,9 +5,8 @@ import re
 from wholeframe.blocks import SqueezeExcite
 from wholeframe.convert import senet
 from wholeframe.convert.networks import openmmlab
-from wholeframe.convert.networks.image import Shapes
 from wholeframe.convert.networks.openmmlab import Found
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from wholeframe.convert import slowfast
 from wholeframe.convert.networks import video
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource, first_match
 from wholeframe.messages import one_of
 from wholeframe.models.resnet_sites import Stride
@@ -55,7 +55,7 @@ NAMES: dict[str, str | None] = {
 
 
 def plan(
-    shapes: video.Shapes,
+    shapes: Shapes,
     *,
     convention: VideoConvention | None = None,
     stride: Stride = "3x3",
@@ -86,7 +86,7 @@ def two_pathways(name: str) -> str:
 
 
 def one_pathway(
-    ours: video.Shapes,
+    ours: Shapes,
     names: Mapping[str, str | None],
     convention: VideoConvention | None,
     stride: Stride,

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from wholeframe.convert import timm_modules
-from wholeframe.convert.networks.image import Shapes
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import counted, listed
 from wholeframe.models.build import refuse_timm

@@ -11,8 +11,7 @@ from torch import nn
 from torchvision.ops import SqueezeExcitation
 
 from wholeframe.convert import torchvision as blocks
-from wholeframe.convert.networks.image import Shapes
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 from wholeframe.messages import counted, listed, nearest
 from wholeframe.models.origin import Origin

@@ -5,7 +5,7 @@ The names are torchvision's with kernels over time; `layer2.1.nl` is the non-loc
 
 from wholeframe.blocks import NonLocal
 from wholeframe.convert.networks import video
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
 from wholeframe.models.video_conventions import VideoConvention
 
@@ -19,7 +19,7 @@ NAMES = {
 }
 
 
-def plan(shapes: video.Shapes, *, convention: VideoConvention = "caffe2_org") -> Plan:
+def plan(shapes: Shapes, *, convention: VideoConvention = "caffe2_org") -> Plan:
     """A network of the port.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from wholeframe.convert.plan import Plan
+from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.rename import renamed
 from wholeframe.messages import listed, one_of, quoted
 from wholeframe.models.origin import Origin
@@ -19,7 +19,6 @@ from wholeframe.models.resnet_video import Inflation
 from wholeframe.models.video_conventions import VIDEO_CONVENTIONS, Architecture, VideoConvention
 from wholeframe.surgery.placement import CHILD
 
-Shapes = Mapping[str, torch.Size]
 INFLATE = "inflate a network for images by `wf.inflate`"
 KINETICS = (0.45,) * 3, (0.225,) * 3
 """the mean and standard deviation of Caffe2, PySlowFast and PyTorchVideo"""
@@ -116,7 +115,7 @@ def planned(
         shapes: of all its tensors, under our names.
         names: the table of names.
         convention, stride: see `backbone`.
-        blocks: a site -> its block, and what is assumed of it in words.
+        blocks: a site -> its block, and the assumptions about it in words.
         colours: the mean and standard deviation of the input.
         frozen, left: see `Plan`.
         conventions: further assumptions.

@@ -28,6 +28,8 @@ DTYPES = {
     "I64": torch.int64,
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
+    "F8_E4M3FNUZ": torch.float8_e4m3fnuz,
+    "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
     "F16": torch.float16,
     "BF16": torch.bfloat16,
     "F32": torch.float32,
@@ -48,14 +50,25 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         Refused: its header is damaged or contradicts the size of the file.
     """
     with path.open("rb") as stream:
-        header = _header(stream, path.stat().st_size)
+        header = _header(stream, path.stat().st_size)[1]
         # They fill the rest of the file in the order of their places.
         tensors = {name: _tensor(name, entry, stream) for name, entry in _by_place(header)}
     return {name: tensors[name] for name in header}
 
 
-def _header(stream: BufferedIOBase, size: int) -> dict[str, Any]:
-    """The header without the metadata, after its tensors are found to fill the rest of the file without a gap."""
+def read_shapes(path: Path) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
+    """The metadata of a file and the shapes of its tensors, whose values are not read.
+
+    Raises:
+        Refused: its header is damaged or contradicts the size of the file.
+    """
+    with path.open("rb") as stream:
+        metadata, header = _header(stream, path.stat().st_size)
+    return metadata, {name: tuple(entry["shape"]) for name, entry in header.items()}
+
+
+def _header(stream: BufferedIOBase, size: int) -> tuple[dict[str, str], dict[str, Any]]:
+    """The metadata and the tensors' entries, which are found to fill the rest of the file without a gap."""
     length = int.from_bytes(stream.read(8), "little")
     if length > size - 8:
         raise Refused(f"is truncated or damaged: its header has {length} bytes, and the file {size}; take another copy")
@@ -81,7 +94,7 @@ def _header(stream: BufferedIOBase, size: int) -> dict[str, Any]:
             f"is truncated or damaged: its header describes {end} bytes of values, and it has {size - 8 - length}; "
             "take another copy of the file"
         )
-    return header
+    return metadata, header
 
 
 def _by_place(header: dict[str, Any]) -> list[tuple[str, Any]]:
