@@ -9,7 +9,6 @@ from torch import Tensor
 from wholeframe.convert.whole import WholeSource, fitting
 from wholeframe.surgery.state_files import NAMES, chosen_state, is_state, without_prefix
 
-
 WRAPPERS = ("ema_model", "model_ema", "ema", "averaged_model", "module", "_orig_mod", "model", "network", "net")
 """attributes under which training programs keep a network next to losses and metrics; moving averages first"""
 
@@ -62,7 +61,7 @@ def peeled(content: Any, what: str, sources: Mapping[str, WholeSource]) -> Peele
 
 
 def unwrapped(state: Mapping[str, Tensor], sources: Mapping[str, WholeSource]) -> tuple[str, Mapping[str, Tensor]]:
-    """The network in a state dict of more, and the prefix of its names; the state dict itself if no wrapper is found."""
+    """The prefix of a network in a state dict of more, and its tensors; the state dict itself without a wrapper."""
     for name in WRAPPERS if state else ():
         prefix, inner = unwrapped(_under(f"{name}.", state), sources)
         if fitting(inner, sources):
@@ -83,7 +82,9 @@ def copies_of_average(state: Mapping[str, Tensor]) -> dict[str, str]:
     The hook has put the average in the place of the weights when a file is saved, so the copy has what was trained.
     """
     copies = (f"ema_{key.replace('.', '_')}" for key in state)
-    return {copy: "kept by an EMAHook, and the weight without `ema_` has the average" for copy in copies if copy in state}
+    return {
+        copy: "kept by an EMAHook, and the weight without `ema_` has the average" for copy in copies if copy in state
+    }
 
 
 def _common_prefix(state: Mapping[str, Tensor]) -> str:
