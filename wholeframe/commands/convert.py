@@ -54,8 +54,8 @@ def main(arguments: list[str]) -> None:
         return
     if holds_network(options.file):
         raise ValueError(
-            f"'{shown(options.file)}' is a file of wf.save already, which every command takes; give --to mmcv, slowfast "
-            "or timm to write it in the names of another repository"
+            f"'{shown(options.file)}' is a file of wf.save already, which every command takes; give --to mmcv, "
+            "slowfast or timm to write it in the names of another repository"
         )
     if options.out is not None:
         _refuse_out(options.file, options.out)
@@ -78,8 +78,9 @@ def main(arguments: list[str]) -> None:
 def _in_one_dtype(network: nn.Module) -> None:
     """Write weights of several dtypes, as mixed precision leaves them, in one that has all their values."""
     dtypes = {tensor.dtype for tensor in network.state_dict().values() if tensor.is_floating_point()}
-    if len(dtypes) > 1:
-        widest = functools.reduce(torch.promote_types, dtypes)
+    computed = {torch.float32 if dtype.itemsize == 1 else dtype for dtype in dtypes}  # No layer runs in 8 bits.
+    if len(dtypes) > 1 or computed != dtypes:
+        widest = functools.reduce(torch.promote_types, computed)
         names = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)
         print(f"weights of {' and '.join(names)} are written as {str(widest).removeprefix('torch.')}, without a change")
         network.to(widest)
