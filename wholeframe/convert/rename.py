@@ -145,8 +145,7 @@ def fitted(key: str, tensor: Tensor, name: str, own: Mapping[str, Tensor], what:
         advice: the end of the message.
     """
     if name not in own:
-        which = "" if name == key else f", which is {name!r} here"
-        raise ValueError(f"the state has {key!r}{which}, but {what} has no such tensor; {advice}")
+        raise ValueError(f"the state has {key!r}, which is {name!r} here, but {what} has no such tensor; {advice}")
     shape = own[name].shape
     if _without_ones(tensor.shape) != _without_ones(shape):
         raise ValueError(f"{key!r} has shape {tuple(tensor.shape)}, but {name!r} has {tuple(shape)} here; {advice}")
