@@ -53,6 +53,27 @@ def test_a_file_becomes_one_of_ours(call, capsys, file, network, tmp_path):
     assert torch.equal(loaded(X), network(X))
 
 
+@pytest.mark.parametrize("name", ["float16", "float8_e5m2"])
+def test_weights_of_mixed_precision_are_written_in_one_dtype(call, capsys, file, tmp_path, name):
+    narrow = getattr(torch, name)
+    state = {key: tensor.to(narrow) if tensor.ndim == 4 else tensor for key, tensor in torch.load(file).items()}
+    torch.save(state, file)
+    call("convert", file, "-o", tmp_path / "b.safetensors")
+    both = " and ".join(sorted([name, "float32"]))
+    assert f"weights of {both} are written as float32, without a change" in capsys.readouterr().out
+    loaded = wf.load(tmp_path / "b.safetensors").state_dict()
+    for key, tensor in state.items():
+        ours = loaded[key.removeprefix("net.")]
+        assert torch.equal(ours, tensor.to(ours.dtype)) and ours.dtype in (torch.float32, torch.int64)
+
+
+def test_a_file_of_ours_needs_no_conversion(call, refused, file, tmp_path):
+    call("convert", file, "-o", tmp_path / "b.safetensors")
+    assert "is a file of wf.save already" in refused(
+        "convert", tmp_path / "b.safetensors", "-o", tmp_path / "c.safetensors"
+    )
+
+
 def test_without_a_file_to_write_there_is_the_report_alone(call, capsys, file, tmp_path):
     call("convert", file)
     assert "loaded: 53 tensors" in capsys.readouterr().out

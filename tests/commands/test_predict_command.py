@@ -147,3 +147,12 @@ def test_evaluate_photographs_in_views(refused, run, photos):
     assert "--views 10x3 applies to videos, and this recipe is for images; leave --views out" in told
     told = refused("evaluate", run, "--data", photos, "--unit", "frames")
     assert "Unrecognized options: --unit" in told
+
+
+def test_a_file_of_weights_alone_is_not_taken_for_a_name(refused, tmp_path):
+    torch.save({"fc.weight": torch.zeros(2, 2)}, tmp_path / "theirs.pth")
+    said = refused("predict", tmp_path / "theirs.pth", tmp_path / "a.png")
+    assert "holds weights and not which network they belong to" in said and "`wholeframe convert '" in said
+    assert "there is no 'other.pth'" in refused("predict", "other.pth", tmp_path / "a.png")
+    (tmp_path / "text.pth").write_text("no weights")
+    assert "holds no weights, or is damaged" in refused("predict", tmp_path / "text.pth", tmp_path / "a.png")

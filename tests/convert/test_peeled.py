@@ -39,9 +39,26 @@ def test_copies_of_an_average_are_left_with_the_reason():
     state = STATE | {"ema_conv1_weight": torch.zeros(2), "ema_fc_bias": torch.zeros(1), "ema_other": torch.zeros(1)}
     found = peeled(state, "'f'", SOURCES)
     assert found.state.keys() == {*STATE, "ema_other"}
-    assert found.left["ema_fc_bias"] == "kept by an EMAHook for 'fc.bias', which has the average"
+    reason = "kept by an EMAHook, and the weight without `ema_` has the average"
+    assert found.left == dict.fromkeys(["ema_conv1_weight", "ema_fc_bias"], reason)
 
 
 def test_what_is_no_weight_is_named():
     found = peeled(under("module.") | {"n_averaged": torch.ones(1), "name": "r50"}, "'f'", SOURCES)
     assert found.left == {"n_averaged": "counts the steps of an average", "name": "not a tensor"}
+
+
+def test_a_network_next_to_losses_and_metrics_is_taken():
+    state = under("model.net.") | {"criterion.weight": torch.ones(3), "accuracy.total": torch.ones(1)}
+    found = peeled({"state_dict": state}, "'f'", SOURCES)
+    assert found.state.keys() == STATE.keys()
+    assert found.read == "its 'state_dict', without the prefix 'model.net.'"
+    reason = "is outside of 'model.net.', where the network is"
+    assert found.left == {"criterion.weight": reason, "accuracy.total": reason}
+
+
+def test_of_a_network_and_its_average_the_average_is_taken():
+    average = {key: tensor + 1 for key, tensor in STATE.items()}
+    found = peeled(under("model.") | under("ema.module.", average), "'f'", SOURCES)
+    assert all(torch.equal(found.state[key], average[key]) for key in STATE)
+    assert set(found.left) == set(under("model."))

@@ -61,3 +61,19 @@ def test_weights_next_to_a_file_that_has_them(tmp_path):
     assert holds_network(file) and open_network(file).classes == ("class 0", "class 1", "class 2")
     with pytest.raises(ValueError, match=r"has weights itself; leave --weights best out"):
         open_network(file, "best")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_dtype_are_computed_in_that_of_photographs(tmp_path, capsys, dtype):
+    network = create_backbone("small", 3).eval().to(dtype)
+    wf.save(network, tmp_path / "n.safetensors", input=(3, 16, 16))
+    opened = open_network(tmp_path / "n.safetensors").network
+    assert opened(torch.randn(1, 3, 16, 16)).dtype == torch.float32
+    assert f"has weights of {str(dtype)[6:]}, and is computed in float32" in capsys.readouterr().err
+    assert next(wf.load(tmp_path / "n.safetensors").parameters()).dtype == dtype
+
+
+def test_usual_weights_need_no_word(tmp_path, capsys):
+    wf.save(create_backbone("small", 3), tmp_path / "n.safetensors", input=(3, 16, 16))
+    open_network(tmp_path / "n.safetensors")
+    assert capsys.readouterr().err == ""

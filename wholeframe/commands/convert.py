@@ -1,19 +1,24 @@
 """`wholeframe convert FILE -o OUT.safetensors`: a whole file of another repository to one file of ours, and back."""
 
 import ast
+import functools
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import tyro
 from rich.table import Table
+from torch import nn
 
 from wholeframe.commands.plain import console
 from wholeframe.commands.writable import writable
 from wholeframe.convert import WHOLE, checkpoint, to
 from wholeframe.messages import listed, shown
+from wholeframe.store.load import load
 from wholeframe.store.save import save
+from wholeframe.train.network_file import holds_network
 from wholeframe.train.opened import open_model
 
 
@@ -47,6 +52,11 @@ def main(arguments: list[str]) -> None:
     if options.to is not None:
         _back(options.file, options.to, options.out)
         return
+    if holds_network(options.file):
+        raise ValueError(
+            f"'{shown(options.file)}' is a file of wf.save already, which every command takes; give --to mmcv, "
+            "slowfast or timm to write it in the names of another repository"
+        )
     if options.out is not None:
         _refuse_out(options.file, options.out)
         writable(options.out)
@@ -59,17 +69,33 @@ def main(arguments: list[str]) -> None:
             f"the file has blocks alone ({listed(converted.blocks)}), whose network has no counterpart here; take them "
             f"in Python: `wf.convert.checkpoint({str(options.file)!r}).blocks`"
         )
+    _in_one_dtype(converted.network)
     facts: dict[str, Any] = {"input": converted.input, "mean": converted.mean, "std": converted.std}
     notes = {"converted from": f"{converted.source}, {converted.repository}", **converted.report.conventions}
     print(save(converted.network, options.out, licence=converted.licence, notes=notes, **facts))
 
 
+def _in_one_dtype(network: nn.Module) -> None:
+    """Write weights of several dtypes, as mixed precision leaves them, in one that has all their values."""
+    dtypes = {tensor.dtype for tensor in network.state_dict().values() if tensor.is_floating_point()}
+    computed = {torch.float32 if dtype.itemsize == 1 else dtype for dtype in dtypes}  # No layer runs in 8 bits.
+    if len(dtypes) > 1 or computed != dtypes:
+        widest = functools.reduce(torch.promote_types, computed)
+        names = sorted(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        print(f"weights of {' and '.join(names)} are written as {str(widest).removeprefix('torch.')}, without a change")
+        network.to(widest)
+
+
 def _back(model: Path, target: str, out: Path | None) -> None:
     """Write a network of ours in the names of another repository."""
-    opened = open_model(str(model))
-    if opened.untrained:
-        print(f"'{shown(model)}' has random weights, and so has what is written")
-    written = to(opened.network, target)
+    if holds_network(model):  # Its weights are written in the dtype that they have.
+        network = load(model)
+    else:
+        opened = open_model(str(model))
+        network = opened.network
+        if opened.untrained:
+            print(f"'{shown(model)}' has random weights, and so has what is written")
+    written = to(network, target)
     print(written)
     if out is not None:
         print(f"written to '{shown(written.save(writable(out)))}'")

@@ -24,6 +24,7 @@ from wholeframe.train.inputs.clips import Clips
 from wholeframe.train.limits import at_least
 from wholeframe.train.named_files import files_among
 from wholeframe.train.network_file import holds_network
+from wholeframe.train.opened import refuse_path
 from wholeframe.train.predict import Predictor, of_file, of_model, of_run
 from wholeframe.train.predict_objects import is_detector, objects_of_file, objects_of_model, objects_of_run
 from wholeframe.train.run import Run
@@ -102,6 +103,7 @@ def classify(options: Options) -> None:
     elif holds_network(options.model):
         predictor = of_file(Path(options.model), views, options.weights)
     else:
+        refuse_path(options.model)
         predictor = of_model(options.model, options.weights or "DEFAULT", views)
     if isinstance(predictor.spec, Clips):
         sampling, size = predictor.spec.sampling, predictor.spec.size

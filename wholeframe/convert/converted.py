@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from wholeframe.convert.matched import match_tensors
+from wholeframe.convert.option_values import refuse_values
 from wholeframe.convert.parts import Parts
 from wholeframe.convert.peeled import peeled
 from wholeframe.convert.rename import call
@@ -124,6 +125,7 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
     chosen = WHOLE[name]
     shapes = {key: tensor.shape for key, tensor in inner.state.items()}
     with _read_as(what, name):
+        refuse_values(chosen.plan, options)
         stated = chosen.stated(inner.apart) if chosen.stated else {}
         made = partial(call, f"the source {name!r}", partial(chosen.plan, shapes), {**stated, **options})
         with torch.device("meta"):  # The file has all values, so none is drawn.

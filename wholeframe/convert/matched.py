@@ -51,8 +51,11 @@ def match_tensors(plan: Plan, own: Mapping[str, Tensor], state: Mapping[str, Ten
             continue
         assert name is not None
         changed = tensor if plan.change is None else plan.change(name, tensor)
-        ours = fitted(key, changed, name, own, "the network", ADVICE)
-        _refuse_kind(key, ours, own[name])
+        try:
+            ours = fitted(key, changed, name, own, "the network", ADVICE)
+            _refuse_kind(key, ours, own[name])
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from None
         if name in found.tensors:
             if not torch.equal(ours, found.tensors[name]):
                 raise ValueError(
@@ -100,7 +103,9 @@ def _take_missing(plan: Plan, own: Mapping[str, Tensor], found: Matched, what: s
         else:
             missing.append(name)
     if missing:
-        names = theirs(missing[0], plan.names)
+        possible = dict.fromkeys(theirs(missing[0], plan.names))
+        # A rest of names that stay as they are fits ours as well, which no file of others has.
+        names = [name for name in possible if ".wholeframe." not in name]
         expected = f"{quoted_or(names)}, which is {missing[0]!r} here" if names else repr(missing[0])
         raise ValueError(
             f"{what} lacks {counted(len(missing), 'tensor')} of {len(own)} of such a network: {expected}"

@@ -9,6 +9,9 @@ from torch import Tensor
 from wholeframe.convert.whole import WholeSource, fitting
 from wholeframe.surgery.state_files import NAMES, chosen_state, is_state, without_prefix
 
+WRAPPERS = ("ema_model", "model_ema", "ema", "averaged_model", "module", "_orig_mod", "model", "network", "net")
+"""attributes under which training programs keep a network next to losses and metrics; moving averages first"""
+
 
 @dataclass(frozen=True)
 class Peeled:
@@ -31,6 +34,7 @@ def peeled(content: Any, what: str, sources: Mapping[str, WholeSource]) -> Peele
     """Take the tensors out of the content of a file.
 
     A prefix that all names have is taken away if it is one of a known wrapper, or if no source has such names with it.
+    If a part of the names has the prefix of a wrapper and is a network of a source, the others are left.
 
     Args:
         content: of the file.
@@ -41,11 +45,12 @@ def peeled(content: Any, what: str, sources: Mapping[str, WholeSource]) -> Peele
         ValueError: if the content has no state dict, or several without a known name.
     """
     chosen, whole = chosen_state(content, what)
-    prefix, state = without_prefix(whole)
-    while not fitting(state, sources) and (common := _common_prefix(state)):
-        prefix, state = prefix + common, {key.removeprefix(common): tensor for key, tensor in state.items()}
+    outer, rest = without_prefix(whole)
+    inner, state = unwrapped(rest, sources)
+    prefix = outer + inner
     copies = copies_of_average(state)
     others = {key: "not a tensor" for key, value in whole.items() if not isinstance(value, Tensor)}
+    others |= {key: f"is outside of '{inner}', where the network is" for key in rest if not key.startswith(inner)}
     others |= {key: "counts the steps of an average" for key in whole if key == "n_averaged"}
     return Peeled(
         {key: tensor for key, tensor in state.items() if key not in copies},
@@ -55,14 +60,30 @@ def peeled(content: Any, what: str, sources: Mapping[str, WholeSource]) -> Peele
     )
 
 
+def unwrapped(state: Mapping[str, Tensor], sources: Mapping[str, WholeSource]) -> tuple[str, Mapping[str, Tensor]]:
+    """The prefix of a network in a state dict of more, and its tensors; the state dict itself without a wrapper."""
+    for name in WRAPPERS if state else ():
+        prefix, inner = unwrapped(_under(f"{name}.", state), sources)
+        if fitting(inner, sources):
+            return f"{name}.{prefix}", inner
+    if not fitting(state, sources) and (common := _common_prefix(state)):
+        prefix, inner = unwrapped(_under(common, state), sources)
+        return common + prefix, inner
+    return "", state
+
+
+def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+
+
 def copies_of_average(state: Mapping[str, Tensor]) -> dict[str, str]:
     """The second copy of each weight that mmcv's `EMAHook` keeps: `ema_conv1_weight` is that of `conv1.weight`.
 
     The hook has put the average in the place of the weights when a file is saved, so the copy has what was trained.
     """
-    copies = {f"ema_{key.replace('.', '_')}": key for key in state}
+    copies = (f"ema_{key.replace('.', '_')}" for key in state)
     return {
-        copy: f"kept by an EMAHook for '{key}', which has the average" for copy, key in copies.items() if copy in state
+        copy: "kept by an EMAHook, and the weight without `ema_` has the average" for copy in copies if copy in state
     }
 
 

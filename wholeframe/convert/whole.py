@@ -82,4 +82,7 @@ def source_of(keys: Collection[str], what: str, sources: Mapping[str, WholeSourc
     others = f"no name decides for {listed([name for name in considered if name not in near], most=len(considered))}"
     fits = "is not of this source" if given else "is of none of the sources"
     because = "; ".join(filter(None, [reasons, "" if len(near) == len(considered) else others]))
-    raise ValueError(f"{what}, with the names {listed(in_quotes(keys), most=3)}, {fits} ({because})")
+    raise ValueError(
+        f"{what}, with the names {listed(in_quotes(keys), most=3)}, {fits} ({because}); give "
+        "a file of a repository that `wholeframe convert --list` has, or convert its blocks alone with wf.convert.block"
+    )

@@ -1,5 +1,6 @@
 """A file of `wf.save` where a command takes a run: its network, its classes, and how a photograph or a clip is read."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,10 +86,23 @@ def open_network(path: str | Path, weights: str | None = None) -> NetworkFile:
     """
     if weights is not None:
         raise ValueError(f"'{shown(path)}' has weights itself; leave --weights {shown(weights)} out")
-    network = load(path)
+    network = in_float32(load(path), path)
     header = read_header(path)
     count = (header.num_classes or 0) - (header.kind == "detector")
     return NetworkFile(network, header.classes or named(count, header.kind == "detector"), spec_of(header, path))
+
+
+def in_float32(network: nn.Module, path: str | Path) -> nn.Module:
+    """The network in the dtype of photographs and clips; weights of another dtype are said to be converted."""
+    other = {str(t.dtype).removeprefix("torch.") for t in network.state_dict().values() if t.is_floating_point()}
+    if other - {"float32"}:
+        print(
+            f"wholeframe: '{shown(path)}' has weights of {' and '.join(sorted(other))}, and is computed in float32",
+            file=sys.stderr,
+            flush=True,
+        )
+        network.float()
+    return network
 
 
 def named(count: int, detects: bool) -> tuple[str, ...]:

@@ -107,11 +107,7 @@ def open_model(text: str, weights: str | None = None) -> Opened:
         return _of_run(Run(path), text, weights or "last")
     if path.is_file():
         return _of_file(path, text, weights)
-    if _looks_like_path(text):
-        raise ValueError(
-            f"there is no '{shown(text)}'; give a run folder, a checkpoint in one, or the name of a network, such as "
-            "r50_gc"
-        )
+    refuse_path(text)
     detects = is_detector(text)
     if weights is not None:
         if detects:
@@ -148,11 +144,27 @@ def _of_file(path: Path, text: str, weights: str | None) -> Opened:
     for chosen, file in (("last", run.last), ("best", run.best)):
         if path.resolve() == file.resolve() and run.recipe_file.is_file():
             return _of_run(run, text, chosen)
-    state_of(path)  # It says what is wrong with a file that holds no weights.
-    raise ValueError(
-        f"'{shown(text)}' holds weights and not which network they belong to; give the name of the network, and the "
-        "file as --weights, or a file of wf.save"
+    raise ValueError(_of_weights(path))
+
+
+def _of_weights(path: Path) -> str:
+    """Why a file that does not name its network is not a MODEL. ValueError for one without weights."""
+    state_of(path)
+    return (
+        f"'{shown(path)}' holds weights and not which network they belong to; give the name of the network, and the "
+        f"file as --weights, or write a file of wf.save by `wholeframe convert '{shown(path)}' -o NAME.safetensors`"
     )
+
+
+def refuse_path(text: str) -> None:
+    """ValueError for a text that can only be meant as a path, and is neither a run folder nor a file of `wf.save`."""
+    if Path(text).is_file():
+        raise ValueError(_of_weights(Path(text)))
+    if _looks_like_path(text):
+        raise ValueError(
+            f"there is no '{shown(text)}'; give a run folder, a checkpoint in one, or the name of a network, such as "
+            "r50_gc"
+        )
 
 
 def _named(name: str, detects: bool) -> Opened:

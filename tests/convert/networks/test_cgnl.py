@@ -76,6 +76,20 @@ def test_a_block_at_another_place_keeps_it(before, stage, site, tmp_path):
     torch.testing.assert_close(converted.network(x), theirs(x), rtol=1e-9, atol=1e-9)
 
 
+def test_a_file_of_another_program_is_taken_apart_and_a_lack_is_named_as_there(tmp_path):
+    state = network(CGNLBlock(1024, 8, 4)).state_dict()
+    path = tmp_path / "lightning.ckpt"
+    wrapped = attached(state, "model.backbone.") | {"criterion.weight": torch.ones(5)}
+    torch.save({"state_dict": wrapped, "epoch": 1}, path)
+    assert set(convert.checkpoint(path, kernel="dot").report.left) == {"criterion.weight"}
+    torch.save({key: tensor for key, tensor in state.items() if key != "layer3.1.gn.bias"}, path)
+    with pytest.raises(ValueError, match=r"such a network: 'layer3.1.gn.bias' or 'layer3.1.bn.bias', which is"):
+        convert.checkpoint(path, kernel="dot")
+    torch.save(state | {"head.bias": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match=r"lightning.ckpt': the state has 'head.bias', which is 'head.bias' here, but"):
+        convert.checkpoint(path, kernel="dot")
+
+
 def test_what_the_file_does_not_show_is_asked_for(tmp_path):
     path = file_of(network(CGNLBlock(1024, 16, 4)), tmp_path)
     with pytest.raises(

@@ -56,6 +56,13 @@ def test_every_attention_of_a_resnet(tmp_path, attention, block):
     assert list(converted.blocks) == [f"layer{stage}.0.se" for stage in (1, 2, 3, 4)]
 
 
+def test_a_network_of_one_colour_has_no_normalisation_of_three(tmp_path):
+    arguments = {**RESNET, "in_chans": 1, "block_args": {"attn_layer": "se"}}
+    converted = compared(tmp_path, "resnet26", arguments, IMAGE[:, :1])
+    assert converted.mean is converted.std is None
+    assert len(compared(tmp_path, "resnet26", {**arguments, "in_chans": 3}).mean) == 3
+
+
 def test_the_file_names_its_network(tmp_path):
     converted = compared(tmp_path, "test_byobnet", {"num_classes": 7}, arch="test_byobnet", epoch=3)
     assert origin_of(converted.network).arguments == {"num_classes": 7}

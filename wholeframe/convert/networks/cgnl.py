@@ -119,9 +119,12 @@ def _without_epsilon(name: str, tensor: Tensor) -> Tensor:
     return (tensor.double() - EPS).to(tensor.dtype) if frozen else tensor
 
 
+START = r"^(backbone\.body\.|roi_heads\..*\.)?layer\d\.\d+\."
+"""of a block in a classifier, in a detector, and in the last stage of a detector"""
+
 SOURCE = WholeSource(
     repository="KaiyuYue/cgnl-network.pytorch@33e348b",
     licence="MIT",
-    decisive=(r"(^|\.)layer\d\.\d+\.t\.weight$", r"(^|\.)layer\d\.\d+\.p\.weight$", r"(^|\.)layer\d\.\d+\.z\.weight$"),
+    decisive=(rf"{START}t\.weight$", rf"{START}p\.weight$", rf"{START}z\.weight$"),
     plan=plan,
 )

@@ -47,7 +47,7 @@ SOURCE = WholeSource(
     repository="open-mmlab/mmdetection, xvjiarui/GCNet@029db540",
     licence="Apache-2.0",
     decisive=(
-        r"(^|\.)layer\d\.\d+\.(context_block|nonlocal_block)\w*\.(channel_(add|mul)_conv\.0|conv_out\.conv)\.weight$",
+        r"^(backbone\.)?layer\d\.\d+\.(context_block|nonlocal_block)\w*\.(channel_(add|mul)_conv\.0|conv_out\.conv)\.weight$",
     ),
     excluded=(r"^decode_head\.(gc_block|nl_block)\.", r"^layer\d\.\d+\.conv1\.conv\."),
     plan=plan,

@@ -36,7 +36,7 @@ def plan(shapes: Shapes, *, style: Style = "pytorch", output_stride: OutputStrid
 SOURCE = WholeSource(
     repository="open-mmlab/mmpretrain",
     licence="Apache-2.0",
-    decisive=(r"(^|\.)layer\d\.\d+\.se_layer\.conv1\.conv\.weight$",),
+    decisive=(r"^(backbone\.)?layer\d\.\d+\.se_layer\.conv1\.conv\.weight$",),
     plan=plan,
     stated=lambda entries: {k: v for k, v in openmmlab.stated(entries).items() if k in ("style", "output_stride")},
 )

@@ -129,6 +129,7 @@ def plan_of(
             conventions=dict(conventions or {}),
         )
     assert isinstance(network, Read)
+    usual = style == "pytorch" and network.colours == 3
     return Plan(
         origin=origin,
         blocks={site: found[name].block for name, site in sites.items()},
@@ -136,8 +137,8 @@ def plan_of(
         names={**_names_of(found, sites), **names},
         left={key: _belongs(key) for key in rest if renamed(key, names) is None},
         conventions={**image.geometry(network, style=style, output_stride=output_stride), **(conventions or {})},
-        mean=MEAN if style == "pytorch" else None,
-        std=STD if style == "pytorch" else None,
+        mean=MEAN if usual else None,
+        std=STD if usual else None,
     )
 
 

@@ -62,9 +62,14 @@ def plan(shapes: Shapes, *, network: str | None = None, arguments: Mapping[str, 
             "network": f"timm/{network}",
             **({"modules that stay timm's": f"{counted(len(kept), 'module')} ({listed(kept)})"} if kept else {}),
         },
-        mean=config.get("mean"),
-        std=config.get("std"),
+        mean=_of_colours(config.get("mean"), given),
+        std=_of_colours(config.get("std"), given),
     )
+
+
+def _of_colours(values: tuple[float, ...] | None, arguments: Mapping[str, Any]) -> tuple[float, ...] | None:
+    """A normalisation of the published colours; None for a network of other colours, which it is not for."""
+    return None if values is None or len(values) != arguments.get("in_chans", len(values)) else values
 
 
 def _built(network: str, arguments: Mapping[str, Any]) -> nn.Module:
