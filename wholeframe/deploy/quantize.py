@@ -225,7 +225,7 @@ def _refuse(network: nn.Module, images: Sequence[Tensor]) -> None:
         )
     if not images:
         raise ValueError(
-            "images= is empty; give a few dozen inputs (1, c, h, w) to read the ranges of activations from"
+            "images= is empty; give a few dozen inputs (1, c, h, w), for the ranges of activations and the error"
         )
     wrong = next((x for x in images if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 1), None)
     if wrong is not None:
