@@ -1,4 +1,4 @@
-"""8-bit weights of torchao as a program: the integers are in the file, the rest is in float, and torch alone opens it."""
+"""8-bit weights of torchao as a program: integers outside of blocks, the rest in float, and torch alone opens it."""
 
 import subprocess
 import sys
@@ -87,7 +87,7 @@ def test_layers_that_do_not_run_as_linear_stay_in_float():
 
 def test_refusals(tmp_path):
     convolutions = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(ValueError, match="no linear layer outside of blocks.* ends in .onnx"):
+    with pytest.raises(ValueError, match=r"no linear layer outside of blocks.* ends in .onnx"):
         wf.quantize(convolutions, tmp_path / "it.pt2", [X])
     broken = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
     nn.init.constant_(broken[2].weight, float("inf"))
