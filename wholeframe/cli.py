@@ -22,7 +22,7 @@ COMMANDS = {
     "dependence": "whether what the blocks do depends on the query, over a folder of images or videos",
     "collapse": "replace a non-local block by one with a single query, and measure what that changes",
     "convert": "a whole file of another repository to one file of ours",
-    "quantize": "write a network as ONNX with 8-bit weights and activations, and print what that costs on images",
+    "quantize": "write a network with 8-bit weights for onnxruntime or torch, and print what that costs on images",
     "export": "write a network as ONNX, torch.export, AOTInductor or OpenVINO, compared with it at several sizes",
     "bench": "time and memory of the blocks, compared with other implementations",
     "blocks": "list the blocks: equation, source, parameters, multiply-adds",

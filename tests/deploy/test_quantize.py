@@ -15,7 +15,8 @@ NETWORK = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(
 @pytest.mark.parametrize(
     ("network", "path", "images", "sentence"),
     [
-        (NETWORK, "it.pt2", [X], "does not end in .onnx"),
+        (NETWORK, "it.xml", [X], "does not end in .onnx or .pt2"),
+        (NETWORK, "it.aoti.pt2", [X], "does not end in .onnx or .pt2"),
         (NETWORK, "it.onnx", [], "images= is empty; give a few dozen inputs"),
         (NETWORK, "it.onnx", [torch.randn(2, 3, 8, 8)], r"images= has \(2, 3, 8, 8\); each is one input"),
         (NETWORK, "it.onnx", ["a.png"], "images= has str; each is one input"),
@@ -46,7 +47,7 @@ def test_agreement_is_counted():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["r18", "-o", "it.pt2"], "does not end in .onnx"),
+        (["r18", "-o", "it.aoti.pt2"], "does not end in .onnx or .pt2"),
         (["maskrcnn_tiny", "-o", "it.onnx"], "finds objects, and quantize compares networks that classify"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`wholeframe quantize MODEL --images DIR -o FILE.onnx`: a network with 8 bits, and what that costs on real images."""
+"""`wholeframe quantize MODEL --images DIR -o FILE`: a network with 8 bits, and what that costs on real images."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,8 @@ from torch import Tensor
 from wholeframe.commands.export import usual_input
 from wholeframe.commands.writable import writable
 from wholeframe.data.image_files import images_among
-from wholeframe.deploy import onnx
-from wholeframe.deploy.formats import refuse_path
-from wholeframe.deploy.quantize import agreement, quantize
+from wholeframe.deploy.formats import FORMATS
+from wholeframe.deploy.quantize import agreement, quantize, quantized_format
 from wholeframe.messages import counted, listed, shown
 from wholeframe.train.limits import at_least
 from wholeframe.train.named_files import files_among
@@ -22,19 +21,19 @@ from wholeframe.train.opened import Opened, open_model
 
 @dataclass(frozen=True)
 class Options:
-    """Write a network for images as ONNX with 8 bits, its blocks in float, and print what that costs on images."""
+    """Write a network for images with 8 bits, its blocks in float, and print what that costs on images."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """a run folder, a network of `wholeframe models`, torchvision/NAME or timm/NAME"""
     images: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """photographs: some for the ranges of the activations, and the others to compare; folders that are named as classes
-    give the accuracy as well"""
+    """photographs: some for the ranges of the activations and the difference of the outputs, and the others to compare;
+    folders that are named as classes give the accuracy as well"""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
-    """FILE.onnx"""
+    """FILE.onnx (weights and activations, for onnxruntime) or FILE.pt2 (weights of linear layers, for torch)"""
     weights: str | None = None
     """of a run: last (default) or best; of a name: DEFAULT, another name of its library, or a file"""
     calibrate: int = 32
-    """images for the ranges, evenly from all; at most half of them"""
+    """images for the ranges (.onnx) and the difference of the outputs, evenly from all; at most half of them"""
 
     def __post_init__(self):
         at_least("calibrate", self.calibrate, 1, 32)
@@ -43,9 +42,7 @@ class Options:
 def main(arguments: list[str]) -> None:
     """Run `wholeframe quantize`."""
     options = tyro.cli(Options, args=arguments, prog="wholeframe quantize")
-    if options.out.suffix != ".onnx":
-        raise ValueError(f"'{shown(options.out)}' does not end in .onnx, and the 8-bit file is one of onnxruntime")
-    refuse_path(options.out)
+    kind = quantized_format(options.out)
     files, notes = files_among([options.images], images_among, "image")
     for note in notes:
         print(note)
@@ -62,7 +59,7 @@ def main(arguments: list[str]) -> None:
     print(quantize(opened.network, options.out, calibration, classes=opened.classes, mean=mean, std=std))
     others = [file for file in files if file not in set(chosen)]
     print(f"  on {counted(len(others), 'other image')}: ", end="")
-    print(agreement(opened.network, onnx.opened(options.out), _read(opened, others, lost)))
+    print(agreement(opened.network, FORMATS[kind].opened(options.out), _read(opened, others, lost)))
     if lost:
         print(f"  {counted(len(lost), 'image')} not read: {listed(lost, most=3, between='; ')}")
     if opened.untrained:

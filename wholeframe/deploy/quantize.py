@@ -1,16 +1,17 @@
-"""A network as an ONNX file with 8-bit weights and activations, calibrated with images.
+"""A network as a file with 8 bits: ONNX with weights and activations, or a program of torch with linear weights.
 
-The convolutions and linear layers outside of blocks become integers. Blocks stay in float: a softmax over positions, a
-covariance and its root amplify the rounding of 8 bits, and their products have no constant weights.
+Only layers outside of blocks become integers. Blocks stay in float: a softmax over positions, a covariance and its root
+amplify the rounding of 8 bits, and their products have no constant weights.
 """
 
 import contextlib
+import copy
 import logging
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from wholeframe.blocks import Block, ISqrtCov
-from wholeframe.deploy import onnx
 from wholeframe.deploy.export import export
-from wholeframe.deploy.formats import format_of, move, refuse_path
-from wholeframe.deploy.parity import Run, leaves
+from wholeframe.deploy.formats import FORMATS, format_of, move, refuse_path
+from wholeframe.deploy.int8_weights import rounded
+from wholeframe.deploy.parity import Run, difference, leaves
 from wholeframe.deploy.prepared import needed
-from wholeframe.messages import counted, shown
+from wholeframe.messages import counted, listed, shown
 from wholeframe.surgery.detectors import is_detector
 from wholeframe.surgery.feeds import norms_of
 from wholeframe.surgery.folded import is_fused
@@ -42,9 +43,11 @@ class Quantized:
     Args:
         path: the file.
         size, float_size: in bytes, with integers and before.
-        layers: the number of convolutions and linear layers with 8 bits.
-        kept: the operations of blocks that stay in float, with their number.
-        images: that the ranges of activations were read from.
+        layers: the number of layers with 8 bits: convolutions and linear layers in ONNX, linear ones in a program.
+        kept: the operations (ONNX) or layers (a program) of blocks that stay in float, with their number.
+        images: that the error was measured on, and in ONNX the ranges of activations.
+        error: the largest difference from the float network on these images, relative to its largest output.
+        left: the layers outside of blocks that stay in float -> the reason; none in ONNX.
     """
 
     path: Path
@@ -53,14 +56,23 @@ class Quantized:
     layers: int
     kept: Mapping[str, int]
     images: int
+    error: float
+    left: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         kept = ", ".join(f"{number} {kind}" for kind, number in self.kept.items())
-        return (
-            f"'{shown(self.path)}': {self.size / 1e6:.2f} MB instead of {self.float_size / 1e6:.2f} MB, "
-            f"{counted(self.layers, 'layer')} with 8 bits, calibrated with {counted(self.images, 'image')}\n"
-            f"  in float, within blocks: {kept or 'nothing'}"
-        )
+        images, onnx_file = counted(self.images, "image"), self.path.name.endswith(".onnx")
+        done = f"{counted(self.layers, 'layer')} with 8 bits, calibrated with {images}"
+        done = done if onnx_file else f"{counted(self.layers, 'linear layer')} with 8-bit weights"
+        lines = [
+            f"'{shown(self.path)}': {self.size / 1e6:.2f} MB instead of {self.float_size / 1e6:.2f} MB, {done}",
+            f"  in float, within blocks: {kept or 'nothing'}",
+        ]
+        for reason in dict.fromkeys(self.left.values()):
+            names = [name or "the network itself" for name, why in self.left.items() if why == reason]
+            lines.append(f"  in float, because {reason}: {listed(names, most=8)}")
+        lines.append(f"  largest difference on {images}, relative to the largest output: {self.error:.1e}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -96,47 +108,87 @@ def quantize(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> Quantized:
-    """Write a network as an ONNX file with 8-bit weights and activations, for onnxruntime.
+    """Write a network as a file with 8-bit weights, and in ONNX 8-bit activations, its blocks in float.
 
-        wf.quantize(network, "network.int8.onnx", images)
+        wf.quantize(network, "network.int8.onnx", images)    # weights and activations, for onnxruntime
+        wf.quantize(network, "network.int8.pt2", images)     # weights of linear layers, by torchao, for torch
 
-    The network is fused (`wf.fuse`) and exported (`wf.export`, which compares the float file with it). Then every
+    The network is fused (`wf.fuse`) and exported (`wf.export`, which compares the float file with it). In ONNX, every
     convolution and linear layer outside of blocks gets a scale per output channel for its weight and one range for its
-    input and output, from the smallest to the largest value on the images. Blocks stay in float. How much it changes
-    has to be measured on other images: `agreement`, and `wholeframe quantize`.
+    input and output, from the smallest to the largest value on the images. In a program of torch, every linear layer
+    outside of blocks gets a weight in 8 bits with a scale per output, and the file is compared with the network that
+    has these weights. How much it changes has to be measured on other images: `agreement`, and `wholeframe quantize`.
 
     Args:
         network: of images, in float32; it stays as it is.
-        path: of the file, which ends in `.onnx`. An earlier file is replaced.
+        path: of the file, which ends in `.onnx` or `.pt2`. An earlier file is replaced.
         images: inputs `(1, c, h, w)` as the network takes them, a few dozen typical ones.
         classes, mean, std: written into the file, see `wf.export`.
 
     Raises:
         ValueError: for another end of the path, no images, a detector, a network that is not in float32, one without a
-            layer to quantize, and where onnx or onnxruntime is not installed.
+            layer to quantize, and where onnx, onnxruntime or torchao is not installed.
     """
     target = Path(path)
-    if not target.name.endswith(".onnx") or format_of(target) != ".onnx":
-        raise ValueError(f"'{shown(target)}' does not end in .onnx; the 8-bit file is one of onnxruntime: give X.onnx")
-    refuse_path(target)
+    kind = quantized_format(target)
     _refuse(network, images)
+    for library in ("onnx", "onnxruntime") if kind == ".onnx" else ():
+        needed(library, "export")
     example, single = images[0], is_fused(network) or not norms_of(network)
-    fused = network if single else fuse(network, example)
-    needed("onnx", "export")
-    needed("onnxruntime", "export")
+    fused = copy.deepcopy(network if single else fuse(network, example)).cpu().eval()
+    changed = rounded(fused, example) if kind == ".pt2" else None
+    if changed is not None and not changed.layers:
+        raise ValueError(
+            "the network has no linear layer outside of blocks that torchao takes, so nothing has 8 bits; give a path "
+            "that ends in .onnx, where convolutions have 8 bits as well"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".quantize-", dir=target.parent) as place:
-        made, written = Path(place, "float.onnx"), Path(place, target.name)
+        made, written = Path(place, f"float{kind}"), Path(place, target.name)
         export(fused, made, example, classes=classes, mean=mean, std=std)
-        names, kept = _chosen(made, fused)
-        if not names:
-            raise ValueError("the network has no convolution or linear layer outside of blocks, so nothing has 8 bits")
-        _write(made, written, names, images)
-        if not all(output.isfinite().all() for output in onnx.opened(written)(example)):
-            raise ValueError("the network with 8 bits returns numbers that are not finite on the first image")
+        if changed is not None:
+            export(changed.network, written, example, classes=classes, mean=mean, std=std)
+            layers, kept, left = len(changed.layers), changed.kept, changed.left
+        else:
+            names, kept = _chosen(made, fused)
+            if not names:
+                raise ValueError(
+                    "the network has no convolution or linear layer outside of blocks, so nothing has 8 bits"
+                )
+            _write(made, written, names, images)
+            layers, left = len(names), {}
+        error = _error(fused, FORMATS[kind].opened(written), images)
         sizes = written.stat().st_size, made.stat().st_size
         move(written, target)
-    return Quantized(target, *sizes, len(names), kept, len(images))
+    return Quantized(target, *sizes, layers, kept, len(images), error, left)
+
+
+def quantized_format(target: Path) -> str:
+    """`.onnx` or `.pt2`.
+
+    Raises:
+        ValueError: for a path with another end, and for that of a folder.
+    """
+    kind = next((end for end in (".onnx", ".pt2") if target.name.endswith(end)), None)
+    if kind is None or format_of(target) != kind:
+        raise ValueError(
+            f"'{shown(target)}' does not end in .onnx or .pt2; give X.onnx for 8-bit weights and activations in "
+            "onnxruntime, or X.pt2 for 8-bit weights of linear layers in torch"
+        )
+    refuse_path(target)
+    return kind
+
+
+def _error(network: nn.Module, run: Run, images: Sequence[Tensor]) -> float:
+    """The largest difference on the images, relative to the largest output of each."""
+    worst = 0.0
+    for x in images:
+        outputs = run(x.cpu())
+        if not all(output.isfinite().all() for output in outputs):
+            raise ValueError("the network with 8 bits returns numbers that are not finite on one of the images")
+        with torch.no_grad():
+            worst = max(worst, difference(outputs, leaves(network(x.cpu()))))
+    return worst
 
 
 def agreement(network: nn.Module, run: Run, images: Iterable[tuple[Tensor, int | None]]) -> Agreement:
@@ -173,7 +225,7 @@ def _refuse(network: nn.Module, images: Sequence[Tensor]) -> None:
         )
     if not images:
         raise ValueError(
-            "images= is empty; give a few dozen inputs (1, c, h, w) to read the ranges of activations from"
+            "images= is empty; give a few dozen inputs (1, c, h, w), for the ranges of activations and the error"
         )
     wrong = next((x for x in images if not isinstance(x, Tensor) or x.ndim != 4 or len(x) != 1), None)
     if wrong is not None:
