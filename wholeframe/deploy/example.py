@@ -4,6 +4,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from wholeframe.deploy.stated import header_of
 from wholeframe.models.origin import origin_of
 from wholeframe.models.zoo import MODELS
 from wholeframe.surgery.detectors import is_detector
@@ -15,7 +16,7 @@ DETECTED = (3, 480, 640)
 
 
 def default_example(network: nn.Module) -> Tensor:
-    """A random input of the size that the network was published with, else an image of 224 x 224."""
+    """A random input of the size of its file, or that the network was published with, else an image of 224 x 224."""
     shape = sample_of(network)
     batch = () if is_detector(network) else (1,)
     x = torch.randn((*batch, *shape), generator=torch.Generator().manual_seed(0))
@@ -27,6 +28,8 @@ def sample_of(network: nn.Module) -> tuple[int, ...]:
     """The shape of one sample of the network."""
     if is_detector(network):
         return DETECTED
+    if size := getattr(header_of(network), "input", None):
+        return tuple(size)
     origin = origin_of(network)
     if origin is not None and origin.library == "wholeframe" and origin.name in MODELS:
         return MODELS[origin.name].input

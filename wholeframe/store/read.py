@@ -8,10 +8,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from wholeframe.messages import shown
+from wholeframe.models.origin import HEADER
 from wholeframe.store.header import DIGEST, KEY, Header, from_text, refuse_large
 from wholeframe.store.tensors import digest_of
 
-ATTRIBUTE = "_wholeframe_header"
+ATTRIBUTE = HEADER
 
 
 def header_of(network: nn.Module) -> Header | None:
