@@ -1,5 +1,7 @@
 """A small network with a block, a small detector, and a format that is written at once."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -10,9 +12,9 @@ from wholeframe.deploy import formats
 from wholeframe.deploy.parity import leaves
 
 
-@pytest.fixture
-def small():
-    """Four classes from images of any size, with a block that changes the output, as training would leave it."""
+@pytest.fixture(scope="session")
+def built():
+    """The network of `small`, built once."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)
@@ -22,6 +24,12 @@ def small():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return network.eval()
+
+
+@pytest.fixture
+def small(built):
+    """Four classes from images of any size, with a block that changes the output, as training would leave it."""
+    return copy.deepcopy(built)
 
 
 @pytest.fixture
