@@ -84,3 +84,20 @@ def test_an_export_says_whether_there_was_an_object(detector, tmp_path, monkeypa
     done = wf.export(detector, tmp_path / "detector.onnx", torch.rand(3, 64, 80))
     assert {one.found for one in done.compared} == {found}
     assert any("no object was found at any size" in note for note in done.notes) == said
+
+
+def test_a_file_that_fails_or_does_not_open_is_refused_in_a_sentence(detector, tmp_path, monkeypatch):
+    """Runtimes raise errors of their own, as where an operator does not take a list of no boxes."""
+
+    def fails(*_):
+        raise RuntimeError("Gather node. Name:'/roi_heads/Gather'\nmore")
+
+    monkeypatch.setattr("wholeframe.deploy.detector.write", lambda network, image, file, strings, names: file.touch())
+    for opened, said in [
+        (lambda file: fails, r"the exported detector fails at 3 x 64 x 80 \(RuntimeError: Gather node.* finds \d obj"),
+        (fails, r"the exported network does not open again \(RuntimeError: Gather node"),
+    ]:
+        monkeypatch.setitem(formats.FORMATS, ".onnx", formats.FORMATS[".onnx"]._replace(opened=opened))
+        with pytest.raises(ValueError, match=said):
+            wf.export(detector, tmp_path / "detector.onnx", torch.rand(3, 64, 80))
+        assert not list(tmp_path.iterdir())

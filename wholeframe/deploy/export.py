@@ -20,7 +20,7 @@ from wholeframe.deploy import detector, openvino
 from wholeframe.deploy.axes import Free, free_axes, random_input
 from wholeframe.deploy.described import describe, refuse_classes
 from wholeframe.deploy.example import default_example
-from wholeframe.deploy.formats import FOLDER, FORMATS, bytes_of, format_of, move, refuse_path
+from wholeframe.deploy.formats import FOLDER, FORMATS, bytes_of, format_of, move, open_again, refuse_path
 from wholeframe.deploy.parity import Compared, bound, compare, leaves
 from wholeframe.deploy.prepared import Prepared
 from wholeframe.deploy.stated import stated
@@ -166,7 +166,7 @@ def _export_network(
     chosen = FORMATS[kind]
     chosen.write(prepared, file)
     inputs = (example, *(random_input(shape, example) for shape in free.shapes[1:]))
-    compared = compare(network, chosen.opened(file), inputs)
+    compared = compare(network, open_again(kind, file), inputs)
     fixed = [f"{name} is fixed at {example.shape[place]}: {free.fixed[name]}" for name, place in _fixed(free)]
     notes = [*own.notes, *fixed, *_notes(network, kind), *([chosen.note] if chosen.note else [])]
     return Exported(
@@ -212,8 +212,10 @@ def _export_detector(
         if kind == FOLDER:
             openvino.convert(written, file, strings)
     images = [image, *(random_input(shape, image).sigmoid() for shape in detector.shapes_of(image)[1:])]
-    compared = detector.compare(network, FORMATS[kind].opened(file), images, bound(image.dtype))
+    compared = detector.compare(network, open_again(kind, file), images, bound(image.dtype))
     notes = ["pixels are in [0, 1]; the detector scales and normalises an image itself"]
+    if said := FORMATS[kind].note:
+        notes.append(said)
     if not any(one.found for one in compared):
         notes.append("no object was found at any size, so only that was compared; give a photograph as example=")
     return Exported(
