@@ -220,7 +220,7 @@ def _export_detector(
         notes.append("no object was found at any size, so only that was compared; give a photograph as example=")
     return Exported(
         file,
-        detector.EXPORTER,
+        detector.EXPORTER if kind == ".onnx" else f"{FORMATS[kind].exporter} by {detector.EXPORTER}",
         detector.OPSET,
         (detector.INPUT, detector.WRITTEN),
         names,
