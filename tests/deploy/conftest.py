@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torchvision.models import detection
+from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 import wholeframe as wf
 from wholeframe.deploy import formats
@@ -37,10 +38,10 @@ def detector():
     """Two classes and the background, from images of any size."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Conv2d(3, 16, 3, stride=8, padding=1), nn.ReLU())
-    backbone.out_channels = 16  # pyright: ignore[reportAttributeAccessIssue]
+    backbone.__dict__["out_channels"] = 16
     return detection.FasterRCNN(
         backbone, 3, min_size=64, max_size=96, box_score_thresh=0.0, rpn_pre_nms_top_n_test=20,
-        rpn_anchor_generator=detection.anchor_utils.AnchorGenerator(((32, 64),), ((0.5, 1.0, 2.0),)),
+        rpn_anchor_generator=AnchorGenerator(((32, 64),), ((0.5, 1.0, 2.0),)),
         rpn_post_nms_top_n_test=8, box_detections_per_img=5,
     ).eval()  # fmt: skip
 

@@ -43,9 +43,9 @@ def test_a_named_network_has_free_sizes_in_onnx(name, tmp_path):
 CLIP = torch.randn(1, 3, 4, 32, 48, generator=torch.Generator().manual_seed(1))
 SMALL_CLIPS = {
     "concatenation": (
-        partial(ToyClipNet, 5, counts=(1, 1, 2, 1), width=8), partial(wf.NonLocal, kind="concatenation", key_pool=2),
+        partial(ToyClipNet, 5, counts=(1, 1, 2, 1), width=8), partial(wf.NonLocal, kind="concatenation", pool=2),
     ),
-    "slowonly": (lambda: VideoResNet.like("mmaction2", "slowonly", depth=18, num_classes=5), wf.GlobalContext),
+    "slowonly": (lambda: VideoResNet.like("mmaction2", "slowonly", 18, 5, inflation="3x3x3"), wf.GlobalContext),
 }  # fmt: skip
 
 

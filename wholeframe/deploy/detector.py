@@ -80,7 +80,7 @@ def compare(
         done.append(Compared(shape, apart(actual, expected), found))
         if not done[-1].error <= most:
             raise ValueError(
-                f"the exported detector finds {len(actual['boxes'])} objects and the network {found} at "
+                f"the exported detector finds {counted(len(actual['boxes']), 'object')} and the network {found} at "
                 f"{' x '.join(map(str, shape))}, with a difference of {done[-1].error:.1e} of the largest numbers, "
                 f"above {most:.0e}; no file is left"
             )

@@ -215,7 +215,10 @@ def _export_detector(
     compared = detector.compare(network, open_again(kind, file), images, bound(image.dtype))
     notes = ["pixels are in [0, 1]; the detector scales and normalises an image itself"]
     if said := FORMATS[kind].note:
-        notes.append(said)
+        notes += [
+            said,
+            "OpenVINO may find one object where the detector finds none; the ONNX file finds none",
+        ]
     if not any(one.found for one in compared):
         notes.append("no object was found at any size, so only that was compared; give a photograph as example=")
     return Exported(
