@@ -4,15 +4,12 @@
 """
 
 import random
-from functools import partial
 
 import pytest
 import torch
 
 import wholeframe as wf
 from wholeframe.bench.exports import measure, moved
-from wholeframe.models.resnet_video import VideoResNet
-from wholeframe.models.toy_clips import ToyClipNet
 from wholeframe.models.zoo.image import IMAGE_MODELS
 from wholeframe.models.zoo.video import VIDEO_MODELS
 
@@ -38,28 +35,6 @@ def test_a_named_network_has_free_sizes_in_onnx(name, tmp_path):
     time = ["time"] if name in VIDEO_MODELS else []
     assert list(done.input[1]) == ["batch", 3, *time, "height", "width"] and not done.strings.keys() & {"classes"}
     assert done.error < 1e-4 and done.strings["origin"] == f"wholeframe/{name}(num_classes=10)"
-
-
-CLIP = torch.randn(1, 3, 4, 32, 48, generator=torch.Generator().manual_seed(1))
-SMALL_CLIPS = {
-    "concatenation": (
-        partial(ToyClipNet, 5, counts=(1, 1, 2, 1), width=8), partial(wf.NonLocal, kind="concatenation", pool=2),
-    ),
-    "slowonly": (lambda: VideoResNet.like("mmaction2", "slowonly", 18, 5, inflation="3x3x3"), wf.GlobalContext),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", SMALL_CLIPS)
-def test_a_small_network_of_clips_has_free_sizes_in_onnx(kind, tmp_path):
-    """The concatenation that is dense in ONNX, and a time axis that no layer halves."""
-    torch.manual_seed(0)
-    build, block = SMALL_CLIPS[kind]
-    network = build().eval()
-    wf.insert(network, block, at="layer3.1", example=CLIP)
-    done = wf.export(moved(network), tmp_path / "net.onnx", CLIP)
-    assert done.input == ("clips", ("batch", 3, "time", "height", "width")) and done.error < 1e-4
-    assert len({one.shape[2] for one in done.compared}) == 3
-    assert any("every query with every key" in note for note in done.notes) == (kind == "concatenation")
 
 
 @pytest.mark.slow
