@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import wholeframe as wf
-from wholeframe.deploy import formats
 
 IMAGES = torch.randn(1, 3, 32, 40, generator=torch.Generator().manual_seed(1))
 
@@ -50,6 +49,7 @@ def test_a_program_runs_at_every_size_and_says_what_it_is(small, tmp_path):
     assert list(tmp_path.iterdir()) == [file] and done.size == file.stat().st_size
 
 
+@pytest.mark.slow
 def test_clips_have_a_free_time(tmp_path):
     network = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.AdaptiveAvgPool3d((2, 1, None)))
     done = wf.export(network, tmp_path / "clips.pt2", torch.randn(1, 3, 8, 16, 16))
@@ -81,20 +81,20 @@ def test_outputs_have_the_names_of_a_dict(tmp_path):
         (lambda run: lambda x: [y * float("nan") for y in run(x)], "by nan"),
     ],
 )
-def test_a_wrong_file_is_not_left(small, tmp_path, monkeypatch, wrong, said):
-    right = formats.FORMATS[".pt2"]
-    monkeypatch.setitem(formats.FORMATS, ".pt2", right._replace(opened=lambda file: wrong(right.opened(file))))
+def test_a_wrong_file_is_not_left(small, tmp_path, pickled, wrong, said):
+    pickled(wrong)
     with pytest.raises(ValueError, match=r"no file is left") as refused:
         wf.export(small, tmp_path / "small.pt2", IMAGES)
     assert said in str(refused.value) and not list(tmp_path.iterdir())
 
 
-def test_a_file_that_is_there_stays_until_the_new_one_is_right(small, tmp_path):
+def test_a_file_that_is_there_stays_until_the_new_one_is_right(small, tmp_path, pickled):
     file = tmp_path / "small.pt2"
     file.write_text("earlier")
     with pytest.raises(ValueError, match=r"GuardOnDataDependentSymNode"):
         wf.export(Positive(), file, IMAGES)
     assert file.read_text() == "earlier"
+    pickled()
     assert "is replaced" in str(wf.export(small, file, IMAGES))
 
 
@@ -150,9 +150,6 @@ def test_half_precision_is_refused(small, tmp_path):
         wf.export(small.bfloat16(), tmp_path / "small.pt2", IMAGES)
 
 
-def test_a_detector_needs_onnx(tmp_path):
-    from torchvision.models import detection
-
-    network = detection.fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None, num_classes=3)
+def test_a_detector_needs_onnx(detector, tmp_path):
     with pytest.raises(ValueError, match=r"exported to ONNX.*torch.export, which .pt2 needs"):
-        wf.export(network, tmp_path / "detector.pt2", torch.rand(3, 64, 64))
+        wf.export(detector, tmp_path / "detector.pt2", torch.rand(3, 64, 64))

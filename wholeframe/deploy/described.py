@@ -6,12 +6,13 @@ The keys, with an example of each:
     mean, std    [0.485, 0.456, 0.406]              input = (pixel / 255 - mean) / std, per channel
     input        ["batch", 3, "height", "width"]    a name is a free size, a number a fixed one
     size         [224, 224]                         that the network was exported and compared at
+    notes        {"softmax scale": "1/sqrt(inner)"} what neither weights nor shapes show
 
-and, as plain text, `origin` and the versions `wholeframe` and `torch`.
+and, as plain text, `licence` of the weights, `origin` and the versions `wholeframe` and `torch`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 import torch
@@ -32,6 +33,8 @@ def describe(
     classes: Sequence[str] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    licence: str | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The strings of a file.
 
@@ -54,6 +57,10 @@ def describe(
             raise ValueError(f"std={tuple(std)} has a number that is not above 0; an input is divided by it")
     if classes is not None:
         found["classes"] = json.dumps(list(classes), ensure_ascii=False)
+    if licence is not None:
+        found["licence"] = licence
+    if notes:
+        found["notes"] = json.dumps(dict(notes), ensure_ascii=False)
     if (origin := origin_of(network)) is not None:
         found["origin"] = str(origin)
     return {**found, "wholeframe": version("wholeframe"), "torch": str(torch.__version__)}

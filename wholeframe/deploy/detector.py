@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wholeframe.deploy.axes import reason_of
 from wholeframe.deploy.parity import Compared, Run, difference
 from wholeframe.deploy.prepared import exporting, needed
+from wholeframe.messages import counted
 
 EXPORTER = "torch.onnx (TorchScript)"
 OPSET = 18
@@ -61,18 +63,24 @@ def compare(
     of the same label. Masks are compared by their mean difference.
 
     Raises:
-        ValueError: if the file finds other objects at a size, or differs by more than `most`.
+        ValueError: if the file fails or finds other objects at a size, or differs by more than `most`.
     """
     done: list[Compared] = []
     for image in images:
         with torch.no_grad():
             expected = network([image])[0]
-        actual = dict(zip(expected, run(image), strict=True))
         shape, found = tuple(image.shape), len(expected["boxes"])
+        try:
+            actual = dict(zip(expected, run(image), strict=True))
+        except Exception as error:  # every runtime has errors of its own
+            raise ValueError(
+                f"the exported detector fails at {' x '.join(map(str, shape))} ({reason_of(error)}), where the network "
+                f"finds {counted(found, 'object')}; no file is left"
+            ) from error
         done.append(Compared(shape, apart(actual, expected), found))
         if not done[-1].error <= most:
             raise ValueError(
-                f"the exported detector finds {len(actual['boxes'])} objects and the network {found} at "
+                f"the exported detector finds {counted(len(actual['boxes']), 'object')} and the network {found} at "
                 f"{' x '.join(map(str, shape))}, with a difference of {done[-1].error:.1e} of the largest numbers, "
                 f"above {most:.0e}; no file is left"
             )

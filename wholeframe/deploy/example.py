@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from wholeframe.deploy.stated import header_of
 from wholeframe.models.origin import origin_of
 from wholeframe.models.usual_input import usual_size
 from wholeframe.surgery.detectors import is_detector
@@ -12,7 +13,7 @@ DETECTED = (3, 480, 640)
 
 
 def default_example(network: nn.Module) -> Tensor:
-    """A random input of the size that the network was published with, else an image of 224 x 224."""
+    """A random input of the size of its file, or that the network was published with, else an image of 224 x 224."""
     shape = sample_of(network)
     batch = () if is_detector(network) else (1,)
     x = torch.randn((*batch, *shape), generator=torch.Generator().manual_seed(0))
@@ -22,4 +23,6 @@ def default_example(network: nn.Module) -> Tensor:
 
 def sample_of(network: nn.Module) -> tuple[int, ...]:
     """The shape of one sample of the network."""
-    return usual_size(network, origin_of(network)) or DETECTED
+    if is_detector(network):
+        return DETECTED
+    return tuple(getattr(header_of(network), "input", None) or usual_size(network, origin_of(network)) or DETECTED)

@@ -20,9 +20,10 @@ from wholeframe.deploy import detector, openvino
 from wholeframe.deploy.axes import Free, free_axes, random_input
 from wholeframe.deploy.described import describe, refuse_classes
 from wholeframe.deploy.example import default_example
-from wholeframe.deploy.formats import FOLDER, FORMATS, bytes_of, format_of, move, refuse_path
+from wholeframe.deploy.formats import FOLDER, FORMATS, bytes_of, format_of, move, open_again, refuse_path
 from wholeframe.deploy.parity import Compared, bound, compare, leaves
 from wholeframe.deploy.prepared import Prepared
+from wholeframe.deploy.stated import stated
 from wholeframe.messages import listed, shown
 from wholeframe.surgery.detectors import is_detector
 from wholeframe.surgery.probe import refuse_model
@@ -97,9 +98,12 @@ def export(
         path: where the file goes: its end is `.onnx`, `.pt2` (torch.export) or `.aoti.pt2` (AOTInductor, also
             `.aoti`); a path without such an end is a folder for OpenVINO. An earlier file is replaced.
         example: an input `(b, c, h, w)`, `(b, c, t, h, w)` or `(b, c, n)`, or the image `(3, h, w)` of a detector; by
-            default one of the size that the network was published with, else `(1, 3, 224, 224)`.
-        classes: the names of the classes, in the order of the outputs; of a detector, label k is `classes[k - 1]`.
-        mean, std: the normalisation of a pixel in [0, 1], a number per channel.
+            default one of the size in the file that `wf.load` read, or that the network was published with, else
+            `(1, 3, 224, 224)`.
+        classes: the names of the classes, in the order of the outputs; of a detector, label k is `classes[k - 1]`. By
+            default those that the network has as `classes`, as after `wf.load`.
+        mean, std: the normalisation of a pixel in [0, 1], a number per channel; by default that of the file that
+            `wf.load` read, whose licence and notes are written too.
 
     Returns:
         The file with its errors; `print` it for a summary.
@@ -153,14 +157,18 @@ def _export_network(
         )
     refuse_classes(classes, outputs)
     size, channels = example.shape[2:], example.shape[1]
-    strings = describe(network, free.written, size, channels, classes=classes, mean=mean, std=std)
+    own = stated(network, outputs, channels, classes, mean, std)
+    strings = describe(
+        network, free.written, size, channels, classes=own.classes, mean=own.mean, std=own.std, licence=own.licence,
+        notes=own.facts,
+    )  # fmt: skip
     prepared = Prepared(network, example, free, _output_names(found), strings)
     chosen = FORMATS[kind]
     chosen.write(prepared, file)
     inputs = (example, *(random_input(shape, example) for shape in free.shapes[1:]))
-    compared = compare(network, chosen.opened(file), inputs)
+    compared = compare(network, open_again(kind, file), inputs)
     fixed = [f"{name} is fixed at {example.shape[place]}: {free.fixed[name]}" for name, place in _fixed(free)]
-    notes = [*fixed, *_notes(network, kind), *([chosen.note] if chosen.note else [])]
+    notes = [*own.notes, *fixed, *_notes(network, kind), *([chosen.note] if chosen.note else [])]
     return Exported(
         file,
         chosen.exporter,
@@ -193,27 +201,36 @@ def _export_detector(
     if mean is not None or std is not None:
         raise ValueError("a detector of torchvision normalises its images itself; leave mean= and std= out")
     names = detector.names_of(network, image)
-    strings = describe(network, detector.WRITTEN, image.shape[1:], image.shape[0], classes=classes)
+    own = stated(network, (), image.shape[0], classes)
+    strings = describe(
+        network, detector.WRITTEN, image.shape[1:], image.shape[0], classes=own.classes, licence=own.licence,
+        notes=own.facts,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as place:
         written = file if kind == ".onnx" else Path(place, "model.onnx")
         detector.write(network, image, written, strings, names)
         if kind == FOLDER:
             openvino.convert(written, file, strings)
     images = [image, *(random_input(shape, image).sigmoid() for shape in detector.shapes_of(image)[1:])]
-    compared = detector.compare(network, FORMATS[kind].opened(file), images, bound(image.dtype))
+    compared = detector.compare(network, open_again(kind, file), images, bound(image.dtype))
     notes = ["pixels are in [0, 1]; the detector scales and normalises an image itself"]
+    if said := FORMATS[kind].note:
+        notes += [
+            said,
+            "OpenVINO may find one object where the detector finds none; the ONNX file finds none",
+        ]
     if not any(one.found for one in compared):
         notes.append("no object was found at any size, so only that was compared; give a photograph as example=")
     return Exported(
         file,
-        detector.EXPORTER,
+        detector.EXPORTER if kind == ".onnx" else f"{FORMATS[kind].exporter} by {detector.EXPORTER}",
         detector.OPSET,
         (detector.INPUT, detector.WRITTEN),
         names,
         compared,
         strings,
         bytes_of(file),
-        (*notes, *_notes(network, kind)),
+        (*own.notes, *notes, *_notes(network, kind)),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wholeframe.deploy import aoti, exported_program, onnx, openvino
+from wholeframe.deploy.axes import reason_of
 from wholeframe.deploy.parity import Run
 from wholeframe.deploy.prepared import Prepared
 from wholeframe.messages import quoted, shown
@@ -69,6 +70,20 @@ def format_of(path: Path) -> str:
             "for OpenVINO"
         )
     return FOLDER
+
+
+def open_again(kind: str, file: Path) -> Run:
+    """What was written, in the program that it is for.
+
+    Raises:
+        ValueError: if a library is not installed, or the program does not take the file.
+    """
+    try:
+        return FORMATS[kind].opened(file)
+    except ValueError:  # a sentence already
+        raise
+    except Exception as error:  # every runtime has errors of its own
+        raise ValueError(f"the exported network does not open again ({reason_of(error)}); no file is left") from error
 
 
 def refuse_path(target: Path) -> None:

@@ -14,6 +14,8 @@ from torch import nn
 
 Library = Literal["wholeframe", "torchvision", "timm"]
 ATTRIBUTE = "_wholeframe_origin"
+HEADER = "_wholeframe_header"
+"""The attribute with the header of the file that a network was loaded from (`wholeframe.store.header`)."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from wholeframe.messages import shown
+from wholeframe.models.origin import HEADER
 from wholeframe.store.header import DIGEST, KEY, Header, from_text, refuse_large
 from wholeframe.store.tensors import digest_of
 from wholeframe.surgery.weight_files.refused import Refused
 from wholeframe.surgery.weight_files.safetensors_file import is_safetensors, read_safetensors, read_shapes
 
-ATTRIBUTE = "_wholeframe_header"
+ATTRIBUTE = HEADER
 
 
 def header_of(network: nn.Module) -> Header | None:
