@@ -23,6 +23,4 @@ def default_example(network: nn.Module) -> Tensor:
 
 def sample_of(network: nn.Module) -> tuple[int, ...]:
     """The shape of one sample of the network."""
-    if is_detector(network):
-        return DETECTED
     return tuple(getattr(header_of(network), "input", None) or usual_size(network, origin_of(network)) or DETECTED)
