@@ -112,6 +112,7 @@ def test_data_that_is_not_a_recipe_is_refused(data, words):
         build(data)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_a_recorded_block_compiles():
     block, x = wf.GlobalContext(32).eval(), torch.randn(1, 32, 4, 4)

@@ -19,6 +19,7 @@ def test_all_networks_are_listed(capsys):
     assert "77.70 top-1 %" in told and "22.02 top-1 error %" in told and "published figures, not ours" in told
 
 
+@pytest.mark.slow
 def test_a_card(capsys):
     models.main(["r50_gc"])
     told = " ".join(capsys.readouterr().out.split())

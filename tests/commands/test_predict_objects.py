@@ -225,6 +225,7 @@ def test_a_run_finds_objects(call, capsys, detector_run, tmp_path):
     assert "\x1b" not in told and (tmp_path / "p.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_is_explained(call, capsys, detector_run, tmp_path):
     call("explain", detector_run / "run", detector_run / "val" / "1.png", "--query", 40, 55, "-o", tmp_path / "e.png")
     told = capsys.readouterr().out

@@ -66,6 +66,7 @@ def test_evaluate_what_was_trained_on_with_statistics_of_its_own(call, capsys, c
     assert "statistics of the batch norms from 1 training batches" in told and "on 2 train clips, 1x1 views" in told
 
 
+@pytest.mark.slow
 def test_a_video_that_is_lost_later_counts_nowhere(call, capsys, clip_run, actions, tmp_path, monkeypatch):
     shutil.copytree(actions, tmp_path / "actions")
     from wholeframe.train.inputs import videos

@@ -148,7 +148,18 @@ NOT_RUN = {
 }
 
 
-@pytest.mark.parametrize("page", [page for page in EXECUTED if page not in NOT_EXECUTED])
+LONG = {f"docs/howto/{name}.md" for name in ("export", "restore", "look_inside", "detector", "cost", "backbone")}
+"""Pages of more than a second and a half"""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow) if page in LONG else page
+        for page in EXECUTED
+        if page not in NOT_EXECUTED
+    ],
+)
 def test_python_runs_and_prints_what_the_page_shows(page, tmp_path, monkeypatch, request):
     if 'open_clips("actions")' in text(page):
         make_video = request.getfixturevalue("make_video")

@@ -175,6 +175,7 @@ def test_a_batch_norm_stays_as_it_was(network):
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize("compiled", ["around", "in place"])
 def test_compiled_networks_are_counted_as_written(network, compiled):

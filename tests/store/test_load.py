@@ -76,7 +76,7 @@ def of_torchvision():
     return network, random(2, 3, 64, 64)
 
 
-@pytest.mark.slow_beyond(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("library", [of_wholeframe, of_timm, of_torchvision])
 def test_a_network_of_each_library_in_a_second_process(tmp_path, library):
     network, x = library()

@@ -27,7 +27,7 @@ def disagreeing(names):
     return [(name, row.published, row.ours) for name, row in sizes if row.agrees == bool(row.published.differs)]
 
 
-@pytest.mark.slow_beyond(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r50_gc", "gsop2_r50"])
 def test_confirmed_sizes_are_ours_or_say_why_not(name):
     assert not disagreeing([name])
