@@ -20,7 +20,7 @@ DEPTHS = {"r34": "r18", "r101": "r50", "r152": "r50"}  # the other depth of the 
 SHALLOWER = {name: "_".join(DEPTHS.get(part, part) for part in name.split("_")) for name in wf.MODELS}
 DEEPER = [name for name, other in SHALLOWER.items() if other != name and other in wf.MODELS]
 CLASSIFIERS = [name for name, card in wf.MODELS.items() if name not in DEEPER and not card.counted]
-NAMES = random.Random(0).sample(CLASSIFIERS, 24)
+NAMES = random.Random(0).sample(CLASSIFIERS, 8)
 
 
 class Case(NamedTuple):
