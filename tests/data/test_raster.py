@@ -126,6 +126,18 @@ def test_other_formats_are_refused_whatever_their_suffix(tmp_path, name, suffix)
     assert f"({reason}" in str(caught.value)
 
 
+def test_a_program_that_replaces_the_function_of_pillow(tmp_path, monkeypatch):
+    """As ultralytics does: for what Pillow does not identify, its function imports a plugin, which may be absent."""
+    (tmp_path / "a.jpg").write_bytes(b"only words")
+
+    def without_plugin(*_, **__):
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    monkeypatch.setattr(raster.Image, "open", without_plugin)
+    with pytest.raises(ValueError, match="cannot identify image file"):
+        read_image(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize("name", ["pipe.jpg", "folder.jpg", "device.jpg"])
 def test_not_a_file(tmp_path, name):
     if name == "pipe.jpg":

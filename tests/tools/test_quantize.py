@@ -8,6 +8,7 @@ from PIL import Image
 
 import wholeframe as wf
 from wholeframe.commands import quantize as command
+from wholeframe.data.images import read_image
 from wholeframe.deploy import onnx
 from wholeframe.deploy.quantize import agreement
 from wholeframe.train.opened import Given, Opened
@@ -56,7 +57,7 @@ def test_layers_have_8_bits_and_blocks_stay_in_float(tmp_path):
 
 
 def read(file):
-    pixels = np.asarray(Image.open(file).convert("RGB").resize((16, 16)), dtype=np.float32)
+    pixels = np.asarray(read_image(file).resize((16, 16)), dtype=np.float32)
     return Given(torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1)[None], pixels)
 
 

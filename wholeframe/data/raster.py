@@ -66,7 +66,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     with path.open("rb") as file:
         try:
             image = Image.open(file, formats=_known((*RASTER, *weak)))
-        except UnidentifiedImageError:
+        except (UnidentifiedImageError, ImportError):  # ultralytics replaces `Image.open`, and imports a plugin then
             file.seek(0)
             raise ValueError(_not_raster(file.read(64))) from None
         with image:
