@@ -5,14 +5,24 @@ import struct
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from wholeframe.surgery.state_files import read_content
 from wholeframe.surgery.weight_files.safetensors_file import DTYPES, LARGEST_HEADER
 
 
+def written(dtype):
+    """Whether the installed safetensors writes tensors of this dtype: that of version 0.5 has no unsigned ones."""
+    try:
+        save({"a": torch.ones(1).to(dtype)})
+    except KeyError:
+        return False
+    return True
+
+
 def test_what_safetensors_writes(tmp_path):
-    tensors = {str(dtype): torch.ones(3).to(dtype) for dtype in DTYPES.values()}
+    tensors = {str(dtype): torch.ones(3).to(dtype) for dtype in DTYPES.values() if written(dtype)}
+    assert len(tensors) >= 12
     tensors |= {"number": torch.tensor(2.0), "empty": torch.empty(0, 3), "map": torch.arange(6.0).reshape(2, 3)}
     save_file(tensors, tmp_path / "a", {"made": "here"})
     theirs, mine = load_file(tmp_path / "a"), read_content(tmp_path / "a")
