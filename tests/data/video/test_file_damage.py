@@ -52,4 +52,4 @@ def test_damaged_files(tmp_path):
 
 @pytest.mark.slow
 def test_many_damaged_files(tmp_path):
-    read_damaged(tmp_path, [kind for kind in QUICK + SLOW if kind.size[0] <= 176], 250, seed=1)
+    read_damaged(tmp_path, [kind for kind in QUICK + SLOW if kind.size[0] <= 176], 120, seed=1)
