@@ -12,12 +12,13 @@ and, as plain text, `licence` of the weights, `origin` and the versions `wholefr
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import torch
 from torch import Tensor, nn
 
+from wholeframe.deploy.stated import Stated
 from wholeframe.models.origin import origin_of
 
 FILE = "wholeframe.json"
@@ -29,12 +30,7 @@ def describe(
     written: Sequence[int | str],
     size: Sequence[int],
     channels: int,
-    *,
-    classes: Sequence[str] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    licence: str | None = None,
-    notes: Mapping[str, str] | None = None,
+    own: Stated,
 ) -> dict[str, str]:
     """The strings of a file.
 
@@ -43,6 +39,7 @@ def describe(
             above 0.
     """
     found = {"input": json.dumps(list(written)), "size": json.dumps(list(size))}
+    mean, std = own.mean, own.std
     if (mean is None) != (std is None):
         given, missing = ("mean", "std") if std is None else ("std", "mean")
         raise ValueError(f"{given}= is given without {missing}=; give both, or none of them")
@@ -55,12 +52,12 @@ def describe(
             found[name] = json.dumps([float(number) for number in numbers])
         if not all(number > 0 for number in std):
             raise ValueError(f"std={tuple(std)} has a number that is not above 0; an input is divided by it")
-    if classes is not None:
-        found["classes"] = json.dumps(list(classes), ensure_ascii=False)
-    if licence is not None:
-        found["licence"] = licence
-    if notes:
-        found["notes"] = json.dumps(dict(notes), ensure_ascii=False)
+    if own.classes is not None:
+        found["classes"] = json.dumps(list(own.classes), ensure_ascii=False)
+    if own.licence is not None:
+        found["licence"] = own.licence
+    if own.facts:
+        found["notes"] = json.dumps(own.facts, ensure_ascii=False)
     if (origin := origin_of(network)) is not None:
         found["origin"] = str(origin)
     return {**found, "wholeframe": version("wholeframe"), "torch": str(torch.__version__)}

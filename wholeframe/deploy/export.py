@@ -158,10 +158,7 @@ def _export_network(
     refuse_classes(classes, outputs)
     size, channels = example.shape[2:], example.shape[1]
     own = stated(network, outputs, channels, classes, mean, std)
-    strings = describe(
-        network, free.written, size, channels, classes=own.classes, mean=own.mean, std=own.std, licence=own.licence,
-        notes=own.facts,
-    )  # fmt: skip
+    strings = describe(network, free.written, size, channels, own)
     prepared = Prepared(network, example, free, _output_names(found), strings)
     chosen = FORMATS[kind]
     chosen.write(prepared, file)
@@ -202,10 +199,7 @@ def _export_detector(
         raise ValueError("a detector of torchvision normalises its images itself; leave mean= and std= out")
     names = detector.names_of(network, image)
     own = stated(network, (), image.shape[0], classes)
-    strings = describe(
-        network, detector.WRITTEN, image.shape[1:], image.shape[0], classes=own.classes, licence=own.licence,
-        notes=own.facts,
-    )  # fmt: skip
+    strings = describe(network, detector.WRITTEN, image.shape[1:], image.shape[0], own)
     with tempfile.TemporaryDirectory() as place:
         written = file if kind == ".onnx" else Path(place, "model.onnx")
         detector.write(network, image, written, strings, names)

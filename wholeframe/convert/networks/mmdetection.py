@@ -28,7 +28,6 @@ def plan(
         mode, use_scale: of a `NonLocal2d` with `theta` and `phi`.
     """
     non_local = openmmlab.non_local_blocks(shapes, mode, use_scale)
-    scale = "1/sqrt(inner)" if use_scale and mode == "embedded_gaussian" else "none"
     place = position or "after_conv3"
     return openmmlab.plan_of(
         shapes,
@@ -38,7 +37,7 @@ def plan(
         position=position,
         conventions={
             "place of blocks": f"{place}, before the sum",
-            **({"non-local blocks": f"{mode}, scale {scale}"} if non_local else {}),
+            **(openmmlab.assumed_non_local(mode, use_scale) if non_local else {}),
         },
     )
 

@@ -29,14 +29,13 @@ def plan(
         mode, use_scale: of an NL head.
     """
     non_local = openmmlab.non_local_blocks(shapes, mode, use_scale)
-    scale = "1/sqrt(inner)" if use_scale and mode == "embedded_gaussian" else "none"
     return openmmlab.plan_of(
         shapes,
         {**openmmlab.context_blocks(shapes), **non_local},
         style=style,
         output_stride=output_stride,
         position=position,
-        conventions={"non-local blocks": f"{mode}, scale {scale}"} if non_local else {},
+        conventions=openmmlab.assumed_non_local(mode, use_scale) if non_local else {},
     )
 
 

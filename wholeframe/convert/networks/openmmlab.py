@@ -57,6 +57,12 @@ def context_blocks(shapes: Shapes) -> dict[str, Found]:
     return found
 
 
+def assumed_non_local(mode: Mode, use_scale: bool) -> dict[str, str]:
+    """What tensors do not show of mmcv's non-local blocks, for `Plan.conventions`."""
+    scale = "1/sqrt(inner)" if use_scale and mode == "embedded_gaussian" else "none"
+    return {"non-local blocks": f"{mode}, scale {scale}"}
+
+
 def non_local_blocks(shapes: Shapes, mode: Mode, use_scale: bool) -> dict[str, Found]:
     """mmcv's `NonLocalNd`s by their names in the file.
 
