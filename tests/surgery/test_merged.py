@@ -48,7 +48,7 @@ class Called(Exception):
 
 @pytest.fixture
 def refuse_calls(monkeypatch):
-    def refuse(*_):
+    def refuse(*_args, **_options):
         raise Called
 
     return lambda: monkeypatch.setattr(wf.ContextBlock, "forward", refuse)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import wholeframe as wf
 from wholeframe.surgery.insert import insert, remove
-from wholeframe.surgery.placement import BlockHook, Layout, with_item
+from wholeframe.surgery.placement import BlockHook, Layout, attach, with_item
 
 IMAGE = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -199,3 +199,82 @@ def test_a_layout_says_what_it_is():
     for options in ({"axes": "channels_last", "grid": (2, 2)}, {"axes": "tokens"}, {"axes": "tokens", "grid": (0, 2)}):
         with pytest.raises(ValueError, match="axes="):
             Layout(**options)
+
+
+# ----------------------------------------------------------------------------- writing over the output of a site
+
+
+class Host(nn.Module):
+    """A convolution, and a site with a block."""
+
+    def __init__(self, block: nn.Module, site: nn.Module):
+        super().__init__()
+        self.conv, self.site = nn.Conv2d(3, 6, 3), site
+        attach(self.site, block, Layout())
+
+    def forward(self, x):
+        return self.site(self.conv(x)).add(1)
+
+
+def places(host: nn.Module) -> tuple[int, int]:
+    """Where the output of the norm and the output of the block are in memory."""
+    seen, forward = [], nn.BatchNorm2d.forward
+
+    def noted(norm, x):
+        seen.append(forward(norm, x))
+        return seen[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.BatchNorm2d, "forward", noted)
+        out = host.site(host.conv(IMAGE))
+    return seen[0].data_ptr(), out.data_ptr()
+
+
+CHANGES = {
+    "nothing": lambda host: None,
+    "a hook of the site": lambda host: host.site.register_forward_hook(lambda *_: None),
+    "an earlier hook of the site": lambda host: host.site.register_forward_hook(lambda *_: None, prepend=True),
+    "a hook of the block": lambda host: host.site.wholeframe.register_forward_pre_hook(lambda *_: None),
+    "a hook of the context": lambda host: host.site.wholeframe.context.register_forward_hook(lambda *_: None),
+    "a forward of the block": lambda host: setattr(host.site.wholeframe, "forward", host.site.wholeframe.forward),
+    "a forward of the site": lambda host: setattr(host.site, "forward", lambda x: nn.BatchNorm2d.forward(host.site, x)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_block_writes_over_the_output_of_its_site_only_where_nothing_else_can_have_it(change):
+    torch.manual_seed(0)
+    host = Host(wf.GlobalContext(6, ratio=1 / 2, init="random"), nn.BatchNorm2d(6)).eval()
+    with torch.no_grad():
+        plain = host.site.wholeframe(nn.BatchNorm2d.forward(host.site, host.conv(IMAGE)))
+        CHANGES[change](host)
+        site, block = places(host)
+        assert (site == block) == (change == "nothing")
+        assert torch.equal(host(IMAGE), plain + 1)
+
+
+class Scaled(wf.SqueezeExcite):
+    """A block of a user, with a forward that takes a map and nothing else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def test_a_block_of_a_user_takes_its_map():
+    host = Host(Scaled(6), nn.BatchNorm2d(6)).eval()
+    with torch.no_grad():
+        y = nn.BatchNorm2d.forward(host.site, host.conv(IMAGE))
+        assert torch.equal(host.site(host.conv(IMAGE)), 2 * wf.SqueezeExcite.forward(host.site.wholeframe, y))
+
+
+@pytest.mark.parametrize(
+    "site", [nn.Identity(), nn.ReLU(inplace=True), nn.Sequential(nn.BatchNorm2d(6)), nn.Dropout(0.0)]
+)
+def test_a_site_that_may_return_what_others_have_keeps_it(site):
+    host = Host(wf.SqueezeExcite(6), site).eval()
+    kept = []
+    host.conv.register_forward_hook(lambda _m, _a, y: kept.append((y, y.clone())))
+    with torch.no_grad():
+        host(IMAGE)
+    y, before = kept[0]
+    assert torch.equal(y, before.relu() if isinstance(site, nn.ReLU) else before)

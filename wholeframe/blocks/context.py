@@ -111,7 +111,8 @@ class ContextBlock(Recorded):
         """Whether the context has an attention map, which `attention` shows."""
         return isinstance(self.context, AttentionContext)
 
-    def forward(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
+    def forward(self, x: Float[Tensor, "b c *grid"], overwrite: bool = False) -> Float[Tensor, "b c *grid"]:
+        """The block. With `overwrite`, whose caller needs x no more, z takes its place in memory where it can."""
         if (
             isinstance(x, Proxy)
             or x.ndim < 3
@@ -121,14 +122,18 @@ class ContextBlock(Recorded):
         ):
             return leaf_or_refuse(self, x)
         context, multiply, add = self.context, self.multiply, self.add
-        if isinstance(context, AttentionContext) and plain(context, context.logits):
-            summary, z = context.with_map(x)
-        else:
-            summary, z = context(x), x
+        attention = context if isinstance(context, AttentionContext) and plain(context, context.logits) else None
+        norm = ops.normed(x) if ops.by_hand(x) else None
+        if overwrite and torch.is_grad_enabled():
+            keeps_no_map = type(context) is MeanContext if attention is None else attention.heads == 1
+            overwrite = norm is not None and keeps_no_map
+        summary, z = (context(x), x) if attention is None else attention.with_map(x, norm, overwrite)
         if multiply is not None:
-            z = ops.gated(z, GATES[self.gate](multiply(summary)))
+            gate = GATES[self.gate](multiply(summary))
+            z = ops.gated(z, gate, norm=norm, overwrite=overwrite and gate.dtype == x.dtype)
         if add is not None:
-            z = z + add(summary).view(*x.shape[:2], *(1,) * (x.ndim - 2))
+            vector = ops.everywhere(add(summary), x)
+            z = z.add_(vector) if overwrite and vector.dtype == z.dtype else z + vector
         return z
 
     def attention(

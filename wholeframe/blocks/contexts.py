@@ -119,12 +119,14 @@ class AttentionContext(Recorded):
         heads = torch.bmm(v, self._called_weights(x)[:, :, None].to(v.dtype)).squeeze(2).to(x.dtype)
         return heads.unflatten(0, (x.shape[0], self.heads)).flatten(1)
 
-    def with_map(self, x: Float[Tensor, "b c *grid"]) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
+    def with_map(
+        self, x: Float[Tensor, "b c *grid"], norm: ops.Normed | None = None, overwrite: bool = False
+    ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
         """The context, and x for the fusion: see `ops.attention_context_and_map`. For plain `logits` only."""
         w_k, b_k = self.logits.weight.squeeze(0), self.logits.bias
         query = w_k if self.scale == 1 else self.scale * w_k
         if self.heads == 1:
-            return ops.attention_context_and_map(x, query, b_k)
+            return ops.attention_context_and_map(x, query, b_k, norm=norm, overwrite=overwrite)
         heads = ops.attention_context(self._heads(x), query, b_k)
         return heads.unflatten(0, (x.shape[0], self.heads)).flatten(1), x
 

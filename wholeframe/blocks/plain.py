@@ -9,7 +9,7 @@ from torch._subclasses import FakeTensor  # the weights of a network that is exp
 
 from wholeframe.blocks.grouped import GroupedLinear
 
-LAYERS = {nn.Linear, nn.Conv1d, nn.BatchNorm1d, nn.SyncBatchNorm, nn.GroupNorm, GroupedLinear}
+LAYERS = {nn.Linear, nn.Conv1d, nn.BatchNorm1d, nn.SyncBatchNorm, nn.GroupNorm, nn.LayerNorm, GroupedLinear}
 WEIGHTS = {nn.Parameter, Tensor, nn.Buffer, FakeTensor, type(None)}
 
 
@@ -22,12 +22,14 @@ def plain(*layers: nn.Module | None) -> bool:
     for layer in layers:
         if layer is None:
             continue
-        kind = type(layer)
+        kind, own = type(layer), layer.__dict__  # read directly: every block asks at every call
         if kind not in LAYERS and not kind.__module__.startswith("wholeframe.blocks."):
             return False
-        if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks:
+        if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
             return False
-        if "forward" in layer.__dict__ or type(getattr(layer, "weight", None)) not in WEIGHTS:
+        parameters = own["_parameters"]
+        weight = parameters["weight"] if "weight" in parameters else getattr(layer, "weight", None)
+        if "forward" in own or type(weight) not in WEIGHTS:
             return False
     return True
 

@@ -124,10 +124,19 @@ class Bottleneck(Recorded):
                 layer.reset_parameters()
 
     def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
-        hidden = self.reduce(c)
-        if self.norm is not None:
-            hidden = self.norm(hidden)
-        return self.expand(ACTIVATIONS[self.activation](hidden))
+        # Vectors are so short that a call of a module takes longer than its products.
+        reduce = self.reduce
+        return self.expanded(F.linear(c, reduce.weight, reduce.bias) if plain(reduce) else reduce(c))
+
+    def expanded(self, hidden: Float[Tensor, "b p"]) -> Float[Tensor, "b c"]:
+        """W_2 relu(norm(hidden)) + b_2."""
+        norm, expand = self.norm, self.expand
+        if isinstance(norm, nn.LayerNorm) and plain(norm):
+            hidden = F.layer_norm(hidden, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+        elif norm is not None:
+            hidden = norm(hidden)
+        hidden = ACTIVATIONS[self.activation](hidden)
+        return F.linear(hidden, expand.weight, expand.bias) if plain(expand) else expand(hidden)
 
     def multiply_adds(self) -> int:
         return 2 * self.channels * self.hidden

@@ -15,6 +15,7 @@ from wholeframe.ops.cgnl.gaussian_rbf import gauss_transform as gauss_transform
 from wholeframe.ops.context import attention_context as attention_context
 from wholeframe.ops.context import attention_context_and_map as attention_context_and_map
 from wholeframe.ops.context import attention_weights as attention_weights
+from wholeframe.ops.context import by_hand as by_hand
 from wholeframe.ops.context import dense_attention_context as dense_attention_context
 from wholeframe.ops.context import gated as gated
 from wholeframe.ops.context import max_context as max_context
@@ -64,3 +65,5 @@ from wholeframe.ops.non_local.dense import Scale as Scale
 from wholeframe.ops.non_local.dense import embed as embed
 from wholeframe.ops.non_local.dense import pairwise_weights as pairwise_weights
 from wholeframe.ops.non_local.dense import resolve_scale as resolve_scale
+from wholeframe.ops.normed import Normed as Normed
+from wholeframe.ops.normed import normed as normed

@@ -13,6 +13,7 @@ from torch import Tensor
 from wholeframe.ops.autograd import applied, two_modes
 from wholeframe.ops.backends import in_graph
 from wholeframe.ops.layout import as_given, everywhere, wide
+from wholeframe.ops.normed import Normed, keep, kept
 
 LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin to pay, see `by_hand`
 
@@ -49,7 +50,7 @@ def dense_attention_context(
 ) -> Float[Tensor, "b c"]:
     """c = sum_j a_j x_j with the weights of `attention_weights`: attention with one learned query."""
     with as_given(x):
-        v = x.flatten(2).to(torch.promote_types(x.dtype, torch.float32))
+        v = wide(x.flatten(2))
         return torch.bmm(_weights(v, weight, bias), v.transpose(-2, -1)).squeeze(1).to(x.dtype)
 
 
@@ -61,7 +62,12 @@ def attention_context(
 
 
 def attention_context_and_map(
-    x: Float[Tensor, "b c *grid"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None = None
+    x: Float[Tensor, "b c *grid"],
+    weight: Float[Tensor, "c"],
+    bias: Float[Tensor, "1"] | None = None,
+    *,
+    norm: Normed | None = None,
+    overwrite: bool = False,
 ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
     """The attention context, and x again for the fusion that needs both.
 
@@ -72,21 +78,35 @@ def attention_context_and_map(
         x: the map.
         weight: w, the one learned query.
         bias: beta, or None; it changes neither output nor gradients.
+        norm: what made x (`normed(x)`), from which the gradient computes x again instead of keeping it.
+        overwrite: whether the caller changes the returned x in place; with a gradient this needs `norm`.
 
     Returns:
         The context in the dtype of x, and x.
     """
     if not by_hand(x):
-        return dense_attention_context(x, weight, bias), x
+        needed = torch.is_grad_enabled() or in_graph()
+        return dense_attention_context(x, weight, bias if needed else None), x
     with as_given(x):
-        context, same, _ = applied(_AttentionContext, x.flatten(2), weight, bias)
-        return context, same.view_as(x)
+        context, same, _ = applied(_AttentionContext, x, weight, bias, norm, overwrite)
+        return context, same
 
 
-def gated(x: Float[Tensor, "b c *grid"], gate: Float[Tensor, "b c"]) -> Float[Tensor, "b c *grid"]:
-    """x_i * gate, with a gradient on large maps that allocates one map, where that of a plain product allocates two."""
+def gated(
+    x: Float[Tensor, "b c *grid"], gate: Float[Tensor, "b c"], *, norm: Normed | None = None, overwrite: bool = False
+) -> Float[Tensor, "b c *grid"]:
+    """x_i * gate, with a gradient on large maps that allocates one map, where that of a plain product allocates two.
+
+    Args:
+        x: the map.
+        gate: a factor of every channel.
+        norm: as in `attention_context_and_map`.
+        overwrite: whether the result takes the place of x in memory; of a dtype that can hold it.
+    """
     gate = everywhere(gate, x)
-    return applied(_Gated, x, gate) if by_hand(x) else x * gate
+    if by_hand(x):
+        return applied(_Gated, x, gate, norm, overwrite)
+    return x.mul_(gate) if overwrite else x * gate
 
 
 def by_hand(x: Float[Tensor, "b c *grid"]) -> bool:
@@ -126,27 +146,32 @@ class _AttentionContext(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        x: Float[Tensor, "b c n"], weight: Float[Tensor, "c"], bias: Float[Tensor, "1"] | None
-    ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c n"], Float[Tensor, "b 1 n"]]:
-        v = wide(x)
+        x: Float[Tensor, "b c *grid"],
+        weight: Float[Tensor, "c"],
+        bias: Float[Tensor, "1"] | None,
+        norm: Normed | None,
+        overwrite: bool,
+    ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"], Float[Tensor, "b 1 n"]]:
+        v = wide(x.flatten(2))
         a = _weights(v, weight)
-        return torch.bmm(a, v.transpose(-2, -1)).squeeze(1).to(x.dtype), x.view_as(x), a
+        return torch.bmm(a, v.transpose(-2, -1)).squeeze(1).to(x.dtype), x if overwrite else x.view_as(x), a
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
-        x, weight, bias = inputs
+        x, weight, bias, norm, overwrite = inputs
+        if overwrite:  # what follows may change x in place, which autograd then follows
+            ctx.mark_dirty(x)
         ctx.mark_non_differentiable(output[2])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, weight, bias, output[2])
-        ctx.save_for_forward(x, weight, bias, output[2])
+        keep(ctx, x, norm, weight, bias, output[2])
 
     @staticmethod
     def tangents(ctx, *tangents):
         """dc = sum_j da_j x_j + a_j dx_j,    da_j = a_j (dl_j - sum_i a_i dl_i),    dl_j = dw . x_j + w . dx_j."""
-        x, weight, _, a = ctx.saved_tensors
+        weight, _, a, x, _ = kept(ctx, 3)
         dx, dweight = (torch.zeros_like(t) if dt is None else dt for t, dt in zip((x, weight), tangents, strict=False))
         with as_given(x):
-            v, dv, b = wide(x), wide(dx), x.shape[0]
+            v, dv, b = wide(x.flatten(2)), wide(dx.flatten(2)), x.shape[0]
             dl = torch.bmm(wide(dweight).expand(b, 1, -1), v) + torch.bmm(wide(weight).expand(b, 1, -1), dv)
             da = a * (dl - (a * dl).sum(dim=2, keepdim=True))
             dc = torch.bmm(da, v.transpose(-2, -1)) + torch.bmm(a, dv.transpose(-2, -1))
@@ -156,22 +181,23 @@ class _AttentionContext(torch.autograd.Function):
     def backward(ctx, *gradients):
         dc, dmap, _ = gradients
         if dc is None:
-            return dmap, None, None
-        x, weight, bias, a = ctx.saved_tensors
+            return dmap, None, None, None, None
+        weight, bias, a, x, own = kept(ctx, 3)
         with as_given(x):
-            v, w, dc = wide(x), wide(weight), wide(dc)
+            v, w, dc = wide(x.flatten(2)), wide(weight), wide(dc)
             if torch.is_grad_enabled():
                 a = _weights(v, w)  # recomputed from x and w, so that the gradient can be differentiated again
             s = torch.bmm(dc[:, None], v)
             dl = a * (s - (a * s).sum(dim=2, keepdim=True))
+            dw = torch.bmm(dl, v.transpose(-2, -1)).sum(dim=(0, 1)).to(weight.dtype)
             # Two elementwise passes over one map, in the memory order of x: faster than a rank-two matrix product.
             turned = (lambda t: t.transpose(-2, -1)) if v.transpose(-2, -1).is_contiguous() else (lambda t: t)
-            dx = turned(a) * turned(dc[:, :, None])
+            place = {"out": turned(v)} if own else {}
+            dx = torch.mul(turned(a), turned(dc[:, :, None]), **place)
             more = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
-            dx = turned(more(dx, turned(dl), turned(w.expand_as(dc)[:, :, None])))
+            dx = turned(more(dx, turned(dl), turned(w.expand_as(dc)[:, :, None]))).reshape(x.shape)
             dx = dx.to(x.dtype) if dmap is None else dx.add_(dmap).to(x.dtype)
-            dw = torch.bmm(dl, v.transpose(-2, -1)).sum(dim=(0, 1)).to(weight.dtype)
-        return dx, dw, None if bias is None else torch.zeros_like(bias)
+        return dx, dw, None if bias is None else torch.zeros_like(bias), None, None
 
 
 @two_modes
@@ -181,23 +207,29 @@ class _Gated(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Float[Tensor, "b c *grid"], gate: Float[Tensor, "b c *ones"]) -> Float[Tensor, "b c *grid"]:
-        return x * gate
+    def forward(
+        x: Float[Tensor, "b c *grid"], gate: Float[Tensor, "b c *ones"], norm: Normed | None, overwrite: bool
+    ) -> Float[Tensor, "b c *grid"]:
+        return x.mul_(gate) if overwrite else x * gate
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
+        x, gate, norm, overwrite = inputs
+        if overwrite:
+            ctx.mark_dirty(x)
+        keep(ctx, x, norm, gate)
 
     @staticmethod
     def tangents(ctx, *tangents):
-        (dx, dgate), (x, gate) = tangents, ctx.saved_tensors
+        dx, dgate, *_ = tangents
+        gate, x, _ = kept(ctx, 1)
         return dx * gate + x * dgate
 
     @staticmethod
     def backward(ctx, *gradients):
-        (dz,), (x, gate) = gradients, ctx.saved_tensors
-        product = dz * x
+        (dz,) = gradients
+        gate, x, own = kept(ctx, 1)
+        product = x.mul_(dz) if own else dz * x
         dgate = product.sum(dim=_grid(x), keepdim=True).to(gate.dtype)
         dx = dz * gate if torch.is_grad_enabled() else product.copy_(dz).mul_(gate)
-        return dx.to(x.dtype), dgate
+        return dx.to(x.dtype), dgate, None, None

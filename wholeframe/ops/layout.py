@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+AS_IT_IS = nullcontext()
+
 
 def to_positions(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n c"]:
     """The map as a list of positions: a view wherever the axes of the grid can be merged."""
@@ -56,11 +58,9 @@ def as_given(x: Float[Tensor, "*shape"]) -> AbstractContextManager:
     In eager mode it does nothing where autocast is already off. A graph always contains it, since the graph may later
     run under autocast. The meta device has no autocast.
     """
-    if x.device.type == "meta":
-        return nullcontext()
-    if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
-        return torch.autocast(x.device.type, enabled=False)
-    return nullcontext()
+    if not (torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled()) or x.device.type == "meta":
+        return AS_IT_IS
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def pool_window(pool: int | Sequence[int], rank: int) -> tuple[int, ...]:

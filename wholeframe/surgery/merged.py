@@ -21,7 +21,6 @@ from wholeframe import ops
 from wholeframe.blocks import AttentionContext, Bottleneck, ContextBlock, LinearTransform, MeanContext
 from wholeframe.blocks.context import GATES
 from wholeframe.blocks.plain import WEIGHTS
-from wholeframe.blocks.transforms import ACTIVATIONS
 from wholeframe.ops.backends import full_precision, in_graph
 from wholeframe.ops.layout import everywhere
 from wholeframe.surgery.baked import Baked
@@ -110,14 +109,14 @@ class Merged(Baked):
 
 def _as_built(module: nn.Module) -> bool:
     """Whether no hook, tool or replaced forward acts on a module or its parts, all of known classes."""
-    for part in module.modules():
-        if part._forward_hooks or part._forward_pre_hooks or "forward" in part.__dict__:
-            return False
-        if type(part) not in KNOWN and not type(part).__module__.startswith("wholeframe.blocks."):
-            return False
-        if type(part._parameters.get("weight")) not in WEIGHTS:
-            return False
-    return True
+    kind, own = type(module), module.__dict__  # read directly: this runs at every call
+    if own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own:
+        return False
+    if kind not in KNOWN and not kind.__module__.startswith("wholeframe.blocks."):
+        return False
+    if type(own["_parameters"].get("weight")) not in WEIGHTS:
+        return False
+    return all(part is None or _as_built(part) for part in own["_modules"].values())
 
 
 def _lift(transform: nn.Module, weight: Tensor, bias: Tensor) -> nn.Linear | None:
@@ -137,11 +136,8 @@ def _vector(transform: nn.Module, lift: nn.Linear | None, summary: Tensor, conv:
     """The transform of the summary of x, from the summary of h."""
     if lift is None:
         return transform(F.linear(summary, conv.weight.flatten(1), conv.bias))
-    hidden = lift(summary)
-    if not isinstance(transform, Bottleneck):
-        return hidden
-    hidden = hidden if transform.norm is None else transform.norm(hidden)
-    return transform.expand(ACTIVATIONS[transform.activation](hidden))
+    hidden = F.linear(summary, lift.weight, lift.bias)
+    return transform.expanded(hidden) if isinstance(transform, Bottleneck) else hidden
 
 
 def _gated_conv(h: Tensor, conv: Any, gate: Tensor | None, vector: Tensor | None) -> Tensor:

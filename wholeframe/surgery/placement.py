@@ -13,9 +13,13 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
+from torch.nn.modules.module import _has_any_global_hook
 
+from wholeframe.blocks import ContextBlock
 from wholeframe.blocks.recipe import SCRIPT_ELSE
 from wholeframe.messages import one_of
+from wholeframe.ops.backends import in_graph
+from wholeframe.ops.normed import in_transform
 
 CHILD = "wholeframe"  # the block's name in its site, and so a part of state-dict keys
 HANDLE = "_wholeframe_handle"
@@ -146,9 +150,33 @@ class BlockHook(NamelessHook):
         self.layout, self.output = layout, output
 
     def __call__(self, site: Any, _args: Any, given: Any) -> Any:
+        block, layout = site._modules[CHILD], self.layout
         y = given if self.output is None else given[self.output]
-        z = self.layout.from_block(site.wholeframe(self.layout.to_block(y)), y)
+        x = layout.to_block(y)
+        z = layout.from_block(block(x, overwrite=True) if given_up_to(block, site, y) else block(x), y)
         return z if self.output is None else with_item(given, self.output, z)
+
+
+# Layers whose output is a tensor of its own, which neither they nor their gradients need again.
+MAKERS = {
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm, nn.Linear),
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+}
+
+
+def given_up_to(block: nn.Module, site: nn.Module, y: Any) -> bool:
+    """Whether the block may overwrite y, the output of its site: nothing else can have kept y.
+
+    Not where a hook may have seen it, and not in a graph or a transform of `torch.func`, whose tensors stand for
+    others.
+    """
+    if type(site) not in MAKERS or type(y) is not Tensor or type(block).forward is not ContextBlock.forward:
+        return False
+    if len(site._forward_hooks) > 1 or "forward" in site.__dict__ or "forward" in block.__dict__:
+        return False
+    context: Any = block.context
+    seen = block._forward_hooks or block._forward_pre_hooks or context._forward_hooks or context._forward_pre_hooks
+    return not (seen or _has_any_global_hook() or in_graph() or in_transform())
 
 
 def with_item(given: Any, key: int | str, value: Any) -> Any:
