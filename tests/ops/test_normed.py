@@ -130,6 +130,18 @@ def test_every_gradient(made, name, overwrite, change):
         agree(ours[key], value, terms=8 * 96, what=key)
 
 
+@pytest.mark.parametrize("made", MADE)
+def test_many_gradients_at_once(made):
+    """`is_grads_batched` runs the gradient under vmap, which writes into nothing that has no samples of its own."""
+    torch.manual_seed(2)
+    block, norm, u = MADE[made]().double(), norm_of("batch"), given()
+    z = block(norm(u * 1), overwrite=True)
+    many = torch.randn(3, *z.shape, dtype=z.dtype)
+    (together,) = torch.autograd.grad(z, u, many, retain_graph=True, is_grads_batched=True)
+    for one, expected in zip(many, together, strict=True):
+        agree(torch.autograd.grad(z, u, one, retain_graph=True)[0], expected, terms=8 * 96)
+
+
 @pytest.mark.parametrize("name", ["gc", "snl", "se"])
 def test_no_map_is_kept_beyond_those_of_the_norm(name):
     """The peak of a training step with a block is that of the same step without it, where the block may overwrite."""

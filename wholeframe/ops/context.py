@@ -13,7 +13,7 @@ from torch import Tensor
 from wholeframe.ops.autograd import applied, two_modes
 from wholeframe.ops.backends import in_graph
 from wholeframe.ops.layout import as_given, everywhere, wide
-from wholeframe.ops.normed import Normed, keep, kept
+from wholeframe.ops.normed import Normed, keep, kept, many
 
 LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin to pay, see `by_hand`
 
@@ -192,8 +192,7 @@ class _AttentionContext(torch.autograd.Function):
             dw = torch.bmm(dl, v.transpose(-2, -1)).sum(dim=(0, 1)).to(weight.dtype)
             # Two elementwise passes over one map, in the memory order of x: faster than a rank-two matrix product.
             turned = (lambda t: t.transpose(-2, -1)) if v.transpose(-2, -1).is_contiguous() else (lambda t: t)
-            place = {"out": turned(v)} if own else {}
-            dx = torch.mul(turned(a), turned(dc[:, :, None]), **place)
+            dx = torch.mul(turned(a), turned(dc[:, :, None]), out=turned(v) if own and not many(dc) else None)
             more = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
             dx = turned(more(dx, turned(dl), turned(w.expand_as(dc)[:, :, None]))).reshape(x.shape)
             dx = dx.to(x.dtype) if dmap is None else dx.add_(dmap).to(x.dtype)
@@ -229,7 +228,7 @@ class _Gated(torch.autograd.Function):
     def backward(ctx, *gradients):
         (dz,) = gradients
         gate, x, own = kept(ctx, 1)
-        product = x.mul_(dz) if own else dz * x
+        product = x.mul_(dz) if own and not many(dz) else dz * x
         dgate = product.sum(dim=_grid(x), keepdim=True).to(gate.dtype)
-        dx = dz * gate if torch.is_grad_enabled() else product.copy_(dz).mul_(gate)
-        return dx.to(x.dtype), dgate, None, None
+        place = None if torch.is_grad_enabled() or many(dz) else product
+        return torch.mul(dz, gate, out=place).to(x.dtype), dgate, None, None

@@ -57,12 +57,17 @@ def keep(ctx: Any, x: Float[Tensor, "b c *grid"], norm: Normed | None, *others: 
 
 
 def kept(ctx: Any, others: int) -> tuple[Any, ...]:
-    """The other tensors, x, and whether x is a map of its own that the gradient may overwrite."""
+    """The other tensors, x, and whether x is a map of its own that a gradient may overwrite."""
     saved = ctx.saved_tensors
     if ctx.eps is None:
         return *saved, False
     norm = Normed(*saved[others:], eps=ctx.eps)
     return *saved[:others], norm.again(), not torch.is_grad_enabled()
+
+
+def many(gradient: Tensor) -> bool:
+    """Whether a gradient stands for many, which vmap writes into no tensor that is one."""
+    return _functorch.is_legacy_batchedtensor(gradient) or in_transform()
 
 
 def normed(x: Float[Tensor, "b c *grid"]) -> Normed | None:
