@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -280,8 +281,8 @@ class GSoPPosition(Recorded):
             return leaf_or_refuse(self, x)
         z = x * self.gates(x)
         # A ReLU whose output may be overwritten: F.relu stores its output for the backward pass, and residual blocks
-        # add to it in place (where the reference raises with a current torch). masked_fill stores its mask.
-        return z if self.out_act is None else z.masked_fill(z <= 0, 0)
+        # add to it in place (where the reference raises with a current torch). `where` stores its mask.
+        return z if self.out_act is None else torch.where(z <= 0, 0, z)
 
     def gates(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b 1 *grid"]:
         """The factor of every position of x: `Bottleneck.pos_att` of the reference."""
