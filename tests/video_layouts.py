@@ -69,7 +69,7 @@ class Network:
         if self.bottleneck:
             first, second = (1, time) if self.style == "3x3x3" else (time, 1)
             return [(before, width, (first, 1, 1)), (width, width, (second, 3, 3)), (width, width * 4, (1, 1, 1))]
-        return [(before, width, (time, 3, 3)), (width, width, (1, 3, 3))]
+        return [(before, width, (time, 3, 3)), (width, width, (time if self.style == "two 3x3x3" else 1, 3, 3))]
 
     def state(self):
         """Random tensors under the names of the repository."""

@@ -67,6 +67,35 @@ def test_weights_of_mixed_precision_are_written_in_one_dtype(call, capsys, file,
         assert torch.equal(ours, tensor.to(ours.dtype)) and ours.dtype in (torch.float32, torch.int64)
 
 
+def test_a_file_that_is_written_over_is_named(call, refused, capsys, file, tmp_path):
+    (tmp_path / "b.safetensors").write_text("something")
+    call("convert", file, "-o", tmp_path / "b.safetensors")
+    told = capsys.readouterr().out
+    assert "b.safetensors' is there already, and is written over\n" in told
+    assert wf.load(tmp_path / "b.safetensors")
+    call("convert", file, "-o", tmp_path / "c.safetensors")
+    assert "written over" not in capsys.readouterr().out
+    refused("convert", file, "-o", tmp_path / "c.safetensors", "--source", "other")
+    assert "written over" not in capsys.readouterr().out
+
+
+def test_a_block_without_a_site_is_not_written_in_silence(call, capsys, file, monkeypatch, tmp_path):
+    state = torch.load(file)
+    theirs = {f"head.{name}": tensor for name, tensor in NonLocal(8).state_dict().items()}
+
+    def plan(shapes):
+        names = {"head.": "head.wholeframe.", "net.": ""}
+        return Plan(ORIGIN, {SITE: NonLocal(48)}, names, {"head": NonLocal(8)})
+
+    source = WholeSource("someone/repository@1", "MIT", (r"^net\.",), plan)
+    monkeypatch.setattr(converted, "WHOLE", {"theirs": source})
+    torch.save(state | theirs, file)
+    call("convert", file, "-o", tmp_path / "b.safetensors")
+    told = capsys.readouterr().out
+    assert f"no site for them: 'head'; take them by `wf.convert.checkpoint('{file}').blocks`" in told
+    assert wf.convert.checkpoint(file).blocks.keys() == {SITE, "head"}
+
+
 def test_a_file_of_ours_needs_no_conversion(call, refused, file, tmp_path):
     call("convert", file, "-o", tmp_path / "b.safetensors")
     assert "is a file of wf.save already" in refused(
@@ -99,7 +128,8 @@ def test_what_is_refused(refused, file, tmp_path):
     assert "'kind' is not NAME=VALUE" in refused("convert", file, "--options", "kind")
     assert "has 'kind' twice" in refused("convert", file, "--options", "kind=dot", "kind=dot")
     assert "has no argument 'kin'; did you mean 'kind'?" in refused("convert", file, "--options", "kin=dot")
-    assert "the file has blocks alone (stage3.5)" in refused("convert", file, "-o", out, "--options", "alone=True")
+    assert "the file has blocks alone ('stage3.5')" in refused("convert", file, "-o", out, "--options", "alone=True")
     assert not out.exists()
+    assert "leave them out with --to" in refused("convert", file, "--to", "mmcv", "--source", "theirs")
     file.rename(out)
     assert "is the file that is converted; give another name" in refused("convert", out, "-o", out)

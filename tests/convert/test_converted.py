@@ -182,3 +182,30 @@ def test_a_sequence_is_no_site(file, theirs):
     path = file(theirs, blocks={"stage3": NonLocal(48)})  # It would run the block as one of its modules too.
     with pytest.raises(ValueError, match=r"'stage3' is a sequence, which has no block itself; give 'stage3.5'"):
         convert.checkpoint(path, order="upper")
+
+
+def test_values_that_are_not_finite_are_counted(file, theirs):
+    names = [name for name in theirs if name.endswith("theta.weight") or name == "net.stage1.0.weight"]
+    theirs[names[0]].view(-1)[:3] = float("nan")
+    theirs[names[1]].view(-1)[0] = float("-inf")
+    found = convert.checkpoint(file(theirs), order="upper")
+    assert found.report.not_finite == {names[0]: 3, names[1]: 1}
+    assert f"NaN or infinite: 4 values in 2 tensors of the file ('{names[0]}': 3, '{names[1]}': 1)" in str(found)
+    clean = convert.checkpoint(
+        file({"rpn.x": torch.tensor([float("nan")])} | {k: t.nan_to_num() for k, t in theirs.items()}), order="upper"
+    )
+    assert not clean.report.not_finite and "NaN" not in str(clean)
+
+
+def test_values_of_eight_bits_are_counted_too(file, theirs):
+    key = next(name for name in theirs if name.endswith("theta.bias"))
+    theirs[key] = torch.full_like(theirs[key], float("nan")).to(torch.float8_e4m3fn)
+    assert convert.checkpoint(file(theirs), order="upper").report.not_finite == {key: theirs[key].numel()}
+
+
+def test_the_name_of_a_file_is_shown_safely(file, theirs):
+    path = file({"a": torch.ones(1)})
+    evil = path.rename(path.with_name("\x1b[2J.pth"))
+    with pytest.raises(ValueError, match="is of none of the sources") as raised:
+        convert.checkpoint(evil)
+    assert "\x1b" not in str(raised.value)

@@ -24,6 +24,13 @@ def test_all_is_there():
     assert found.tensors["n.num_batches_tracked"] == 0
 
 
+def test_steps_of_a_norm_that_were_saved_as_floating_point_are_integers_again():
+    found = matched({**STATE, "n.num_batches_tracked": torch.tensor(7.0)}, names={"x.": "a.", "n.": "n."})
+    assert found.tensors["n.num_batches_tracked"].dtype == torch.long and found.tensors["n.num_batches_tracked"] == 7
+    with pytest.raises(ValueError, match=r"'n.num_batches_tracked' is of torch.float32, and integers belong there"):
+        matched({**STATE, "n.num_batches_tracked": torch.tensor(7.5)}, names={"x.": "a.", "n.": "n."})
+
+
 def test_axes_of_one_are_added():
     assert matched({**STATE, "x.weight": torch.ones(2, 3, 1, 1)}).tensors["a.weight"].shape == (2, 3)
 
@@ -45,7 +52,10 @@ def test_a_file_of_all_tensors_takes_no_memory_twice():
             {**STATE, "w.bias": torch.ones(2)},
             r"'file' has 1 tensor with names that this source does not have: 'w.bias'",
         ),
-        ({**STATE, "x.gain": torch.ones(2)}, r"the state has 'x.gain', which is 'a.gain' here, but the network has no"),
+        (
+            {**STATE, "x.gain": torch.ones(2)},
+            r"has 1 tensor that such a network does not have: 'x.gain' \(the first is 'a.g",
+        ),
         (
             {"x.bias": torch.ones(2)},
             r"lacks 1 tensor of 3 of such a network: 'x.weight' or 'y.weight', which is 'a.wei",

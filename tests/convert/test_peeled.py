@@ -62,3 +62,48 @@ def test_of_a_network_and_its_average_the_average_is_taken():
     found = peeled(under("model.") | under("ema.module.", average), "'f'", SOURCES)
     assert all(torch.equal(found.state[key], average[key]) for key in STATE)
     assert set(found.left) == set(under("model."))
+
+
+@pytest.mark.parametrize("wrapper", ["module", "_orig_mod", "_fsdp_wrapped_module"])
+def test_wrappers_of_parts_are_taken_away(wrapper):
+    state = {f"conv1.{wrapper}.weight": torch.ones(2), "fc.bias": torch.zeros(1)}
+    found = peeled(state, "'f'", SOURCES)
+    assert found.state.keys() == STATE.keys() and found.read == "without the wrappers of its parts"
+
+
+def test_names_that_would_be_equal_without_wrappers_stay():
+    state = STATE | {"conv1.module.weight": torch.ones(2)}
+    assert peeled(state, "'f'", SOURCES).state.keys() == state.keys()
+
+
+def test_a_network_is_taken_out_of_any_part():
+    found = peeled(under("encoder.body.") | {"decoder.x": torch.ones(1)}, "'f'", SOURCES)
+    assert found.state.keys() == STATE.keys() and found.read == "without the prefix 'encoder.body.'"
+    assert found.left == {"decoder.x": "is outside of 'encoder.body.', where the network is"}
+
+
+def test_a_source_whose_names_fit_under_any_prefix_is_not_looked_for_in_parts():
+    sources = {
+        "one": WholeSource("a/b", "MIT", (r"(^|\.)g\.weight$",), plan=lambda shapes: None, excluded=(r"^head\.",))
+    }
+    state = {"body.g.weight": torch.ones(1), "head.x": torch.ones(1)}
+    assert peeled(state, "'f'", sources).state.keys() == state.keys()
+
+
+def test_two_networks_are_refused():
+    with pytest.raises(
+        ValueError, match=r"'f' holds 2 networks, whose names begin with 'student\.', 'teacher\.b\.'; save one"
+    ):
+        peeled(under("student.") | under("teacher.b."), "'f'", SOURCES)
+
+
+def test_what_a_profiler_counts_is_left():
+    found = peeled(STATE | {"total_ops": torch.ones(1), "conv1.total_params": torch.ones(1)}, "'f'", SOURCES)
+    assert found.state.keys() == STATE.keys()
+    assert found.left == dict.fromkeys(["total_ops", "conv1.total_params"], "counted by a profiler, thop")
+
+
+@pytest.mark.parametrize("name", ["conv1.weight_orig", "conv1.weight_g", "conv1.parametrizations.weight.original0"])
+def test_tensors_that_weights_are_computed_from_are_refused(name):
+    with pytest.raises(ValueError, match=r"'f' holds '.*', from which torch computes weights .*prune.remove"):
+        peeled(STATE | {name: torch.ones(2)}, "'f'", SOURCES)

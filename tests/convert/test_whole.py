@@ -34,7 +34,7 @@ def test_names_decide():
             r"none of the sources \(first: it has 'b.nl.x'; second: no name like '.*nl.*g",
         ),
         (["conv1.weight", "x.nl.y"], "first", r"is not of this source \(first: it has 'x.nl.y'\)"),
-        (["fc"], "frist", r"there is no source 'frist'; the nearest are first"),
+        (["fc"], "frist", r"there is no source 'frist'; did you mean 'first'"),
     ],
 )
 def test_unknown_and_ambiguous_files_are_refused(keys, given, message):

@@ -128,6 +128,12 @@ def test_options_and_clips_that_are_refused():
         VideoResNet.like("paper", "i3d", 34)
     with pytest.raises(ValueError, match="stride='1x1' has no meaning in ResNet-18"):
         VideoResNet.like("paper", "c2d", 18, stride="1x1")
+    with pytest.raises(ValueError, match="inflation='two 3x3x3' has no meaning in a bottleneck"):
+        VideoResNet.like("paper", "i3d", 50, inflation="two 3x3x3")
+    with pytest.raises(ValueError, match="last_dilation=2 is for bottlenecks"):
+        VideoResNet.like("paper", "c2d", 18, last_dilation=2)
+    with pytest.raises(ValueError, match="last_stride=4 is not one of 1, 2"):
+        VideoResNet.like("paper", "c2d", 18, last_stride=4)
     with pytest.raises(ValueError, match=r"architecture='i3D'.*i3d"):
         VideoResNet.like("paper", "i3D", 50)
     with pytest.raises(ValueError, match="VideoResNet has no argument 'strid'; did you mean 'stride'"):

@@ -15,9 +15,10 @@ from torch import nn
 from wholeframe.commands.plain import console
 from wholeframe.commands.writable import writable
 from wholeframe.convert import WHOLE, checkpoint, to
-from wholeframe.messages import listed, shown
+from wholeframe.messages import in_quotes, listed, shown
 from wholeframe.store.load import load
 from wholeframe.store.save import save
+from wholeframe.surgery.record import blocks_of
 from wholeframe.train.network_file import holds_network
 from wholeframe.train.opened import open_model
 
@@ -50,6 +51,8 @@ def main(arguments: list[str]) -> None:
     if options.file is None:
         raise ValueError("give the FILE to convert, or --list for the repositories that are known")
     if options.to is not None:
+        if options.source is not None or options.options:
+            raise ValueError("--source and --options describe a file of another repository; leave them out with --to")
         _back(options.file, options.to, options.out)
         return
     if holds_network(options.file):
@@ -64,15 +67,26 @@ def main(arguments: list[str]) -> None:
     print(converted)
     if options.out is None:
         return
+    said = ", ".join([repr(str(options.file)), *(f"{k}={v!r}" for k, v in given(options.options).items())])
+    call = f"`wf.convert.checkpoint({said}).blocks`"
     if converted.network is None:
         raise ValueError(
-            f"the file has blocks alone ({listed(converted.blocks)}), whose network has no counterpart here; take them "
-            f"in Python: `wf.convert.checkpoint({str(options.file)!r}).blocks`"
+            f"the file has blocks alone ({listed(in_quotes(converted.blocks))}), whose network has no counterpart "
+            f"here; take them in Python: {call}"
         )
     _in_one_dtype(converted.network)
     facts: dict[str, Any] = {"input": converted.input, "mean": converted.mean, "std": converted.std}
     notes = {"converted from": f"{converted.source}, {converted.repository}", **converted.report.conventions}
+    _say_written_over(options.out)
     print(save(converted.network, options.out, licence=converted.licence, notes=notes, **facts))
+    inside = {block.site for block in blocks_of(converted.network)}
+    if apart := [name for name in converted.blocks if name not in inside]:
+        print(f"not written, because the network has no site for them: {listed(in_quotes(apart))}; take them by {call}")
+
+
+def _say_written_over(out: Path) -> None:
+    if out.exists():
+        print(f"'{shown(out)}' is there already, and is written over")
 
 
 def _in_one_dtype(network: nn.Module) -> None:
@@ -88,6 +102,8 @@ def _in_one_dtype(network: nn.Module) -> None:
 
 def _back(model: Path, target: str, out: Path | None) -> None:
     """Write a network of ours in the names of another repository."""
+    if out is not None:
+        writable(out)
     if holds_network(model):  # Its weights are written in the dtype that they have.
         network = load(model)
     else:
@@ -98,7 +114,8 @@ def _back(model: Path, target: str, out: Path | None) -> None:
     written = to(network, target)
     print(written)
     if out is not None:
-        print(f"written to '{shown(written.save(writable(out)))}'")
+        _say_written_over(out)
+        print(f"written to '{shown(written.save(out))}'")
 
 
 def given(options: tuple[str, ...]) -> dict[str, Any]:

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wholeframe.convert.matched import match_tensors
 from wholeframe.convert.option_values import refuse_values
 from wholeframe.convert.parts import Parts
 from wholeframe.convert.peeled import peeled
+from wholeframe.convert.plan import Plan
 from wholeframe.convert.rename import call
+from wholeframe.convert.sharded import read_whole
 from wholeframe.convert.sources import WHOLE
 from wholeframe.convert.whole import source_of
-from wholeframe.messages import counted, in_quotes, listed
-from wholeframe.surgery.state_files import read_content
+from wholeframe.messages import counted, in_quotes, listed, shown
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class Report:
         new: names of ours that the file does not have -> why; they are untrained.
         left: names in the file that were not loaded -> why.
         conventions: what the tensors do not show and the conversion assumes.
+        not_finite: names in the file of loaded tensors with NaN or infinite values -> how many values those are.
     """
 
     loaded: Mapping[str, str]
     new: Mapping[str, str]
     left: Mapping[str, str]
     conventions: Mapping[str, str]
+    not_finite: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         assumed = [f"assumed: {what}: {value}" for what, value in self.conventions.items()]
@@ -50,9 +53,42 @@ class Report:
                 f"loaded: {counted(len(self.loaded), 'tensor')}",
                 *_by_reason("new, untrained", self.new),
                 *_by_reason("left", self.left),
+                *_not_finite(self.not_finite),
                 *assumed,
             ]
         )
+
+
+def _not_finite(counts: Mapping[str, int]) -> Iterator[str]:
+    """A line that names the tensors with values that are not finite; none without such a tensor."""
+    if counts:
+        of = [f"'{shown(name)}': {count}" for name, count in counts.items()]
+        values, tensors = counted(sum(counts.values()), "value"), counted(len(counts), "tensor")
+        yield (
+            f"NaN or infinite: {values} in {tensors} of the file "
+            f"({listed(of, most=3)}), which are loaded as they are and spoil what the network computes"
+        )
+
+
+def _absent(plan: Plan) -> dict[str, str]:
+    """What the network of a file without a classifier gives, for the conventions."""
+    if plan.origin is None:
+        return {}
+    modules = [name for name in plan.origin.replaced if name not in plan.blocks]
+    modules += ["the classifier"] if plan.origin.arguments.get("num_classes") == 0 else []
+    return {"not in the file": f"{listed(modules)}, so the network gives features"} if modules else {}
+
+
+def _count_not_finite(tensors: Mapping[str, Tensor], loaded: Mapping[str, str]) -> dict[str, int]:
+    """The names in the file of tensors with NaN or infinite values, and how many those are."""
+    counts = {}
+    for name, theirs in loaded.items():
+        tensor = tensors[name]
+        if tensor.is_floating_point():
+            finite = torch.isfinite(tensor.float() if tensor.itemsize == 1 else tensor)  # Not for 8 bits itself.
+            if not finite.all():
+                counts[theirs] = int((~finite).sum())
+    return counts
 
 
 def _by_reason(what: str, names: Mapping[str, str]) -> Iterator[str]:
@@ -118,8 +154,8 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
             unknown or missing, and for tensors that are missing, unknown or of another shape.
     """
     path = Path(path)
-    what = f"'{path}'"
-    content = read_content(path)
+    what = f"'{shown(path)}'"
+    content = read_whole(path)
     inner = peeled(content, what, WHOLE)
     name = source_of(inner.state, what, WHOLE, source)
     chosen = WHOLE[name]
@@ -139,7 +175,13 @@ def checkpoint(path: str | os.PathLike[str], source: str | None = None, **option
     return Converted(
         parts.network,
         parts.blocks,
-        Report(matched.loaded, matched.new, {**matched.left, **inner.left}, plan.conventions),
+        Report(
+            matched.loaded,
+            matched.new,
+            {**matched.left, **inner.left},
+            {**plan.conventions, **_absent(plan)},
+            _count_not_finite(matched.tensors, matched.loaded),
+        ),
         name,
         chosen.repository,
         chosen.licence,

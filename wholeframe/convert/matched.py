@@ -37,12 +37,7 @@ def match_tensors(plan: Plan, own: Mapping[str, Tensor], state: Mapping[str, Ten
     Raises:
         ValueError: for tensors that are missing, unknown, of another shape or kind, or doubled with other values.
     """
-    unknown = [key for key in state if prefix_of(key, plan.left) is None and prefix_of(key, plan.names) is None]
-    if unknown:
-        raise ValueError(
-            f"{what} has {counted(len(unknown), 'tensor')} with names that this source does not have: "
-            f"{listed(in_quotes(unknown), most=3)}; {ADVICE}"
-        )
+    _refuse_unknown(plan, own, state, what)
     found, seen = Matched(), set[int]()
     for key, tensor in state.items():
         reason, name = _reason(key, plan), renamed(key, plan.names)
@@ -52,7 +47,7 @@ def match_tensors(plan: Plan, own: Mapping[str, Tensor], state: Mapping[str, Ten
         assert name is not None
         changed = tensor if plan.change is None else plan.change(name, tensor)
         try:
-            ours = fitted(key, changed, name, own, "the network", ADVICE)
+            ours = fitted(key, _whole_steps(name, changed), name, own, "the network", ADVICE)
             _refuse_kind(key, ours, own[name])
         except ValueError as error:
             raise ValueError(f"{what}: {error}") from None
@@ -67,6 +62,29 @@ def match_tensors(plan: Plan, own: Mapping[str, Tensor], state: Mapping[str, Ten
         found.tensors[name], found.loaded[name] = _alone(ours, seen), key
     _take_missing(plan, own, found, what)
     return found
+
+
+def _refuse_unknown(plan: Plan, own: Mapping[str, Tensor], state: Mapping[str, Tensor], what: str) -> None:
+    """Raise ValueError for tensors that the plan has no place for, or one that its network does not have."""
+    kept = [key for key in state if prefix_of(key, plan.left) is None]
+    if unknown := [key for key in kept if prefix_of(key, plan.names) is None]:
+        raise ValueError(
+            f"{what} has {counted(len(unknown), 'tensor')} with names that this source does not have: "
+            f"{listed(in_quotes(unknown), most=3)}; {ADVICE}"
+        )
+    names = {key: name for key in kept if (name := renamed(key, plan.names)) is not None}
+    if more := [key for key, name in names.items() if name not in own]:
+        here = f" (the first is '{shown(names[more[0]])}' here)" if names[more[0]] != more[0] else ""
+        raise ValueError(
+            f"{what} has {counted(len(more), 'tensor')} that such a network does not have: "
+            f"{listed(in_quotes(more), most=3)}{here}; {ADVICE}"
+        )
+
+
+def _whole_steps(name: str, tensor: Tensor) -> Tensor:
+    """Steps of a batch norm that were saved as floating-point numbers, as integers; all else as it is."""
+    steps = name.rpartition(".")[2] == STEPS and tensor.is_floating_point()
+    return tensor.long() if steps and not tensor.is_meta and bool((tensor == tensor.round()).all()) else tensor
 
 
 def _reason(key: str, plan: Plan) -> str | None:

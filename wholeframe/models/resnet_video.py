@@ -17,7 +17,7 @@ from wholeframe.messages import one_of, refuse_unknown
 from wholeframe.models import video_conventions as conventions
 from wholeframe.models.resnet_sites import STAGES, Depth, Stride
 
-Inflation = Literal["3x1x1", "3x3x3"]
+Inflation = Literal["3x1x1", "3x3x3", "two 3x3x3"]
 Triple = tuple[int, int, int]
 
 
@@ -54,8 +54,10 @@ class VideoResNet(nn.Module):
         pool2: frames in the window of the temporal max pooling of stride 2 after layer1; None for no pooling.
         inflated: for each of the four stages, which blocks have a temporal kernel, as a pattern that is repeated.
         inflation: `"3x1x1"` inflates the first 1x1 of a bottleneck, `"3x3x3"` its 3x3. A basic block (18 and 34)
-            has no 1x1 and takes `"3x3x3"` only, which inflates its first 3x3.
+            has no 1x1 and takes `"3x3x3"`, which inflates its first 3x3, or `"two 3x3x3"` for both (mmaction2).
         stride: which convolution of a bottleneck halves the map, `"3x3"` or the first `"1x1"`.
+        last_stride: 1 for a last stage that does not halve the map, in detectors of actions.
+        last_dilation: of the 3x3 of bottlenecks in the last stage, 2 in PySlowFast's detectors.
         dropout: probability of the dropout before fc.
 
     Returns:
@@ -79,12 +81,16 @@ class VideoResNet(nn.Module):
         inflated: Sequence[Sequence[int]],
         inflation: Inflation = "3x1x1",
         stride: Stride = "3x3",
+        last_stride: Literal[1, 2] = 2,
+        last_dilation: Literal[1, 2] = 1,
         dropout: float = 0.5,
     ):
         super().__init__()
         one_of("depth", depth, tuple(STAGES))
-        one_of("inflation", inflation, ("3x1x1", "3x3x3"))
+        one_of("inflation", inflation, ("3x1x1", "3x3x3", "two 3x3x3"))
         one_of("stride", stride, ("3x3", "1x1"))
+        one_of("last_stride", last_stride, (1, 2))
+        one_of("last_dilation", last_dilation, (1, 2))
         block = VideoBottleneck if depth >= 50 else VideoBasicBlock
         if len(inflated) != 4 or not all(inflated):
             raise ValueError(
@@ -102,8 +108,9 @@ class VideoResNet(nn.Module):
         for stage, (count, pattern) in enumerate(zip(STAGES[depth], inflated, strict=True)):
             layers = []
             for index, taps in zip(range(count), cycle(pattern), strict=False):
-                step = 2 if stage > 0 and index == 0 else 1
-                layers.append(block(channels, 64 << stage, step, stride, inflation if taps else None))
+                step = (1, 2, 2, last_stride)[stage] if index == 0 else 1
+                dilation = last_dilation if stage == 3 else 1
+                layers.append(block(channels, 64 << stage, step, stride, inflation if taps else None, dilation))
                 channels = (64 << stage) * block.expansion
             stages.append(nn.Sequential(*layers))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
@@ -176,12 +183,16 @@ class VideoResNet(nn.Module):
 
 
 class VideoBasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; the first has the stride, and is 3x3x3 where inflated."""
+    """Two 3x3 convolutions and a shortcut; the first has the stride, and it or both are 3x3x3 where inflated."""
 
     expansion = 1
 
-    def __init__(self, channels: int, width: int, step: int, stride: Stride, inflation: Inflation | None):
+    def __init__(
+        self, channels: int, width: int, step: int, stride: Stride, inflation: Inflation | None, dilation: int
+    ):
         super().__init__()
+        if dilation != 1:
+            raise ValueError("last_dilation=2 is for bottlenecks; leave it out, or give a depth of 50 or more")
         if stride == "1x1" or inflation == "3x1x1":
             option = "stride='1x1'" if stride == "1x1" else "inflation='3x1x1'"
             raise ValueError(
@@ -190,7 +201,7 @@ class VideoBasicBlock(nn.Module):
             )
         self.conv1 = convolution(channels, width, (3 if inflation else 1, 3, 3), step)
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = convolution(width, width, (1, 3, 3))
+        self.conv2 = convolution(width, width, (3 if inflation == "two 3x3x3" else 1, 3, 3))
         self.bn2 = nn.BatchNorm3d(width)
         self.downsample = shortcut(channels, width, step)
 
@@ -205,12 +216,19 @@ class VideoBottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, channels: int, width: int, step: int, stride: Stride, inflation: Inflation | None):
+    def __init__(
+        self, channels: int, width: int, step: int, stride: Stride, inflation: Inflation | None, dilation: int
+    ):
         super().__init__()
+        if inflation == "two 3x3x3":
+            raise ValueError(
+                "inflation='two 3x3x3' has no meaning in a bottleneck, which has one 3x3 convolution; give '3x1x1' or "
+                "'3x3x3', or a depth of 18 or 34"
+            )
         first, second = (step, 1) if stride == "1x1" else (1, step)
         self.conv1 = convolution(channels, width, (3 if inflation == "3x1x1" else 1, 1, 1), first)
         self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = convolution(width, width, (3 if inflation == "3x3x3" else 1, 3, 3), second)
+        self.conv2 = convolution(width, width, (3 if inflation == "3x3x3" else 1, 3, 3), second, dilation)
         self.bn2 = nn.BatchNorm3d(width)
         self.conv3 = convolution(width, 4 * width, (1, 1, 1))
         self.bn3 = nn.BatchNorm3d(4 * width)
@@ -223,10 +241,11 @@ class VideoBottleneck(nn.Module):
         return F.relu(y + self.downsample(x))
 
 
-def convolution(channels: int, width: int, kernel: Triple, step: int = 1) -> nn.Conv3d:
+def convolution(channels: int, width: int, kernel: Triple, step: int = 1, dilation: int = 1) -> nn.Conv3d:
     """A convolution without bias, padded so that the grid stays, or has its height and width divided by `step`."""
     t, h, w = kernel
-    return nn.Conv3d(channels, width, kernel, (1, step, step), padding=(t // 2, h // 2, w // 2), bias=False)
+    padding, dilations = (t // 2, h // 2 * dilation, w // 2 * dilation), (1, dilation, dilation)
+    return nn.Conv3d(channels, width, kernel, (1, step, step), padding, dilations, bias=False)
 
 
 def shortcut(channels: int, width: int, step: int) -> nn.Module:

@@ -99,5 +99,5 @@ def test_the_second_pathway_is_refused(tmp_path):
 
 def test_a_network_for_images_is_refused(tmp_path):
     path = written(tmp_path, KEYS | {"conv1_w": (4, 3, 7, 7)})
-    with pytest.raises(ValueError, match=r"without a time axis, as in a network for images; inflate"):
+    with pytest.raises(ValueError, match=r"is a ResNet of Caffe2 \('res2_0_branch2a_w'\) without a block"):
         convert.checkpoint(path, convention="caffe2")

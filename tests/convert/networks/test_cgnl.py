@@ -86,7 +86,9 @@ def test_a_file_of_another_program_is_taken_apart_and_a_lack_is_named_as_there(t
     with pytest.raises(ValueError, match=r"such a network: 'layer3.1.gn.bias' or 'layer3.1.bn.bias', which is"):
         convert.checkpoint(path, kernel="dot")
     torch.save(state | {"head.bias": torch.zeros(1)}, path)
-    with pytest.raises(ValueError, match=r"lightning.ckpt': the state has 'head.bias', which is 'head.bias' here, but"):
+    with pytest.raises(
+        ValueError, match=r"lightning.ckpt' has 1 tensor that such a network does not have: 'head.bias'; give"
+    ):
         convert.checkpoint(path, kernel="dot")
 
 

@@ -57,6 +57,35 @@ def test_the_configuration_is_read(converted):
 
 
 @pytest.mark.slow
+def test_a_basic_block_with_two_kernels_over_time(converted):
+    network = Network(layout(False), MMACTION2, style="two 3x3x3", blocks=(), classes=3)
+    state = network.state()
+    found = converted(network, state, {"state_dict": state}, clip=(1, 3, 8, 32, 32))
+    block = found.network.layer1[0]
+    assert block.conv1.kernel_size == block.conv2.kernel_size == (3, 3, 3)
+
+
+def test_of_a_detector_of_actions_the_head_is_left(tmp_path):
+    state = Network(layout(False), NOPOOL, blocks=()).state()
+    heads = {"roi_head.bbox_head.fc_cls.weight": torch.ones(2), "neck.conv.weight": torch.ones(1)}
+    body = {key: tensor for key, tensor in state.items() if not key.startswith("cls_head.")}
+    torch.save({"meta": {}, "state_dict": body | heads}, tmp_path / "ava.pth")
+    found = convert.checkpoint(tmp_path / "ava.pth")
+    assert set(found.report.left) == set(heads) and set(found.report.new) == {"fc.weight", "fc.bias"}
+    assert found.report.conventions["res5"] == "stride 1, dilation 1"
+    assert found.network.layer4[0].conv1.stride == (1, 1, 1) and found.network.layer3[0].conv1.stride == (1, 2, 2)
+    assert torch.equal(found.network.layer4[0].conv1.weight, state["backbone.layer4.0.conv1.conv.weight"])
+
+
+def test_other_strides_in_a_configuration_are_refused(tmp_path):
+    config = "model = dict(backbone=dict(type='ResNet3dSlowOnly', spatial_strides=(1, 1, 2, 2)))"
+    state = {"backbone.conv1.conv.weight": torch.ones(1), "backbone.layer1.0.conv1.conv.weight": torch.ones(1)}
+    torch.save({"meta": {"config": config}, "state_dict": state}, tmp_path / "file.pth")
+    with pytest.raises(ValueError, match=r"has spatial_strides=\(1, 1, 2, 2\) and dilations=\(1, 1, 1, 1\); here they"):
+        convert.checkpoint(tmp_path / "file.pth")
+
+
+@pytest.mark.slow
 def test_slow_only_and_a_backbone_without_prefix(converted):
     inflated = (0,) * 9, (0,) * 9, (1,) * 9, (1,) * 9
     network = Network(layout(False, prefix=""), NOPOOL, time=1, inflated=inflated, blocks=(), depth=50)

@@ -191,3 +191,35 @@ def test_a_resnet_50_in_both_styles(tmp_path, style):
     assert style == "pytorch" or not torch.allclose(
         wf.convert.checkpoint(saved(tmp_path, state)).network(IMAGE), expected
     )
+
+
+def test_a_block_in_the_neck_alone_is_converted_apart(tmp_path):
+    """The balanced pyramid of Libra R-CNN, a non-local block as wide inside as outside."""
+    backbone = tiny()
+    state = prefixed("backbone.", {k: v for k, v in backbone.state_dict().items() if "num_batches" not in k})
+    block = non_local_state(6, 6, norm=False)
+    path = saved(tmp_path, state | HEADS | prefixed("neck.1.refine.", block), meta={})
+    converted = wf.convert.checkpoint(path, use_scale=False)
+    assert converted.source == "mmdetection" and set(converted.blocks) == {"neck.1.refine"}
+    assert set(converted.report.left) == set(HEADS) and not wf.blocks_of(converted.network)
+    assert converted.report.conventions["non-local blocks"] == "embedded_gaussian, scale none"
+    x = torch.randn(2, 6, 5, 4, dtype=torch.float64)
+    torch.testing.assert_close(converted.blocks["neck.1.refine"](x), non_local_forward(block, x, use_scale=False))
+
+
+def test_blocks_of_mmcv_in_another_backbone_are_converted_alone(tmp_path):
+    context, block = context_state(8, 2), non_local_state(8, 4)
+    state = {"backbone.stem.conv.weight": draw(8, 3, 3, 3)} | prefixed("backbone.stages.0.gcb.", context)
+    state |= prefixed("backbone.layer2.1.non_local_block.", block)
+    converted = wf.convert.checkpoint(saved(tmp_path, state, meta={}), use_scale=True)
+    assert converted.network is None and set(converted.report.left) == {"backbone.stem.conv.weight"}
+    x = torch.randn(2, 8, 5, 4, dtype=torch.float64)
+    torch.testing.assert_close(converted.blocks["backbone.stages.0.gcb"](x), context_forward(context, x))
+    name = "backbone.layer2.1.non_local_block"
+    torch.testing.assert_close(converted.blocks[name](x), non_local_forward(block, x))
+
+
+def test_a_disentangled_block_is_not_taken_for_a_non_local_one(tmp_path):
+    block = non_local_state(8, 4) | {"conv_mask.weight": draw(1, 8, 1, 1)}
+    with pytest.raises(ValueError, match=r"is of none of the sources \(mmdetection: it has 'decode_head.dnl_block"):
+        wf.convert.checkpoint(saved(tmp_path, prefixed("decode_head.dnl_block.", block), meta={}))

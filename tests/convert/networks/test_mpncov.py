@@ -172,3 +172,32 @@ def test_other_backbones_and_poolings_are_refused(tmp_path):
     dense |= {"representation.conv_dr_block.0.weight": torch.zeros(6, 8, 1, 1), "classifier.weight": torch.zeros(5, 21)}
     with pytest.raises(ValueError, match=r"neither a ResNet nor a VGG: its features.0 is a convolution of shape"):
         convert.checkpoint(saved(dense, {}, tmp_path, "densenet121"), triangle="upper")
+
+
+BACKBONES = {
+    "a DenseNet": {"features.conv0.weight": (4, 3, 7, 7)},
+    "an Inception network": {"features.0.conv.weight": (4, 3, 3, 3)},
+    "an AlexNet": {"features.0.weight": (4, 3, 11, 11), "features.3.weight": (4, 4, 5, 5)},
+}
+
+
+@pytest.mark.parametrize("triangle", ["upper", "lower"])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_of_another_backbone_the_representation_alone_is_converted(backbone, triangle, tmp_path):
+    torch.manual_seed(0)
+    theirs = randomise(nn.Sequential(nn.Conv2d(8, 6, 1, bias=False), nn.BatchNorm2d(6), nn.ReLU()), (2, 8, 5, 4))
+    pool = ISqrt(5, triangle)
+    state = {f"representation.conv_dr_block.{name}": tensor for name, tensor in theirs.state_dict().items()}
+    others = {name: torch.zeros(shape) for name, shape in BACKBONES[backbone].items()} | {
+        "classifier.bias": torch.ones(3)
+    }
+    torch.save({"state_dict": state | others}, tmp_path / "file.pth")
+    converted = convert.checkpoint(tmp_path / "file.pth", triangle=triangle)
+    assert converted.network is None and converted.report.left.keys() == others.keys()
+    assert set(converted.report.left.values()) == {
+        f"belongs to {backbone}, which has no counterpart here; the representation alone is converted"
+    }
+    x = torch.randn(2, 8, 5, 4, dtype=torch.float64)
+    torch.testing.assert_close(converted.blocks["representation"](x), pool(theirs(x)), rtol=1e-9, atol=1e-9)
+    with pytest.raises(ValueError, match=f"last_stride=1 does not apply to this file, whose backbone is {backbone}"):
+        convert.checkpoint(tmp_path / "file.pth", triangle=triangle, last_stride=1)

@@ -7,7 +7,7 @@ import torch
 from reference_nets import CGNLBlock, tiny_resnet
 from torch import nn
 
-from wholeframe.convert import WHOLE
+from wholeframe.convert import WHOLE, checkpoint
 from wholeframe.convert.matched import match_tensors
 from wholeframe.convert.networks.resnet_shapes import displaced, resnet_origin
 from wholeframe.convert.parts import Parts
@@ -19,6 +19,9 @@ READ = re.compile(
     r"(\.[tzp]|^layer1\.0\.conv[12]|conv_for_DR\w*|row_bn\w*|concat1|[gW]\.0|^fc|^classifier|^layer_reduce|^features\.\d)"
     r"\.weight$"
 )
+
+
+HEADS = ("fc", "classifier")
 
 
 def cgnl():
@@ -137,3 +140,17 @@ def test_a_block_goes_after_the_module_before_it():
     sites, others = displaced(dict.fromkeys(names, torch.Size()), ("s1", "s2"), "mark", "stem")
     assert sites == {"s1.1": "s1.0", "s2.0": "s1.1"}
     assert others == {"s1.0": "s1.0", "s1.2": "s1.1", "s2.1": "s2.0", "s2.10": "s2.1"}
+
+
+@pytest.mark.parametrize("make", [cgnl, vgg, gsop, mpncov], ids=lambda make: make.__name__)
+def test_a_file_without_its_classifier_gives_features(make, tmp_path):
+    with torch.device("meta"):
+        state, options = make()
+    rest = {k: torch.ones(t.shape) for k, t in state.items() if not k.startswith(("fc.", "classifier.")) and t.ndim}
+    torch.save(rest, tmp_path / "file.pth")
+    found = checkpoint(tmp_path / "file.pth", **options)
+    assert not found.report.new and set(found.report.loaded.values()) == rest.keys()
+    assert found.report.conventions["not in the file"] in (f"{name}, so the network gives features" for name in HEADS)
+    assert all(
+        isinstance(found.network.get_submodule(name), nn.Identity) for name in HEADS if hasattr(found.network, name)
+    )

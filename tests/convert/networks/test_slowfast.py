@@ -75,11 +75,30 @@ def test_what_the_cfg_states_is_read(converted):
     assert "groups" not in found.report.conventions["non-local block at layer3.1"]
 
 
-def test_a_detector_is_refused(tmp_path):
-    state = NAMES
+@pytest.mark.slow
+def test_of_a_detector_of_actions_the_head_is_left(tmp_path):
+    state = Network(LAYOUT, SLOWFAST, depth=50).state()
     cfg = CFG.format(arch="i3d", groups=1, kind="softmax", detects="true")
+    cfg = cfg.replace("[[1], [2], [2], [2]]", "[[1], [2], [2], [1]], SPATIAL_DILATIONS: [[1], [1], [1], [2]]")
     torch.save({"model_state": state, "cfg": cfg}, tmp_path / "a.pyth")
-    with pytest.raises(ValueError, match=r"DETECTION.ENABLE: a detector of actions"):
+    found = convert.checkpoint(tmp_path / "a.pyth")
+    assert set(found.report.left) == {"head.projection.weight", "head.projection.bias"}
+    assert "detector of actions" in found.report.left["head.projection.bias"] and set(found.report.new) == {
+        "fc.weight",
+        "fc.bias",
+    }
+    assert found.report.conventions["res5"] == "stride 1, dilation 2"
+    last = found.network.layer4[1].conv2
+    assert (last.dilation, last.padding) == ((1, 2, 2), (0, 2, 2)) and found.network.layer3[1].conv2.dilation[1] == 1
+    assert found.network.layer4(torch.zeros(1, 1024, 2, 6, 5)).shape == (1, 2048, 2, 6, 5)
+    assert torch.equal(found.network.layer4[0].conv2.weight, state["s5.pathway0_res0.branch2.b.weight"])
+
+
+@pytest.mark.parametrize("strides", ["[[1], [2], [1], [1]]", "[[1], [2], [2], [3]]", "[[1], [2]]"])
+def test_other_strides_are_refused(strides, tmp_path):
+    cfg = CFG.format(arch="i3d", groups=1, kind="softmax", detects="true").replace("[[1], [2], [2], [2]]", strides)
+    torch.save({"model_state": NAMES, "cfg": cfg}, tmp_path / "a.pyth")
+    with pytest.raises(ValueError, match=r"its cfg has RESNET.SPATIAL_STRIDES .*the last one 1 or 2"):
         convert.checkpoint(tmp_path / "a.pyth")
 
 

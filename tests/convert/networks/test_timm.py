@@ -78,9 +78,12 @@ def test_refusals(tmp_path):
     path = saved(tmp_path, {"layer1.0.se.fc1.weight": torch.zeros(1, 1, 1, 1)})
     with pytest.raises(ValueError, match="are those of many networks of timm; give network= the name of the one"):
         wf.convert.checkpoint(path)
-    with pytest.raises(ValueError, match="neither torchvision nor timm has a model 'seresnet5'"):
+    with pytest.raises(ValueError, match="timm has no network 'seresnet5'; did you mean 'seresnet50'"):
         wf.convert.checkpoint(path, network="seresnet5")
-    with pytest.raises(ValueError, match="timm's 'test_resnet' has no attention that a block here computes"):
+    with pytest.raises(
+        ValueError,
+        match=r"timm's 'test_resnet' with arguments=.* has no attention that a block here computes.*attn_layer",
+    ):
         wf.convert.checkpoint(path, network="test_resnet")
 
 
@@ -101,3 +104,25 @@ def test_refusals(tmp_path):
 )
 def test_published_networks(tmp_path, network):
     compared(tmp_path, network, {"num_classes": 3})
+
+
+def test_a_network_under_a_prefix_is_found_by_the_names_of_timm(tmp_path):
+    arguments = {**RESNET, "block_args": {"attn_layer": "gca"}}
+    state = timm.create_model("test_resnet", **arguments).state_dict()
+    rest = {key: value for key, value in arguments.items() if key != "num_classes"}
+    path = saved(tmp_path, {f"encoder.{key}": t for key, t in state.items()} | {"decoder.weight": torch.ones(1)})
+    converted = wf.convert.checkpoint(path, network="test_resnet", arguments=rest)
+    assert converted.report.left == {"decoder.weight": "is outside of 'encoder.', where the network is"}
+    assert torch.equal(converted.network.fc.weight, state["fc.weight"])
+    path = saved(tmp_path, {f"{name}.{key}": t for key, t in state.items() for name in ("student", "teacher")})
+    with pytest.raises(ValueError, match=r"two networks, whose names begin with 'student\.' and 'teacher\.'; save one"):
+        wf.convert.checkpoint(path, network="test_resnet", arguments=rest)
+
+
+@pytest.mark.parametrize("arguments", [{"foo": 1}, {"block_args": 3}])
+def test_arguments_that_timm_refuses_are_named(arguments, tmp_path):
+    path = saved(tmp_path, {"layer1.0.se.fc1.weight": torch.zeros(1, 1, 1, 1)})
+    with pytest.raises(
+        ValueError, match=r"timm.create_model\('test_resnet', .*\) fails \(TypeError: .*; give arguments="
+    ):
+        wf.convert.checkpoint(path, network="test_resnet", arguments=arguments)

@@ -43,6 +43,19 @@ def test_a_shallow_network_is_read():
     assert (arguments["depth"], arguments["inflation"], arguments["inflated"][0]) == (18, "3x3x3", [0, 1])
 
 
+@pytest.mark.parametrize("residual", ["layer1.1", "layer4.0"])
+def test_a_basic_block_with_two_kernels_over_time_is_read(residual):
+    shapes = shapes_of(18, "c2d")
+    names = [f"{residual}.{conv}.weight" for conv in ("conv1", "conv2")]
+    shapes |= {name: torch.Size((*shapes[name][:2], 3, 3, 3)) for name in names}
+    origin = video.backbone(shapes, "nopool", last=(1, 1))
+    assert (origin.arguments["inflation"], origin.arguments["last_stride"]) == ("two 3x3x3", 1)
+    with torch.device("meta"):
+        again = VideoResNet(**origin.arguments)
+    assert {name: tensor.shape for name, tensor in again.state_dict().items()} == shapes
+    assert again.layer4[0].conv1.stride == (1, 1, 1) and again.layer3[0].conv1.stride == (1, 2, 2)
+
+
 @pytest.mark.parametrize(("architecture", "expected"), [("i3d", "a"), ("i3d333", "a"), ("c2d", "b"), ("slowonly", "c")])
 def test_the_architecture_has_a_convention(architecture, expected):
     shapes = shapes_of(50, architecture)

@@ -63,7 +63,6 @@ def released(
     """
     one_of("convention", convention, ("caffe2_org", "caffe2"))
     ours = video.ours(shapes, NAMES)
-    video.refuse_images(ours, video.INFLATE)
     frozen = "bn1.running_mean" not in ours
     res3 = (4 if frozen else 0) if group_size is None else group_size
     similarity = "softmax" if use_softmax else "dot product over the number of keys"
@@ -119,16 +118,19 @@ def of_slowfast(
 
 
 DECISIVE = (r"^conv1_w$", r"^res_conv1_bn_s$", r"^res2_0_branch2a_w$")
+AXES = {"conv1_w": 5}
 SOURCE = WholeSource(
     repository="facebookresearch/video-nonlocal-net@c253ed5",
     licence="CC-BY-NC-4.0",
     decisive=DECISIVE,
     excluded=(FAST,),
     plan=released,
+    axes=AXES,
 )
 SOURCE_SLOWFAST = WholeSource(
     repository="facebookresearch/SlowFast@287ec00",
     licence="Apache-2.0",
     decisive=(*DECISIVE, r"^res_conv1_bn_rm$"),
     plan=of_slowfast,
+    axes=AXES,
 )

@@ -55,7 +55,7 @@ def plan(
     names = {f"{theirs}.{t}": f"{site}.wholeframe.{o}" for theirs, site in sites.items() for t, o in cgnl.NAMES.items()}
     names |= {f"{theirs}.": f"{ours}." for theirs, ours in others.items()} | {"": ""}
     backbone = renumbered(inside, others, sites)
-    absent = tuple(m for m in ("layer4", "fc") if not any(key.startswith(f"{m}.") for key in backbone))
+    absent = () if any(key.startswith("layer4.") for key in backbone) else ("layer4",)
     halving: Stride = stride or ("1x1" if detects else "3x3")
     conventions = {"stride": f"in the {halving} convolution"}
     conventions |= {f"the {type(block).__name__} at {site}": _said(block) for site, block in blocks.items()}

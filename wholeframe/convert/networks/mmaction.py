@@ -61,7 +61,6 @@ def plan(
     prefix = "backbone." if "backbone.conv1.weight" in shapes else ""
     table = names(prefix)
     ours = video.ours(shapes, table)
-    video.refuse_images(ours, "a TSN has no counterpart here")
     chosen = convention or video.default_convention(ours, CONVENTIONS)
     blocks = {}
     for site, inner in video.blocks_in(ours).items():
@@ -91,4 +90,5 @@ SOURCE = WholeSource(
         r"^cls_head\.fc_cls\.weight$|nonlocal_block\.W\.",
     ),
     plan=plan,
+    axes={"backbone.conv1.weight": 5},
 )

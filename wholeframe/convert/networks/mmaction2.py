@@ -25,6 +25,7 @@ STRIDES: dict[tuple[Any, ...], VideoConvention] = {
 }
 """`conv1_stride_t`, `pool1_stride_t` and `with_pool2` -> our convention"""
 DEFAULTS = {"ResNet3d": (2, 2, True), "ResNet3dSlowOnly": (1, 1, False)}
+HEADS = ("roi_head", "bbox_head", "neck", "localizer", "shared_head")
 BRANCHES = {
     "downsample.conv.": "downsample.0.",
     "downsample.bn.": "downsample.1.",
@@ -52,6 +53,7 @@ def plan(
     *,
     convention: VideoConvention | None = None,
     stride: Stride = "3x3",
+    last_stride: video.LastStride | None = None,
     mode: Mode | None = None,
     use_scale: bool | None = None,
 ) -> Plan:
@@ -61,6 +63,7 @@ def plan(
         convention: strides and pools; None for those of its architecture: `"mmaction2"` for I3D, `"nopool"` for
             Slow-only. A C2D has no kernels over time, as a network for images, so it has to be named: `"slowfast"`.
         stride: `"1x1"` for `style="caffe"`.
+        last_stride: of res5; None for 1 in a detector of actions, which has `roi_head`, and 2 in a classifier.
         mode, use_scale: of `non_local_cfg`, if the network has such blocks and the file has no configuration. The
             published I3D networks have `use_scale=False`.
     """
@@ -70,6 +73,8 @@ def plan(
             "only networks of one (C2D, I3D, Slow-only)"
         )
     table = names("backbone." if "backbone.conv1.conv.weight" in shapes else "")
+    detects = first_match(r"^roi_head\.", shapes) is not None
+    step = last_stride or (1 if detects else 2)
     ours = video.ours(shapes, table)
     if convention is None:
         video.refuse_images(ours, "for a C2D give convention='slowfast'; a TSN has no counterpart here")
@@ -78,7 +83,21 @@ def plan(
     for site, inner in video.blocks_in(ours).items():
         pooled = any(f".{site}.non_local_block.g.0." in f".{key}" for key in shapes)
         blocks[site] = _block(inner, pooled, mode, use_scale)
-    return video.planned(ours, table, chosen, blocks, video.IMAGENET, stride=stride)
+    return video.planned(
+        ours, table, chosen, blocks, video.IMAGENET, stride=stride, last=(step, 1), left=_heads(shapes)
+    )
+
+
+def _heads(shapes: Shapes) -> dict[str, str]:
+    """The prefixes of what is not a backbone with its linear classifier: other heads, and necks."""
+    parts = {key.partition(".")[0] for key in shapes if key.partition(".")[0] in HEADS}
+    left = {f"{part}.": f"belongs to {part!r}, which has no counterpart here" for part in sorted(parts)}
+    others = {
+        key: "is a part of the head that has no counterpart here"
+        for key in shapes
+        if key.startswith("cls_head.") and not key.startswith("cls_head.fc_cls.")
+    }
+    return left | others
 
 
 def _block(inner: Shapes, pooled: bool, mode: Mode | None, use_scale: bool | None) -> tuple[Any, str]:
@@ -128,6 +147,8 @@ def stated(apart: Mapping[str, object]) -> dict[str, object]:
     options: dict[str, object] = {}
     if "style" in backbone:
         options["stride"] = "1x1" if backbone["style"] == "caffe" else "3x3"
+    if "spatial_strides" in backbone:
+        options["last_stride"] = _last_stride(backbone)
     if (kind := backbone.get("type")) in DEFAULTS:
         keys = ("conv1_stride_t", "pool1_stride_t", "with_pool2")
         strides = tuple(backbone.get(key, default) for key, default in zip(keys, DEFAULTS[kind], strict=True))
@@ -140,6 +161,17 @@ def stated(apart: Mapping[str, object]) -> dict[str, object]:
             options["mode"] = mode
         options["use_scale"] = cfg.get("use_scale", True)
     return options
+
+
+def _last_stride(backbone: Mapping[str, Any]) -> int:
+    """The stride of res5; ValueError for strides and dilations of a network that is not here."""
+    strides, dilations = tuple(backbone["spatial_strides"]), tuple(backbone.get("dilations", (1, 1, 1, 1)))
+    if strides not in ((1, 2, 2, 2), (1, 2, 2, 1)) or dilations != (1, 1, 1, 1):
+        raise ValueError(
+            f"its configuration has spatial_strides={strides} and dilations={dilations}; here they are (1, 2, 2, 2) or "
+            "(1, 2, 2, 1), without dilation"
+        )
+    return strides[3]
 
 
 SOURCE = WholeSource(

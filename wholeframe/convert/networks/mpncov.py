@@ -6,6 +6,11 @@
 | from scratch | `features.0.`, `features.4.` | `representation.conv_dr_block.` | `classifier.` |
 | fine-tuned | `features.0.`, `features.4.` | `features.8.`, `features.9.` | `classifier.` |
 | VGG | `features.0.` | `representation.conv_dr_block.` | `classifier.0.` or `classifier.` |
+| AlexNet | `features.0.` | `representation.conv_dr_block.` | `classifier.1.` or `classifier.` |
+| DenseNet | `features.conv0.` | `representation.conv_dr_block.` | `classifier.` |
+| Inception | `features.0.conv.` | `representation.conv_dr_block.` | `classifier.` |
+
+Of the last three the representation alone is converted.
 
 DataParallel puts `module.` after `features.`. The order of the triangle changed in 2018 and no tensor shows it.
 """
@@ -18,6 +23,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from wholeframe.blocks import ISqrtCov
 from wholeframe.convert.networks.resnet_shapes import axes, refuse_useless, resnet_origin
 from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.rename import renamed
@@ -56,6 +62,9 @@ def plan(
     given = {"steps": steps, "triangle": "upper"}
     conventions = {"steps of the square root": str(steps), "triangle": f"{triangle}, here upper"}
     pool = {"inner": axes(shapes, f"{reductions[0]}weight", 1)[0] if reductions else None, **given}
+    if (other := _other_backbone(shapes, features)) is not None:
+        refuse_useless({"last_stride": last_stride}, f"whose backbone is {other}")
+        return _alone(shapes, reductions, {**pool, "triangle": triangle}, other, conventions)
     if f"{features}0.weight" in shapes and f"{features}4.0.conv1.weight" not in shapes:
         refuse_useless({"last_stride": last_stride}, "whose backbone is a VGG")
         return _vgg(shapes, features, reductions, pool, triangle, conventions)
@@ -71,6 +80,35 @@ def plan(
         conventions={"stride of res5": str(last_stride or 1), **conventions},
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
+    )
+
+
+def _other_backbone(shapes: Shapes, features: str) -> str | None:
+    """A backbone of the repository that is not built here; None for a ResNet or a VGG."""
+    if f"{features}conv0.weight" in shapes:
+        return "a DenseNet"
+    if f"{features}0.conv.weight" in shapes:
+        return "an Inception network"
+    return "an AlexNet" if tuple(shapes.get(f"{features}0.weight", ()))[2:] == (11, 11) else None
+
+
+def _alone(
+    shapes: Shapes, reductions: list[str], pool: dict[str, Any], backbone: str, conventions: dict[str, str]
+) -> Plan:
+    """The representation without its backbone, in the order of the classifier, which is left too."""
+    block = ISqrtCov(axes(shapes, f"{reductions[0]}weight", 2)[1], **pool)
+    names = _reduced(reductions, "representation.wholeframe.")
+    return Plan(
+        origin=None,
+        blocks={},
+        apart={"representation": block},
+        names=names,
+        left={
+            key: f"belongs to {backbone}, which has no counterpart here; the representation alone is converted"
+            for key in shapes
+            if not key.startswith(tuple(names))
+        },
+        conventions={**conventions, "triangle": pool["triangle"]},
     )
 
 
@@ -108,6 +146,8 @@ def _reductions(shapes: Shapes, features: str) -> list[str]:
 
 def _refuse_average(shapes: Shapes, reductions: list[str]) -> None:
     """Raise ValueError for a classifier that does not take the triangle of a covariance."""
+    if not any(key.startswith(("fc.", "classifier.")) for key in shapes):
+        return  # A file without its classifier has nothing that could contradict.
     name = "fc.weight" if "fc.weight" in shapes else "classifier.weight"
     width = axes(shapes, name, 2)[1]
     side = math.isqrt(2 * width)
@@ -134,12 +174,13 @@ def _vgg(
     layers, batch_norm = _layers(shapes, features)
     numbers = sorted({int(match[1]) for key in shapes if (match := re.match(r"classifier\.(\d+)\.", key))})
     places = [f"{number}." for number in numbers] or [""]
-    widths = [axes(shapes, f"classifier.{place}weight", 1)[0] for place in places]
+    classifies = any(key.startswith("classifier.") for key in shapes)
+    widths = [axes(shapes, f"classifier.{place}weight", 1)[0] for place in places] if classifies else [1]
     arguments = {"layers": layers, "num_classes": widths[-1], "batch_norm": batch_norm, "hidden": widths[:-1]}
     names = {**_reduced(reductions, "representation."), features: "features.", "classifier.": "classifier."}
     first = f"classifier.{places[0]}weight"
     return Plan(
-        origin=Origin("wholeframe", "VGG", {**arguments, "pool": pool}),
+        origin=Origin("wholeframe", "VGG", {**arguments, "pool": pool}, () if classifies else ("classifier",)),
         blocks={},
         names=names,
         change=reordered(first) if triangle == "lower" else None,

@@ -111,6 +111,6 @@ def children(shapes: Shapes, prefix: str) -> Iterator[int]:
 SOURCE = WholeSource(
     repository="facebookresearch/pytorchvideo@f3142bb",
     licence="Apache-2.0",
-    decisive=(r"blocks\.0\.", r"blocks\.1\..*branch2\.conv_a\.weight$"),
+    decisive=(r"^blocks\.0\.", r"^blocks\.1\..*branch2\.conv_a\.weight$"),
     plan=plan,
 )

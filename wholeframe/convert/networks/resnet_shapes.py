@@ -72,7 +72,7 @@ def resnet_origin(
     Args:
         shapes: of the backbone alone, with consecutive residual blocks.
         stride, last_stride, pool: what shapes do not show, see `shaped_resnet`.
-        replaced: modules that the file has no tensors of.
+        replaced: modules that the file has no tensors of; `fc` is seen.
 
     Raises:
         ValueError: for shapes of another network.
@@ -89,6 +89,8 @@ def resnet_origin(
     groups = max(inner // each, 1)
     width = inner // groups
     classes = axes(shapes, "fc.weight", 1)[0] if "fc.weight" in shapes else 1000
+    if not any(key.startswith("fc.") for key in shapes):
+        replaced = tuple(dict.fromkeys((*replaced, "fc")))
     name = TORCHVISION.get((residual, tuple(layers), groups, width))
     if name is not None and (stride, last_stride, pool) == ("3x3", 2, None):
         return Origin("torchvision", name, {"num_classes": classes}, replaced)

@@ -4,6 +4,7 @@
 after it `pathway0_nonlocal<i>`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -46,6 +47,7 @@ PLAIN = {
     },
     "head.projection.": "fc.",
 }
+OTHER_HEAD = re.compile(r"head\.(?!projection\.(weight|bias)$)")
 NAMES: dict[str, str | None] = {
     # `SubBatchNorm3d` of a training with several clips per device: `bn` has the statistics of all, `split_bn` of parts.
     **{f"{theirs}bn.": ours for theirs, ours in PLAIN.items() if theirs.endswith("bn.")},
@@ -62,6 +64,9 @@ def plan(
     instantiation: Instantiation = "softmax",
     pool: Sequence[int] | Sequence[Sequence[int]] = (1, 2, 2),
     groups: int | Sequence[int] = 1,
+    detector: bool = False,
+    last_stride: Literal[1, 2] = 2,
+    last_dilation: Literal[1, 2] = 1,
 ) -> Plan:
     """A network of one pathway.
 
@@ -71,11 +76,16 @@ def plan(
         instantiation: `NONLOCAL.INSTANTIATION`.
         pool: `NONLOCAL.POOL`, one window or one for each of the four stages.
         groups: `NONLOCAL.GROUP`, the number of groups of frames, or one for each of the four stages.
+        detector: `DETECTION.ENABLE`: the head takes regions, and is left.
+        last_stride, last_dilation: of res5, in `RESNET.SPATIAL_STRIDES` and `RESNET.SPATIAL_DILATIONS`.
     """
     if second := first_match(r"pathway1_|_fuse\.", shapes):
         raise ValueError(two_pathways(second))
-    ours = video.ours(shapes, NAMES)
-    return one_pathway(ours, NAMES, convention, stride, instantiation, pool, groups)
+    left = {"head.": "belongs to the head of a detector of actions, which has no counterpart here"} if detector else {}
+    left |= {key: "belongs to another head than a linear classifier" for key in shapes if OTHER_HEAD.match(key)}
+    ours = {name: shape for name, shape in video.ours(shapes, NAMES).items() if not (detector and name[:3] == "fc.")}
+    last = last_stride, last_dilation
+    return one_pathway(ours, NAMES, convention, stride, instantiation, pool, groups, left, last)
 
 
 def two_pathways(name: str) -> str:
@@ -94,6 +104,7 @@ def one_pathway(
     pool: Sequence[int] | Sequence[Sequence[int]],
     groups: int | Sequence[int],
     left: Mapping[str, str] | None = None,
+    last: tuple[Literal[1, 2], Literal[1, 2]] = (2, 1),
 ) -> Plan:
     """The plan of a network with PySlowFast's blocks; see `plan`."""
     video.refuse_images(ours, video.INFLATE)
@@ -106,7 +117,7 @@ def one_pathway(
         block = slowfast.non_local(channels, width, window, instantiation, nonlocal_group=count)
         within = "" if count == 1 else f", {count} groups of frames"
         blocks[site] = block, f"{in_words(instantiation, window)}{within}"
-    return video.planned(ours, names, chosen, blocks, stride=stride, left=left)
+    return video.planned(ours, names, chosen, blocks, stride=stride, last=last, left=left)
 
 
 def in_words(instantiation: Instantiation, window: Sequence[int]) -> str:
@@ -129,8 +140,9 @@ def stated(apart: Mapping[str, object]) -> dict[str, object]:
     cfg = _yaml(text) if isinstance(text, str) and len(text) < LONGEST else None
     if not isinstance(cfg, dict) or not all(isinstance(cfg.get(key), dict) for key in ("RESNET", "MODEL")):
         return {}
-    _refuse_other_networks(cfg)
-    options: dict[str, object] = {"stride": "1x1" if cfg["RESNET"].get("STRIDE_1X1") else "3x3"}
+    options: dict[str, object] = {"stride": "1x1" if cfg["RESNET"].get("STRIDE_1X1") else "3x3", **_of_res5(cfg)}
+    if cfg.get("DETECTION", {}).get("ENABLE"):
+        options["detector"] = True
     if arch := cfg["MODEL"].get("ARCH"):
         options["convention"] = "nopool" if arch in WITHOUT_POOL else "slowfast"
     non_local = cfg.get("NONLOCAL", {})
@@ -157,16 +169,20 @@ def _yaml(text: str) -> Any:
         return None
 
 
-def _refuse_other_networks(cfg: Mapping[str, Any]) -> None:
-    """ValueError for settings that change the network and show in no tensor."""
-    if cfg.get("DETECTION", {}).get("ENABLE"):
-        raise ValueError(
-            "its cfg has DETECTION.ENABLE: a detector of actions has no counterpart here; train the classifier instead"
-        )
-    for key, standard in (("SPATIAL_STRIDES", [1, 2, 2, 2]), ("SPATIAL_DILATIONS", [1, 1, 1, 1])):
+def _of_res5(cfg: Mapping[str, Any]) -> dict[str, object]:
+    """The stride and the dilation of res5, where they are not the usual ones; ValueError for others elsewhere."""
+    options: dict[str, object] = {}
+    for key, standard, name in (
+        ("SPATIAL_STRIDES", [1, 2, 2, 2], "last_stride"),
+        ("SPATIAL_DILATIONS", [1, 1, 1, 1], "last_dilation"),
+    ):
         given = cfg["RESNET"].get(key)
-        if given is not None and [pathways[0] for pathways in given] != standard:
-            raise ValueError(f"its cfg has RESNET.{key} {given}, and here they are {standard}")
+        found = standard if given is None else [pathways[0] for pathways in given]
+        if len(found) != 4 or found[:3] != standard[:3] or found[3] not in (1, 2):
+            raise ValueError(f"its cfg has RESNET.{key} {given}, and here they are {standard}, the last one 1 or 2")
+        if found != standard:
+            options[name] = found[3]
+    return options
 
 
 SOURCE = WholeSource(

@@ -4,6 +4,7 @@
 is replaced by an identity, after which our block runs. Modules without a counterpart stay those of timm.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +15,7 @@ from torch import nn
 from wholeframe.convert import timm_modules
 from wholeframe.convert.plan import Plan, Shapes
 from wholeframe.convert.whole import WholeSource
-from wholeframe.messages import counted, listed
-from wholeframe.models.build import refuse_timm
+from wholeframe.messages import counted, did_you_mean, listed, shown
 from wholeframe.models.origin import Origin
 
 
@@ -31,8 +31,11 @@ def plan(shapes: Shapes, *, network: str | None = None, arguments: Mapping[str, 
             "the names of its tensors are those of many networks of timm; give network= the name of the one, such as "
             "network='gcresnet50t' (`timm.list_models()` lists them)"
         )
-    refuse_timm(network)
+    _refuse_network(network)
     theirs = _built(network, arguments)
+    prefix = _prefix(shapes, theirs.state_dict())
+    outside = {key: f"is outside of '{prefix}', where the network is" for key in shapes if not key.startswith(prefix)}
+    shapes = {key.removeprefix(prefix): shape for key, shape in shapes.items() if key not in outside}
     given = {**arguments, **_read(shapes, theirs, arguments)}
     theirs = theirs if given == arguments else _built(network, given)
     found, kept = dict[str, timm_modules.Converted](), dict[str, str]()
@@ -45,19 +48,24 @@ def plan(shapes: Shapes, *, network: str | None = None, arguments: Mapping[str, 
                 kept[name] = str(error)
     if not found:
         why = f": {next(iter(kept.values()))}" if kept else ""
-        raise ValueError(f"timm's {network!r} has no attention that a block here computes{why}")
+        raise ValueError(
+            f"timm's {network!r} with arguments={dict(given)!r} has no attention that a block here computes{why}; give "
+            "the network and the arguments of timm.create_model that the file was made with, such as arguments="
+            "{'block_args': {'attn_layer': 'gca'}}"
+        )
     config = _config(theirs)
     return Plan(
         origin=Origin("timm", network, given, tuple(found)),
         blocks={site: block for site, (block, _) in found.items()},
         names={
             **{
-                f"{site}.{prefix}": f"{site}.wholeframe.{ours}"
+                f"{prefix}{site}.{theirs}": f"{site}.wholeframe.{ours}"
                 for site, (_, names) in found.items()
-                for prefix, ours in names.items()
+                for theirs, ours in names.items()
             },
-            "": "",
+            prefix: "",
         },
+        left=outside,
         conventions={
             "network": f"timm/{network}",
             **({"modules that stay timm's": f"{counted(len(kept), 'module')} ({listed(kept)})"} if kept else {}),
@@ -72,11 +80,50 @@ def _of_colours(values: tuple[float, ...] | None, arguments: Mapping[str, Any]) 
     return None if values is None or len(values) != arguments.get("in_chans", len(values)) else values
 
 
+def _refuse_network(network: str) -> None:
+    """Raise ValueError for a name that timm does not have."""
+    import timm
+
+    if not timm.is_model(network):
+        raise ValueError(
+            f"timm has no network '{shown(network)}'{did_you_mean(network, timm.list_models())}; give network= one of "
+            "`timm.list_models()`, and convert the blocks of another program's network with wf.convert.block"
+        )
+
+
 def _built(network: str, arguments: Mapping[str, Any]) -> nn.Module:
     import timm
 
-    with torch.device("meta"):
-        return timm.create_model(network, pretrained=False, **arguments)
+    try:
+        with torch.device("meta"):
+            return timm.create_model(network, pretrained=False, **arguments)
+    except Exception as error:  # of the network's constructor, which can be any
+        raise ValueError(
+            f"timm.create_model({network!r}, **{dict(arguments)!r}) fails ({type(error).__name__}: {error}); give "
+            "arguments= that this network takes"
+        ) from error
+
+
+def _prefix(shapes: Shapes, own: Mapping[str, Any]) -> str:
+    """What the file has before the names of the network, of which it has most with this prefix.
+
+    Raises:
+        ValueError: two prefixes have the same number of them, as a student and its teacher do.
+    """
+    counts = Counter[str]()
+    for key in shapes:
+        name = key
+        while name not in own and "." in name:
+            name = name.partition(".")[2]
+        if name in own:
+            counts[key.removesuffix(name)] += 1
+    (prefix, most), *others = counts.most_common(2) or [("", 0)]
+    if others and others[0][1] == most:
+        raise ValueError(
+            f"the file holds two networks, whose names begin with '{shown(prefix)}' and '{shown(others[0][0])}'; save "
+            "one of them alone"
+        )
+    return prefix
 
 
 def _read(shapes: Shapes, theirs: nn.Module, arguments: Mapping[str, Any]) -> dict[str, int]:

@@ -56,8 +56,10 @@ def plan(shapes: Shapes, *, network: str | None = None) -> Plan:
     classifier = f"{_classifier(theirs)}.weight"
     arguments = {"num_classes": shapes[classifier][0]} if classifier in shapes else {}
     gates = {site: module for site, module in theirs.named_modules() if type(module) is SqueezeExcitation}
+    linear = [name for name, module in theirs.named_modules() if isinstance(module, nn.Linear)]
+    absent = [name for name in linear if not any(key.startswith(f"{name}.") for key in shapes)]
     return Plan(
-        origin=Origin("torchvision", name, arguments, tuple(gates)),
+        origin=Origin("torchvision", name, arguments, (*gates, *absent)),
         blocks={site: _block(module) for site, module in gates.items()},
         names={
             **{

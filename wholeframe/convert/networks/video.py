@@ -6,6 +6,7 @@ names into ours, and this file reads the arguments of `VideoResNet` from the sha
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from wholeframe.models.resnet_video import Inflation
 from wholeframe.models.video_conventions import VIDEO_CONVENTIONS, Architecture, VideoConvention
 from wholeframe.surgery.placement import CHILD
 
+LastStride = Literal[1, 2]
 INFLATE = "inflate a network for images by `wf.inflate`"
 KINETICS = (0.45,) * 3, (0.225,) * 3
 """the mean and standard deviation of Caffe2, PySlowFast and PyTorchVideo"""
@@ -68,13 +70,16 @@ def refuse_images(shapes: Shapes, instead: str) -> None:
         )
 
 
-def backbone(shapes: Shapes, convention: VideoConvention, stride: Stride = "3x3") -> Origin:
+def backbone(
+    shapes: Shapes, convention: VideoConvention, stride: Stride = "3x3", last: tuple[LastStride, int] = (2, 1)
+) -> Origin:
     """The `VideoResNet` of these shapes, which are under our names.
 
     Args:
         shapes: of the backbone's tensors.
         convention: strides and pools, a key of `VIDEO_CONVENTIONS`.
         stride: which convolution of a bottleneck halves the map.
+        last: the stride and the dilation of res5.
 
     Raises:
         ValueError: for an unknown convention, and for tensors of another architecture.
@@ -92,6 +97,8 @@ def backbone(shapes: Shapes, convention: VideoConvention, stride: Stride = "3x3"
         "inflated": [[int(kind is not None) for kind in stage] for stage in inflated],
         "inflation": next(iter(kinds), "3x1x1" if depth >= 50 else "3x3x3"),
         "stride": stride,
+        **({} if last[0] == 2 else {"last_stride": last[0]}),
+        **({} if last[1] == 1 else {"last_dilation": last[1]}),
     }
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
     return Origin("wholeframe", "VideoResNet", plain)
@@ -105,6 +112,7 @@ def planned(
     colours: tuple[tuple[float, ...], tuple[float, ...]] = KINETICS,
     *,
     stride: Stride = "3x3",
+    last: tuple[LastStride, int] = (2, 1),
     frozen: bool = False,
     left: Mapping[str, str] | None = None,
     conventions: Mapping[str, str] | None = None,
@@ -114,7 +122,7 @@ def planned(
     Args:
         shapes: of all its tensors, under our names.
         names: the table of names.
-        convention, stride: see `backbone`.
+        convention, stride, last: see `backbone`.
         blocks: a site -> its block, and the assumptions about it in words.
         colours: the mean and standard deviation of the input.
         frozen, left: see `Plan`.
@@ -122,17 +130,21 @@ def planned(
     """
     assumed = {f"non-local block at {site}": words for site, (_, words) in blocks.items()}
     return Plan(
-        origin=backbone(shapes, convention, stride),
+        origin=backbone(shapes, convention, stride, last),
         blocks={site: block for site, (block, _) in blocks.items()},
         names=names,
         frozen=frozen,
         new={} if "fc.weight" in shapes else {"fc.": "the file has no classifier"},
         left=left or {},
-        conventions={**geometry(convention, stride), **(conventions or {}), **assumed},
+        conventions={**geometry(convention, stride), **_in_words(last), **(conventions or {}), **assumed},
         input=(3, FRAMES[convention] * (4 if frozen else 1), 224, 224),
         mean=colours[0],
         std=colours[1],
     )
+
+
+def _in_words(last: tuple[LastStride, int]) -> dict[str, str]:
+    return {} if last == (2, 1) else {"res5": f"stride {last[0]}, dilation {last[1]}"}
 
 
 def counts(shapes: Shapes) -> tuple[int, ...]:
@@ -173,7 +185,12 @@ def _inflation(shapes: Shapes, sizes: Mapping[str, int], block: str) -> Inflatio
         return "3x1x1" if shapes[f"{block}.conv1.weight"][3] == 1 else "3x3x3"
     if (first, second) == (1, 3) and f"{block}.conv3.weight" in shapes:
         return "3x3x3"
-    raise ValueError(f"the kernels of {block!r} have {first} and {second} frames; here one of the two has 3, or none")
+    if (first, second) == (3, 3) and f"{block}.conv3.weight" not in shapes:
+        return "two 3x3x3"
+    raise ValueError(
+        f"the kernels of {block!r} have {first} and {second} frames; here one of the two has 3, or none, and both in a "
+        "block of two convolutions"
+    )
 
 
 def default_convention(shapes: Shapes, of: Mapping[Architecture, VideoConvention]) -> VideoConvention:
