@@ -22,7 +22,7 @@ from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
-from wholeframe.ops.non_local.dense import pool_positions
+from wholeframe.ops.pooling import pool_positions
 
 DISPLAYED = {
     "dot": "dot products, which have a sign, divided by the sum of their magnitudes over the keys of the query",
@@ -290,7 +290,7 @@ class NonLocal(Recorded):
         theta, phi = (y if layer is None else layer(y) for layer, y in ((self.theta, queries), (self.phi, keys)))
         g = self.g(keys)
         if pooled == "after":
-            phi, g = pool_positions(phi, x, self.keys), pool_positions(g, x, self.keys)
+            phi, g = pool_positions(x.shape[2:], self.pool, phi, g)
         return theta, phi, g
 
     def attention(
@@ -321,7 +321,7 @@ class NonLocal(Recorded):
         keys = ops.to_positions(ops.pool_keys(x, self.pool)) if pooled == "before" else positions
         sources = ((self.theta, positions[:, index]), (self.phi, keys))
         theta, phi = (y if layer is None else layer(y) for layer, y in sources)
-        return theta, pool_positions(phi, x, self.keys) if pooled == "after" else phi
+        return theta, pool_positions(x.shape[2:], self.pool, phi)[0] if pooled == "after" else phi
 
     def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
         """The weights of chosen queries; of the kinds that do not sum to one, divided by their sum of magnitudes."""

@@ -38,7 +38,6 @@ from wholeframe.ops.layout import flat_index as flat_index
 from wholeframe.ops.layout import join as join
 from wholeframe.ops.layout import on_grid as on_grid
 from wholeframe.ops.layout import over_space as over_space
-from wholeframe.ops.layout import pool_keys as pool_keys
 from wholeframe.ops.layout import pool_window as pool_window
 from wholeframe.ops.layout import to_grid as to_grid
 from wholeframe.ops.layout import to_positions as to_positions
@@ -64,3 +63,4 @@ from wholeframe.ops.non_local.dense import Scale as Scale
 from wholeframe.ops.non_local.dense import embed as embed
 from wholeframe.ops.non_local.dense import pairwise_weights as pairwise_weights
 from wholeframe.ops.non_local.dense import resolve_scale as resolve_scale
+from wholeframe.ops.pooling import pool_keys as pool_keys
