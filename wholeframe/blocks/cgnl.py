@@ -23,6 +23,7 @@ from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
 from wholeframe.ops.cgnl.contributions import contributions
 from wholeframe.ops.layout import as_given
+from wholeframe.ops.linear import add_to_new
 
 DISPLAYED = (
     "parts of each position in the sum that the query takes, with the sign of support or of opposition, divided by the "
@@ -190,7 +191,8 @@ class CGNL(Recorded):
             else:
                 theta, phi, g = ops.project_maps(x.flatten(2), together.weight)[0].chunk(3, dim=1)
             z = ops.compact_gnl_output(theta, phi, g, self.out.weight, self.groups, self.kernel, **options)
-            z = self._normalised(z)
+            if self.norm is not None:
+                return add_to_new(x.flatten(2), self._normalised(z).to(x.dtype)).reshape(x.shape)
         else:
             z = self._called(x, **options)
         return x + z.to(x.dtype).unflatten(2, x.shape[2:])

@@ -22,6 +22,7 @@ from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
+from wholeframe.ops.linear import add_to_new
 from wholeframe.ops.pooling import pool_positions
 
 DISPLAYED = {
@@ -219,13 +220,16 @@ class NonLocal(Recorded):
                 residual=norm is None,
                 backend=self.backend,
             )
-            merged = norm is None
         else:
-            norm, z, merged = self.norm, self._called(source), False
+            z = self._called(source)
+            z = z if parts is None else ops.join(z, parts)
+            return x + (z if self.norm is None else self.norm(z.flatten(2)).unflatten(2, x.shape[2:]))
         z = z if parts is None else ops.join(z, parts)
-        if merged:
+        if norm is None:
             return z
-        return (z if norm is None else norm(z.flatten(2)).unflatten(2, x.shape[2:])) + x
+        if z.stride(1) == 1:
+            return _sum_of_positions(norm, z, x)
+        return add_to_new(x.flatten(2), norm(z.flatten(2))).reshape(x.shape)
 
     def _called(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         """W_z y, with every layer called."""
@@ -387,3 +391,12 @@ class NonLocal(Recorded):
 
     def _w_f(self) -> dict[str, Tensor | None]:
         return {} if self.w_f is None else {"w_f": self.w_f.weight[0], "beta": self.w_f.bias}
+
+
+def _sum_of_positions(
+    norm: nn.Module, z: Float[Tensor, "b c *grid"], x: Float[Tensor, "b c *grid"]
+) -> Float[Tensor, "b c *grid"]:
+    """BN(z) + x with positions as samples of the norm, for maps that store the channels of a position together."""
+    positions, source = (ops.to_positions(maps).flatten(0, 1) for maps in (z, x))
+    z = add_to_new(source, norm(positions)).unflatten(0, (x.shape[0], -1))
+    return ops.to_grid(z, x.shape[2:])

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.compiler import is_exporting
+from torch.compiler import is_compiling, is_exporting
 from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from wholeframe.ops.autograd import applied, transformed, two_modes
@@ -53,15 +53,27 @@ def add_product(
     weight: Float[Tensor, "... c d"],
     y: Float[Tensor, "b n d"],
     bias: Float[Tensor, "... c"] | None,
+    channels_last: bool = False,
 ) -> Float[Tensor, "b c n"]:
-    """x + W y + b in the layout of x, or W y + b for no x; W and b for all samples, or a pair for each."""
+    """x + W y + b, or W y + b for no x; W and b for all samples, or a pair for each.
+
+    Args:
+        x, weight, y, bias: as in the equation.
+        channels_last: whether the channels of a position lie next to each other in x and in the output.
+    """
     if is_tracing() or is_exporting() or (y.device.type != "meta" and torch.is_autocast_enabled(y.device.type)):
         z = (y @ weight.transpose(-2, -1).to(y.dtype)).transpose(-2, -1)
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
-    channels_last = x is not None and x.stride(1) == 1
     z = applied(_AddProduct, x, weight, y, bias, channels_last)
     return z.mT if channels_last else z  # a view from within a Function could not be changed in place by the next layer
+
+
+def add_to_new(x: Float[Tensor, "*shape"], new: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """x + new, in the memory of a tensor that nothing else needs, where it has the layout of x."""
+    if is_compiling() or is_tracing() or transformed() or new.dtype != x.dtype or new.stride() != x.stride():
+        return x + new
+    return new.add_(x)
 
 
 def gram(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
@@ -110,11 +122,11 @@ class _Project(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *gradients):
         x, *weights = ctx.saved_tensors
-        dx = _through(weights, [dy.mT for dy in gradients]) if ctx.needs_input_grad[0] else None
+        dx = _through(x, weights, [dy.mT for dy in gradients]) if ctx.needs_input_grad[0] else None
         dlayers = []
         for i, dy in enumerate(gradients):
             of_weight, of_bias = ctx.needs_input_grad[1 + 2 * i : 3 + 2 * i]
-            dlayers += [_over_samples(x, dy).mT if of_weight else None, dy.sum(dim=(0, 1)) if of_bias else None]
+            dlayers += [_over_samples(dy.mT, x.mT) if of_weight else None, dy.sum(dim=(0, 1)) if of_bias else None]
         return dx, *dlayers
 
 
@@ -139,7 +151,7 @@ class _ProjectMaps(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *gradients):
         x, *weights = ctx.saved_tensors
-        dx = _through(weights, gradients) if ctx.needs_input_grad[0] else None
+        dx = _through(x, weights, gradients) if ctx.needs_input_grad[0] else None
         needed = ctx.needs_input_grad[1:]
         return dx, *(_over_samples(dy, x.mT) if need else None for dy, need in zip(gradients, needed, strict=True))
 
@@ -152,10 +164,9 @@ class _AddProduct(torch.autograd.Function):
     def forward(x, weight, y, bias, channels_last):
         """The map, or for maps that are stored with channels last its transpose."""
         weight = weight.expand(y.shape[0], -1, -1)
-        if channels_last:
-            z = torch.baddbmm(x.mT, y, weight.mT)
-        else:
-            z = torch.bmm(weight, y.mT) if x is None else torch.baddbmm(x, weight, y.mT)
+        factors = (y, weight.mT) if channels_last else (weight, y.mT)
+        x = x.mT if channels_last and x is not None else x
+        z = torch.bmm(*factors) if x is None else torch.baddbmm(x, *factors)
         if bias is None:
             return z
         bias = bias.unsqueeze(-2 if channels_last else -1)
@@ -222,18 +233,19 @@ class _Gram(torch.autograd.Function):
 
 
 def _through(
-    weights: Sequence[Float[Tensor, "_ c"]], gradients: Sequence[Float[Tensor, "b _ n"]]
+    x: Float[Tensor, "b c n"], weights: Sequence[Float[Tensor, "_ c"]], gradients: Sequence[Float[Tensor, "b _ n"]]
 ) -> Float[Tensor, "b c n"]:
-    """The sum of W^T dy of every layer, in one map."""
-    dx = None
+    """The sum of W^T dy of every layer, in one map with the layout of x."""
+    channels_last, dx = x.mT.is_contiguous(), None
     for weight, dy in zip(weights, gradients, strict=True):
-        factors = weight.mT.expand(dy.shape[0], -1, -1), dy
+        weight = weight.expand(dy.shape[0], -1, -1)
+        factors = (dy.mT, weight) if channels_last else (weight.mT, dy)
         if dx is None:
             dx = torch.bmm(*factors)
         else:
             dx = dx.baddbmm(*factors) if transformed() else dx.baddbmm_(*factors)
     assert dx is not None
-    return dx
+    return dx.mT if channels_last else dx
 
 
 def _over_samples(a: Float[Tensor, "b c n"], b: Float[Tensor, "b n d"]) -> Float[Tensor, "c d"]:

@@ -130,7 +130,7 @@ def embed(
     x: Float[Tensor, "b c *grid"], layers: Layers, keys: Keys = ALL_KEYS
 ) -> tuple[Float[Tensor, "b n _"], Float[Tensor, "b k _"], Float[Tensor, "b k d"]]:
     """Theta of all queries, phi and g of all keys; without layers for them, theta and phi are x itself."""
-    pooled = keys.pooled
+    pooled = None if keys == ALL_KEYS else keys.pooled
     theta, phi, g = layers.theta, layers.phi, layers.g
     source = pool_keys(x, keys.pool) if pooled == "before" else x
     if theta is None or phi is None:
