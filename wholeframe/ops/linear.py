@@ -122,11 +122,12 @@ class _Project(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *gradients):
         x, *weights = ctx.saved_tensors
-        dx = _through(x, weights, [dy.mT for dy in gradients]) if ctx.needs_input_grad[0] else None
+        maps = [dy.mT for dy in gradients]
+        dx = _through(x, weights, maps) if ctx.needs_input_grad[0] else None
         dlayers = []
-        for i, dy in enumerate(gradients):
+        for i, dy in enumerate(maps):
             of_weight, of_bias = ctx.needs_input_grad[1 + 2 * i : 3 + 2 * i]
-            dlayers += [_over_samples(dy.mT, x.mT) if of_weight else None, dy.sum(dim=(0, 1)) if of_bias else None]
+            dlayers += [_over_samples(dy, x.mT) if of_weight else None, dy.sum(dim=(0, 2)) if of_bias else None]
         return dx, *dlayers
 
 
@@ -152,8 +153,8 @@ class _ProjectMaps(torch.autograd.Function):
     def backward(ctx, *gradients):
         x, *weights = ctx.saved_tensors
         dx = _through(x, weights, gradients) if ctx.needs_input_grad[0] else None
-        needed = ctx.needs_input_grad[1:]
-        return dx, *(_over_samples(dy, x.mT) if need else None for dy, need in zip(gradients, needed, strict=True))
+        pairs = zip(gradients, ctx.needs_input_grad[1:], strict=True)
+        return dx, *(_over_samples(dy, x.mT) if needed else None for dy, needed in pairs)
 
 
 @two_modes
@@ -236,15 +237,12 @@ def _through(
     x: Float[Tensor, "b c n"], weights: Sequence[Float[Tensor, "_ c"]], gradients: Sequence[Float[Tensor, "b _ n"]]
 ) -> Float[Tensor, "b c n"]:
     """The sum of W^T dy of every layer, in one map with the layout of x."""
-    channels_last, dx = x.mT.is_contiguous(), None
-    for weight, dy in zip(weights, gradients, strict=True):
-        weight = weight.expand(dy.shape[0], -1, -1)
-        factors = (dy.mT, weight) if channels_last else (weight.mT, dy)
-        if dx is None:
-            dx = torch.bmm(*factors)
-        else:
-            dx = dx.baddbmm(*factors) if transformed() else dx.baddbmm_(*factors)
-    assert dx is not None
+    channels_last = x.mT.is_contiguous()
+    pairs = [(weight.expand(x.shape[0], -1, -1), dy) for weight, dy in zip(weights, gradients, strict=True)]
+    first, *others = [(dy.mT, weight) if channels_last else (weight.mT, dy) for weight, dy in pairs]
+    dx = torch.bmm(*first)
+    for factors in others:
+        dx = dx.baddbmm(*factors) if transformed() else dx.baddbmm_(*factors)
     return dx.mT if channels_last else dx
 
 
