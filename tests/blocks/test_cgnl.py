@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from new_maps import new_maps
 from rounding import agree, moves
 from torch import nn
 
@@ -215,3 +216,19 @@ def test_the_default_groups_divide_narrow_maps_and_the_block_says_so(channels, g
     else:
         assert f"the default of 8 does not divide both {channels} channels" in block.remark
     assert block(torch.randn(2, channels, 3, 3)).shape == (2, channels, 3, 3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_maps_of_every_layout_are_served_without_a_copy(training, layout):
+    """A forward pass has maps for W_z y and the norm, and for the sum where x has another layout than these."""
+    block = CGNL(16, groups=2, init="random").train(training)
+    x = torch.randn(2, 16, 8, 8).to(memory_format=layout).requires_grad_()
+    found = []
+    forward = new_maps(lambda: found.append(block(x)), like=x)
+    assert forward == ["bmm", "native_group_norm"] + ["add"] * (layout is torch.channels_last)
+    dz = torch.randn(2, 16, 8, 8).to(memory_format=layout)
+    dx = []
+    backward = new_maps(lambda: dx.extend(torch.autograd.grad(found, [x], [dz])), like=x)
+    assert sorted(backward) == ["add", "bmm", "native_group_norm_backward"]
+    assert found[0].is_contiguous(memory_format=layout) and dx[0].is_contiguous(memory_format=layout)

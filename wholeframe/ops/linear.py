@@ -124,11 +124,10 @@ class _Project(torch.autograd.Function):
         x, *weights = ctx.saved_tensors
         maps = [dy.mT for dy in gradients]
         dx = _through(x, weights, maps) if ctx.needs_input_grad[0] else None
-        dlayers = []
-        for i, dy in enumerate(maps):
-            of_weight, of_bias = ctx.needs_input_grad[1 + 2 * i : 3 + 2 * i]
-            dlayers += [_over_samples(dy, x.mT) if of_weight else None, dy.sum(dim=(0, 2)) if of_bias else None]
-        return dx, *dlayers
+        of_weights, of_biases = ctx.needs_input_grad[1::2], ctx.needs_input_grad[2::2]
+        dweights = _weight_gradients(x, maps, of_weights)
+        dbiases = (dy.sum(dim=(0, 1)) if needed else None for dy, needed in zip(gradients, of_biases, strict=True))
+        return dx, *itertools.chain.from_iterable(zip(dweights, dbiases, strict=True))
 
 
 @two_modes
@@ -153,8 +152,7 @@ class _ProjectMaps(torch.autograd.Function):
     def backward(ctx, *gradients):
         x, *weights = ctx.saved_tensors
         dx = _through(x, weights, gradients) if ctx.needs_input_grad[0] else None
-        pairs = zip(gradients, ctx.needs_input_grad[1:], strict=True)
-        return dx, *(_over_samples(dy, x.mT) if needed else None for dy, needed in pairs)
+        return dx, *_weight_gradients(x, gradients, ctx.needs_input_grad[1:])
 
 
 @two_modes
@@ -244,6 +242,19 @@ def _through(
     for factors in others:
         dx = dx.baddbmm(*factors) if transformed() else dx.baddbmm_(*factors)
     return dx.mT if channels_last else dx
+
+
+def _weight_gradients(
+    x: Float[Tensor, "b c n"], gradients: Sequence[Float[Tensor, "b _ n"]], needed: Sequence[bool]
+) -> list[Float[Tensor, "_ c"] | None]:
+    """dy x^T of every layer, summed over samples; of many samples with few positions, x is copied once for all."""
+    pairs = list(zip(gradients, needed, strict=True))
+    if not any(needed):
+        return [None for _ in pairs]
+    if x.shape[0] > 1 and gradients[0].shape[1] < x.shape[2]:
+        return [torch.bmm(dy, x.mT).sum(dim=0) if of_weight else None for dy, of_weight in pairs]
+    positions = x.mT.flatten(0, 1)
+    return [dy.transpose(0, 1).flatten(1) @ positions if of_weight else None for dy, of_weight in pairs]
 
 
 def _over_samples(a: Float[Tensor, "b c n"], b: Float[Tensor, "b n d"]) -> Float[Tensor, "c d"]:
