@@ -221,14 +221,33 @@ def test_the_default_groups_divide_narrow_maps_and_the_block_says_so(channels, g
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_maps_of_every_layout_are_served_without_a_copy(training, layout):
-    """A forward pass has maps for W_z y and the norm, and for the sum where x has another layout than these."""
-    block = CGNL(16, groups=2, init="random").train(training)
+    """A forward pass has maps for W_z y and the norm, a backward pass for both gradients and W_z y again.
+
+    The norm is of contiguous maps, so for another layout of x the sum is a map of its own, and its gradient is copied.
+    """
+    block, other = CGNL(16, groups=2, init="random").train(training), layout is torch.channels_last
     x = torch.randn(2, 16, 8, 8).to(memory_format=layout).requires_grad_()
-    found = []
+    found, dx = [], []
     forward = new_maps(lambda: found.append(block(x)), like=x)
-    assert forward == ["bmm", "native_group_norm"] + ["add"] * (layout is torch.channels_last)
+    assert forward == ["bmm", "native_group_norm"] + ["add"] * other
     dz = torch.randn(2, 16, 8, 8).to(memory_format=layout)
-    dx = []
     backward = new_maps(lambda: dx.extend(torch.autograd.grad(found, [x], [dz])), like=x)
-    assert sorted(backward) == ["add", "bmm", "native_group_norm_backward"]
+    assert backward == ["bmm"] + ["clone"] * other + ["native_group_norm_backward", "bmm", "add"]
     assert found[0].is_contiguous(memory_format=layout) and dx[0].is_contiguous(memory_format=layout)
+
+
+def test_the_backward_pass_keeps_the_embeddings_and_no_output():
+    """theta, phi and g are half a map each, and a W_z is small."""
+    block, kept = CGNL(16, groups=2, init="random"), {}
+    x = torch.randn(2, 16, 8, 8, requires_grad=True)
+    own = {t.untyped_storage().data_ptr() for t in (x, *block.parameters())}
+
+    def note(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = 0 if storage.data_ptr() in own else storage.nbytes()
+        return tensor.detach()
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        block(x)
+    small = 4 * (2 * 16 * 4 + 3 * 2 * 2)  # a W_z, and a, the mean and the deviation of every group
+    assert sum(kept.values()) <= 1.5 * x.nbytes + small

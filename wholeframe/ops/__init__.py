@@ -1,8 +1,8 @@
 """Pure functions of tensors: the mathematics of every block, without weights."""
 
 from wholeframe.ops.cgnl.compact import compact_gnl as compact_gnl
+from wholeframe.ops.cgnl.compact import compact_gnl_factors as compact_gnl_factors
 from wholeframe.ops.cgnl.compact import compact_gnl_macs as compact_gnl_macs
-from wholeframe.ops.cgnl.compact import compact_gnl_output as compact_gnl_output
 from wholeframe.ops.cgnl.dense import GAMMA as GAMMA
 from wholeframe.ops.cgnl.dense import KERNELS as KERNELS
 from wholeframe.ops.cgnl.dense import ORDER as ORDER

@@ -136,7 +136,7 @@ class _ProjectMaps(torch.autograd.Function):
 
     @staticmethod
     def forward(x, *weights):
-        return tuple(torch.bmm(weight.expand(x.shape[0], -1, -1), x) for weight in weights)
+        return tuple([torch.bmm(weight.expand(x.shape[0], -1, -1), x) for weight in weights])
 
     @staticmethod
     def setup_context(ctx, inputs, output):
