@@ -46,7 +46,8 @@ class _NormalisedProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx, matrices, y, weight, bias, norm_groups, eps):
         z = (matrices @ y).flatten(1, 2)
-        normalised, mean, rstd = torch.native_group_norm(z, weight, bias, *z.shape, norm_groups, eps)
+        b, c, n = z.shape
+        normalised, mean, rstd = torch.native_group_norm(z, weight, bias, b, c, n, norm_groups, eps)
         ctx.save_for_backward(matrices, y, weight, bias, mean, rstd)
         ctx.norm_groups, ctx.eps = norm_groups, eps
         return normalised
