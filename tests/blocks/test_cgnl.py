@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from new_maps import new_maps
 from rounding import agree, moves
 from torch import nn
 
@@ -215,3 +216,38 @@ def test_the_default_groups_divide_narrow_maps_and_the_block_says_so(channels, g
     else:
         assert f"the default of 8 does not divide both {channels} channels" in block.remark
     assert block(torch.randn(2, channels, 3, 3)).shape == (2, channels, 3, 3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_maps_of_every_layout_are_served_without_a_copy(training, layout):
+    """A forward pass has maps for W_z y and the norm, a backward pass for both gradients and W_z y again.
+
+    The norm is of contiguous maps, so for another layout of x the sum is a map of its own, and its gradient is copied.
+    """
+    block, other = CGNL(16, groups=2, init="random").train(training), layout is torch.channels_last
+    x = torch.randn(2, 16, 8, 8).to(memory_format=layout).requires_grad_()
+    found, dx = [], []
+    forward = new_maps(lambda: found.append(block(x)), like=x)
+    assert forward == ["bmm", "native_group_norm"] + ["add"] * other
+    dz = torch.randn(2, 16, 8, 8).to(memory_format=layout)
+    backward = new_maps(lambda: dx.extend(torch.autograd.grad(found, [x], [dz])), like=x)
+    assert backward == ["bmm"] + ["clone"] * other + ["native_group_norm_backward", "bmm", "add"]
+    assert found[0].is_contiguous(memory_format=layout) and dx[0].is_contiguous(memory_format=layout)
+
+
+def test_the_backward_pass_keeps_the_embeddings_and_no_output():
+    """theta, phi and g are half a map each, and a W_z is small."""
+    block, kept = CGNL(16, groups=2, init="random"), {}
+    x = torch.randn(2, 16, 8, 8, requires_grad=True)
+    own = {t.untyped_storage().data_ptr() for t in (x, *block.parameters())}
+
+    def note(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = 0 if storage.data_ptr() in own else storage.nbytes()
+        return tensor.detach()
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        block(x)
+    small = 4 * (2 * 16 * 4 + 3 * 2 * 2)  # a W_z, and a, the mean and the deviation of every group
+    assert sum(kept.values()) <= 1.5 * x.nbytes + small

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from new_maps import new_maps
 from torch import nn
 
 from wholeframe import ops
@@ -148,3 +149,61 @@ def test_the_gaussian_of_raw_maps_pools_the_map_itself(x):
 def test_repr_tells_the_options():
     text = repr(NonLocal(8, kind="dot", pool=2))
     assert "8, inner=4, kind='dot', scale=None, pool=2, pool_order='after', init='identity'" in text
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("options", [{}, {"pool": 2}, {"pool": 2, "pool_order": "before"}, {"norm": "affine"}], ids=str)
+def test_channels_last_maps_are_served_without_a_copy(training, options):
+    """A forward pass has a map for W_z y and in training one for the norm, a backward pass one each and one for x."""
+    block = NonLocal(16, init="random", **options).train(training)
+    x = torch.randn(2, 16, 8, 8).to(memory_format=torch.channels_last).requires_grad_()
+    norm, found = training and "norm" not in options, []
+    forward = new_maps(lambda: found.append(block(x)), like=x)
+    assert forward == (["bmm", "native_batch_norm"] if norm else ["baddbmm"])
+    dz = torch.randn(2, 16, 8, 8).to(memory_format=torch.channels_last)
+    pooled = ["new_zeros"] if "pool_order" in options else []
+    backward = new_maps(lambda: torch.autograd.grad(found, [x], [dz]), like=x)
+    assert sorted(set(backward) - {"add"}) == sorted(
+        (["native_batch_norm_backward"] if norm else []) + ["bmm"] + pooled
+    )
+    assert backward.count("bmm") == 1 and backward.count("add") == 1 + len(pooled)
+    for maps in (found[0], torch.autograd.grad(block(x), x, dz)[0]):
+        assert maps.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("grid", [(8, 8), (2, 4, 8)])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_layout_of_a_map_changes_no_number(training, grid):
+    block = NonLocal(16, pool=2, init="random").double().train(training)
+    x, dz = torch.randn(2, 2, 16, *grid, dtype=torch.float64)
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}[x.ndim]
+    found = []
+    for layout in (torch.contiguous_format, last):
+        leaf = x.clone(memory_format=layout).requires_grad_()
+        block.zero_grad()
+        z = block(leaf)
+        z.backward(dz)
+        gradients = {name: parameter.grad.clone() for name, parameter in block.named_parameters()}
+        found.append({"z": z, "x": leaf.grad, **gradients})
+    assert found[1]["z"].is_contiguous(memory_format=last) and found[1]["x"].is_contiguous(memory_format=last)
+    for name, expected in found[0].items():
+        torch.testing.assert_close(
+            found[1][name], expected, rtol=1e-10, atol=1e-10, msg=lambda text, n=name: f"{n} {text}"
+        )
+
+
+def test_the_backward_pass_keeps_neither_unpooled_keys_nor_the_sum():
+    """Of a map: theta and y are half, phi and g an eighth, the places of their maxima a sixteenth, W_z y is a whole."""
+    block, kept = NonLocal(16, pool=2, init="random"), {}
+    x = torch.randn(2, 16, 8, 8, requires_grad=True)
+    own = {t.untyped_storage().data_ptr() for t in (x, *block.parameters(), *block.buffers())}
+
+    def note(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = 0 if storage.data_ptr() in own else storage.nbytes()
+        return tensor.detach()
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        block(x)
+    small = 4 * (2 * 64 + 2 * 16)  # the logarithms of the denominators, the mean and the deviation of the norm
+    assert sum(kept.values()) <= (2 / 2 + 2 / 8 + 2 / 16 + 1) * x.nbytes + small

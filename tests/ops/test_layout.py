@@ -65,23 +65,6 @@ def test_a_window_of_nothing_is_refused(pool):
         ops.pool_window(pool, 2)
 
 
-def test_keys_are_the_maxima_of_whole_windows():
-    x = torch.arange(2 * 7 * 5).reshape(1, 2, 7, 5).float()
-    pooled = ops.pool_keys(x, 2)
-    assert pooled.shape == (1, 2, 3, 2)
-    assert torch.equal(pooled, x[:, :, 1:6:2, 1:4:2])
-
-
-def test_no_pooling_returns_the_map_itself():
-    x = torch.randn(1, 2, 3, 4, 5)
-    assert ops.pool_keys(x, 1) is x and ops.pool_keys(x, (1, 1, 1)) is x
-
-
-def test_a_window_larger_than_the_grid_is_refused():
-    with pytest.raises(ValueError, match=r"a pooling window of \(2, 2\) does not fit a grid of \(4, 1\).*use pool=1"):
-        ops.pool_keys(torch.randn(1, 2, 4, 1), 2)
-
-
 @pytest.mark.parametrize(("grid", "size"), [((28,), (8,)), ((8, 7), (28, 3)), ((2, 5, 4), (3, 2, 9))], ids=str)
 def test_adaptive_mean_averages_the_cells_that_overlap(grid, size):
     """Also upwards: 8 to 28 is the uneven copying of GSoP's position block, no interpolation."""

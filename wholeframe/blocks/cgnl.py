@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.fx import Proxy
@@ -22,7 +21,9 @@ from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
 from wholeframe.ops.cgnl.contributions import contributions
+from wholeframe.ops.cgnl.normalised import normalised_product
 from wholeframe.ops.layout import as_given
+from wholeframe.ops.linear import add_to_new
 
 DISPLAYED = (
     "parts of each position in the sum that the query takes, with the sign of support or of opposition, divided by the "
@@ -189,8 +190,11 @@ class CGNL(Recorded):
                 theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
             else:
                 theta, phi, g = ops.project_maps(x.flatten(2), together.weight)[0].chunk(3, dim=1)
-            z = ops.compact_gnl_output(theta, phi, g, self.out.weight, self.groups, self.kernel, **options)
-            z = self._normalised(z)
+            factors = ops.compact_gnl_factors(theta, phi, g, self.out.weight, self.groups, self.kernel, **options)
+            with as_given(x):
+                if self.norm is not None:
+                    return add_to_new(x.flatten(2), self._normalised(*factors).to(x.dtype)).reshape(x.shape)
+                z = torch.matmul(*factors).flatten(1, 2)
         else:
             z = self._called(x, **options)
         return x + z.to(x.dtype).unflatten(2, x.shape[2:])
@@ -216,14 +220,16 @@ class CGNL(Recorded):
         gamma = self.gamma if self.log_gamma is None else ops.wide(self.log_gamma).exp()
         return {"gamma": gamma, "order": self.order, "max_span": self.max_span, "scale": self.scale}
 
-    def _normalised(self, z: Float[Tensor, "b c n"]) -> Float[Tensor, "b c n"]:
+    def _normalised(
+        self, matrices: Float[Tensor, "... g c_per_group e"], y: Float[Tensor, "b g e n"]
+    ) -> Float[Tensor, "b c n"]:
         norm = self.norm
-        if norm is None:
-            return z
-        with as_given(z):
-            if isinstance(norm, nn.GroupNorm) and norm.affine:
-                return F.group_norm(z, self.groups, norm.weight.to(z.dtype), norm.bias.to(z.dtype), norm.eps)
-            return norm(z if norm.weight is None else z.to(norm.weight.dtype))
+        if isinstance(norm, nn.GroupNorm) and norm.affine:
+            weight, bias = norm.weight.to(y.dtype), norm.bias.to(y.dtype)
+            return normalised_product(matrices, y, weight, bias, norm.num_groups, norm.eps)
+        assert norm is not None
+        z = (matrices @ y).flatten(1, 2)
+        return norm(z if norm.weight is None else z.to(norm.weight.dtype))
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]

@@ -22,7 +22,8 @@ from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
-from wholeframe.ops.non_local.dense import pool_positions
+from wholeframe.ops.linear import add_to_new
+from wholeframe.ops.pooling import pool_positions
 
 DISPLAYED = {
     "dot": "dot products, which have a sign, divided by the sum of their magnitudes over the keys of the query",
@@ -219,13 +220,16 @@ class NonLocal(Recorded):
                 residual=norm is None,
                 backend=self.backend,
             )
-            merged = norm is None
         else:
-            norm, z, merged = self.norm, self._called(source), False
+            z = self._called(source)
+            z = z if parts is None else ops.join(z, parts)
+            return x + (z if self.norm is None else self.norm(z.flatten(2)).unflatten(2, x.shape[2:]))
         z = z if parts is None else ops.join(z, parts)
-        if merged:
+        if norm is None:
             return z
-        return (z if norm is None else norm(z.flatten(2)).unflatten(2, x.shape[2:])) + x
+        if z.stride(1) == 1:
+            return _sum_of_positions(norm, z, x)
+        return add_to_new(x.flatten(2), norm(z.flatten(2))).reshape(x.shape)
 
     def _called(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         """W_z y, with every layer called."""
@@ -290,7 +294,7 @@ class NonLocal(Recorded):
         theta, phi = (y if layer is None else layer(y) for layer, y in ((self.theta, queries), (self.phi, keys)))
         g = self.g(keys)
         if pooled == "after":
-            phi, g = pool_positions(phi, x, self.keys), pool_positions(g, x, self.keys)
+            phi, g = pool_positions(x.shape[2:], self.pool, phi, g)
         return theta, phi, g
 
     def attention(
@@ -321,7 +325,7 @@ class NonLocal(Recorded):
         keys = ops.to_positions(ops.pool_keys(x, self.pool)) if pooled == "before" else positions
         sources = ((self.theta, positions[:, index]), (self.phi, keys))
         theta, phi = (y if layer is None else layer(y) for layer, y in sources)
-        return theta, pool_positions(phi, x, self.keys) if pooled == "after" else phi
+        return theta, pool_positions(x.shape[2:], self.pool, phi)[0] if pooled == "after" else phi
 
     def looks(self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]) -> tuple[Look, ...]:
         """The weights of chosen queries; of the kinds that do not sum to one, divided by their sum of magnitudes."""
@@ -387,3 +391,12 @@ class NonLocal(Recorded):
 
     def _w_f(self) -> dict[str, Tensor | None]:
         return {} if self.w_f is None else {"w_f": self.w_f.weight[0], "beta": self.w_f.bias}
+
+
+def _sum_of_positions(
+    norm: nn.Module, z: Float[Tensor, "b c *grid"], x: Float[Tensor, "b c *grid"]
+) -> Float[Tensor, "b c *grid"]:
+    """BN(z) + x with positions as samples of the norm, for maps that store the channels of a position together."""
+    positions, source = (ops.to_positions(maps).flatten(0, 1) for maps in (z, x))
+    z = add_to_new(source, norm(positions)).unflatten(0, (x.shape[0], -1))
+    return ops.to_grid(z, x.shape[2:])

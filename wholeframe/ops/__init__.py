@@ -1,8 +1,8 @@
 """Pure functions of tensors: the mathematics of every block, without weights."""
 
 from wholeframe.ops.cgnl.compact import compact_gnl as compact_gnl
+from wholeframe.ops.cgnl.compact import compact_gnl_factors as compact_gnl_factors
 from wholeframe.ops.cgnl.compact import compact_gnl_macs as compact_gnl_macs
-from wholeframe.ops.cgnl.compact import compact_gnl_output as compact_gnl_output
 from wholeframe.ops.cgnl.dense import GAMMA as GAMMA
 from wholeframe.ops.cgnl.dense import KERNELS as KERNELS
 from wholeframe.ops.cgnl.dense import ORDER as ORDER
@@ -39,7 +39,6 @@ from wholeframe.ops.layout import flat_index as flat_index
 from wholeframe.ops.layout import join as join
 from wholeframe.ops.layout import on_grid as on_grid
 from wholeframe.ops.layout import over_space as over_space
-from wholeframe.ops.layout import pool_keys as pool_keys
 from wholeframe.ops.layout import pool_window as pool_window
 from wholeframe.ops.layout import to_grid as to_grid
 from wholeframe.ops.layout import to_positions as to_positions
@@ -67,3 +66,4 @@ from wholeframe.ops.non_local.dense import pairwise_weights as pairwise_weights
 from wholeframe.ops.non_local.dense import resolve_scale as resolve_scale
 from wholeframe.ops.normed import Normed as Normed
 from wholeframe.ops.normed import normed as normed
+from wholeframe.ops.pooling import pool_keys as pool_keys

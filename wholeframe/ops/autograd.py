@@ -5,6 +5,9 @@ from typing import Any
 
 import torch
 
+transformed = torch._C._are_functorch_transforms_active
+"""Whether a transform of torch.func is active. vmap refuses to add many samples to one in place."""
+
 
 def two_modes(function: Any) -> Any:
     """Class decorator of an autograd Function: add forward mode, and store the signature of `forward`.

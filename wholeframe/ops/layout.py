@@ -86,20 +86,6 @@ def pool_window(pool: int | Sequence[int], rank: int) -> tuple[int, ...]:
     return tuple(pool)
 
 
-def pool_keys(x: Float[Tensor, "b c *grid"], pool: int | Sequence[int]) -> Float[Tensor, "b c *pooled"]:
-    """Max pooling with window = stride and no padding: trailing rows that do not fill a window are dropped."""
-    grid = x.shape[2:]
-    window = pool_window(pool, len(grid))
-    if math.prod(window) == 1:
-        return x
-    if any(size < width for size, width in zip(grid, window, strict=True)):
-        raise ValueError(
-            f"a pooling window of {window} does not fit a grid of {tuple(grid)}: no key would remain; use pool=1"
-        )
-    max_pool = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[len(grid)]
-    return max_pool(x, window)
-
-
 def adaptive_mean(x: Float[Tensor, "b c *grid"], size: Sequence[Any]) -> Float[Tensor, "b c *size"]:
     """Mean pooling to a given size, smaller or larger than the grid.
 

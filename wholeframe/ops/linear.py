@@ -5,16 +5,18 @@ positions stay positions, and x is added within the product. Under autocast, whi
 ops, and in an exported or traced graph, every function here is a plain torch op.
 """
 
+import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.compiler import is_exporting
+from torch.compiler import is_compiling, is_exporting
 from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
-from wholeframe.ops.autograd import applied, two_modes
+from wholeframe.ops.autograd import applied, transformed, two_modes
 
 
 class LinearMap(NamedTuple):
@@ -27,17 +29,16 @@ class LinearMap(NamedTuple):
 def project(
     x: Float[Tensor, "b c n"], *layers: LinearMap, widths: list[int] | None = None
 ) -> tuple[Float[Tensor, "b n _"], ...]:
-    """W x + b of every layer, at every position, as one product. All layers have a bias, or none has.
+    """W x + b of every layer, at every position.
 
-    One layer may have the rows of several, `widths` of each.
+    Every layer is a product of its own, since a common one needs a copy of all weights in one matrix. One layer may
+    have the rows of several, `widths` of each.
     """
-    weights, biases = zip(*layers, strict=True)
-    widths = list(map(len, weights)) if widths is None else widths
-    weight = weights[0] if len(layers) == 1 else torch.cat(weights)
-    bias = None if biases[0] is None else torch.cat(biases)
     if is_tracing() or is_exporting() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
-        return F.linear(x.transpose(-2, -1), weight, bias).split(widths, dim=-1)
-    return applied(_Project, x, weight, bias, widths)
+        outputs = tuple(F.linear(x.transpose(-2, -1), *layer) for layer in layers)
+    else:
+        outputs = applied(_Project, x, *itertools.chain.from_iterable(layers))
+    return outputs if widths is None else outputs[0].split(widths, dim=-1)
 
 
 def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> tuple[Float[Tensor, "b _ n"], ...]:
@@ -52,15 +53,27 @@ def add_product(
     weight: Float[Tensor, "... c d"],
     y: Float[Tensor, "b n d"],
     bias: Float[Tensor, "... c"] | None,
+    channels_last: bool = False,
 ) -> Float[Tensor, "b c n"]:
-    """x + W y + b in the layout of x, or W y + b for no x; W and b for all samples, or a pair for each."""
+    """x + W y + b, or W y + b for no x; W and b for all samples, or a pair for each.
+
+    Args:
+        x, weight, y, bias: as in the equation.
+        channels_last: whether the channels of a position lie next to each other in x and in the output.
+    """
     if is_tracing() or is_exporting() or (y.device.type != "meta" and torch.is_autocast_enabled(y.device.type)):
         z = (y @ weight.transpose(-2, -1).to(y.dtype)).transpose(-2, -1)
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
-    channels_last = x is not None and x.stride(1) == 1
     z = applied(_AddProduct, x, weight, y, bias, channels_last)
     return z.mT if channels_last else z  # a view from within a Function could not be changed in place by the next layer
+
+
+def add_to_new(x: Float[Tensor, "*shape"], new: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """x + new, in the memory of a tensor that nothing else needs, where it has the layout of x."""
+    if is_compiling() or is_tracing() or transformed() or new.dtype != x.dtype or new.stride() != x.stride():
+        return x + new
+    return new.add_(x)
 
 
 def gram(x: Float[Tensor, "b c n"]) -> Float[Tensor, "b c c"]:
@@ -76,37 +89,45 @@ def gram_macs(c: int, n: int) -> int:
 
 @two_modes
 class _Project(torch.autograd.Function):
+    """W x + b of every W and b, which follow x in turns."""
+
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x, weight, bias, widths):
-        return F.linear(x.mT, weight, bias).split(widths, dim=-1)
+    def forward(x, *layers):
+        """One product for all samples, or where that needs a copy of the map, one for each."""
+        positions, outputs = x.mT, []
+        together = positions.is_contiguous()
+        for weight, bias in zip(layers[::2], layers[1::2], strict=True):
+            y = positions @ weight.mT if together else torch.bmm(positions, weight.mT.expand(x.shape[0], -1, -1))
+            if bias is not None:
+                y = y + bias if transformed() else y.add_(bias)
+            outputs.append(y)
+        return tuple(outputs)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, weight, bias, ctx.widths = inputs
-        ctx.save_for_backward(x, weight)
-        ctx.save_for_forward(x, weight)
-        ctx.biased = bias is not None
+        x, *layers = inputs
+        ctx.save_for_backward(x, *layers[::2])
+        ctx.save_for_forward(x, *layers[::2])
 
     @staticmethod
     def tangents(ctx, *tangents):
-        (dx, dweight, dbias, _), (x, weight) = tangents, ctx.saved_tensors
-        return (F.linear(dx.mT, weight, dbias) + F.linear(x.mT, dweight)).split(ctx.widths, dim=-1)
+        (dx, *dlayers), (x, *weights) = tangents, ctx.saved_tensors
+        return tuple(
+            F.linear(dx.mT, weight, dbias) + F.linear(x.mT, dweight)
+            for weight, dweight, dbias in zip(weights, dlayers[::2], dlayers[1::2], strict=True)
+        )
 
     @staticmethod
     def backward(ctx, *gradients):
-        x, weight = ctx.saved_tensors
-        dx = dweight = dbias = None
-        if ctx.needs_input_grad[0]:
-            for dy, part in zip(gradients, weight.split(ctx.widths), strict=True):
-                part = part.mT.expand(x.shape[0], -1, -1)
-                dx = torch.bmm(part, dy.mT) if dx is None else torch.baddbmm(dx, part, dy.mT)
-        if ctx.needs_input_grad[1]:
-            dweight = torch.cat([_over_samples(x, dy).mT for dy in gradients])
-        if ctx.biased and ctx.needs_input_grad[2]:
-            dbias = torch.cat([dy.sum(dim=(0, 1)) for dy in gradients])
-        return dx, dweight, dbias, None
+        x, *weights = ctx.saved_tensors
+        maps = [dy.mT for dy in gradients]
+        dx = _through(x, weights, maps) if ctx.needs_input_grad[0] else None
+        of_weights, of_biases = ctx.needs_input_grad[1::2], ctx.needs_input_grad[2::2]
+        dweights = _weight_gradients(x, maps, of_weights)
+        dbiases = (dy.sum(dim=(0, 1)) if needed else None for dy, needed in zip(gradients, of_biases, strict=True))
+        return dx, *itertools.chain.from_iterable(zip(dweights, dbiases, strict=True))
 
 
 @two_modes
@@ -115,7 +136,7 @@ class _ProjectMaps(torch.autograd.Function):
 
     @staticmethod
     def forward(x, *weights):
-        return tuple(torch.bmm(weight.expand(x.shape[0], -1, -1), x) for weight in weights)
+        return tuple([torch.bmm(weight.expand(x.shape[0], -1, -1), x) for weight in weights])
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -130,13 +151,8 @@ class _ProjectMaps(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *gradients):
         x, *weights = ctx.saved_tensors
-        dx = None
-        if ctx.needs_input_grad[0]:
-            for dy, weight in zip(gradients, weights, strict=True):
-                transposed = weight.mT.expand(x.shape[0], -1, -1)
-                dx = torch.bmm(transposed, dy) if dx is None else torch.baddbmm(dx, transposed, dy)
-        needed = ctx.needs_input_grad[1:]
-        return dx, *(_over_samples(dy, x.mT) if need else None for dy, need in zip(gradients, needed, strict=True))
+        dx = _through(x, weights, gradients) if ctx.needs_input_grad[0] else None
+        return dx, *_weight_gradients(x, gradients, ctx.needs_input_grad[1:])
 
 
 @two_modes
@@ -147,11 +163,13 @@ class _AddProduct(torch.autograd.Function):
     def forward(x, weight, y, bias, channels_last):
         """The map, or for maps that are stored with channels last its transpose."""
         weight = weight.expand(y.shape[0], -1, -1)
-        if channels_last:
-            z = torch.baddbmm(x.mT, y, weight.mT)
-            return z if bias is None else z.add_(bias[..., None, :])
-        z = torch.bmm(weight, y.mT) if x is None else torch.baddbmm(x, weight, y.mT)
-        return z if bias is None else z.add_(bias[..., None])
+        factors = (y, weight.mT) if channels_last else (weight, y.mT)
+        x = x.mT if channels_last and x is not None else x
+        z = torch.bmm(*factors) if x is None else torch.baddbmm(x, *factors)
+        if bias is None:
+            return z
+        bias = bias.unsqueeze(-2 if channels_last else -1)
+        return z + bias if transformed() else z.add_(bias)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -213,8 +231,34 @@ class _Gram(torch.autograd.Function):
         return torch.bmm(ds + ds.transpose(-2, -1), x)
 
 
+def _through(
+    x: Float[Tensor, "b c n"], weights: Sequence[Float[Tensor, "_ c"]], gradients: Sequence[Float[Tensor, "b _ n"]]
+) -> Float[Tensor, "b c n"]:
+    """The sum of W^T dy of every layer, in one map with the layout of x."""
+    channels_last = x.mT.is_contiguous()
+    pairs = [(weight.expand(x.shape[0], -1, -1), dy) for weight, dy in zip(weights, gradients, strict=True)]
+    first, *others = [(dy.mT, weight) if channels_last else (weight.mT, dy) for weight, dy in pairs]
+    dx = torch.bmm(*first)
+    for factors in others:
+        dx = dx.baddbmm(*factors) if transformed() else dx.baddbmm_(*factors)
+    return dx.mT if channels_last else dx
+
+
+def _weight_gradients(
+    x: Float[Tensor, "b c n"], gradients: Sequence[Float[Tensor, "b _ n"]], needed: Sequence[bool]
+) -> list[Float[Tensor, "_ c"] | None]:
+    """dy x^T of every layer, summed over samples; of many samples with few positions, x is copied once for all."""
+    pairs = list(zip(gradients, needed, strict=True))
+    if not any(needed):
+        return [None for _ in pairs]
+    if x.shape[0] > 1 and gradients[0].shape[1] < x.shape[2]:
+        return [torch.bmm(dy, x.mT).sum(dim=0) if of_weight else None for dy, of_weight in pairs]
+    positions = x.mT.flatten(0, 1)
+    return [dy.transpose(0, 1).flatten(1) @ positions if of_weight else None for dy, of_weight in pairs]
+
+
 def _over_samples(a: Float[Tensor, "b c n"], b: Float[Tensor, "b n d"]) -> Float[Tensor, "c d"]:
-    """a b summed over samples, through the smaller of the two possible intermediates."""
-    if b.shape[2] < a.shape[2]:
+    """a b summed over samples, through the smaller of the two possible intermediates; one sample needs neither."""
+    if a.shape[0] > 1 and b.shape[2] < a.shape[2]:
         return torch.bmm(a, b).sum(dim=0)
     return a.transpose(0, 1).flatten(1) @ b.flatten(0, 1)

@@ -130,21 +130,23 @@ def test_halves_take_no_gram_matrix(x):
 
 @pytest.mark.parametrize("pool", [1, 2])
 def test_gram_keeps_the_digits_where_biases_cancel_the_mean(pool):
-    """In float32, products with x itself would cancel: their terms are 10^4 times larger than what they sum to."""
-    torch.manual_seed(0)
-    block = alive(kind="dot", norm=None, pool=pool, pool_order="before")
-    x = torch.randn(2, 8, 6, 4, dtype=torch.float64) + 100
-    with torch.no_grad():
-        for layer in (block.theta, block.phi, block.g):
-            layer.bias.copy_(-100 * layer.weight.sum(dim=1))
-    results = {}
-    for backend, dtype in (("dense", torch.float64), ("dense", torch.float32), ("gram", torch.float32)):
-        block.backend = backend
-        y = ops.non_local_block(
-            x.to(dtype), block.to(dtype).layers(), "dot", block.keys, residual=False, backend=backend
-        )
-        results[backend, dtype] = y.double()
-        block.double()
-    exact = results["dense", torch.float64]
-    definition, gram = ((results[name, torch.float32] - exact).norm() for name in ("dense", "gram"))
-    assert gram <= 1.1 * definition
+    """In float32, products with x itself would cancel: their terms are 10^4 times larger than what they sum to.
+
+    The definition averages the errors of its keys, 6 of them with a pool of 2, and `gram` errs once, in their mean: up
+    to 6^0.5 times as much. One draw shows any ratio around that, so the squares of ten are added.
+    """
+    squares = {"dense": 0.0, "gram": 0.0}
+    for seed in range(10):
+        block = alive(kind="dot", norm=None, pool=pool, pool_order="before")
+        torch.manual_seed(seed)
+        x = torch.randn(2, 8, 6, 4, dtype=torch.float64) + 100
+        with torch.no_grad():
+            for layer in (block.theta, block.phi, block.g):
+                torch.nn.init.normal_(layer.weight, std=0.5)
+                layer.bias.copy_(-100 * layer.weight.sum(dim=1))
+            exact = ops.non_local_block(x, block.layers(), "dot", block.keys, residual=False, backend="dense")
+            layers = block.float().layers()
+            for name in squares:
+                y = ops.non_local_block(x.float(), layers, "dot", block.keys, residual=False, backend=name)
+                squares[name] += (y - exact).square().sum().item()
+    assert squares["gram"] <= 6 * squares["dense"]

@@ -1,7 +1,7 @@
 """CGNL: the generalized non-local operation of `ops.gnl` in time and memory linear in the tokens.
 
-`compact_gnl` gives y of each kernel. `compact_gnl_output` gives W_z y for maps of channels, which for the dot product
-costs less than y itself: W_z (a theta) = (a W_z) theta, with one scalar a per group.
+`compact_gnl` gives y of each kernel. `compact_gnl_factors` gives the factors of W_z y for maps of channels, which for
+the dot product cost less than y itself: W_z (a theta) = (a W_z) theta, with one scalar a per group.
 """
 
 from typing import Literal
@@ -58,7 +58,7 @@ def compact_gnl(
         return horner([c * m for c, m in zip(taylor_coefficients(gamma, order), sums, strict=True)], theta)
 
 
-def compact_gnl_output(
+def compact_gnl_factors(
     theta: Float[Tensor, "b d n"],
     phi: Float[Tensor, "b d n"],
     value: Float[Tensor, "b d n"],
@@ -70,8 +70,8 @@ def compact_gnl_output(
     order: int = ORDER,
     max_span: float | None = None,
     scale: Literal["sqrt_length"] | None = None,
-) -> Float[Tensor, "b c n"]:
-    """W_z y for maps of channels, where y is `compact_gnl` of each group of channels.
+) -> tuple[Float[Tensor, "... g c_per_group e"], Float[Tensor, "b g e n"]]:
+    """The matrices and maps of groups whose product is W_z y for maps of channels, with y of `compact_gnl`.
 
     Args:
         theta, phi, value: maps of d channels.
@@ -81,10 +81,11 @@ def compact_gnl_output(
         scale: `"sqrt_length"` divides y by the root of the number of tokens of a group.
 
     Returns:
-        The output map in float32 or better, before the norm of the block.
+        Both in float32 or better; the matrices of all samples, or some for each.
     """
     with as_given(theta):
-        theta, phi, value = wide(theta), wide(phi), wide(value)
+        if theta.dtype.itemsize < 4:
+            theta, phi, value = wide(theta), wide(phi), wide(value)
         width, positions = out.shape[1], theta.shape[2]
         factor = (width * positions) ** -0.5 if scale == "sqrt_length" else 1.0
         matrices = out.to(theta.dtype).unflatten(0, (groups, -1))
@@ -93,12 +94,10 @@ def compact_gnl_output(
             y = theta.unflatten(1, (groups, -1))
             # The scalar multiplies the smaller tensor. A graph has to work for any number of positions, so it does
             # not compare sizes.
-            if in_graph() or positions > matrices.shape[1]:
-                return (a * matrices @ y).flatten(1, 2)
-            return (matrices @ (a * y)).flatten(1, 2)
+            return (a * matrices, y) if in_graph() or positions > matrices.shape[1] else (matrices, a * y)
         theta, phi, value = (grouped_tokens(maps, groups) for maps in (theta, phi, value))
         y = factor * compact_gnl(theta, phi, value, kernel, gamma=gamma, order=order, max_span=max_span)
-        return (matrices @ y.unflatten(2, (width, -1))).flatten(1, 2)
+        return matrices, y.unflatten(2, (width, -1))
 
 
 def compact_gnl_macs(

@@ -141,7 +141,8 @@ def non_local_block(
         y = BACKENDS[kind][name].run(theta, phi, g, kind, scale=scale, w_f=None, beta=beta)
         del theta, phi, g  # only y is needed from here on, and the peak of memory is in the last product
         weight, bias = layers.out.weight, layers.out.bias
-    z = add_product(x.flatten(2) if residual else None, weight, y, bias)
+    maps = x.flatten(2)
+    z = add_product(maps if residual else None, weight, y, bias, channels_last=maps.stride(1) == 1)
     return z.reshape(*z.shape[:2], *x.shape[2:])  # `on_grid`
 
 

@@ -14,10 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from wholeframe.ops.autograd import derived, two_modes
-from wholeframe.ops.layout import as_given, pool_keys, wide
+from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.linear import LinearMap, project
 from wholeframe.ops.non_local.cost import KNOTS
-from wholeframe.ops.non_local.dense import Keys, Kind, Layers, pair_scores, pool_positions
+from wholeframe.ops.non_local.dense import Keys, Kind, Layers, pair_scores
+from wholeframe.ops.pooling import pool_keys, pool_positions
 
 Sum = Literal["ramp", "step"]
 
@@ -32,7 +33,7 @@ def scores(
     assert layers.theta is not None and layers.phi is not None and layers.w_f is not None
     w_theta, w_phi = wide(layers.w_f.weight).split(layers.g.weight.shape[0], dim=1)
     if keys.pooled == "after":
-        phi, value = (pool_positions(y, x, keys) for y in project(x.flatten(2), layers.phi, layers.g))
+        phi, value = pool_positions(x.shape[2:], keys.pool, *project(x.flatten(2), layers.phi, layers.g))
         (query,) = _score(x, (w_theta, layers.theta))
         with as_given(x):
             return query, wide(phi) @ w_phi.transpose(-2, -1), value

@@ -21,8 +21,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.layout import as_given, pool_keys, to_grid, to_positions, wide
+from wholeframe.ops.layout import as_given, to_positions, wide
 from wholeframe.ops.linear import LinearMap, project
+from wholeframe.ops.pooling import pool_keys, pool_positions
 
 Kind = Literal["gaussian", "embedded_gaussian", "euclidean_gaussian", "dot", "concatenation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -129,7 +130,7 @@ def embed(
     x: Float[Tensor, "b c *grid"], layers: Layers, keys: Keys = ALL_KEYS
 ) -> tuple[Float[Tensor, "b n _"], Float[Tensor, "b k _"], Float[Tensor, "b k d"]]:
     """Theta of all queries, phi and g of all keys; without layers for them, theta and phi are x itself."""
-    pooled = keys.pooled
+    pooled = None if keys == ALL_KEYS else keys.pooled
     theta, phi, g = layers.theta, layers.phi, layers.g
     source = pool_keys(x, keys.pool) if pooled == "before" else x
     if theta is None or phi is None:
@@ -149,10 +150,5 @@ def embed(
     else:
         query, key, value = project(x.flatten(2), theta, phi, g)
     if pooled == "after":
-        key, value = pool_positions(key, x, keys), pool_positions(value, x, keys)
+        key, value = pool_positions(x.shape[2:], keys.pool, key, value)
     return query, key, value
-
-
-def pool_positions(y: Float[Tensor, "b n d"], x: Float[Tensor, "b c *grid"], keys: Keys) -> Float[Tensor, "b k d"]:
-    """The maximum of y over every window of the grid of x."""
-    return to_positions(pool_keys(to_grid(y, x.shape[2:]), keys.pool))

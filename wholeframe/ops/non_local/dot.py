@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wholeframe.ops.backends import in_graph
-from wholeframe.ops.layout import as_given, pool_keys, to_positions, wide
+from wholeframe.ops.layout import as_given, to_positions, wide
 from wholeframe.ops.linear import gram
 from wholeframe.ops.non_local.dense import Keys, Kind, Layers, embed
+from wholeframe.ops.pooling import pool_keys
 
 # W, y and b of W y + b, with a W of the sample or one for all
 Affine = tuple[Float[Tensor, "... c _"], Float[Tensor, "b n _"], Float[Tensor, "... c"] | None]
