@@ -123,16 +123,16 @@ class ContextBlock(Recorded):
             return leaf_or_refuse(self, x)
         context, multiply, add = self.context, self.multiply, self.add
         attention = context if isinstance(context, AttentionContext) and plain(context, context.logits) else None
-        norm = ops.normed(x) if ops.by_hand(x) else None
+        norm = None if x.grad_fn is None else ops.normed(x)
         if overwrite and torch.is_grad_enabled():
             keeps_no_map = type(context) is MeanContext if attention is None else attention.heads == 1
-            overwrite = norm is not None and keeps_no_map
+            overwrite = norm is not None and keeps_no_map and ops.by_hand(x)
         summary, z = (context(x), x) if attention is None else attention.with_map(x, norm, overwrite)
         if multiply is not None:
             gate = GATES[self.gate](multiply(summary))
             z = ops.gated(z, gate, norm=norm, overwrite=overwrite and gate.dtype == x.dtype)
         if add is not None:
-            vector = ops.everywhere(add(summary), x)
+            vector = add(summary).view(*x.shape[:2], *(1,) * (x.ndim - 2))
             z = z.add_(vector) if overwrite and vector.dtype == z.dtype else z + vector
         return z
 

@@ -123,20 +123,17 @@ class Bottleneck(Recorded):
             if layer is not None:
                 layer.reset_parameters()
 
-    def forward(self, c: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
-        # Vectors are so short that a call of a module takes longer than its products.
-        reduce = self.reduce
-        return self.expanded(F.linear(c, reduce.weight, reduce.bias) if plain(reduce) else reduce(c))
-
-    def expanded(self, hidden: Float[Tensor, "b p"]) -> Float[Tensor, "b c"]:
-        """W_2 relu(norm(hidden)) + b_2."""
-        norm, expand = self.norm, self.expand
-        if isinstance(norm, nn.LayerNorm) and plain(norm):
+    def forward(self, c: Float[Tensor, "b c"], reduce: nn.Linear | None = None) -> Float[Tensor, "b c"]:
+        """delta(c), with another layer in the place of W_1 where one is given."""
+        reduce, norm, expand = self.reduce if reduce is None else reduce, self.norm, self.expand
+        if torch.is_grad_enabled() or isinstance(norm, nn.BatchNorm1d) or not plain(reduce, norm, expand):
+            hidden = reduce(c) if norm is None else norm(reduce(c))
+            return expand(ACTIVATIONS[self.activation](hidden))
+        # In inference three calls of modules take longer than the products of vectors.
+        hidden = F.linear(c, reduce.weight, reduce.bias)
+        if norm is not None:
             hidden = F.layer_norm(hidden, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
-        elif norm is not None:
-            hidden = norm(hidden)
-        hidden = ACTIVATIONS[self.activation](hidden)
-        return F.linear(hidden, expand.weight, expand.bias) if plain(expand) else expand(hidden)
+        return F.linear(ACTIVATIONS[self.activation](hidden), expand.weight, expand.bias)
 
     def multiply_adds(self) -> int:
         return 2 * self.channels * self.hidden

@@ -50,7 +50,7 @@ def dense_attention_context(
 ) -> Float[Tensor, "b c"]:
     """c = sum_j a_j x_j with the weights of `attention_weights`: attention with one learned query."""
     with as_given(x):
-        v = wide(x.flatten(2))
+        v = x.flatten(2) if x.dtype.itemsize >= 4 else x.flatten(2).float()
         return torch.bmm(_weights(v, weight, bias), v.transpose(-2, -1)).squeeze(1).to(x.dtype)
 
 

@@ -136,8 +136,7 @@ def _vector(transform: nn.Module, lift: nn.Linear | None, summary: Tensor, conv:
     """The transform of the summary of x, from the summary of h."""
     if lift is None:
         return transform(F.linear(summary, conv.weight.flatten(1), conv.bias))
-    hidden = F.linear(summary, lift.weight, lift.bias)
-    return transform.expanded(hidden) if isinstance(transform, Bottleneck) else hidden
+    return transform(summary, lift) if isinstance(transform, Bottleneck) else F.linear(summary, lift.weight, lift.bias)
 
 
 def _gated_conv(h: Tensor, conv: Any, gate: Tensor | None, vector: Tensor | None) -> Tensor:
