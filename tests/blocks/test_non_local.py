@@ -192,6 +192,15 @@ def test_the_layout_of_a_map_changes_no_number(training, grid):
         )
 
 
+def test_another_norm_is_of_the_map_in_every_layout():
+    """A group norm of positions as samples would be another function."""
+    block = NonLocal(16, init="random").double()
+    block.norm = torch.nn.GroupNorm(4, 16).double()
+    x = torch.randn(2, 16, 4, 4, dtype=torch.float64)
+    expected = block(x)
+    torch.testing.assert_close(block(x.to(memory_format=torch.channels_last)), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_the_backward_pass_keeps_neither_unpooled_keys_nor_the_sum():
     """Of a map: theta and y are half, phi and g an eighth, the places of their maxima a sixteenth, W_z y is a whole."""
     block, kept = NonLocal(16, pool=2, init="random"), {}

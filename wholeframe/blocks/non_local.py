@@ -227,7 +227,7 @@ class NonLocal(Recorded):
         z = z if parts is None else ops.join(z, parts)
         if norm is None:
             return z
-        if z.stride(1) == 1:
+        if z.stride(1) == 1 and isinstance(norm, _BatchNorm):
             return _sum_of_positions(norm, z, x)
         return add_to_new(x.flatten(2), norm(z.flatten(2))).reshape(x.shape)
 
@@ -394,7 +394,7 @@ class NonLocal(Recorded):
 
 
 def _sum_of_positions(
-    norm: nn.Module, z: Float[Tensor, "b c *grid"], x: Float[Tensor, "b c *grid"]
+    norm: _BatchNorm, z: Float[Tensor, "b c *grid"], x: Float[Tensor, "b c *grid"]
 ) -> Float[Tensor, "b c *grid"]:
     """BN(z) + x with positions as samples of the norm, for maps that store the channels of a position together."""
     positions, source = (ops.to_positions(maps).flatten(0, 1) for maps in (z, x))

@@ -1,4 +1,4 @@
-"""theta, phi and g as one linear map, for inference: one product instead of three, and no copy of their weights."""
+"""theta, phi and g as one linear map, for inference: one product instead of three."""
 
 from collections.abc import Sequence
 
