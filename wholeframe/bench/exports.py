@@ -2,6 +2,7 @@
 
 import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from wholeframe.deploy.axes import random_input
 from wholeframe.deploy.example import default_example
 from wholeframe.deploy.export import export
 from wholeframe.deploy.onnx import opened
-from wholeframe.models.measure import seconds
 from wholeframe.models.zoo import create_model
 from wholeframe.surgery.placement import CHILD
 from wholeframe.surgery.record import blocks_of
@@ -30,7 +30,8 @@ def measure(name: str, turns: int = 5) -> dict[str, Any]:
 
     The weights are random; those of the blocks are moved, since a block that starts as an identity would hide errors.
     Both run on as many threads as torch has, in opposite orders in every second turn: on the image that the network was
-    published with, or on a clip of `CLIP`.
+    published with, or on a clip of `CLIP`. On one thread the times are of the processor, which other programs on the
+    machine lengthen little; on several they are of the wall clock, and the machine has to be idle.
 
     Args:
         name: of a network of `wholeframe models` that is not a detector.
@@ -43,7 +44,9 @@ def measure(name: str, turns: int = 5) -> dict[str, Any]:
     torch.manual_seed(0)
     network = moved(create_model(name)).eval()
     example = example_of(network)
-    row: dict[str, Any] = {"network": name, "input": list(example.shape), "threads": torch.get_num_threads()}
+    threads = torch.get_num_threads()
+    clock = time.process_time if threads == 1 else time.perf_counter
+    row: dict[str, Any] = {"network": name, "input": list(example.shape), "threads": threads, "clock": clock.__name__}
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = export(network, Path(folder, "network.onnx"), example)
@@ -57,7 +60,9 @@ def measure(name: str, turns: int = 5) -> dict[str, Any]:
                 way()
             for turn in range(turns):
                 for way in passes if turn % 2 == 0 else reversed(passes):
-                    ms[way].append(1000 * seconds(passes[way], example.device))
+                    start = clock()
+                    passes[way]()
+                    ms[way].append(1000 * (clock() - start))
     ratios = [eager / other for eager, other in zip(ms["eager"], ms["onnxruntime"], strict=True)]
     return {
         **row,
