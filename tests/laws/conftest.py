@@ -3,7 +3,8 @@
 A test with an argument `name` runs for every block (for the NAMES of its module, if there are any, or for the names of
 its own `parametrize`), a test with `rank` or `x` on a map of every rank. What is true of images and clips is
 rarely false of sequences, and a graph of torch or finite differences take seconds: the tests of sequences, and these of
-clips, are slow.
+clips, are slow. A block flattens its positions first, so its graph for another rank has the same operations: graphs of
+sequences and clips are tried on one such block, and on the one that keeps a grid.
 """
 
 import pytest
@@ -15,6 +16,7 @@ from wholeframe.blocks import BLOCKS
 CHANNELS = 8
 GRIDS = {1: (7,), 2: (5, 4), 3: (3, 5, 2)}
 GRAPHS = ("test_compile", "test_export_with_dynamic_batch_and_grid")
+RANKED = ("nl", "gsop_position")
 DIFFERENCES = ("test_gradcheck", "test_gradgradcheck")
 CGNL = ("cgnl", "cgnl_taylor", "cgnl_rbf")
 # The published ratio of 1/16 leaves nothing of so few channels, and the published eight groups do not divide them.
@@ -30,11 +32,18 @@ COARSE = {"gsop_position": {1: (3,), 2: (2, 2), 3: (1, 2, 2)}}
 
 
 def pytest_generate_tests(metafunc):
+    if metafunc.function.__name__ in GRAPHS:
+        cases = [(name, rank) for name in BLOCKS for rank in GRIDS if rank == 2 or name in RANKED]
+        marks = {rank: [pytest.mark.slow] if rank != 2 else [] for rank in GRIDS}
+        metafunc.parametrize(
+            ("name", "rank"), [pytest.param(n, rank, marks=marks[rank], id=f"{n}-{rank}d") for n, rank in cases]
+        )
+        return
     own = {argument for mark in metafunc.definition.iter_markers("parametrize") for argument in mark.args[:1]}
     if "name" in metafunc.fixturenames and "name" not in own:
         metafunc.parametrize("name", getattr(metafunc.module, "NAMES", list(BLOCKS)))
     if "rank" in metafunc.fixturenames:
-        slow = (1, 3) if metafunc.function.__name__ in (*GRAPHS, *DIFFERENCES) else (1,)
+        slow = (1, 3) if metafunc.function.__name__ in DIFFERENCES else (1,)
         marks = {rank: [pytest.mark.slow] if rank in slow else [] for rank in GRIDS}
         metafunc.parametrize("rank", [pytest.param(rank, marks=marks[rank], id=f"{rank}d") for rank in GRIDS])
 

@@ -296,6 +296,12 @@ class Held(nn.Module):
         return self.held[0](self.a(x))
 
 
+def endless():
+    network = trained(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
+    network[1].running_mean.fill_(torch.inf)
+    return network
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
@@ -305,11 +311,37 @@ class Held(nn.Module):
         (lambda: trained(broken_by_its_code()), "does not run .*in a way that replacing them does not serve"),
         (lambda: trained(Held()), "returns something else .*in a way that replacing them does not serve"),
         (lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).to("meta"), "without values"),
+        (endless, "returns no finite number on the example, so nothing shows"),
     ],
 )
 def test_refusals(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         wf.fuse(make(), images())
+
+
+def amplifying():
+    """A norm that takes a mean of 1e5 from maps of about 1: rounding of the convolution becomes part of the output."""
+    layers = [nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1)]
+    network = trained(nn.Sequential(*layers), torch.float32)
+    with torch.no_grad():
+        network[0].bias.add_(1e5)
+        network[1].running_mean.copy_(network[0](images().float()).mean((0, 2, 3)))
+    return network
+
+
+def test_rounding_that_the_network_amplifies_is_told_from_misuse():
+    x = images().float()
+    with pytest.raises(
+        ValueError, match=r"amplify the rounding of float32, in which the network itself is 0\.0\d+ from"
+    ):
+        wf.fuse(amplifying(), x)
+    wide = wf.fuse(amplifying().double(), x.double())  # as the sentence says
+    assert wf.fusion_of(wide).deviation < 1e-8
+    network = amplifying()
+    network.held = [network[1]]
+    misused = Run(lambda m, x: 2 * m.net[2](m.net.held[0](m.net[0](x))), net=network)
+    with pytest.raises(ValueError, match="in a way that replacing them does not serve"):
+        wf.fuse(misused, x)
 
 
 def test_the_default_example_and_the_report():

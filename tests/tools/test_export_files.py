@@ -25,15 +25,22 @@ def make(block="gsop_position", pool=(2, 3)):
     return network.eval()
 
 
-def test_onnx_with_free_sizes_says_what_it_is(moved, tmp_path):
+def test_onnx_with_free_sizes_says_what_it_is(moved, tmp_path, monkeypatch):
     """The pooling of the block and the one of the network have sizes of their own, which the exporter would freeze."""
-    network = moved(make())
+    network, threads, open_session = moved(make()), [], runtime.InferenceSession
+
+    def noted(file, options, **more):
+        threads.append(options.intra_op_num_threads)
+        return open_session(file, options, **more)
+
+    monkeypatch.setattr(runtime, "InferenceSession", noted)
     done = wf.export(network, tmp_path / "net.onnx", IMAGES, classes=list("abcd"), mean=[0.5] * 3, std=[0.2] * 3)
     model = onnx.load(done.path)
     said = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(said["classes"]) == list("abcd") and json.loads(said["std"]) == [0.2] * 3
     assert {entry.version for entry in model.opset_import if entry.domain == ""} == {done.opset}
-    session = runtime.InferenceSession(done.path, providers=["CPUExecutionProvider"])
+    assert threads == [torch.get_num_threads()]  # by default every core of the machine
+    session = open_session(done.path, providers=["CPUExecutionProvider"])
     (given,), (answer,) = session.get_inputs(), session.get_outputs()
     assert given.name == "images" and given.shape == ["batch", 3, "height", "width"] and answer.name == "output"
     x = torch.randn(4, 3, 17, 90)

@@ -1,5 +1,6 @@
 """Hugging Face: a class that inserts in `__init__` survives `save_pretrained`, `from_pretrained` and a new process."""
 
+import importlib
 import subprocess
 import sys
 import textwrap
@@ -26,12 +27,12 @@ AT = {
 OPTIONS = {"Swin": {"output": 0}}  # its blocks return a tuple
 
 READER = textwrap.dedent("""
-    import sys, torch
-    from classifier import Classifier
+    import importlib, sys, torch
 
-    model = Classifier.from_pretrained(sys.argv[1]).eval()
-    with torch.no_grad():
-        torch.save(model(torch.load(sys.argv[2])).logits, sys.argv[3])
+    for host in sys.argv[1:]:
+        model = importlib.import_module(f"classifier_{host}").Classifier.from_pretrained(host).eval()
+        with torch.no_grad():
+            torch.save(model(torch.load("x.pt")).logits, f"{host}.pt")
 """)
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:transformers")
@@ -60,33 +61,39 @@ def host(request):
 
 
 @pytest.fixture
-def classifier(host, recipe, tmp_path, monkeypatch):
-    """The class of docs/howto/tools.md for this host, in a file that another process imports as well."""
-    options = "".join(f", {key}={value!r}" for key, value in OPTIONS.get(host, {}).items())
-    source = recipe("transformers.ConvNext").replace("ConvNextFor", f"{host}For")
-    source = source.replace('"convnext.encoder.stages.2"', repr(AT[host]) + options)
-    (tmp_path / "classifier.py").write_text(source)
+def classifier(recipe, tmp_path, monkeypatch):
+    """`classifier(host)`: the class of docs/howto/tools.md, in a file that another process imports as well."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "classifier", raising=False)
-    from classifier import Classifier
 
-    return Classifier
+    def write(host):
+        options = "".join(f", {key}={value!r}" for key, value in OPTIONS.get(host, {}).items())
+        source = recipe("transformers.ConvNext").replace("ConvNextFor", f"{host}For")
+        source = source.replace('"convnext.encoder.stages.2"', repr(AT[host]) + options)
+        (tmp_path / f"classifier_{host}.py").write_text(source)
+        monkeypatch.delitem(sys.modules, f"classifier_{host}", raising=False)
+        importlib.invalidate_caches()
+        return importlib.import_module(f"classifier_{host}").Classifier
+
+    return write
 
 
-def test_a_class_that_inserts_goes_through_a_folder_and_another_process(host, classifier, tmp_path, moved):
-    model, x = moved(classifier(built(host).config).eval()), torch.rand(2, 3, 64, 64)
-    model.save_pretrained(tmp_path / "saved")
+def test_classes_that_insert_go_through_folders_and_another_process(classifier, tmp_path, moved):
+    """All hosts in one process, whose imports take longer than the networks."""
+    models = {host: moved(classifier(host)(built(host).config).eval()) for host in SMALL}
+    for host, model in models.items():
+        model.save_pretrained(tmp_path / host)
+    x = torch.rand(2, 3, 64, 64)
     torch.save(x, tmp_path / "x.pt")
-    command = [sys.executable, "-c", READER, *(str(tmp_path / name) for name in ("saved", "x.pt", "y.pt"))]
-    subprocess.run(command, check=True, cwd=tmp_path)
-    assert torch.equal(torch.load(tmp_path / "y.pt"), logits(model, x))
+    subprocess.run([sys.executable, "-c", READER, *models], check=True, cwd=tmp_path)
+    for host, model in models.items():
+        assert torch.equal(torch.load(tmp_path / f"{host}.pt"), logits(model, x)), host
 
 
 def test_old_weights_load_into_a_class_that_inserts(host, classifier, tmp_path):
     """transformers initialises what a file lacks in its own way; `reset_blocks` makes the blocks identities again."""
     plain, x = built(host), torch.rand(2, 3, 64, 64)
     plain.save_pretrained(tmp_path / "plain")
-    model = classifier.from_pretrained(tmp_path / "plain").eval()
+    model = classifier(host).from_pretrained(tmp_path / "plain").eval()
     assert wf.reset_blocks(model) == [f"{AT[host]}.wholeframe"]
     assert torch.equal(logits(model, x), logits(plain, x))
 

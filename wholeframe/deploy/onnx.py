@@ -51,9 +51,10 @@ def refuse_large(prepared: Prepared) -> None:
 
 
 def opened(file: Path) -> Run:
-    """The file in onnxruntime, on the CPU."""
+    """The file in onnxruntime, on the CPU, on as many threads as torch has; by default it would take every core."""
     runtime = needed("onnxruntime", "export")
     options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # errors are raised as well, and warnings are about graphs that it simplifies
     session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name

@@ -1,13 +1,16 @@
 """A network for inference: batch norms folded into the layers before them, and blocks that make fewer passes."""
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
-from wholeframe.messages import counted, shown
+from wholeframe.messages import counted, listed, shown
 from wholeframe.surgery.activated import own_children
 from wholeframe.surgery.detectors import is_detector, tensors
 from wholeframe.surgery.feeds import feeds, folds, norms_of
@@ -21,6 +24,8 @@ from wholeframe.surgery.record import block_kind, carry
 from wholeframe.surgery.verify import refuse_lost
 
 FUSION = "_wholeframe_fusion"
+ALIKE = 10
+"""A copy whose error in float64 is within this factor of the network's own error differs from it by rounding."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def fuse(model: nn.Module, example: Example = None) -> nn.Module:
     Raises:
         ValueError: if the network is fused already, has neither norms nor blocks, is compiled or wrapped, has lost a
             block, or does not run on the example; and if the copy computes something else, because the network uses
-            its norms in a way that replacing them does not serve.
+            its norms in a way that replacing them does not serve, or amplifies rounding beyond use.
     """
     refuse_model(model)
     refuse_lost(model)
@@ -91,7 +96,7 @@ def fuse(model: nn.Module, example: Example = None) -> nn.Module:
     except Exception as error:
         raise ValueError(does_not_fit(call, error)) from error
     more, unfolded = _fold_all(fused, call, set(left), merged)
-    deviation = _compared(fused, call, before)
+    deviation = _compared(model, fused, call, before)
     fused.requires_grad_(False)
     fused.register_forward_pre_hook(InferenceOnly())
     fused.__dict__[FUSION] = Fusion({**folded, **more}, merged, {**left, **unfolded}, deviation)
@@ -178,18 +183,50 @@ def _results(model: nn.Module, call: Call) -> list[torch.Tensor]:
     return maps
 
 
-def _compared(fused: nn.Module, call: Call, before: list[torch.Tensor]) -> float:
+def _compared(model: nn.Module, fused: nn.Module, call: Call, before: list[torch.Tensor]) -> float:
     """The largest difference of the outputs, relative to the largest of them."""
     misused = "the network uses its batch norms in a way that replacing them does not serve; take the network as it is"
     try:
         after = _results(fused, call)
     except Exception as error:
         raise ValueError(f"the fused copy does not run ({type(error).__name__}: {error}): {misused}") from error
+    numbers = [t for t in before if t.is_floating_point() and t.numel()]
+    if numbers and not any(t.isfinite().any() for t in numbers):
+        raise ValueError(
+            "the network returns no finite number on the example, so nothing shows that a fused copy computes the "
+            "same; load trained weights, or give another example"
+        )
+    relative = _relative(before, after)
+    worst = max((torch.finfo(t.dtype).eps ** 0.5 for t in before if t.is_floating_point()), default=0.0)
+    if not relative <= worst:
+        why = _rounding(model, call, before, after) or misused
+        raise ValueError(f"the fused copy returns something else (a difference of {relative:.2g}): {why}")
+    return relative
+
+
+def _relative(before: list[torch.Tensor], after: list[torch.Tensor]) -> float:
     finite = [t.abs()[t.isfinite()] for t in before if t.is_floating_point()]
     largest = max((values.max().item() for values in finite if values.numel()), default=0.0)
     gap = deviation(before, after)
-    relative = gap / largest if gap > 0 and largest > 0 else gap
-    worst = max((torch.finfo(t.dtype).eps ** 0.5 for t in before if t.is_floating_point()), default=0.0)
-    if not relative <= worst:
-        raise ValueError(f"the fused copy returns something else (a difference of {relative:.2g}): {misused}")
-    return relative
+    return gap / largest if gap > 0 and largest > 0 else gap
+
+
+def _rounding(model: nn.Module, call: Call, before: list[torch.Tensor], after: list[torch.Tensor]) -> str | None:
+    """The sentence for a network that is as far from its result in float64 as the copy; None for one that is not."""
+    try:
+        exact = _results(copy.deepcopy(model).double(), Call(*pytree.tree_map(_double, tuple(call))))
+    except Exception:  # any error: a network with a dtype in its code has no result in float64
+        return None
+    own, of_copy = (_relative(exact, [_double(t) for t in given]) for given in (before, after))
+    if not of_copy <= ALIKE * own < math.inf:
+        return None
+    dtypes = listed(sorted({str(t.dtype).removeprefix("torch.") for t in before if t.is_floating_point()}))
+    return (
+        f"the weights of the network amplify the rounding of {dtypes}, in which the network itself is {own:.2g} from "
+        f"its result in float64, and the copy {of_copy:.2g}; load trained weights, or fuse `network.double()` with an "
+        "example in float64"
+    )
+
+
+def _double(value: Any) -> Any:
+    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
