@@ -4,9 +4,22 @@ import inspect
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
+from torch.autograd import forward_ad
 
 transformed = torch._C._are_functorch_transforms_active
 """Whether a transform of torch.func is active. vmap refuses to add many samples to one in place."""
+
+
+def in_transform() -> bool:
+    """Whether a transform of torch.func is active, or forward mode: their tensors stand for others."""
+    return transformed() or forward_ad._current_level >= 0
+
+
+def many(gradient: Tensor) -> bool:
+    """Whether a gradient stands for many (`is_grads_batched`), which cannot be written into one tensor."""
+    return _functorch.is_legacy_batchedtensor(gradient) or transformed()
 
 
 def two_modes(function: Any) -> Any:

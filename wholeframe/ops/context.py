@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.autograd import applied, two_modes
+from wholeframe.ops.autograd import applied, many, two_modes
 from wholeframe.ops.backends import in_graph
 from wholeframe.ops.layout import as_given, everywhere, wide
-from wholeframe.ops.normed import Normed, keep, kept, many
+from wholeframe.ops.normed import Normed, keep, kept
 
 LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin to pay, see `by_hand`
 

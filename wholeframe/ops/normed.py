@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch._C import _autograd, _functorch  # pyright: ignore[reportAttributeAccessIssue]
+from torch._C import _autograd  # pyright: ignore[reportAttributeAccessIssue]
+
+from wholeframe.ops.autograd import in_transform
 
 NODE = "NativeBatchNormBackward0"
 """of autograd; other norms, and those of other libraries, keep other things"""
@@ -45,7 +47,8 @@ class Normed(NamedTuple):
             mean, inverse = self.mean, (self.variance + self.eps).rsqrt()
         s = self.weight * inverse
         shape = -1, *(1,) * (self.u.ndim - 2)
-        return torch.addcmul((self.bias - s * mean).view(shape), self.u, s.view(shape)).to(self.u.dtype)
+        # Two passes, each of which torch vectorises; its addcmul does not where both factors are one per channel.
+        return (self.u * s.view(shape)).add_((self.bias - s * mean).view(shape)).to(self.u.dtype)
 
 
 def keep(ctx: Any, x: Float[Tensor, "b c *grid"], norm: Normed | None, *others: Tensor | None) -> None:
@@ -63,11 +66,6 @@ def kept(ctx: Any, others: int) -> tuple[Any, ...]:
         return *saved, False
     norm = Normed(*saved[others:], eps=ctx.eps)
     return *saved[:others], norm.again(), not torch.is_grad_enabled()
-
-
-def many(gradient: Tensor) -> bool:
-    """Whether a gradient stands for many, which vmap writes into no tensor that is one."""
-    return _functorch.is_legacy_batchedtensor(gradient) or in_transform()
 
 
 def normed(x: Float[Tensor, "b c *grid"]) -> Normed | None:
@@ -90,12 +88,6 @@ def normed(x: Float[Tensor, "b c *grid"]) -> Normed | None:
     except RuntimeError:  # freed by a gradient that ran, or changed in place, so that the norm has no gradient either
         return None
     return Normed(u, weight.variable, bias.variable, *own, node._saved_eps)
-
-
-def in_transform() -> bool:
-    """Whether a transform of `torch.func` or forward mode runs."""
-    level: int = torch.autograd.forward_ad._current_level
-    return level >= 0 or _functorch.peek_interpreter_stack() is not None
 
 
 def _packs() -> bool:

@@ -18,8 +18,8 @@ from torch.nn.modules.module import _has_any_global_hook
 from wholeframe.blocks import ContextBlock
 from wholeframe.blocks.recipe import SCRIPT_ELSE
 from wholeframe.messages import one_of
+from wholeframe.ops.autograd import in_transform
 from wholeframe.ops.backends import in_graph
-from wholeframe.ops.normed import in_transform
 
 CHILD = "wholeframe"  # the block's name in its site, and so a part of state-dict keys
 HANDLE = "_wholeframe_handle"

@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd import forward_ad
 
-from wholeframe.ops.autograd import transformed
+from wholeframe.ops.autograd import in_transform
 from wholeframe.ops.backends import in_graph
 
 
@@ -31,7 +30,7 @@ def normalised_product(
     """
     derived = torch.is_grad_enabled() and not in_graph()
     # A graph decides by itself what it keeps; forward mode and torch.func have no use for what a backward pass keeps.
-    if not derived or transformed() or forward_ad._current_level >= 0:
+    if not derived or in_transform():
         return _definition(matrices, y, weight, bias, norm_groups, eps)
     return _NormalisedProduct.apply(matrices, y, weight, bias, norm_groups, eps)
 
