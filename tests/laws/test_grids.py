@@ -61,6 +61,20 @@ def test_channels_last(alive, x):
     agree(block(other), block(x), x[0].numel(), moved=moved(block, x))
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_the_order_in_memory_is_that_of_the_input(alive, rank, mixed):
+    """The next layer of the host may call `view` on a contiguous map, and be slow on another order."""
+    last = {1: None, 2: torch.channels_last, 3: torch.channels_last_3d}[rank]
+    block, x = alive().float(), torch.randn(2, 8, *(3, 4, 5)[-rank:])
+    for train in (False, True):
+        block.train(train)
+        for given in (x, x.bfloat16()) if mixed else (x,):
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                assert block(given).is_contiguous()
+                if last is not None:
+                    assert block(given.to(memory_format=last)).is_contiguous(memory_format=last)
+
+
 def test_a_map_that_is_not_contiguous(alive, x):
     block = alive()
     strided = torch.stack([x, x + 1], dim=-1).flatten(-2)[..., ::2]

@@ -227,7 +227,7 @@ class NonLocal(Recorded):
         z = z if parts is None else ops.join(z, parts)
         if norm is None:
             return z
-        if z.stride(1) == 1 and isinstance(norm, _BatchNorm):
+        if z.stride(1) == x.stride(1) == 1 and isinstance(norm, _BatchNorm):
             return _sum_of_positions(norm, z, x)
         return add_to_new(x.flatten(2), norm(z.flatten(2))).reshape(x.shape)
 

@@ -126,7 +126,8 @@ class Bottleneck(Recorded):
     def forward(self, c: Float[Tensor, "b c"], reduce: nn.Linear | None = None) -> Float[Tensor, "b c"]:
         """delta(c), with another layer in the place of W_1 where one is given."""
         reduce, norm, expand = self.reduce if reduce is None else reduce, self.norm, self.expand
-        if torch.is_grad_enabled() or isinstance(norm, nn.BatchNorm1d) or not plain(reduce, norm, expand):
+        short = norm is None or type(norm) is nn.LayerNorm
+        if torch.is_grad_enabled() or not short or not plain(reduce, norm, expand):
             hidden = reduce(c) if norm is None else norm(reduce(c))
             return expand(ACTIVATIONS[self.activation](hidden))
         # In inference three calls of modules take longer than the products of vectors.

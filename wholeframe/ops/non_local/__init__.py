@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.backends import Backend, full_precision, in_graph, named, never
+from wholeframe.ops.backends import Backend, exported, full_precision, in_graph, named, never
 from wholeframe.ops.linear import LinearMap, add_product
 from wholeframe.ops.non_local import chunked, concatenation, cost, dense, dot, softmax
 from wholeframe.ops.non_local.cost import Size, size_of
@@ -142,7 +142,8 @@ def non_local_block(
         del theta, phi, g  # only y is needed from here on, and the peak of memory is in the last product
         weight, bias = layers.out.weight, layers.out.bias
     maps = x.flatten(2)
-    z = add_product(maps if residual else None, weight, y, bias, channels_last=maps.stride(1) == 1)
+    channels_last = not exported() and maps.stride(1) == 1
+    z = add_product(maps if residual else None, weight, y, bias, channels_last=channels_last)
     return z.reshape(*z.shape[:2], *x.shape[2:])  # `on_grid`
 
 
