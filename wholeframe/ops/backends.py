@@ -45,12 +45,8 @@ def in_graph() -> bool:
 
     Sizes may be symbols then, and comparing them would tie the graph to one side of a crossover.
     """
-    return torch.compiler.is_compiling() or exported()
-
-
-def exported() -> bool:
-    """Whether the call becomes a part of an exported or traced graph, whose strides stand for those of any size."""
-    return torch.compiler.is_exporting() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or tracing
 
 
 def full_precision(x: Tensor) -> bool:

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.compiler import is_compiling, is_exporting
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from wholeframe.ops.autograd import applied, transformed, two_modes
-from wholeframe.ops.backends import exported, in_graph
 
 
 class LinearMap(NamedTuple):
@@ -33,7 +34,7 @@ def project(
     Every layer is a product of its own, since a common one needs a copy of all weights in one matrix. One layer may
     have the rows of several, `widths` of each.
     """
-    if exported() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
+    if is_tracing() or is_exporting() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
         outputs = tuple(F.linear(x.transpose(-2, -1), *layer) for layer in layers)
     else:
         outputs = applied(_Project, x, *itertools.chain.from_iterable(layers))
@@ -42,7 +43,7 @@ def project(
 
 def project_maps(x: Float[Tensor, "b c n"], *weights: Float[Tensor, "_ c"]) -> tuple[Float[Tensor, "b _ n"], ...]:
     """W x of every weight, in separate maps; the gradients to x accumulate in one map."""
-    if exported() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
+    if is_tracing() or is_exporting() or (x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)):
         return tuple(F.conv1d(x, weight[..., None]) for weight in weights)
     return applied(_ProjectMaps, x, *weights)
 
@@ -60,7 +61,7 @@ def add_product(
         x, weight, y, bias: as in the equation.
         channels_last: whether the channels of a position lie next to each other in x and in the output.
     """
-    if exported() or (y.device.type != "meta" and torch.is_autocast_enabled(y.device.type)):
+    if is_tracing() or is_exporting() or (y.device.type != "meta" and torch.is_autocast_enabled(y.device.type)):
         z = (y @ weight.transpose(-2, -1).to(y.dtype)).transpose(-2, -1)
         z = z if bias is None else z + bias[..., None].to(z.dtype)
         return z if x is None else x + z
@@ -70,7 +71,7 @@ def add_product(
 
 def add_to_new(x: Float[Tensor, "*shape"], new: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """x + new, in the memory of a tensor that nothing else needs, where it has the layout of x."""
-    if in_graph() or transformed() or new.dtype != x.dtype or new.stride() != x.stride():
+    if is_compiling() or is_tracing() or transformed() or new.dtype != x.dtype or new.stride() != x.stride():
         return x + new
     return new.add_(x)
 

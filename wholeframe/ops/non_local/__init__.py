@@ -16,8 +16,10 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.compiler import is_exporting
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
-from wholeframe.ops.backends import Backend, exported, full_precision, in_graph, named, never
+from wholeframe.ops.backends import Backend, full_precision, in_graph, named, never
 from wholeframe.ops.linear import LinearMap, add_product
 from wholeframe.ops.non_local import chunked, concatenation, cost, dense, dot, softmax
 from wholeframe.ops.non_local.cost import Size, size_of
@@ -142,7 +144,8 @@ def non_local_block(
         del theta, phi, g  # only y is needed from here on, and the peak of memory is in the last product
         weight, bias = layers.out.weight, layers.out.bias
     maps = x.flatten(2)
-    channels_last = not exported() and maps.stride(1) == 1
+    # An exported graph serves any size, and its strides are symbols.
+    channels_last = not (is_tracing() or is_exporting()) and maps.stride(1) == 1
     z = add_product(maps if residual else None, weight, y, bias, channels_last=channels_last)
     return z.reshape(*z.shape[:2], *x.shape[2:])  # `on_grid`
 
