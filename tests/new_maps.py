@@ -1,7 +1,8 @@
-"""Which operations allocate tensors of at least the size of a map."""
+"""Which operations allocate tensors of at least the size of a map, and how much a backward pass keeps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -30,3 +31,16 @@ def new_maps(run: Callable[[], object], like: Tensor) -> list[str]:
     with _Watch(like.untyped_storage().nbytes()) as watch:
         run()
     return watch.found
+
+
+def kept_bytes(run: Callable[[], object], existing: Iterable[Tensor]) -> int:
+    """How many bytes autograd keeps for the backward pass of a call, without those of tensors that exist anyway."""
+    known, kept = {_memory(x) for x in existing}, {}
+
+    def note(tensor: Tensor) -> Tensor:
+        kept[_memory(tensor)] = 0 if _memory(tensor) in known else tensor.untyped_storage().nbytes()
+        return tensor.detach()
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        run()
+    return sum(kept.values())

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from new_maps import new_maps
+from new_maps import kept_bytes, new_maps
 from torch import nn
 
 from wholeframe import ops
@@ -203,16 +203,10 @@ def test_another_norm_is_of_the_map_in_every_layout():
 
 def test_the_backward_pass_keeps_neither_unpooled_keys_nor_the_sum():
     """Of a map: theta and y are half, phi and g an eighth, the places of their maxima a sixteenth, W_z y is a whole."""
-    block, kept = NonLocal(16, pool=2, init="random"), {}
+    block = NonLocal(16, pool=2, init="random")
     x = torch.randn(2, 16, 8, 8, requires_grad=True)
-    own = {t.untyped_storage().data_ptr() for t in (x, *block.parameters(), *block.buffers())}
-
-    def note(tensor):
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = 0 if storage.data_ptr() in own else storage.nbytes()
-        return tensor.detach()
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
-        block(x)
     small = 4 * (2 * 64 + 2 * 16)  # the logarithms of the denominators, the mean and the deviation of the norm
-    assert sum(kept.values()) <= (2 / 2 + 2 / 8 + 2 / 16 + 1) * x.nbytes + small
+    assert (
+        kept_bytes(lambda: block(x), (x, *block.parameters(), *block.buffers()))
+        <= (2 / 2 + 2 / 8 + 2 / 16 + 1) * x.nbytes + small
+    )

@@ -228,7 +228,8 @@ class _Gated(torch.autograd.Function):
     def backward(ctx, *gradients):
         (dz,) = gradients
         gate, x, own = kept(ctx, 1)
-        product = x.mul_(dz) if own and not many(dz) else dz * x
+        in_place = not (torch.is_grad_enabled() or many(dz))
+        product = x.mul_(dz) if own and in_place else dz * x
         dgate = product.sum(dim=_grid(x), keepdim=True).to(gate.dtype)
-        place = None if torch.is_grad_enabled() or many(dz) else product
+        place = product if in_place else None
         return torch.mul(dz, gate, out=place).to(x.dtype), dgate, None, None
