@@ -31,6 +31,12 @@ def threads(request):
     torch.set_num_threads(request.config.getoption("threads"))
 
 
+@pytest.fixture(autouse=True)
+def as_large_maps(request, monkeypatch):
+    """Small maps take the way of large ones, whose products are computed again."""
+    monkeypatch.setattr("wholeframe.ops.recomputed.SMALL", 0)
+
+
 @pytest.fixture(scope="session")
 def make_photos():
     """`make_photos(root, classes, count, side)`: a folder per class of noisy PNGs, each class with a hue of its own."""

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.fx import Proxy
@@ -21,9 +23,9 @@ from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
 from wholeframe.ops.cgnl import gaussian_rbf
 from wholeframe.ops.cgnl.contributions import contributions
-from wholeframe.ops.cgnl.normalised import normalised_product
 from wholeframe.ops.layout import as_given
 from wholeframe.ops.linear import add_to_new
+from wholeframe.ops.recomputed import recomputed
 
 DISPLAYED = (
     "parts of each position in the sum that the query takes, with the sign of support or of opposition, divided by the "
@@ -223,13 +225,15 @@ class CGNL(Recorded):
     def _normalised(
         self, matrices: Float[Tensor, "... g c_per_group e"], y: Float[Tensor, "b g e n"]
     ) -> Float[Tensor, "b c n"]:
+        """GN(W_z y); a group norm in the dtype of y, because W_z y may be more than a half can hold."""
         norm = self.norm
+        assert norm is not None
         if isinstance(norm, nn.GroupNorm) and norm.affine:
             weight, bias = norm.weight.to(y.dtype), norm.bias.to(y.dtype)
-            return normalised_product(matrices, y, weight, bias, norm.num_groups, norm.eps)
-        assert norm is not None
-        z = (matrices @ y).flatten(1, 2)
-        return norm(z if norm.weight is None else z.to(norm.weight.dtype))
+            function = partial(F.group_norm, num_groups=norm.num_groups, weight=weight, bias=bias, eps=norm.eps)
+            return recomputed(function, _product, matrices, y)
+        dtype = y.dtype if norm.weight is None else norm.weight.dtype
+        return recomputed(norm, lambda matrices, y: _product(matrices, y).to(dtype), matrices, y)
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]
@@ -265,6 +269,10 @@ class CGNL(Recorded):
             f"{self.channels}, inner={self.inner}, groups={self.groups}, kernel={self.kernel!r}, "
             f"{options[self.kernel]}scale={self.scale!r}, init={self.init!r}"
         )
+
+
+def _product(matrices: Float[Tensor, "... g c_per_group e"], y: Float[Tensor, "b g e n"]) -> Float[Tensor, "b c n"]:
+    return (matrices @ y).flatten(1, 2)
 
 
 def _of_kernel(option: str, value: object, kernel: str, kernels: Sequence[str]) -> None:
