@@ -59,6 +59,16 @@ def test_clips_have_a_free_time(tmp_path):
     torch.testing.assert_close(program(x), network(x))
 
 
+def test_a_map_that_shrinks_to_one_cell_is_a_graph_of_its_own(tmp_path):
+    """torch.export takes a size of 1 as fixed, inside the network too."""
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=4, padding=1), nn.MaxPool2d(8), wf.NonLocal(8, init="random"), nn.AdaptiveAvgPool2d(1)
+    )
+    with pytest.raises(ValueError, match=r"give a larger example, or a path that ends in \.onnx\) at 1 x 3 x 32 x 32"):
+        wf.export(network.eval(), tmp_path / "a.pt2", torch.randn(1, 3, 32, 32))
+    assert len(wf.export(network, tmp_path / "a.pt2", torch.randn(1, 3, 64, 64)).compared) == 3
+
+
 def test_sizes_that_the_network_fixes_are_said_and_stay_fixed(tmp_path):
     network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten(), nn.Linear(2 * 8 * 8, 3))
     done = wf.export(network, tmp_path / "fixed.pt2", torch.randn(2, 3, 8, 8))

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from wholeframe.deploy.axes import random_input
 from wholeframe.deploy.example import default_example
@@ -18,17 +19,22 @@ from wholeframe.surgery.placement import CHILD
 from wholeframe.surgery.record import blocks_of
 
 SPREAD = 0.1
-"""of the numbers that are added to the weights of the blocks, of which many start as an identity"""
+"""of the numbers that are added to the weights of the blocks, of which many start as an identity; less in a matrix with
+more than 100 columns, which would enlarge its input"""
+
+GAIN = 0.7
+"""of every batch norm"""
 
 CLIP = (8, 112, 112)
-"""Frames, height and width of every clip. At published sizes, 32 x 224 x 224 and more, the passes of one network take
-minutes; its file has free sizes, so the graph is the same."""
+"""Frames, height and width of a clip; of a network that does not take 8 frames, as many as it was published with. At
+published sizes, 32 x 224 x 224 and more, the passes of one network take minutes; its file has free sizes, so the graph
+is the same."""
 
 
 def measure(name: str, turns: int = 5) -> dict[str, Any]:
     """Export the network to ONNX, and time the file in onnxruntime against the network.
 
-    The weights are random; those of the blocks are moved, since a block that starts as an identity would hide errors.
+    The weights are random; `moved` makes them more like trained ones.
     Both run on as many threads as torch has, in opposite orders in every second turn: on the image that the network was
     published with, or on a clip of `CLIP`. On one thread the times are of the processor, which other programs on the
     machine lengthen little; on several they are of the wall clock, and the machine has to be idle.
@@ -81,15 +87,31 @@ def measure(name: str, turns: int = 5) -> dict[str, Any]:
 def example_of(network: nn.Module) -> Tensor:
     """The image that the network was published with, or a clip of `CLIP`."""
     published = default_example(network)
-    return published if published.ndim == 4 else random_input((1, published.shape[1], *CLIP), published)
+    if published.ndim == 4:
+        return published
+    _, channels, frames, *_ = published.shape
+    clip = random_input((1, channels, *CLIP), published)
+    try:
+        with torch.no_grad():
+            network(clip)
+    except ValueError:  # groups of more frames than 8 leave
+        return random_input((1, channels, frames, *CLIP[1:]), published)
+    return clip
 
 
 def moved(network: nn.Module) -> nn.Module:
-    """The same network, whose blocks change the output as trained ones do."""
+    """The same network, with blocks that change the output and batch norms with a gain below 1, as trained ones have.
+
+    Maps to which every branch adds as much as they have grow from layer to layer, up to infinity in a hundred layers.
+    """
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
+        for norm in network.modules():
+            if isinstance(norm, _BatchNorm):
+                norm.weight.fill_(GAIN)
         for placement in blocks_of(network):
             block = network.get_submodule(placement.site).get_submodule(CHILD)
             for parameter in block.parameters():
-                parameter.add_(SPREAD * torch.randn(parameter.shape, generator=generator))
+                spread = min(SPREAD, parameter[0].numel() ** -0.5) if parameter.ndim > 1 else SPREAD
+                parameter.add_(spread * torch.randn(parameter.shape, generator=generator))
     return network

@@ -24,7 +24,13 @@ def opened(file: Path) -> Run:
     program = torch.export.load(file).module()
 
     def run(x: torch.Tensor) -> list[torch.Tensor]:
-        with torch.no_grad():
-            return leaves(program(x))
+        try:
+            with torch.no_grad():
+                return leaves(program(x))
+        except AssertionError as error:
+            raise ValueError(
+                f"{error}: a map of one cell within the network is a graph of its own for torch.export; give a larger "
+                "example, or a path that ends in .onnx"
+            ) from None
 
     return run

@@ -1,5 +1,6 @@
 """How far an exported file is from the network itself, at several sizes."""
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from wholeframe.deploy.axes import reason_of
 from wholeframe.messages import counted, listed
+from wholeframe.surgery.rounding import amplified
 
 Run = Callable[[Tensor], Sequence[Tensor]]
 """An opened file: an input -> its outputs in order."""
@@ -66,11 +68,28 @@ def compare(network: Callable[[Tensor], Any], run: Run, inputs: Iterable[Tensor]
             actual = run(x)
         except Exception as error:  # every runtime has errors of its own
             raise ValueError(_refused(tuple(x.shape), f"fails ({reason_of(error)})", done)) from error
-        done.append(Compared(tuple(x.shape), difference(actual, expected)))
-        if not done[-1].error <= bound(x.dtype):
-            said = f"differs from the network by {done[-1].error:.1e} of its largest output, above {bound(x.dtype):.0e}"
-            raise ValueError(_refused(tuple(x.shape), said, done[:-1]))
+        one = Compared(tuple(x.shape), difference(actual, expected))
+        if not one.error <= bound(x.dtype):
+            said = f"differs from the network by {one.error:.1e} of its largest output, above {bound(x.dtype):.0e}"
+            reason = _not_of_the_file(network, x, expected, actual)
+            raise ValueError(_refused(one.shape, said, done) + (f": {reason}" if reason else ""))
+        done.append(one)
     return tuple(done)
+
+
+def _not_of_the_file(
+    network: Callable[[Tensor], Any], x: Tensor, expected: Sequence[Tensor], actual: Sequence[Tensor]
+) -> str | None:
+    """Why even a file without a fault differs from this network; None if it does not."""
+    if not any(output.isfinite().any() for output in expected):
+        return "the network returns no finite number at this size; load trained weights, or give another example"
+    try:
+        with torch.no_grad():
+            exact = leaves(copy.deepcopy(network).double()(x.double()))  # pyright: ignore[reportFunctionMemberAccess]
+    except Exception:  # any error: a network with a dtype in its code has no result in float64
+        return None
+    own, of_file = difference(expected, exact), difference(actual, exact)
+    return amplified(own, of_file, str(x.dtype).removeprefix("torch."), "the file", "export")
 
 
 def _refused(shape: tuple[int, ...], said: str, done: Sequence[Compared]) -> str:

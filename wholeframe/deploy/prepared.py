@@ -40,8 +40,11 @@ class Prepared:
 
     @property
     def traced(self) -> Tensor:
-        """The input that an exporter runs. A size of 1 would be taken as fixed, so it is not the example itself."""
-        return random_input(self.free.shapes[1], self.example)
+        """The input that an exporter runs: every axis at the largest of its sizes.
+
+        A size of 1 is taken as fixed, also of a map within the network, where a small example has shrunk to one cell.
+        """
+        return random_input(tuple(map(max, *self.free.shapes)), self.example)
 
 
 def exported(prepared: Prepared) -> torch.export.ExportedProgram:

@@ -1,7 +1,6 @@
 """A network for inference: batch norms folded into the layers before them, and blocks that make fewer passes."""
 
 import copy
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +20,10 @@ from wholeframe.surgery.merged import Merged, merges
 from wholeframe.surgery.placement import CHILD, attach, detach, hook_of
 from wholeframe.surgery.probe import Call, Example, as_call, deviation, does_not_fit, outputs, refuse_model
 from wholeframe.surgery.record import block_kind, carry
+from wholeframe.surgery.rounding import amplified
 from wholeframe.surgery.verify import refuse_lost
 
 FUSION = "_wholeframe_fusion"
-ALIKE = 10
-"""A copy whose error in float64 is within this factor of the network's own error differs from it by rounding."""
 
 
 @dataclass(frozen=True)
@@ -218,14 +216,8 @@ def _rounding(model: nn.Module, call: Call, before: list[torch.Tensor], after: l
     except Exception:  # any error: a network with a dtype in its code has no result in float64
         return None
     own, of_copy = (_relative(exact, [_double(t) for t in given]) for given in (before, after))
-    if not of_copy <= ALIKE * own < math.inf:
-        return None
     dtypes = listed(sorted({str(t.dtype).removeprefix("torch.") for t in before if t.is_floating_point()}))
-    return (
-        f"the weights of the network amplify the rounding of {dtypes}, in which the network itself is {own:.2g} from "
-        f"its result in float64, and the copy {of_copy:.2g}; load trained weights, or fuse `network.double()` with an "
-        "example in float64"
-    )
+    return amplified(own, of_copy, dtypes, "the copy", "fuse")
 
 
 def _double(value: Any) -> Any:
