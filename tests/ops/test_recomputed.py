@@ -212,3 +212,23 @@ def test_sizes_without_memory():
     matrix, y = torch.empty(4, 3, device="meta", requires_grad=True), torch.empty(2, 3, 5, device="meta")
     z = recomputed(layer, product, matrix, y)
     assert torch.autograd.grad(z.sum(), matrix)[0].shape == (4, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_one_compiled_graph_serves_products_of_all_sizes(inputs, monkeypatch):
+    """A graph decides by itself what it keeps, so no size of the product is compared."""
+    torch._dynamo.reset()
+    monkeypatch.setattr("wholeframe.ops.recomputed.SMALL", 2 * 4 * 16 * 8)
+    matrix, _, weight, bias = inputs
+    compiled = torch.compile(
+        lambda y: ours(group_norm, matrix, y, weight, bias), fullgraph=True, dynamic=True, backend="aot_eager"
+    )
+    for number, positions in enumerate((5, 33)):
+        y = torch.randn(2, 3, positions, dtype=torch.float64, requires_grad=True)
+        with torch._dynamo.config.patch(error_on_recompile=number > 0):
+            z = compiled(y)
+        expected = definition(group_norm, matrix, y, weight, bias)
+        torch.testing.assert_close(z, expected, rtol=1e-12, atol=1e-12)
+        found, wanted = (torch.autograd.grad(output.square().sum(), y)[0] for output in (z, expected))
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)

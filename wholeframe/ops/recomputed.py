@@ -31,7 +31,7 @@ def recomputed(function: Callable[[Tensor], Tensor], product: Callable[..., Tens
         factors: tensors or None; a change in place before the gradient is an error.
     """
     z = product(*factors)
-    if not z.requires_grad or z.nbytes < SMALL or in_graph() or in_transform() or not _hooks_are_allowed():
+    if in_graph() or not z.requires_grad or z.nbytes < SMALL or in_transform() or not _hooks_are_allowed():
         return function(z)
     pack, unpack = _autograd._top_saved_tensors_default_hooks(True) or (_same, _same)
     place, shape = z.untyped_storage()._cdata, z.shape
