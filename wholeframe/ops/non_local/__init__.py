@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wholeframe.ops.backends import Backend, full_precision, in_graph, named, never
-from wholeframe.ops.layout import channels_last, on_grid
+from wholeframe.ops.layout import channels_last
 from wholeframe.ops.linear import LinearMap, add_product
 from wholeframe.ops.non_local import chunked, concatenation, cost, dense, dot, softmax
 from wholeframe.ops.non_local.cost import Size, size_of
@@ -133,7 +133,7 @@ def non_local_block(
     """
     weight, y, bias = non_local_factors(x, layers, kind, keys, scale=scale, norm=norm, backend=backend)
     z = add_product(x.flatten(2) if residual else None, weight, y, bias, channels_last=channels_last(x))
-    return on_grid(z, x.shape[2:])
+    return z.reshape(*z.shape[:2], *x.shape[2:])  # `on_grid`, with sizes that may be symbols
 
 
 def non_local_factors(
