@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -126,7 +127,11 @@ def test_a_fault_is_told_to_the_reader_and_printed(served, capsys):
     status, told = sent(served, b"fault")
     assert status == 500 and told == {"wrong": "No page can be made of the file (a fault of the network)."}
     assert sent(served, b"12345")[0] == 200, "the server goes on"
-    assert "RuntimeError: a fault of the network" in capsys.readouterr().err
+    printed, end = "", time.monotonic() + 60
+    while "RuntimeError: a fault of the network" not in printed:  # by its thread, after the answer
+        assert time.monotonic() < end
+        time.sleep(0.01)
+        printed += capsys.readouterr().err
 
 
 def test_a_file_that_is_too_large_is_not_read(served, monkeypatch):
