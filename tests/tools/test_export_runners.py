@@ -83,7 +83,7 @@ def test_the_runners_of_a_compiled_package(network):
     assert printed(listing("python", "aoti_load_package")) == answer(network)
     Path("run.cpp").write_text(listing("cpp", "// run.cpp"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    command = ["bash", "-ec", listing("sh", "g++")]
+    command = ["bash", "-ec", listing("sh", "-ltorch")]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False)
     assert done.returncode == 0, done.stderr
     said, *found = done.stdout.split("\n")[:3]
