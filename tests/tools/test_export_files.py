@@ -50,11 +50,10 @@ def test_onnx_with_free_sizes_says_what_it_is(moved, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("attend_over", ["space", "time"])
-@pytest.mark.parametrize("frames", [8, 16])
-def test_a_map_that_shrinks_to_one_frame_has_free_sizes(attend_over, frames, tmp_path):
+def test_a_map_that_shrinks_to_one_frame_has_free_sizes(attend_over, tmp_path):
     block = wf.NonLocal(8, attend_over=attend_over, init="random")
     network = nn.Sequential(nn.Conv3d(3, 8, 3, stride=(4, 2, 2), padding=1), nn.MaxPool3d(2), block).eval()
-    done = wf.export(network, tmp_path / "net.onnx", torch.randn(1, 3, frames, 32, 48))
+    done = wf.export(network, tmp_path / "net.onnx", torch.randn(1, 3, 8, 32, 48))
     assert done.input[1] == ("batch", 3, "time", "height", "width") and done.error < 1e-4
 
 

@@ -24,7 +24,6 @@ KINDS = (
     "c2d_r50_nl1_concatenation",
     "i3d_r50_nl5_8x8",
     "slowonly_r50_gc5",
-    "c2d_r50_nl5_time",
 )
 
 
