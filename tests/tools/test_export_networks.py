@@ -18,13 +18,7 @@ pytest.importorskip("onnxscript", reason="uv sync --extra tools installs onnxscr
 
 ROW = "r18_se"  # the one that is exported as a row of the table
 SAMPLE = random.Random(20).sample(sorted(name for name in IMAGE_MODELS if name.startswith("r18") and name != ROW), 1)
-KINDS = (
-    "gsop1_r50_position",
-    "isqrt_r50",
-    "c2d_r50_nl1_concatenation",
-    "i3d_r50_nl5_8x8",
-    "slowonly_r50_gc5",
-)
+KINDS = ("gsop1_r50_position", "isqrt_r50", "c2d_r50_nl1_concatenation", "i3d_r50_nl5_8x8", "slowonly_r50_gc5")
 
 
 def small(name):
