@@ -22,9 +22,8 @@ from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.blocks.spacetime import AttendOver
 from wholeframe.messages import one_of
-from wholeframe.ops.linear import add_product, add_to_new
+from wholeframe.ops.linear import add_to_new
 from wholeframe.ops.pooling import pool_positions
-from wholeframe.ops.recomputed import recomputed
 
 DISPLAYED = {
     "dot": "dot products, which have a sign, divided by the sum of their magnitudes over the keys of the query",
@@ -209,43 +208,28 @@ class NonLocal(Recorded):
             return leaf_or_refuse(self, x)
         parts = self.parts(x.shape[2:]) if self.restricted else None
         source = x if parts is None else ops.cut(x, parts)
-        if not plain(self.theta, self.phi, self.g, self.w_f, self.out, self.norm):
+        if plain(self.theta, self.phi, self.g, self.w_f, self.out, self.norm):
+            norm, fixed = self._norms()
+            z = ops.non_local_block(
+                source,
+                self.layers(),
+                self.kind,
+                self.keys,
+                scale=self.scale,
+                norm=fixed,
+                residual=norm is None,
+                backend=self.backend,
+            )
+        else:
             z = self._called(source)
             z = z if parts is None else ops.join(z, parts)
             return x + (z if self.norm is None else self.norm(z.flatten(2)).unflatten(2, x.shape[2:]))
-        norm, fixed = self._norms()
-        if norm is not None:
-            return self._normalised(norm, source, parts, x)
-        z = ops.non_local_block(
-            source, self.layers(), self.kind, self.keys, scale=self.scale, norm=fixed, backend=self.backend
-        )
-        return z if parts is None else ops.join(z, parts)
-
-    def _normalised(
-        self,
-        norm: nn.Module,
-        source: Float[Tensor, "b_parts c *part"],
-        parts: Sequence[int] | None,
-        x: Float[Tensor, "b c *grid"],
-    ) -> Float[Tensor, "b c *grid"]:
-        """BN(W_z y) + x, with y of the parts of x."""
-        factors = ops.non_local_factors(
-            source, self.layers(), self.kind, self.keys, scale=self.scale, backend=self.backend
-        )
-        grid, last = source.shape[2:], ops.channels_last(source)
-        # Positions as samples of a batch norm need no copy of maps that store the channels of a position together.
-        as_samples = last and ops.channels_last(x) and isinstance(norm, _BatchNorm)
-
-        def product(weight: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
-            z = add_product(None, weight, y, bias, channels_last=last)
-            z = z if parts is None else ops.join(ops.on_grid(z, grid), parts).flatten(2)
-            return z.mT.flatten(0, 1) if as_samples else z
-
-        z = recomputed(norm, product, *factors)
-        if not as_samples:
-            return add_to_new(x.flatten(2), z).reshape(x.shape)
-        z = add_to_new(ops.to_positions(x).flatten(0, 1), z)
-        return ops.to_grid(z.unflatten(0, (x.shape[0], -1)), x.shape[2:])
+        z = z if parts is None else ops.join(z, parts)
+        if norm is None:
+            return z
+        if z.stride(1) == x.stride(1) == 1 and isinstance(norm, _BatchNorm):
+            return _sum_of_positions(norm, z, x)
+        return add_to_new(x.flatten(2), norm(z.flatten(2))).reshape(x.shape)
 
     def _called(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         """W_z y, with every layer called."""
@@ -407,3 +391,12 @@ class NonLocal(Recorded):
 
     def _w_f(self) -> dict[str, Tensor | None]:
         return {} if self.w_f is None else {"w_f": self.w_f.weight[0], "beta": self.w_f.bias}
+
+
+def _sum_of_positions(
+    norm: _BatchNorm, z: Float[Tensor, "b c *grid"], x: Float[Tensor, "b c *grid"]
+) -> Float[Tensor, "b c *grid"]:
+    """BN(z) + x with positions as samples of the norm, for maps that store the channels of a position together."""
+    positions, source = (ops.to_positions(maps).flatten(0, 1) for maps in (z, x))
+    z = add_to_new(source, norm(positions)).unflatten(0, (x.shape[0], -1))
+    return ops.to_grid(z, x.shape[2:])

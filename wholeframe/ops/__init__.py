@@ -31,7 +31,6 @@ from wholeframe.ops.covariance import position_covariance as position_covariance
 from wholeframe.ops.covariance import row_conv as row_conv
 from wholeframe.ops.covariance import triangle as triangle
 from wholeframe.ops.layout import adaptive_mean as adaptive_mean
-from wholeframe.ops.layout import channels_last as channels_last
 from wholeframe.ops.layout import coordinates as coordinates
 from wholeframe.ops.layout import cut as cut
 from wholeframe.ops.layout import dense_adaptive_mean as dense_adaptive_mean
@@ -54,7 +53,6 @@ from wholeframe.ops.non_local import FixedNorm as FixedNorm
 from wholeframe.ops.non_local import backend_for as backend_for
 from wholeframe.ops.non_local import backend_names as backend_names
 from wholeframe.ops.non_local import non_local_block as non_local_block
-from wholeframe.ops.non_local import non_local_factors as non_local_factors
 from wholeframe.ops.non_local import non_local_macs as non_local_macs
 from wholeframe.ops.non_local import non_local_operation as non_local_operation
 from wholeframe.ops.non_local.dense import KINDS as KINDS

@@ -42,13 +42,6 @@ def on_grid(z: Float[Tensor, "b c n"], grid: Sequence[int]) -> Float[Tensor, "b 
     return z.reshape(*z.shape[:2], *grid)
 
 
-def channels_last(x: Float[Tensor, "b c *grid"]) -> bool:
-    """Whether the channels of a position lie next to each other."""
-    # An exported graph serves any size, and its strides are symbols.
-    tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-    return not (tracing or torch.compiler.is_exporting()) and x.flatten(2).stride(1) == 1
-
-
 def everywhere(y: Float[Tensor, "b c"], x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *ones"]:
     """One vector per sample as a map that broadcasts over the grid of x."""
     return y.view(*y.shape, *(1,) * (x.ndim - 2))

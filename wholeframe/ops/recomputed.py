@@ -1,7 +1,8 @@
 """A function of a product, whose gradient computes the product again instead of keeping it.
 
 A norm keeps its input for its gradient, and W_z y is an input as large as the map. Its factors are kept anyway, for the
-gradient of the product, and the product is a small part of the work of a block.
+gradient of the product. It is worth it where the product is a small part of a training step: in CGNL, whose W_z is one
+matrix per group, a twenty-fifth. In a non-local block it is a twelfth, and W_z y is kept.
 """
 
 from collections.abc import Callable, Sequence

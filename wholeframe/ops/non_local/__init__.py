@@ -16,9 +16,10 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.compiler import is_exporting
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from wholeframe.ops.backends import Backend, full_precision, in_graph, named, never
-from wholeframe.ops.layout import channels_last
 from wholeframe.ops.linear import LinearMap, add_product
 from wholeframe.ops.non_local import chunked, concatenation, cost, dense, dot, softmax
 from wholeframe.ops.non_local.cost import Size, size_of
@@ -131,31 +132,22 @@ def non_local_block(
     Raises:
         ValueError: for a backend that does not exist or cannot run here, or a pool larger than the grid.
     """
-    weight, y, bias = non_local_factors(x, layers, kind, keys, scale=scale, norm=norm, backend=backend)
-    z = add_product(x.flatten(2) if residual else None, weight, y, bias, channels_last=channels_last(x))
-    return z.reshape(*z.shape[:2], *x.shape[2:])  # `on_grid`, with sizes that may be symbols
-
-
-def non_local_factors(
-    x: Float[Tensor, "b c *grid"],
-    layers: Layers,
-    kind: Kind,
-    keys: Keys = ALL_KEYS,
-    *,
-    scale: Scale = None,
-    norm: FixedNorm | None = None,
-    backend: str = "auto",
-) -> dot.Affine:
-    """W, y and b of `non_local_block` without x: W y + b, where W is W_z or merged with what precedes it."""
     name = backend_for(x, layers, kind, keys, backend)
     if norm is not None:
         layers = layers._replace(out=_then(layers.out, norm))
     if kind == "dot" and name in BLOCKS_OF_DOT:
-        return BLOCKS_OF_DOT[name](x, layers, keys)
-    theta, phi, g = (concatenation.scores if kind == "concatenation" else embed)(x, layers, keys)
-    beta = None if layers.w_f is None else layers.w_f.bias
-    y = BACKENDS[kind][name].run(theta, phi, g, kind, scale=scale, w_f=None, beta=beta)
-    return layers.out.weight, y, layers.out.bias
+        weight, y, bias = BLOCKS_OF_DOT[name](x, layers, keys)
+    else:
+        theta, phi, g = (concatenation.scores if kind == "concatenation" else embed)(x, layers, keys)
+        beta = None if layers.w_f is None else layers.w_f.bias
+        y = BACKENDS[kind][name].run(theta, phi, g, kind, scale=scale, w_f=None, beta=beta)
+        del theta, phi, g  # only y is needed from here on, and the peak of memory is in the last product
+        weight, bias = layers.out.weight, layers.out.bias
+    maps = x.flatten(2)
+    # An exported graph serves any size, and its strides are symbols.
+    channels_last = not (is_tracing() or is_exporting()) and maps.stride(1) == 1
+    z = add_product(maps if residual else None, weight, y, bias, channels_last=channels_last)
+    return z.reshape(*z.shape[:2], *x.shape[2:])  # `on_grid`
 
 
 def backend_for(x: Float[Tensor, "b c *grid"], layers: Layers, kind: Kind, keys: Keys, backend: str = "auto") -> str:
