@@ -20,11 +20,9 @@ LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin 
 
 def mean_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
     """c = 1/n sum_j x_j, summed in float32 or better: the squeeze of SENet, the average pooling of GCNet."""
-    grid, dtype = _grid(x), torch.promote_types(x.dtype, torch.float32)
-    if not (torch.is_grad_enabled() or in_graph()):  # the check of a trace runs without gradients, and compares graphs
-        return x.mean(grid, dtype=dtype).type_as(x)
     # The gradient of a sum is an expanded view of one vector; the gradient of a mean would fill a whole map.
-    return (x.sum(grid, dtype=dtype) / math.prod(x.shape[2:])).type_as(x)
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    return (x.sum(_grid(x), dtype=dtype) / math.prod(x.shape[2:])).type_as(x)
 
 
 def max_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
