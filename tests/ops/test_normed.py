@@ -130,6 +130,43 @@ def test_every_gradient(made, name, overwrite, change):
         agree(ours[key], value, terms=8 * 96, what=key)
 
 
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("made", MADE)
+def test_every_gradient_that_is_not_differentiated_again(made, name, layout, samples):
+    """It takes sums over the input of the norm."""
+    torch.manual_seed(2)
+    block, norm = MADE[made]().double(), norm_of(name)
+    u = torch.randn(samples, 8, 3, 4, dtype=torch.float64).add(3).to(memory_format=LAYOUTS[layout]).requires_grad_()
+    inputs = {"u": u, **dict(norm.named_parameters(prefix="norm")), **dict(block.named_parameters())}
+    dz = torch.randn(u.shape, dtype=u.dtype).to(memory_format=LAYOUTS[layout])
+    ours = torch.autograd.grad(block(norm(u * 1), overwrite=True), [*inputs.values()], dz)
+    theirs = torch.autograd.grad(block(norm(u * 1) + 0), [*inputs.values()], dz)
+    for key, found, expected in zip(inputs, ours, theirs, strict=True):
+        agree(found, expected, terms=8 * 96, what=key)
+
+
+@pytest.mark.parametrize("made", ["gc", "se"])
+def test_a_mean_far_from_zero_costs_the_digits_that_it_costs_the_norm(made):
+    """x itself is s u - s mean + b in the working precision, and has lost as many."""
+    torch.manual_seed(2)
+    block, norm, far = MADE[made]().double(), norm_of("batch"), 1000.0
+    u = far + torch.randn(2, 8, 6, 6, dtype=torch.float64)
+    dz = torch.randn(u.shape, dtype=u.dtype)
+
+    def gradients(dtype):
+        block.to(dtype), norm.to(dtype)
+        z = block(norm(u.to(dtype).requires_grad_() * 1), overwrite=True)
+        named = dict(block.named_parameters())
+        return dict(zip(named, torch.autograd.grad(z, [*named.values()], dz.to(dtype)), strict=True))
+
+    exact, rounded = gradients(torch.float64), gradients(torch.float32)
+    for key, value in exact.items():
+        scale = max(value.abs().max(), 1)
+        assert (rounded[key] - value).abs().max() <= far * torch.finfo(torch.float32).eps * 72**0.5 * scale, key
+
+
 @pytest.mark.parametrize("made", MADE)
 def test_many_gradients_at_once(made):
     """`is_grads_batched` runs the gradient under vmap, which writes into nothing that has no samples of its own."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from wholeframe.ops.autograd import applied, many, two_modes
 from wholeframe.ops.backends import in_graph
 from wholeframe.ops.layout import as_given, everywhere, wide
-from wholeframe.ops.normed import Normed, keep, kept
+from wholeframe.ops.normed import Normed, keep, kept, products
 
 LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin to pay, see `by_hand`
 
@@ -76,7 +76,7 @@ def attention_context_and_map(
         x: the map.
         weight: w, the one learned query.
         bias: beta, or None; it changes neither output nor gradients.
-        norm: what made x (`normed(x)`), from which the gradient computes x again instead of keeping it.
+        norm: what made x (`normed(x)`), which the gradient keeps in the place of x.
         overwrite: whether the caller changes the returned x in place; with a gradient this needs `norm`.
 
     Returns:
@@ -166,7 +166,7 @@ class _AttentionContext(torch.autograd.Function):
     @staticmethod
     def tangents(ctx, *tangents):
         """dc = sum_j da_j x_j + a_j dx_j,    da_j = a_j (dl_j - sum_i a_i dl_i),    dl_j = dw . x_j + w . dx_j."""
-        weight, _, a, x, _ = kept(ctx, 3)
+        weight, _, a, x, _ = kept(ctx, 3, again=True)
         dx, dweight = (torch.zeros_like(t) if dt is None else dt for t, dt in zip((x, weight), tangents, strict=False))
         with as_given(x):
             v, dv, b = wide(x.flatten(2)), wide(dx.flatten(2)), x.shape[0]
@@ -180,17 +180,21 @@ class _AttentionContext(torch.autograd.Function):
         dc, dmap, _ = gradients
         if dc is None:
             return dmap, None, None, None, None
-        weight, bias, a, x, own = kept(ctx, 3)
+        weight, bias, a, x, norm = kept(ctx, 3, again=torch.is_grad_enabled())
         with as_given(x):
             v, w, dc = wide(x.flatten(2)), wide(weight), wide(dc)
             if torch.is_grad_enabled():
                 a = _weights(v, w)  # recomputed from x and w, so that the gradient can be differentiated again
-            s = torch.bmm(dc[:, None], v)
+            # With u in the place of x, s_j lacks a number that all positions have, which cancels in dl.
+            s = torch.bmm((dc if norm is None else dc * norm.scale)[:, None], v)
             dl = a * (s - (a * s).sum(dim=2, keepdim=True))
-            dw = torch.bmm(dl, v.transpose(-2, -1)).sum(dim=(0, 1)).to(weight.dtype)
+            dw = torch.bmm(dl, v.transpose(-2, -1))
+            if norm is not None:
+                dw = norm.scale * (dw - norm.center * dl.sum(dim=2, keepdim=True))
+            dw = dw.sum(dim=(0, 1)).to(weight.dtype)
             # Two elementwise passes over one map, in the memory order of x: faster than a rank-two matrix product.
             turned = (lambda t: t.transpose(-2, -1)) if v.transpose(-2, -1).is_contiguous() else (lambda t: t)
-            dx = torch.mul(turned(a), turned(dc[:, :, None]), out=turned(v) if own and not many(dc) else None)
+            dx = turned(a) * turned(dc[:, :, None])
             more = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
             dx = turned(more(dx, turned(dl), turned(w.expand_as(dc)[:, :, None]))).reshape(x.shape)
             dx = dx.to(x.dtype) if dmap is None else dx.add_(dmap).to(x.dtype)
@@ -199,7 +203,7 @@ class _AttentionContext(torch.autograd.Function):
 
 @two_modes
 class _Gated(torch.autograd.Function):
-    """x * gate. The buffer whose sum is the gradient of the gate is reused for the gradient of x."""
+    """x * gate, whose gradient allocates no map but that of x."""
 
     generate_vmap_rule = True
 
@@ -219,15 +223,13 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def tangents(ctx, *tangents):
         dx, dgate, *_ = tangents
-        gate, x, _ = kept(ctx, 1)
+        gate, x, _ = kept(ctx, 1, again=True)
         return dx * gate + x * dgate
 
     @staticmethod
     def backward(ctx, *gradients):
         (dz,) = gradients
-        gate, x, own = kept(ctx, 1)
-        in_place = not (torch.is_grad_enabled() or many(dz))
-        product = x.mul_(dz) if own and in_place else dz * x
-        dgate = product.sum(dim=_grid(x), keepdim=True).to(gate.dtype)
-        place = product if in_place else None
-        return torch.mul(dz, gate, out=place).to(x.dtype), dgate, None, None
+        again = torch.is_grad_enabled() or many(dz)
+        gate, x, norm = kept(ctx, 1, again=again)
+        dgate = (dz * x).sum(dim=_grid(x), keepdim=True) if again else products(dz, x, norm).view_as(gate)
+        return (dz * gate).to(x.dtype), dgate.to(gate.dtype), None, None

@@ -1,9 +1,9 @@
-"""A map that a batch norm made: a gradient that needs it computes it again from what the norm keeps anyway.
+"""A map that a batch norm made: a gradient that needs it takes what the norm keeps anyway.
 
     x = s (u - mean) + b,    s = weight / sqrt(variance + eps)
 
 The norm keeps its input u for its own gradient. A block after it that keeps x too holds one map more than the network
-without the block.
+without the block. Sums over x are sums over u, scaled and moved; a gradient that is differentiated again computes x.
 """
 
 from typing import Any, NamedTuple
@@ -36,19 +36,30 @@ class Normed(NamedTuple):
     batch_inverse: Float[Tensor, "c"] | None
     eps: float
 
+    @property
+    def center(self) -> Float[Tensor, "c"]:
+        """The mean."""
+        mean = self.mean if self.batch_mean is None else self.batch_mean
+        assert mean is not None
+        return mean
+
+    @property
+    def inverse(self) -> Float[Tensor, "c"]:
+        """1 / sqrt(variance + eps)."""
+        if self.batch_inverse is not None:
+            return self.batch_inverse
+        assert self.variance is not None
+        return (self.variance + self.eps).rsqrt()
+
+    @property
+    def scale(self) -> Float[Tensor, "c"]:
+        """s."""
+        return self.weight * self.inverse
+
     def again(self) -> Float[Tensor, "b c *grid"]:
-        """x, in a map of its own. It has a graph to u, weight and bias where grad mode is on."""
-        if torch.is_grad_enabled():
-            batch = self.mean is None
-            return F.batch_norm(self.u, self.mean, self.variance, self.weight, self.bias, batch, eps=self.eps)
-        mean, inverse = self.batch_mean, self.batch_inverse
-        if mean is None or inverse is None:
-            assert self.mean is not None and self.variance is not None
-            mean, inverse = self.mean, (self.variance + self.eps).rsqrt()
-        s = self.weight * inverse
-        shape = -1, *(1,) * (self.u.ndim - 2)
-        # Two passes, each of which torch vectorises; its addcmul does not where both factors are one per channel.
-        return (self.u * s.view(shape)).add_((self.bias - s * mean).view(shape)).to(self.u.dtype)
+        """x. It has a graph to u, weight and bias where grad mode is on."""
+        batch = self.mean is None
+        return F.batch_norm(self.u, self.mean, self.variance, self.weight, self.bias, batch, eps=self.eps)
 
 
 def keep(ctx: Any, x: Float[Tensor, "b c *grid"], norm: Normed | None, *others: Tensor | None) -> None:
@@ -59,13 +70,53 @@ def keep(ctx: Any, x: Float[Tensor, "b c *grid"], norm: Normed | None, *others: 
         ctx.save_for_forward(*others, x)
 
 
-def kept(ctx: Any, others: int) -> tuple[Any, ...]:
-    """The other tensors, x, and whether x is a map of its own that a gradient may overwrite."""
+def kept(ctx: Any, others: int, *, again: bool) -> tuple[Any, ...]:
+    """The other tensors, and x and None, or in their place u and the norm, unless x itself is needed `again`."""
     saved = ctx.saved_tensors
     if ctx.eps is None:
-        return *saved, False
+        return *saved, None
     norm = Normed(*saved[others:], eps=ctx.eps)
-    return *saved[:others], norm.again(), not torch.is_grad_enabled()
+    return *saved[:others], *((norm.again(), None) if again else (norm.u, norm))
+
+
+def products(
+    dz: Float[Tensor, "b c *grid"], u: Float[Tensor, "b c *grid"], norm: Normed | None
+) -> Float[Tensor, "b c"]:
+    """sum_j dz_j x_j of every channel, without a map of products; x is u where no norm is given.
+
+        sum_j dz_j x_j = weight dweight + bias dbias
+
+    with the gradients of a norm, which torch computes in one pass:
+
+        dweight = sum_j dz_j (u_j - mean) / sqrt(variance + eps),    dbias = sum_j dz_j
+    """
+    if norm is None:
+        one = torch.ones(u.shape[1], dtype=torch.promote_types(u.dtype, torch.float32), device=u.device)
+        return _of_norm(dz, u, 0 * one, one)[0]
+    dweight, dbias = _of_norm(dz, u, norm.center, norm.inverse)
+    return norm.weight * dweight + norm.bias * dbias
+
+
+def _of_norm(
+    dz: Float[Tensor, "b c *grid"], u: Float[Tensor, "b c *grid"], mean: Float[Tensor, "c"], inverse: Float[Tensor, "c"]
+) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
+    """dweight and dbias of every sample."""
+    dtype = torch.promote_types(dz.dtype, u.dtype)
+    dz, u = dz.to(dtype), u.to(dtype)
+    if u.is_contiguous():  # each channel of each sample is a channel of one sample
+        b, grid = u.shape[0], u.shape[2:]
+        dweight, dbias = _over_samples(
+            dz.reshape(1, -1, *grid), u.reshape(1, -1, *grid), mean.repeat(b), inverse.repeat(b)
+        )
+        return dweight.view(b, -1), dbias.view(b, -1)
+    pairs = [_over_samples(dz[i : i + 1], u[i : i + 1], mean, inverse) for i in range(u.shape[0])]
+    dweight, dbias = zip(*pairs, strict=True)
+    return torch.stack(dweight), torch.stack(dbias)
+
+
+def _over_samples(dz: Tensor, u: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    mask, weight = [False, True, True], inverse  # neither gradient reads the weight, whose precision they get
+    return torch.ops.aten.native_batch_norm_backward(dz, u, weight, None, None, mean, inverse, True, 0.0, mask)[1:]
 
 
 def normed(x: Float[Tensor, "b c *grid"]) -> Normed | None:
