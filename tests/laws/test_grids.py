@@ -5,6 +5,7 @@ import torch
 from rounding import agree, moved
 
 from wholeframe.blocks import BLOCKS
+from wholeframe.ops import context
 
 POOLING = [name for name in BLOCKS if name.startswith("nl")]
 
@@ -61,18 +62,27 @@ def test_channels_last(alive, x):
     agree(block(other), block(x), x[0].numel(), moved=moved(block, x))
 
 
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("samples", [1, 2])
 @pytest.mark.parametrize("mixed", [False, True])
-def test_the_order_in_memory_is_that_of_the_input(alive, rank, mixed):
-    """The next layer of the host may call `view` on a contiguous map, and be slow on another order."""
-    last = {1: None, 2: torch.channels_last, 3: torch.channels_last_3d}[rank]
-    block, x = alive().float(), torch.randn(2, 8, *(3, 4, 5)[-rank:])
+def test_the_order_in_memory_is_that_of_the_input(alive, rank, mixed, samples, large, monkeypatch):
+    """The next layer of the host may call `view` on a contiguous map, and be slow on another order.
+
+    Layers read the order from all strides, also from that of a single sample.
+    """
+    if large:
+        monkeypatch.setattr(context, "LARGE", 0)
+    block, x = alive().float(), torch.randn(samples, 8, *(3, 4, 5)[-rank:])
+    last = x.movedim(1, -1).contiguous().movedim(-1, 1)
     for train in (False, True):
         block.train(train)
-        for given in (x, x.bfloat16()) if mixed else (x,):
+        for given in (x, last, x.bfloat16(), last.bfloat16()) if mixed else (x, last):
+            given.requires_grad_()
             with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-                assert block(given).is_contiguous()
-                if last is not None:
-                    assert block(given.to(memory_format=last)).is_contiguous(memory_format=last)
+                z = block(given)
+            (gradient,) = torch.autograd.grad(z, given, torch.ones_like(z))
+            for maps in (z, gradient):
+                assert maps.is_contiguous() if given.is_contiguous() else maps.stride() == given.stride(), maps.stride()
 
 
 def test_a_map_that_is_not_contiguous(alive, x):

@@ -189,17 +189,17 @@ class CGNL(Recorded):
         if plain(self.theta, self.phi, self.g, self.out, self.norm):
             together: Any = self._modules.get("together")
             if together is None:
-                theta, phi, g = ops.project_maps(x.flatten(2), self.theta.weight, self.phi.weight, self.g.weight)
+                theta, phi, g = ops.project_maps(ops.flat(x), self.theta.weight, self.phi.weight, self.g.weight)
             else:
-                theta, phi, g = ops.project_maps(x.flatten(2), together.weight)[0].chunk(3, dim=1)
+                theta, phi, g = ops.project_maps(ops.flat(x), together.weight)[0].chunk(3, dim=1)
             factors = ops.compact_gnl_factors(theta, phi, g, self.out.weight, self.groups, self.kernel, **options)
             with as_given(x):
                 if self.norm is not None:
-                    return add_to_new(x.flatten(2), self._normalised(*factors).to(x.dtype)).reshape(x.shape)
+                    return ops.on_grid(add_to_new(ops.flat(x), self._normalised(*factors).to(x.dtype)), x.shape[2:])
                 z = torch.matmul(*factors).flatten(1, 2)
         else:
             z = self._called(x, **options)
-        return x + z.to(x.dtype).unflatten(2, x.shape[2:])
+        return x + ops.on_grid(z.to(x.dtype), x.shape[2:])
 
     def _called(
         self, x: Float[Tensor, "b c *grid"], scale: Literal["sqrt_length"] | None, **options: Any

@@ -120,7 +120,7 @@ class GSoP(Recorded):
             return torch.maximum(by_channel, by_position)
         assert self.out_channel is not None and self.out_position is not None and self.norm is not None
         z = ops.over_space(self.out_channel, by_channel) + ops.over_space(self.out_position, by_position)
-        return self.norm(z.flatten(2)).unflatten(2, x.shape[2:])
+        return ops.on_grid(self.norm(ops.flat(z)), x.shape[2:])
 
     def attention(
         self, x: Float[Tensor, "b c *grid"], query: Sequence[int] | Int[Tensor, "q"]

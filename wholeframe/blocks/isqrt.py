@@ -100,7 +100,7 @@ class ISqrtCov(Recorded):
             or 0 in x.shape[2:]
         ):
             return leaf_or_refuse(self, x)
-        v = x.flatten(2) if self.reduce is None else self.reduce(ops.to_positions(x))
+        v = ops.flat(x) if self.reduce is None else self.reduce(ops.to_positions(x))
         sigma = ops.covariance(v)
         root = ops.eigen_root(sigma) if self.root == "eigen" else ops.newton_schulz(sigma, self.steps)
         return ops.triangle(root, self.triangle).to(x.dtype)

@@ -223,13 +223,13 @@ class NonLocal(Recorded):
         else:
             z = self._called(source)
             z = z if parts is None else ops.join(z, parts)
-            return x + (z if self.norm is None else self.norm(z.flatten(2)).unflatten(2, x.shape[2:]))
+            return x + (z if self.norm is None else ops.on_grid(self.norm(ops.flat(z)), x.shape[2:]))
         z = z if parts is None else ops.join(z, parts)
         if norm is None:
             return z
         if z.stride(1) == x.stride(1) == 1 and isinstance(norm, _BatchNorm):
             return _sum_of_positions(norm, z, x)
-        return add_to_new(x.flatten(2), norm(z.flatten(2))).reshape(x.shape)
+        return ops.on_grid(add_to_new(ops.flat(x), norm(ops.flat(z))), x.shape[2:])
 
     def _called(self, x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *grid"]:
         """W_z y, with every layer called."""

@@ -35,6 +35,7 @@ from wholeframe.ops.layout import coordinates as coordinates
 from wholeframe.ops.layout import cut as cut
 from wholeframe.ops.layout import dense_adaptive_mean as dense_adaptive_mean
 from wholeframe.ops.layout import everywhere as everywhere
+from wholeframe.ops.layout import flat as flat
 from wholeframe.ops.layout import flat_index as flat_index
 from wholeframe.ops.layout import join as join
 from wholeframe.ops.layout import on_grid as on_grid

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wholeframe.ops.autograd import applied, many, two_modes
 from wholeframe.ops.backends import in_graph
-from wholeframe.ops.layout import as_given, everywhere, wide
+from wholeframe.ops.layout import as_given, everywhere, flat, on_grid, wide
 from wholeframe.ops.normed import Normed, keep, kept, products
 
 LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin to pay, see `by_hand`
@@ -40,7 +40,7 @@ def attention_weights(
 ) -> Float[Tensor, "b n"]:
     """a_j = softmax_j(w . x_j + beta), in float32 or better; beta cancels and exists for checkpoints."""
     with as_given(x):
-        return _weights(wide(x.flatten(2)), weight, bias).squeeze(1)
+        return _weights(wide(flat(x)), weight, bias).squeeze(1)
 
 
 def dense_attention_context(
@@ -48,7 +48,7 @@ def dense_attention_context(
 ) -> Float[Tensor, "b c"]:
     """c = sum_j a_j x_j with the weights of `attention_weights`: attention with one learned query."""
     with as_given(x):
-        v = x.flatten(2) if x.dtype.itemsize >= 4 else x.flatten(2).float()
+        v = flat(x) if x.dtype.itemsize >= 4 else flat(x).float()
         return torch.bmm(_weights(v, weight, bias), v.transpose(-2, -1)).squeeze(1).to(x.dtype)
 
 
@@ -150,9 +150,10 @@ class _AttentionContext(torch.autograd.Function):
         norm: Normed | None,
         overwrite: bool,
     ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"], Float[Tensor, "b 1 n"]]:
-        v = wide(x.flatten(2))
+        v = wide(flat(x))
         a = _weights(v, weight)
-        return torch.bmm(a, v.transpose(-2, -1)).squeeze(1).to(x.dtype), x if overwrite else x.view_as(x), a
+        same = x if overwrite else x[...]  # a view with all its strides, which `view_as` changes for a single sample
+        return torch.bmm(a, v.transpose(-2, -1)).squeeze(1).to(x.dtype), same, a
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -169,7 +170,7 @@ class _AttentionContext(torch.autograd.Function):
         weight, _, a, x, _ = kept(ctx, 3, again=True)
         dx, dweight = (torch.zeros_like(t) if dt is None else dt for t, dt in zip((x, weight), tangents, strict=False))
         with as_given(x):
-            v, dv, b = wide(x.flatten(2)), wide(dx.flatten(2)), x.shape[0]
+            v, dv, b = wide(flat(x)), wide(flat(dx)), x.shape[0]
             dl = torch.bmm(wide(dweight).expand(b, 1, -1), v) + torch.bmm(wide(weight).expand(b, 1, -1), dv)
             da = a * (dl - (a * dl).sum(dim=2, keepdim=True))
             dc = torch.bmm(da, v.transpose(-2, -1)) + torch.bmm(a, dv.transpose(-2, -1))
@@ -182,7 +183,7 @@ class _AttentionContext(torch.autograd.Function):
             return dmap, None, None, None, None
         weight, bias, a, x, norm = kept(ctx, 3, again=torch.is_grad_enabled())
         with as_given(x):
-            v, w, dc = wide(x.flatten(2)), wide(weight), wide(dc)
+            v, w, dc = wide(flat(x)), wide(weight), wide(dc)
             if torch.is_grad_enabled():
                 a = _weights(v, w)  # recomputed from x and w, so that the gradient can be differentiated again
             # With u in the place of x, s_j lacks a number that all positions have, which cancels in dl.
@@ -196,7 +197,8 @@ class _AttentionContext(torch.autograd.Function):
             turned = (lambda t: t.transpose(-2, -1)) if v.transpose(-2, -1).is_contiguous() else (lambda t: t)
             dx = turned(a) * turned(dc[:, :, None])
             more = torch.addcmul if torch.is_grad_enabled() else Tensor.addcmul_
-            dx = turned(more(dx, turned(dl), turned(w.expand_as(dc)[:, :, None]))).reshape(x.shape)
+            dx = turned(more(dx, turned(dl), turned(w.expand_as(dc)[:, :, None])))
+            dx = on_grid(dx, x.shape[2:])
             dx = dx.to(x.dtype) if dmap is None else dx.add_(dmap).to(x.dtype)
         return dx, dw, None if bias is None else torch.zeros_like(bias), None, None
 

@@ -20,26 +20,39 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
+from torch.compiler import is_exporting
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 AS_IT_IS = nullcontext()
 
 
+def flat(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c n"]:
+    """The map with its positions along one axis: a view wherever the axes of the grid can be merged."""
+    if is_tracing() or is_exporting() or x.stride(1) != 1:  # the strides of an exported graph are symbols
+        return x.flatten(2)
+    # Channels last. Of a single sample, a view that leaves the channels in the middle, and its gradient, have a batch
+    # stride by which torch takes the map for contiguous, so that the layers that follow copy it.
+    return x.movedim(1, -1).flatten(1, -2).mT
+
+
+def on_grid(z: Float[Tensor, "b c n"], grid: Sequence[int]) -> Float[Tensor, "b c *grid"]:
+    """The inverse of `flat`: a view.
+
+    It is not `unflatten`, whose output has the sizes of the example in an ONNX graph from a trace.
+    """
+    if is_tracing() or is_exporting() or z.stride(1) != 1:
+        return z.reshape(*z.shape[:2], *grid)
+    return z.mT.reshape(z.shape[0], *grid, z.shape[1]).movedim(-1, 1)
+
+
 def to_positions(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b n c"]:
     """The map as a list of positions: a view wherever the axes of the grid can be merged."""
-    return x.flatten(2).transpose(1, 2)
+    return flat(x).transpose(1, 2)
 
 
 def to_grid(y: Float[Tensor, "b n c"], grid: Sequence[int]) -> Float[Tensor, "b c *grid"]:
     """The inverse of `to_positions`."""
     return on_grid(y.transpose(1, 2), grid)
-
-
-def on_grid(z: Float[Tensor, "b c n"], grid: Sequence[int]) -> Float[Tensor, "b c *grid"]:
-    """The positions of a map as a grid: a view.
-
-    It is not `unflatten`, whose output has the sizes of the example in an ONNX graph from a trace.
-    """
-    return z.reshape(*z.shape[:2], *grid)
 
 
 def everywhere(y: Float[Tensor, "b c"], x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c *ones"]:

@@ -69,7 +69,7 @@ class Layout:
             return y
         if self.axes == "channels_last":
             return y.movedim(-1, 1)
-        return y[:, self.extra :].transpose(1, 2).unflatten(2, self.grid_of(y))
+        return y[:, self.extra :].unflatten(1, self.grid_of(y)).movedim(-1, 1)
 
     def from_block(self, z: Tensor, y: Tensor) -> Tensor:
         """The block's output `z` in the layout of `y`, the site's output."""
@@ -77,7 +77,7 @@ class Layout:
             return z
         if self.axes == "channels_last":
             return _stored_as(y, z.movedim(1, -1))
-        tokens = z.flatten(2).transpose(1, 2)
+        tokens = z.movedim(1, -1).flatten(1, -2)
         return _stored_as(y, torch.cat([y[:, : self.extra], tokens], dim=1) if self.extra else tokens)
 
     def grid_of(self, y: Tensor) -> tuple[int, ...]:

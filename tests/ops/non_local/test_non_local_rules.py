@@ -99,7 +99,7 @@ def test_multiply_adds_count_the_definition_unless_a_backend_is_named(kind):
         block.multiply_adds((56, 56), "auto")
 
 
-@pytest.mark.parametrize(("build", "most"), [(NonLocal, 20), (CGNL, 20), (GlobalContext, 10)])
+@pytest.mark.parametrize(("build", "most"), [(NonLocal, 26), (CGNL, 20), (GlobalContext, 11)])
 def test_a_forward_pass_is_a_few_calls(build, most, monkeypatch):
     """A block of small maps in training, counted in frames of the package: what a reader steps through."""
     monkeypatch.undo()  # the fixture of all tests that makes them large ones

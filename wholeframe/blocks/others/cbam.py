@@ -159,7 +159,7 @@ class SpatialGate(nn.Module):
         """The factor of every position of x."""
         both = torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
         seen = ops.over_space(lambda image: F.conv2d(image, self.weight, padding=self.kernel // 2), both)
-        return GATES[self.gate](self.norm(seen.flatten(2))).unflatten(2, x.shape[2:])
+        return ops.on_grid(GATES[self.gate](self.norm(ops.flat(seen))), x.shape[2:])
 
     def multiply_adds(self, grid: Sequence[int]) -> int:
         return self.weight.numel() * math.prod(grid)

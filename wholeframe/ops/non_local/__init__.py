@@ -20,6 +20,7 @@ from torch.compiler import is_exporting
 from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from wholeframe.ops.backends import Backend, full_precision, in_graph, named, never
+from wholeframe.ops.layout import flat, on_grid
 from wholeframe.ops.linear import LinearMap, add_product
 from wholeframe.ops.non_local import chunked, concatenation, cost, dense, dot, softmax
 from wholeframe.ops.non_local.cost import Size, size_of
@@ -143,11 +144,11 @@ def non_local_block(
         y = BACKENDS[kind][name].run(theta, phi, g, kind, scale=scale, w_f=None, beta=beta)
         del theta, phi, g  # only y is needed from here on, and the peak of memory is in the last product
         weight, bias = layers.out.weight, layers.out.bias
-    maps = x.flatten(2)
+    maps = flat(x)
     # An exported graph serves any size, and its strides are symbols.
     channels_last = not (is_tracing() or is_exporting()) and maps.stride(1) == 1
     z = add_product(maps if residual else None, weight, y, bias, channels_last=channels_last)
-    return z.reshape(*z.shape[:2], *x.shape[2:])  # `on_grid`
+    return on_grid(z, x.shape[2:])
 
 
 def backend_for(x: Float[Tensor, "b c *grid"], layers: Layers, kind: Kind, keys: Keys, backend: str = "auto") -> str:

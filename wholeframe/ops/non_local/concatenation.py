@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from wholeframe.ops.autograd import derived, two_modes
-from wholeframe.ops.layout import as_given, wide
+from wholeframe.ops.layout import as_given, flat, wide
 from wholeframe.ops.linear import LinearMap, project
 from wholeframe.ops.non_local.cost import KNOTS
 from wholeframe.ops.non_local.dense import Keys, Kind, Layers, pair_scores
@@ -33,7 +33,7 @@ def scores(
     assert layers.theta is not None and layers.phi is not None and layers.w_f is not None
     w_theta, w_phi = wide(layers.w_f.weight).split(layers.g.weight.shape[0], dim=1)
     if keys.pooled == "after":
-        phi, value = pool_positions(x.shape[2:], keys.pool, *project(x.flatten(2), layers.phi, layers.g))
+        phi, value = pool_positions(x.shape[2:], keys.pool, *project(flat(x), layers.phi, layers.g))
         (query,) = _score(x, (w_theta, layers.theta))
         with as_given(x):
             return query, wide(phi) @ w_phi.transpose(-2, -1), value
@@ -43,7 +43,7 @@ def scores(
     else:
         source = x
         query, key = _score(x, (w_theta, layers.theta), (w_phi, layers.phi))
-    (value,) = project(source.flatten(2), layers.g)
+    (value,) = project(flat(source), layers.g)
     return query, key, value
 
 
@@ -136,7 +136,7 @@ def _score(
     """w (W x + b) at every position, in float32 or float64, for pairs of a row w and a layer."""
     with as_given(x):
         rows = torch.cat([w @ wide(layer.weight) for w, layer in pairs])
-        found = (rows @ wide(x.flatten(2))).split(1, dim=1)
+        found = (rows @ wide(flat(x))).split(1, dim=1)
         biases = [0 if layer.bias is None else w @ wide(layer.bias) for w, layer in pairs]
         return [score.transpose(-2, -1) + bias for score, bias in zip(found, biases, strict=True)]
 

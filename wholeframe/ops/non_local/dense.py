@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from wholeframe.ops.layout import as_given, to_positions, wide
+from wholeframe.ops.layout import as_given, flat, to_positions, wide
 from wholeframe.ops.linear import LinearMap, project
 from wholeframe.ops.pooling import pool_keys, pool_positions
 
@@ -136,19 +136,19 @@ def embed(
     if theta is None or phi is None:
         query = to_positions(x).contiguous()
         key = query if pooled != "before" else to_positions(source)
-        (value,) = project(source.flatten(2), g)
+        (value,) = project(flat(source), g)
     elif layers.together is not None:
         weight, bias = layers.together
         d, v = theta.weight.shape[0], g.weight.shape[0]
         if pooled == "before":
             of_keys = LinearMap(weight[d:], None if bias is None else bias[d:])
-            (query,), (key, value) = project(x.flatten(2), theta), project(source.flatten(2), of_keys, widths=[d, v])
+            (query,), (key, value) = project(flat(x), theta), project(flat(source), of_keys, widths=[d, v])
         else:
-            query, key, value = project(x.flatten(2), layers.together, widths=[d, d, v])
+            query, key, value = project(flat(x), layers.together, widths=[d, d, v])
     elif pooled == "before":
-        (query,), (key, value) = project(x.flatten(2), theta), project(source.flatten(2), phi, g)
+        (query,), (key, value) = project(flat(x), theta), project(flat(source), phi, g)
     else:
-        query, key, value = project(x.flatten(2), theta, phi, g)
+        query, key, value = project(flat(x), theta, phi, g)
     if pooled == "after":
         key, value = pool_positions(x.shape[2:], keys.pool, key, value)
     return query, key, value

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wholeframe.ops.backends import in_graph
-from wholeframe.ops.layout import as_given, to_positions, wide
+from wholeframe.ops.layout import as_given, flat, to_positions, wide
 from wholeframe.ops.linear import gram
 from wholeframe.ops.non_local.dense import Keys, Kind, Layers, embed
 from wholeframe.ops.pooling import pool_keys
@@ -46,7 +46,7 @@ def gram_block(x: Float[Tensor, "b c *grid"], layers: Layers, keys: Keys) -> Aff
     """
     theta, phi, g, out = layers.theta, layers.phi, layers.g, layers.out
     assert theta is not None and phi is not None
-    source = (x if keys.pooled is None else pool_keys(x, keys.pool)).flatten(2)
+    source = flat(x if keys.pooled is None else pool_keys(x, keys.pool))
     mean = source.mean(dim=2)
     centred = source - mean[..., None]
     covariance = gram(centred) / source.shape[2]
