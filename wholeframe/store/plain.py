@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from wholeframe.surgery.baked import Baked
+from wholeframe.surgery.children import tell_compiler
 from wholeframe.surgery.folded import is_fused
 from wholeframe.surgery.placement import attach, refuse_other
 from wholeframe.surgery.record import carry
@@ -55,4 +56,5 @@ def _unbaked(network: nn.Module) -> nn.Module:
         attach(baked.site, baked.wholeframe, baked.block_hook.layout, baked.block_hook.output)
         carry(baked, baked.site)
         network.set_submodule(name, baked.site)
+    tell_compiler(network)
     return network

@@ -6,6 +6,7 @@ from torch import nn
 
 from wholeframe.messages import listed
 from wholeframe.surgery.baked import Baked, baked_names, old_name
+from wholeframe.surgery.children import tell_compiler
 from wholeframe.surgery.placement import CHILD, detach, has_block, hook_of
 from wholeframe.surgery.probe import refuse_model
 from wholeframe.surgery.record import carry
@@ -51,6 +52,7 @@ def bake(model: nn.Module) -> nn.Module:
             replaced[site] = Baked(site, block, hook)
             carry(site, replaced[site])
         baked.set_submodule(name, replaced[site])
+    tell_compiler(baked)
     return baked
 
 

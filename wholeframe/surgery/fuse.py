@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from wholeframe.messages import counted, listed, shown
 from wholeframe.surgery.activated import own_children
+from wholeframe.surgery.children import tell_compiler
 from wholeframe.surgery.detectors import is_detector, tensors
 from wholeframe.surgery.feeds import feeds, folds, norms_of
 from wholeframe.surgery.fold import fold_into, scale_shift
@@ -97,6 +98,7 @@ def fuse(model: nn.Module, example: Example = None) -> nn.Module:
     deviation = _compared(model, fused, call, before)
     fused.requires_grad_(False)
     fused.register_forward_pre_hook(InferenceOnly())
+    tell_compiler(fused)
     fused.__dict__[FUSION] = Fusion({**folded, **more}, merged, {**left, **unfolded}, deviation)
     return fused
 

@@ -21,6 +21,7 @@ from torch import nn
 
 from wholeframe.messages import quoted
 from wholeframe.surgery.baked import baked_names, old_name, unbake
+from wholeframe.surgery.children import tell_compiler
 from wholeframe.surgery.errors import (
     declares_identity,
     no_longer_runs,
@@ -224,6 +225,7 @@ def remove(model: nn.Module, at: str | Sequence[str] | None = None) -> list[str]
     unbake(model, chosen.values())
     for site in chosen.values():
         detach(site)
+    tell_compiler(model)
     return list(chosen)
 
 

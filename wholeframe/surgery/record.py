@@ -20,6 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from wholeframe.blocks.recipe import recipe
 from wholeframe.messages import counted, listed
 from wholeframe.surgery.baked import Baked, baked_names, old_name, unbaked
+from wholeframe.surgery.children import tell_compiler
 from wholeframe.surgery.placement import CHILD, Layout, NamelessHook, has_block, hook_of, refuse_other
 
 METADATA = "wholeframe"  # a key in the metadata of a state dict
@@ -213,6 +214,7 @@ def remember(model: nn.Module, channels: Mapping[str, int]) -> None:
         assert hook is not None
         placement = Placement(name, type(block).__name__, width, hook.layout, hook.output, described(block))
         record.marks[name] = Mark(placement, site)
+    tell_compiler(model)
 
 
 def forget(model: nn.Module, sites: Mapping[str, nn.Module]) -> None:
