@@ -4,10 +4,12 @@ import io
 
 import pytest
 import torch
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from wholeframe import ops
 from wholeframe.blocks import BAT, BLOCKS, CBAM, GatherExcite, NonLocal
+from wholeframe.surgery.insert import insert
 
 CHANNELS, GRID, OTHER = 16, (8, 6), (12, 10)
 OPTIONS = {"se": {"ratio": 1 / 2}, "gc": {"ratio": 1 / 2}} | {
@@ -116,6 +118,26 @@ def test_one_compiled_graph_serves_every_size(name):
         x = torch.randn(shape, dtype=torch.float64)
         torch.testing.assert_close(compiled(x), block(x), rtol=1e-11, atol=1e-11)
     assert len(graphs) == 1
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("name", ["nl", "cgnl", "gc", "se", "gsop_channel"])
+def test_a_training_step_of_a_host_is_one_graph(name):
+    """The map that a block gets there is made by a layer, and not given."""
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    host = nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 1), nn.BatchNorm2d(CHANNELS), nn.ReLU()).double()
+    x = torch.randn(2, CHANNELS, *GRID, dtype=torch.float64)
+    insert(host, lambda _: BUILD[name](), "1", example=x)
+    host.train()[1].wholeframe.load_state_dict(made(name).state_dict())
+    for network in (host, torch.compile(host, fullgraph=True, backend="aot_eager")):
+        host.zero_grad()
+        y = network(x)
+        y.square().sum().backward()
+        found = {"y": y.detach(), **{key: p.grad for key, p in host.named_parameters()}}
+        expected = found if network is host else expected
+        for key, value in found.items():
+            torch.testing.assert_close(value, expected[key], rtol=1e-10, atol=1e-10, msg=key)
 
 
 def penalty(block, x):

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 from torch.fx import Proxy
 
 from wholeframe import ops
@@ -123,7 +124,7 @@ class ContextBlock(Recorded):
             return leaf_or_refuse(self, x)
         context, multiply, add = self.context, self.multiply, self.add
         attention = context if isinstance(context, AttentionContext) and plain(context, context.logits) else None
-        norm = None if x.grad_fn is None else ops.normed(x)
+        norm = None if is_compiling() or x.grad_fn is None else ops.normed(x)  # a graph has no nodes of autograd
         if overwrite and torch.is_grad_enabled():
             keeps_no_map = type(context) is MeanContext if attention is None else attention.heads == 1
             overwrite = norm is not None and keeps_no_map and ops.by_hand(x)
