@@ -75,6 +75,19 @@ class Sequence(nn.Sequential):
         super().__init__(nn.Sequential(*layers()), nn.Identity())
 
 
+class Listed(Attributes):
+    """Its forward goes past the dict of its children, and through that of its norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = [self.conv, self.norm, self.relu]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
 HOSTS = [Attributes, List, Dict, Children, Checkpointed, InTwoGraphs, Sequence]
 
 
@@ -110,6 +123,18 @@ def test_blocks_are_not_lost_after_the_network_without_them_was_compiled(host):
             assert not torch.allclose(one(X), other(X))
     assert_each_runs_its_own(found, [*found])
     assert_each_runs_its_own(found, [*found][::-1])
+
+
+@pytest.mark.compiled
+def test_a_site_by_itself_and_in_a_plain_list_says_that_it_has_a_block():
+    plain = Listed().eval()
+    ours = with_block(plain, "norm")
+    assert_each_runs_its_own({"plain": plain, "ours": ours}, ["plain", "ours"])
+    torch._dynamo.reset()
+    called = torch.compile(lambda module, x: module(x), backend="eager")
+    with torch.no_grad():
+        for site in (plain.norm, ours.norm, plain.norm):
+            torch.testing.assert_close(called(site, X), site(X))
 
 
 @pytest.mark.compiled

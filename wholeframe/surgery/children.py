@@ -2,8 +2,8 @@
 
 torch.compile keeps its code for a class of networks, and runs it for every network of the class that passes its checks.
 By default these have the types of the dicts of children that a forward goes through, and no hooks: a network with
-blocks would run the code of one without them, and the blocks would be lost without a word. So the dict of a module some
-of whose children have blocks has a type of its own, one for each set of names.
+blocks would run the code of one without them, and the blocks would be lost without a word. So the dict of a site, and
+that of a module some of whose children are sites, has a type of its own, one for each set of names.
 """
 
 from functools import cache
@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import nn
 
-from wholeframe.surgery.placement import has_block
+from wholeframe.surgery.placement import CHILD, has_block
 
 
 class Children(dict[str, nn.Module | None]):
-    """The children of a module, of which those of these names have blocks."""
+    """The children of a module, of which those of these names have blocks, or are one."""
 
     names: tuple[str, ...] = ()
 
@@ -34,9 +34,10 @@ def _empty(names: tuple[str, ...]) -> Children:
 
 
 def tell_compiler(model: nn.Module) -> None:
-    """Give the dict of children of every module the type that says which of them have blocks."""
+    """Give the dict of children of every module the type that says which of them have blocks, or are one."""
     for module in model.modules():
         children = module._modules
-        names = tuple(sorted(name for name, child in children.items() if child is not None and has_block(child)))
+        sites = {name for name, child in children.items() if child is not None and has_block(child)}
+        names = tuple(sorted(sites | ({CHILD} if has_block(module) else set())))
         if names != (children.names if isinstance(children, Children) else ()):
             module.__dict__["_modules"] = _kind(names)(children) if names else dict(children)
