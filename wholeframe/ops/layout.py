@@ -35,8 +35,8 @@ def flat(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c n"]:
     return x.movedim(1, -1).flatten(1, -2).mT
 
 
-def on_grid(z: Float[Tensor, "b c n"], grid: Sequence[int]) -> Float[Tensor, "b c *grid"]:
-    """The inverse of `flat`: a view.
+def on_grid(z: Float[Tensor, "b c n"], grid: Sequence[Any]) -> Float[Tensor, "b c *grid"]:
+    """The inverse of `flat`: a view. While exporting, `grid` may contain symbolic integers.
 
     It is not `unflatten`, whose output has the sizes of the example in an ONNX graph from a trace.
     """
