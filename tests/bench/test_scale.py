@@ -8,7 +8,7 @@ import torch
 from wholeframe.bench import scale
 from wholeframe.bench.scale import GRIDS, Bounds, Law, Point, Stopped, fit, measure_scale, too_large
 from wholeframe.bench.timing import Probe, Samples, Timing
-from wholeframe.blocks import NonLocal
+from wholeframe.blocks import BLOCKS, NonLocal
 
 CPU = torch.device("cpu")
 SMALL = [(2, 2), (4, 4), (8, 8)]
@@ -93,8 +93,9 @@ def test_a_block_that_stops_says_where_and_why():
     assert found[1].grid == (4, 4) and "GiB" in found[1].reason
 
 
-def test_clips():
-    found = list(measure_scale("nl", "eager", [(2, 4, 4)], WIDE, channels=8, rounds=3, device=CPU))
+@pytest.mark.parametrize("name", list(BLOCKS))
+def test_clips(name):
+    found = list(measure_scale(name, "eager", [(2, 4, 4)], WIDE, channels=8, rounds=3, device=CPU))
     assert [p.positions for p in found] == [32, 32]
 
 

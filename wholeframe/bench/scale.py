@@ -22,6 +22,7 @@ from wholeframe.models.measure import peak_bytes
 
 Mode = Literal["eager", "compiled"]
 CHANNELS = 256
+CELLS = 8  # of an axis of the grid of gsop_position
 SIDES = (7, 14, 28, 56, 112, 224)
 GRIDS: tuple[tuple[int, ...], ...] = (
     *((side, side) for side in SIDES),
@@ -124,7 +125,8 @@ def measure_scale(
         rounds: number of turns of the time.
         device: of the measurement.
     """
-    block = BLOCKS[name].make(channels)
+    size = {"size": (CELLS,) * len(grids[0])} if name == "gsop_position" else {}  # one number per axis of the grid
+    block = BLOCKS[name].make(channels, **size)
     assert isinstance(block, nn.Module)  # Every block is one, but a protocol cannot require it.
     enliven(block)
     block.to(device).eval()
