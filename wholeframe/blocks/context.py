@@ -124,7 +124,8 @@ class ContextBlock(Recorded):
             return leaf_or_refuse(self, x)
         context, multiply, add = self.context, self.multiply, self.add
         attention = context if isinstance(context, AttentionContext) and plain(context, context.logits) else None
-        norm = None if is_compiling() or x.grad_fn is None else ops.normed(x)  # a graph has no nodes of autograd
+        recorded = torch.is_grad_enabled() and not is_compiling()  # a graph has no nodes of autograd
+        norm = ops.normed(x) if recorded and x.grad_fn is not None else None
         if overwrite and torch.is_grad_enabled():
             keeps_no_map = type(context) is MeanContext if attention is None else attention.heads == 1
             overwrite = norm is not None and keeps_no_map and ops.by_hand(x)

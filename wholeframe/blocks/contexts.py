@@ -123,7 +123,8 @@ class AttentionContext(Recorded):
         self, x: Float[Tensor, "b c *grid"], norm: ops.Normed | None = None, overwrite: bool = False
     ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c *grid"]]:
         """The context, and x for the fusion: see `ops.attention_context_and_map`. For plain `logits` only."""
-        w_k, b_k = self.logits.weight.squeeze(0), self.logits.bias
+        logits = self.logits
+        w_k, b_k = logits.weight.squeeze(0), logits.bias
         query = w_k if self.scale == 1 else self.scale * w_k
         if self.heads == 1:
             return ops.attention_context_and_map(x, query, b_k, norm=norm, overwrite=overwrite)

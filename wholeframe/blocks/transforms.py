@@ -14,10 +14,9 @@ from wholeframe.blocks.arguments import flags, integer, odd, positive
 from wholeframe.blocks.plain import plain, refuse_changed
 from wholeframe.blocks.recipe import Recorded
 from wholeframe.messages import one_of
-from wholeframe.ops.backends import in_graph
 
 Activation = Literal["relu", "silu"]
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "silu": F.silu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "silu": F.silu}
 
 
 class Transform(Protocol):
@@ -128,11 +127,10 @@ class Bottleneck(Recorded):
         """delta(c), with another layer in the place of W_1 where one is given."""
         reduce, norm, expand = self.reduce if reduce is None else reduce, self.norm, self.expand
         short = norm is None or type(norm) is nn.LayerNorm
-        if torch.is_grad_enabled() or in_graph() or not short or not plain(reduce, norm, expand):
+        if not short or not plain(reduce, norm, expand):
             hidden = reduce(c) if norm is None else norm(reduce(c))
             return expand(ACTIVATIONS[self.activation](hidden))
-        # In inference three calls of modules take longer than the products of vectors. A graph has the modules, with
-        # gradients and without: the check of a trace compares the two.
+        # Three calls of modules take longer than the products of vectors.
         hidden = F.linear(c, reduce.weight, reduce.bias)
         if norm is not None:
             hidden = F.layer_norm(hidden, norm.normalized_shape, norm.weight, norm.bias, norm.eps)

@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
+
+is_tracing = torch._C._is_tracing  # pyright: ignore[reportAttributeAccessIssue]
+"""`torch.jit.is_tracing` without its two further calls, which take as long as an operation on a vector"""
 
 
 class Backend(NamedTuple):
@@ -45,8 +49,7 @@ def in_graph() -> bool:
 
     Sizes may be symbols then, and comparing them would tie the graph to one side of a crossover.
     """
-    tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or tracing
+    return is_compiling() or is_tracing()  # an exporter compiles
 
 
 def full_precision(x: Tensor) -> bool:

@@ -9,9 +9,10 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from wholeframe.ops.autograd import applied, many, two_modes
-from wholeframe.ops.backends import in_graph
+from wholeframe.ops.backends import in_graph, is_tracing
 from wholeframe.ops.layout import as_given, everywhere, flat, on_grid, wide
 from wholeframe.ops.normed import Normed, keep, kept, products
 
@@ -20,9 +21,11 @@ LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin 
 
 def mean_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
     """c = 1/n sum_j x_j, summed in float32 or better: the squeeze of SENet, the average pooling of GCNet."""
-    # The gradient of a sum is an expanded view of one vector; the gradient of a mean would fill a whole map.
     dtype = torch.promote_types(x.dtype, torch.float32)
-    return (x.sum(_grid(x), dtype=dtype) / math.prod(x.shape[2:])).type_as(x)
+    if not torch.is_grad_enabled() or in_graph():
+        return x.mean(_grid(x), dtype=dtype).to(x.dtype)
+    # The gradient of a sum is an expanded view of one vector; the gradient of a mean would fill a whole map.
+    return (x.sum(_grid(x), dtype=dtype) / math.prod(x.shape[2:])).to(x.dtype)
 
 
 def max_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
@@ -112,7 +115,7 @@ def by_hand(x: Float[Tensor, "b c *grid"]) -> bool:
 
     A compiler fuses the definition equally well, so graphs contain the definition.
     """
-    return torch.is_grad_enabled() and not in_graph() and x.numel() >= LARGE
+    return torch.is_grad_enabled() and not (is_compiling() or is_tracing()) and x.numel() >= LARGE
 
 
 def _grid(x: Float[Tensor, "b c *grid"]) -> tuple[int, ...]:

@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.compiler import is_exporting
-from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
+
+from wholeframe.ops.backends import is_tracing
 
 AS_IT_IS = nullcontext()
 

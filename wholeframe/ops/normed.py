@@ -94,22 +94,25 @@ def products(
         one = torch.ones(u.shape[1], dtype=torch.promote_types(u.dtype, torch.float32), device=u.device)
         return _of_norm(dz, u, 0 * one, one)[0]
     dweight, dbias = _of_norm(dz, u, norm.center, norm.inverse)
-    return norm.weight * dweight + norm.bias * dbias
+    return torch.addcmul(norm.weight * dweight, norm.bias, dbias)
 
 
 def _of_norm(
     dz: Float[Tensor, "b c *grid"], u: Float[Tensor, "b c *grid"], mean: Float[Tensor, "c"], inverse: Float[Tensor, "c"]
 ) -> tuple[Float[Tensor, "b c"], Float[Tensor, "b c"]]:
     """dweight and dbias of every sample."""
-    dtype = torch.promote_types(dz.dtype, u.dtype)
-    dz, u = dz.to(dtype), u.to(dtype)
+    if dz.dtype != u.dtype:
+        dtype = torch.promote_types(dz.dtype, u.dtype)
+        dz, u = dz.to(dtype), u.to(dtype)
+    b, grid = u.shape[0], u.shape[2:]
+    if b == 1:
+        dweight, dbias = _over_samples(dz, u, mean, inverse)
+        return dweight[None], dbias[None]
     if u.is_contiguous():  # each channel of each sample is a channel of one sample
-        b, grid = u.shape[0], u.shape[2:]
-        dweight, dbias = _over_samples(
-            dz.reshape(1, -1, *grid), u.reshape(1, -1, *grid), mean.repeat(b), inverse.repeat(b)
-        )
+        mean, inverse = mean.repeat(b), inverse.repeat(b)
+        dweight, dbias = _over_samples(dz.reshape(1, -1, *grid), u.reshape(1, -1, *grid), mean, inverse)
         return dweight.view(b, -1), dbias.view(b, -1)
-    pairs = [_over_samples(dz[i : i + 1], u[i : i + 1], mean, inverse) for i in range(u.shape[0])]
+    pairs = [_over_samples(dz[i : i + 1], u[i : i + 1], mean, inverse) for i in range(b)]
     dweight, dbias = zip(*pairs, strict=True)
     return torch.stack(dweight), torch.stack(dbias)
 

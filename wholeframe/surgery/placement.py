@@ -174,7 +174,7 @@ def given_up_to(block: nn.Module, site: nn.Module, y: Any) -> bool:
         return False
     if len(site._forward_hooks) > 1 or "forward" in site.__dict__ or "forward" in block.__dict__:
         return False
-    context: Any = block.context
+    context: Any = block._modules["context"]  # read directly: every site asks at every call
     seen = block._forward_hooks or block._forward_pre_hooks or context._forward_hooks or context._forward_pre_hooks
     return not (seen or _has_any_global_hook() or in_graph() or in_transform())
 
