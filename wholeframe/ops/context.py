@@ -85,12 +85,13 @@ def attention_context_and_map(
     Returns:
         The context in the dtype of x, and x.
     """
-    if not by_hand(x):
-        needed = torch.is_grad_enabled() or in_graph()
-        return dense_attention_context(x, weight, bias if needed else None), x
-    with as_given(x):
-        context, same, _ = applied(_AttentionContext, x, weight, bias, norm, overwrite)
-        return context, same
+    if by_hand(x):
+        with as_given(x):
+            context, same, _ = applied(_AttentionContext, x, weight, bias, norm, overwrite)
+            return context, same
+    if torch.is_grad_enabled() or in_graph():
+        return dense_attention_context(x, weight, bias), x
+    return (dense_attention_context if x.shape[0] > 1 else _of_one_sample)(x, weight), x
 
 
 def gated(
@@ -132,6 +133,14 @@ def _weights(
     query = weight.to(x.dtype).expand(x.shape[0], 1, -1)
     logits = torch.bmm(query, x) if bias is None else torch.baddbmm(bias.to(x.dtype), query, x)
     return logits.softmax(dim=2)
+
+
+def _of_one_sample(x: Float[Tensor, "1 c *grid"], weight: Float[Tensor, "c"]) -> Float[Tensor, "1 c"]:
+    """`dense_attention_context` in products of two matrices, which are called faster than those of a batch."""
+    with as_given(x):
+        v = wide(x[0].flatten(1))
+        a = torch.mm(weight.to(v.dtype)[None], v).softmax(dim=1)
+        return torch.mm(a, v.t()).to(x.dtype)
 
 
 @two_modes
