@@ -102,21 +102,26 @@ class Merged(Baked):
             and not h.requires_grad
             and not conv.weight.requires_grad
             and full_precision(h)
-            and _as_built(conv)
-            and _as_built(block)
+            and _as_built(conv, block)
         )
 
 
-def _as_built(module: nn.Module) -> bool:
-    """Whether no hook, tool or replaced forward acts on a module or its parts, all of known classes."""
-    kind, own = type(module), module.__dict__  # read directly: this runs at every call
-    if own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own:
-        return False
-    if kind not in KNOWN and not kind.__module__.startswith("wholeframe.blocks."):
-        return False
-    if type(own["_parameters"].get("weight")) not in WEIGHTS:
-        return False
-    return all(part is None or _as_built(part) for part in own["_modules"].values())
+def _as_built(*modules: nn.Module) -> bool:
+    """Whether no hook, tool or replaced forward acts on modules or their parts, all of known classes."""
+    left: list[nn.Module | None] = [*modules]
+    while left:
+        module = left.pop()
+        if module is None:
+            continue
+        kind, own = type(module), module.__dict__  # read directly: this runs at every call
+        if own["_forward_hooks"] or own["_forward_pre_hooks"] or "forward" in own:
+            return False
+        if kind not in KNOWN and not kind.__module__.startswith("wholeframe.blocks."):
+            return False
+        if type(own["_parameters"].get("weight")) not in WEIGHTS:
+            return False
+        left.extend(own["_modules"].values())
+    return True
 
 
 def _lift(transform: nn.Module, weight: Tensor, bias: Tensor) -> nn.Linear | None:
