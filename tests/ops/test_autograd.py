@@ -27,6 +27,13 @@ class Twice(torch.autograd.Function):
         return ctx.factor * gradients[0], None
 
 
+@two_modes
+class InOrder(Twice):
+    @staticmethod
+    def forward(x, factor):
+        return factor * x
+
+
 def test_a_default_is_filled_in_and_has_its_gradient():
     x = torch.ones(3, requires_grad=True)
     y = applied(Twice, x)
@@ -47,6 +54,21 @@ def test_without_a_gradient_torch_is_not_asked(monkeypatch):
 
 def test_the_signature_is_found_out_once():
     assert inspect.signature(Twice.forward) is Twice.forward.__signature__
+
+
+def test_arguments_in_order_are_bound_without_inspect(monkeypatch):
+    """Its `bind` is some thirty calls, at every call of a Function."""
+
+    def refuse(*_):
+        raise AssertionError("bound by inspect")
+
+    monkeypatch.setattr(inspect.Signature, "bind", refuse)
+    x = torch.ones(3, requires_grad=True)
+    with pytest.raises(AssertionError, match="bound by inspect"):
+        applied(Twice, x)  # the factor is left to its default
+    y = applied(InOrder, x, 3.0)
+    assert torch.equal(torch.autograd.grad(y.sum(), x)[0], torch.full((3,), 3.0))
+    assert list(inspect.signature(InOrder.forward).parameters) == ["x", "factor"]
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, as it loads forward mode

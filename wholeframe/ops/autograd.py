@@ -1,7 +1,7 @@
 """Call autograd Functions with hand-written derivatives: in both modes, inside compiled graphs, at little cost."""
 
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,16 +22,42 @@ def many(gradient: Tensor) -> bool:
     return _functorch.is_legacy_batchedtensor(gradient) or transformed()
 
 
+class _Bound(NamedTuple):
+    """The arguments of a call, as `inspect.BoundArguments` has them."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def apply_defaults(self) -> None:
+        """No argument is missing."""
+
+
+class _InOrder(inspect.Signature):
+    """The signature of a function that is called with all its arguments in order, so that nothing is to be bound."""
+
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        return _Bound(args, kwargs)
+
+
+def in_order(function: Any) -> Any:
+    """Class decorator of an autograd Function whose `apply` gets all arguments of `forward` in order.
+
+    Torch binds them to the signature at every call. `inspect` would take longer for it than most products.
+    """
+    parameters = list(inspect.signature(function.forward).parameters.values())
+    complete = all(parameter.default is parameter.empty for parameter in parameters)
+    function.forward.__signature__ = (_InOrder if complete else inspect.Signature)(parameters)
+    return function
+
+
 def two_modes(function: Any) -> Any:
-    """Class decorator of an autograd Function: add forward mode, and store the signature of `forward`.
+    """Class decorator of an autograd Function: `in_order`, and forward mode.
 
     Forward mode is the static method `tangents`. torch.compile rejects a Function that defines `jvp`, so a subclass,
-    `function.dual`, defines it. Otherwise torch would inspect the signature at every call, which takes longer than
-    most products.
+    `function.dual`, defines it.
     """
-    function.forward.__signature__ = inspect.signature(function.forward)
     function.dual = type(function)(function.__name__, (function,), {"jvp": staticmethod(function.tangents)})
-    return function
+    return in_order(function)
 
 
 def derived(function: Any) -> Any:

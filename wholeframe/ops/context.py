@@ -91,7 +91,7 @@ def attention_context_and_map(
             return context, same
     if torch.is_grad_enabled() or in_graph():
         return dense_attention_context(x, weight, bias), x
-    return (dense_attention_context if x.shape[0] > 1 else _of_one_sample)(x, weight), x
+    return (_of_one_sample if x.shape[0] == 1 else dense_attention_context)(x, weight), x
 
 
 def gated(

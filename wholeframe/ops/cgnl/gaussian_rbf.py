@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException
 
-from wholeframe.ops.autograd import applied, two_modes
+from wholeframe.ops.autograd import applied, in_order, two_modes
 from wholeframe.ops.backends import in_graph
 from wholeframe.ops.cgnl.gaussian_features import Fourier, Mercer, fourier_sum, mercer_sum, plan
 from wholeframe.ops.layout import as_given, wide
@@ -157,6 +157,7 @@ def _apply(
     return applied(_Gauss, u, v, value, span, derivative)
 
 
+@in_order
 class _LearnedGamma(torch.autograd.Function):
     """The sum with a separate gradient of gamma: -sum_ij dy_i (theta_i - phi_j)^2 k_ij value_j.
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.autograd import in_order
 from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.non_local.cost import chunk_size
 from wholeframe.ops.non_local.dense import Kind, Scale, resolve_scale, weighted_sum
@@ -34,6 +35,7 @@ def symmetric(
         return y.to(value.dtype)
 
 
+@in_order
 class _SymmetricAttention(torch.autograd.Function):
     """y = softmax(s x x^T) value and the logarithms of its denominators, `(b, n, v)` and `(b, n, 1)`.
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from wholeframe.ops.autograd import in_order
 from wholeframe.ops.backends import is_tracing
 from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.linear import gram
@@ -42,6 +43,7 @@ def fused(
     return y[..., :v]
 
 
+@in_order
 class _TwiceDifferentiable(torch.autograd.Function):
     """y of fused attention, whose kernel has first derivatives alone.
 
