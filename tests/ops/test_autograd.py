@@ -65,8 +65,8 @@ def test_arguments_in_order_are_bound_without_inspect(monkeypatch):
     monkeypatch.setattr(inspect.Signature, "bind", refuse)
     x = torch.ones(3, requires_grad=True)
     with pytest.raises(AssertionError, match="bound by inspect"):
-        applied(Twice, x)  # the factor is left to its default
-    y = applied(InOrder, x, 3.0)
+        Twice.dual.apply(x)  # the factor is left to its default
+    y = InOrder.dual.apply(x, 3.0)
     assert torch.equal(torch.autograd.grad(y.sum(), x)[0], torch.full((3,), 3.0))
     assert list(inspect.signature(InOrder.forward).parameters) == ["x", "factor"]
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.compiler import is_compiling
 
 is_tracing = torch._C._is_tracing  # pyright: ignore[reportAttributeAccessIssue]
-"""`torch.jit.is_tracing` without its two further calls, which take as long as an operation on a vector"""
+"""`torch.jit.is_tracing` without its two further calls. torch.compile cannot evaluate it before 2.15: ask
+`is_compiling` first."""
 
 
 class Backend(NamedTuple):

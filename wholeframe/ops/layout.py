@@ -21,8 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 from torch.compiler import is_exporting
-
-from wholeframe.ops.backends import is_tracing
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 AS_IT_IS = nullcontext()
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 from torch.compiler import is_compiling, is_exporting
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from wholeframe.ops.autograd import applied, transformed, two_modes
-from wholeframe.ops.backends import is_tracing
 
 
 class LinearMap(NamedTuple):

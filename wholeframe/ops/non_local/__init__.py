@@ -17,8 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.compiler import is_exporting
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
-from wholeframe.ops.backends import Backend, full_precision, in_graph, is_tracing, named, never
+from wholeframe.ops.backends import Backend, full_precision, in_graph, named, never
 from wholeframe.ops.layout import flat, on_grid
 from wholeframe.ops.linear import LinearMap, add_product
 from wholeframe.ops.non_local import chunked, concatenation, cost, dense, dot, softmax

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from wholeframe.ops.autograd import in_order
-from wholeframe.ops.backends import is_tracing
 from wholeframe.ops.layout import as_given, wide
 from wholeframe.ops.linear import gram
 from wholeframe.ops.non_local.dense import Kind, Scale, resolve_scale
