@@ -22,7 +22,7 @@ LARGE = 2**17  # numbers in a map, measured: where hand-written gradients begin 
 def mean_context(x: Float[Tensor, "b c *grid"]) -> Float[Tensor, "b c"]:
     """c = 1/n sum_j x_j, summed in float32 or better: the squeeze of SENet, the average pooling of GCNet."""
     dtype = torch.promote_types(x.dtype, torch.float32)
-    if not torch.is_grad_enabled() or in_graph():
+    if not torch.is_grad_enabled() or in_graph():  # a graph has one way, because the check of a trace compares both
         return x.mean(_grid(x), dtype=dtype).to(x.dtype)
     # The gradient of a sum is an expanded view of one vector; the gradient of a mean would fill a whole map.
     return (x.sum(_grid(x), dtype=dtype) / math.prod(x.shape[2:])).to(x.dtype)
@@ -116,6 +116,7 @@ def by_hand(x: Float[Tensor, "b c *grid"]) -> bool:
 
     A compiler fuses the definition equally well, so graphs contain the definition.
     """
+    # `in_graph`, without its call at every call of a block
     return torch.is_grad_enabled() and not (is_compiling() or is_tracing()) and x.numel() >= LARGE
 
 
